@@ -1,0 +1,49 @@
+# make report   sets everything up and runs the built-in study to results/report.html
+# make test     sets everything up, checks the code's style and runs the tests
+# make help     lists all targets
+
+PYTHON ?= python3
+CORES ?= 4
+GPUS ?= 4
+STUDY ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup report dry-run test lint format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: envs/requirements.txt envs/requirements-test.txt envs/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-test.txt
+	@touch $@
+
+setup: $(VENV)/.ready  ## make the virtual environment with the pinned libraries
+
+report: setup  ## run the study to results/report.html (STUDY=config/studies/<study>.yaml for another)
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPUS) $(if $(STUDY),--configfile $(STUDY))
+	@echo "The report is in results/report.html"
+
+dry-run: setup  ## show what would run
+	$(BIN)/snakemake -n --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
+
+lint: setup  ## check style: ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: setup  ## put the code into the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+test: lint  ## check style and run the tests
+	$(BIN)/python -m pytest
+
+clean:  ## remove the results (the virtual environment stays)
+	rm -rf results .snakemake

@@ -1,0 +1,30 @@
+# UdaciHeadline: what each inference optimisation gives and costs, measured on this machine and model.
+#
+#     snakemake --cores 4 --resources gpu=4
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/dataset.smk"
+include: "rules/models.smk"
+include: "rules/generate.smk"
+include: "rules/metrics.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        # Every artefact of every technique, so that none can go missing behind a finished report.
+        generation_files(),
+        metrics_files(),
+        "results/comparison.json",
+        "results/comparison.csv",
+        plot_files(),
+        "results/report.html",

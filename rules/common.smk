@@ -1,0 +1,218 @@
+"""Helpers of the rules: the checked study, what each job depends on, and what it needs."""
+
+import importlib.metadata
+import json
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT))
+
+from scripts.foundation.errors import StudyError
+from scripts.inference import machine
+from scripts.study import configuration, environment, sources
+
+environment.prepare(ROOT)
+
+
+def checked(function, *arguments, **options):
+    """Call what may find fault with the study; a fault is one sentence and exit status 1."""
+    try:
+        return function(*arguments, **options)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+TECHNIQUES = {
+    technique.name: technique for technique in checked(configuration.check, config)
+}
+MODELS = configuration.models_used(list(TECHNIQUES.values()))
+RUNS = range(1, config["measurement"]["repeats"] + 1)
+PLOTS = ["latency_quality", "memory_quality"]
+
+
+wildcard_constraints:
+    technique=r"[A-Za-z0-9_]+",
+    model=r"[A-Za-z0-9_]+",
+    run=r"\d+",
+
+
+def as_text(value):
+    """A value as text: equal content is equal text, whatever the order of its keys."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def constant(value):
+    """A param that is the same for every job; a function, since braces in a plain string would be wildcards."""
+    return lambda wildcards: value
+
+
+def code_of(*modules, files=()):
+    """Digests of a stage's code, so that a change of content, and nothing else, makes it stale."""
+    return constant(as_text(checked(sources.digests, *modules, files=tuple(files))))
+
+
+def versions_of(*libraries):
+    """Versions of the libraries that a stage's results depend on."""
+    return constant(
+        as_text({library: importlib.metadata.version(library) for library in libraries})
+    )
+
+
+def generation_files():
+    """Samples and record of every run of every technique."""
+    return expand(
+        "results/generations/{technique}/run-{run}/{file}",
+        technique=TECHNIQUES,
+        run=RUNS,
+        file=["samples.jsonl", "run.json"],
+    )
+
+
+def metrics_files():
+    """Metrics of every technique, in the report's order."""
+    return expand("results/metrics/{technique}.json", technique=TECHNIQUES)
+
+
+def plot_files():
+    """The report's plots."""
+    return expand("results/plots/{plot}.svg", plot=PLOTS)
+
+
+# --- dataset ---
+
+
+def dataset_settings():
+    """Settings of the data set without the number of samples."""
+    return constant(as_text(configuration.dataset_settings(config)))
+
+
+def dataset_content():
+    """Digest of the user's own data file: its content counts, not its age."""
+    if config["dataset"]["source"] != "file":
+        return ""
+    return checked(sources.file_digest, Path(config["dataset"]["file"]["path"]))
+
+
+# --- models ---
+
+
+def model_settings(wildcards):
+    """Settings of a model with the options of its own source alone."""
+    return as_text(checked(configuration.model_settings, config, wildcards.model))
+
+
+def model_content(wildcards):
+    """Digest of the files outside the project that a model is made of."""
+    settings = checked(configuration.model_settings, config, wildcards.model)
+    return checked(configuration.model_checks.fingerprint, settings)
+
+
+def trains_on_dataset(model):
+    """Whether a model is made from the study's training rows, its tokenizer at least."""
+    return config["models"][model]["source"] in ("train", "random")
+
+
+def model_rows(wildcards):
+    """The training rows, for the sources that need them."""
+    return ["results/dataset/train.jsonl"] if trains_on_dataset(wildcards.model) else []
+
+
+def training_threads():
+    """Cores of one model's training: models that are trained side by side share them."""
+    trained = sum(config["models"][model]["source"] == "train" for model in MODELS)
+    return max(1, min(workflow.cores or 1, machine.usable_cores()) // max(1, trained))
+
+
+# --- generate ---
+
+
+def manifest(model):
+    """The manifest that stands for a model."""
+    return f"results/models/{model}/manifest.json"
+
+
+def generation_inputs(wildcards):
+    """Models and data of a technique's runs."""
+    technique = TECHNIQUES[wildcards.technique]
+    inputs = {
+        "samples": "results/dataset/eval.jsonl",
+        "target": manifest(technique.model),
+    }
+    if technique.draft is not None:
+        inputs["draft"] = manifest(technique.draft)
+    if config["generation"]["shots"]:
+        inputs["shots"] = "results/dataset/train.jsonl"
+    return inputs
+
+
+def optional_inputs(wildcards, input):
+    """Command-line options for the inputs that only some techniques have."""
+    return " ".join(
+        f"--{option} {input.get(name)}"
+        for name, option in (("draft", "draft"), ("shots", "shots-from"))
+        if input.get(name)
+    )
+
+
+def technique_settings(wildcards):
+    """Resolved facets of a technique."""
+    return as_text(TECHNIQUES[wildcards.technique].settings)
+
+
+def generation_code(wildcards):
+    """Code of a technique's runs: the timed loop, the loader, and the facets that it uses."""
+    facets = [
+        f"scripts.techniques.{facet}"
+        for facet in TECHNIQUES[wildcards.technique].facets
+    ]
+    return code_of("scripts.generate", "scripts.inference.worker", *facets)(wildcards)
+
+
+def comparable_machine():
+    """What must be equal for two timings to stand in one report."""
+    name = config["measurement"]["machine"]
+    return as_text(
+        machine.identity()
+        if name == "auto"
+        else {"name": name, "versions": machine.versions()}
+    )
+
+
+COMPARABLE_MACHINE = comparable_machine()
+GPUS = len(machine.gpus()) if config["measurement"]["device"] != "cpu" else 0
+
+
+def gpus_needed(wildcards):
+    """GPUs of a technique's run; none on a machine without."""
+    return TECHNIQUES[wildcards.technique].processes if GPUS else 0
+
+
+def generation_threads(wildcards):
+    """One core a process with GPUs; without, all cores, so that no other job disturbs a timing."""
+    return TECHNIQUES[wildcards.technique].processes if GPUS else (workflow.cores or 1)
+
+
+# --- report ---
+
+
+def study_settings():
+    """What the comparison needs to know of the study: order, labels, parents, differences."""
+    techniques = [
+        {
+            key: getattr(technique, key)
+            for key in ("name", "label", "parent", "lossless", "difference", "settings")
+        }
+        for technique in TECHNIQUES.values()
+    ]
+    return as_text(
+        {
+            "title": config["title"],
+            "baseline": "baseline",
+            "prompt": config["generation"]["prompt"],
+            "techniques": techniques,
+            "examples": config["report"]["examples"],
+        }
+    )

@@ -1,0 +1,34 @@
+rule prepare_dataset:
+    output:
+        pool="results/dataset/pool.jsonl",
+        train="results/dataset/train.jsonl",
+        rejects="results/dataset/rejects.jsonl",
+        manifest="results/dataset/manifest.json",
+    log:
+        "results/logs/dataset/prepare.log",
+    benchmark:
+        "results/benchmarks/dataset/prepare.jsonl"
+    conda:
+        "../envs/udaciheadline.yaml"
+    params:
+        settings=dataset_settings(),
+        content=dataset_content(),
+        code=code_of("scripts.prepare_dataset"),
+    shell:
+        "python -m scripts.prepare_dataset --settings {params.settings:q} --output results/dataset 2>&1 | tee {log:q} >&2"
+
+
+rule select_samples:
+    input:
+        pool="results/dataset/pool.jsonl",
+    output:
+        "results/dataset/eval.jsonl",
+    log:
+        "results/logs/dataset/select.log",
+    conda:
+        "../envs/udaciheadline.yaml"
+    params:
+        samples=config["dataset"]["samples"],
+        code=code_of("scripts.select_samples"),
+    shell:
+        "python -m scripts.select_samples --pool {input.pool} --samples {params.samples} --output {output} > {log:q} 2>&1"

@@ -1,0 +1,30 @@
+rule generate:
+    input:
+        unpack(generation_inputs),
+    output:
+        samples="results/generations/{technique}/run-{run}/samples.jsonl",
+        record="results/generations/{technique}/run-{run}/run.json",
+    log:
+        "results/logs/generate/{technique}-{run}.log",
+    benchmark:
+        "results/benchmarks/generate/{technique}-{run}.jsonl"
+    conda:
+        "../envs/udaciheadline.yaml"
+    threads: generation_threads
+    resources:
+        gpu=gpus_needed,
+    params:
+        settings=technique_settings,
+        generation=constant(as_text(config["generation"])),
+        warmup=config["measurement"]["warmup"],
+        device=config["measurement"]["device"],
+        threads=config["measurement"]["threads"],
+        optional=optional_inputs,
+        directory=subpath(output.record, parent=True),
+        machine=constant(COMPARABLE_MACHINE),
+        code=generation_code,
+    shell:
+        "python -m scripts.generate --technique {wildcards.technique} --run {wildcards.run}"
+        " --settings {params.settings:q} --generation {params.generation:q} --target {input.target} {params.optional}"
+        " --dataset {input.samples} --warmup {params.warmup} --device {params.device} --threads {params.threads}"
+        " --output {params.directory} 2>&1 | tee {log:q} >&2"

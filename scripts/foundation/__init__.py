@@ -1,0 +1,1 @@
+"""What every stage stands on: errors, files, and the shape of an entry point. Imports no heavy library."""

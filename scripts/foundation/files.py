@@ -1,0 +1,87 @@
+"""Reading and writing of the project's files; every write is atomic: a temporary file, then a rename."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from scripts.foundation.errors import StudyError
+
+
+@contextlib.contextmanager
+def atomic_writer(path: str | Path) -> Iterator[TextIO]:
+    """Open a text file that appears under ``path`` only once it is complete and on disk."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        # mkstemp makes the file private; results are meant to be read like any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` atomically."""
+    with atomic_writer(path) as handle:
+        handle.write(text)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` atomically as indented JSON; NaN and infinity are refused, since JSON has neither."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_json_lines(path: str | Path, rows: Iterable[Any]) -> int:
+    """Write one JSON value a line, atomically; return how many."""
+    count = 0
+    with atomic_writer(path) as handle:
+        for row in rows:
+            handle.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            count += 1
+    return count
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        StudyError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(f"{path} does not exist; run the stage that makes it first.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise StudyError(f"{path} is not valid JSON ({error}); delete it and run the workflow again.") from None
+
+
+def read_json_lines(path: str | Path) -> list[Any]:
+    """Read a file with one JSON value a line.
+
+    Raises:
+        StudyError: the file is missing, or a line is not JSON (the message names the line).
+    """
+    rows = []
+    try:
+        # Split on line feeds alone: str.splitlines would also cut at U+2028 inside a text.
+        for line in Path(path).read_text(encoding="utf-8").split("\n"):
+            if line:
+                rows.append(json.loads(line))
+    except FileNotFoundError:
+        raise StudyError(f"{path} does not exist; run the stage that makes it first.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise StudyError(f"{path}, line {len(rows) + 1}: not valid JSON ({error}); delete it and run again.") from None
+    return rows

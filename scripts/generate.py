@@ -1,0 +1,243 @@
+"""One run of one technique: lease the devices, start the process or process group, write samples.jsonl and run.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scripts.foundation import entry, files
+from scripts.foundation.errors import StudyError
+from scripts.inference import leases, machine
+from scripts.techniques import FACETS, load_facet
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Parse the arguments, run, write."""
+    arguments = _arguments()
+    outcome, samples = run(arguments)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    files.write_json_lines(arguments.output / "samples.jsonl", samples)
+    files.write_json(arguments.output / "run.json", outcome)
+    if outcome["status"] != "ok":
+        logger.warning("%s: %s: %s", arguments.technique, outcome["status"], outcome["reason"])
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--technique", required=True, help="the technique's name")
+    parser.add_argument("--run", type=int, required=True, help="which of the technique's runs this is, from 1")
+    parser.add_argument("--settings", type=json.loads, required=True, help="the technique's resolved facets, JSON")
+    parser.add_argument("--generation", type=json.loads, required=True, help="prompt, shots, stop, length, JSON")
+    parser.add_argument("--target", type=Path, required=True, help="manifest.json of the model that writes")
+    parser.add_argument("--draft", type=Path, help="manifest.json of the draft model")
+    parser.add_argument("--dataset", type=Path, required=True, help="the evaluation set, JSON lines")
+    parser.add_argument("--shots-from", type=Path, help="training rows that worked examples are taken from")
+    parser.add_argument("--warmup", type=int, default=2, help="untimed samples before the timed ones")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads a process; 0 shares out all cores")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to run")
+    parser.add_argument("--output", type=Path, required=True, help="directory for samples.jsonl and run.json")
+    return parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Run the technique once.
+
+    Returns:
+        run.json's content, and the lines of samples.jsonl (none unless the status is ``ok``).
+    """
+    started = datetime.now(UTC)
+    processes = _processes(arguments.settings)
+    gpus = machine.gpus() if arguments.device != "cpu" else []
+    devices = leases.visible([gpu["uuid"] for gpu in gpus], os.environ.get("CUDA_VISIBLE_DEVICES")) if gpus else []
+    if arguments.device == "cuda" and not devices:
+        raise StudyError("measurement.device is 'cuda', but no NVIDIA GPU is visible; set it to 'auto' or 'cpu'.")
+    models = _models(arguments)
+    request = {
+        "technique": arguments.technique,
+        "settings": arguments.settings,
+        "generation": arguments.generation,
+        "models": models,
+        "dataset": str(arguments.dataset),
+        "shots": _shots(arguments),
+        "warmup": arguments.warmup,
+        "device": "cuda" if devices else "cpu",
+        "processes": processes,
+        "threads_per_process": _threads(arguments.threads, processes),
+    }
+    ranks, samples = _measure(request, devices)
+    head = ranks[0]
+    measured = head["status"] == "ok"
+    return {
+        "technique": arguments.technique,
+        "run": arguments.run,
+        "status": head["status"],
+        "reason": head["reason"],
+        "settings": arguments.settings,
+        "models": {role: {key: model[key] for key in _MODEL_FACTS} for role, model in models.items()},
+        "generation": arguments.generation | {"warmup": arguments.warmup, "resolved": head.get("generation")},
+        "evidence": _merged_evidence(ranks) if measured else {},
+        "memory": _memory(ranks) if measured else None,
+        **{key: head.get(key) for key in ("load_time_s", "warmup_time_s", "compile_time_s", "generation_time_s")},
+        "machine": machine.describe(),
+        "versions": machine.versions(),
+        "threads": head.get("threads"),
+        "processes": processes,
+        "started_at": started.isoformat(timespec="seconds"),
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }, samples if measured else []
+
+
+_MODEL_FACTS = ("name", "source", "parameters", "dtype")
+
+
+def _processes(settings: dict[str, Any]) -> int:
+    used = [name for name in FACETS if settings.get(name) is not None]
+    return max((load_facet(name).processes(settings[name]) for name in used), default=1)
+
+
+def _threads(asked: int, processes: int) -> int:
+    """Threads of each process; by default the cores are shared out evenly, as is fair between techniques."""
+    return asked or max(1, machine.usable_cores() // processes)
+
+
+def _models(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    models = {}
+    for role, path in (("target", arguments.target), ("draft", arguments.draft)):
+        if path is None:
+            continue
+        manifest = files.read_json(path)
+        models[role] = {
+            "name": path.parent.name,
+            "source": manifest["source"],
+            "parameters": manifest["parameters"],
+            "dtype": manifest["dtype"],
+            "path": str((path.parent / manifest["path"]).resolve()),
+        }
+    return models
+
+
+def _shots(arguments: argparse.Namespace) -> list[dict[str, str]]:
+    count = arguments.generation["shots"]
+    if count == 0:
+        return []
+    if arguments.shots_from is None:
+        raise StudyError(f"generation.shots is {count}, but no training rows were given (--shots-from).")
+    rows = files.read_json_lines(arguments.shots_from)
+    if len(rows) < count:
+        raise StudyError(f"generation.shots is {count}, but {arguments.shots_from} has {len(rows)} rows; lower it.")
+    return [{"summary": row["summary"], "headline": row["headline"]} for row in rows[:count]]
+
+
+def _measure(request: dict[str, Any], devices: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Lease devices and run the group.
+
+    Returns:
+        What each rank reports, and the samples.
+    """
+    processes = request["processes"]
+    if not devices:
+        return run_group(request, {"CUDA_VISIBLE_DEVICES": ""})
+    if processes > len(devices):
+        plural = "s" if len(devices) > 1 else ""
+        reason = f"Needs {processes} GPUs; this machine has {len(devices)} GPU{plural} to use."
+        return [{"status": "unsupported", "reason": reason}], []
+    with leases.lease(devices, processes) as leased:
+        return run_group(request, {"CUDA_VISIBLE_DEVICES": ",".join(leased)})
+
+
+def run_group(
+    request: dict[str, Any], environment: dict[str, str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Start one worker a rank, wait for all; the first that fails ends the others."""
+    processes = request["processes"]
+    scratch = Path(tempfile.mkdtemp(prefix="udaciheadline-run-"))
+    try:
+        files.write_json(scratch / "request.json", request | {"rendezvous": str(scratch / "rendezvous")})
+        workers = [_start_worker(scratch, rank, processes, environment) for rank in range(processes)]
+        try:
+            ranks = _await(workers, scratch)
+        finally:
+            for worker in workers:
+                if worker.poll() is None:
+                    worker.kill()
+                worker.wait()
+        samples = files.read_json_lines(scratch / "samples.jsonl") if ranks[0]["status"] == "ok" else []
+        return ranks, samples
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _start_worker(scratch: Path, rank: int, processes: int, environment: dict[str, str]) -> subprocess.Popen:
+    command = [sys.executable, "-m", "scripts.inference.worker", "--request", str(scratch / "request.json"),
+               "--rank", str(rank), "--scratch", str(scratch)]  # fmt: skip
+    place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)} if processes > 1 else {}
+    # Nothing may be fetched or reported while a technique is timed.
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false",
+               "KINETO_LOG_LEVEL": "5"}  # fmt: skip
+    return subprocess.Popen(command, env=os.environ | environment | offline | place)
+
+
+def _await(workers: list[subprocess.Popen], scratch: Path) -> list[dict[str, Any]]:
+    """Wait until every rank is done, or one has failed or reports that the technique can't run."""
+    reports: dict[int, dict[str, Any]] = {}
+    while len(reports) < len(workers):
+        for rank, worker in enumerate(workers):
+            status = worker.poll()
+            if status is None or rank in reports:
+                continue
+            if status != 0:
+                raise StudyError(_failure(rank, status))
+            reports[rank] = files.read_json(scratch / f"rank-{rank}.json")
+            if reports[rank]["status"] != "ok":
+                return [reports[rank]]
+        time.sleep(0.02)
+    return [reports[rank] for rank in range(len(workers))]
+
+
+def _failure(rank: int, status: int) -> str:
+    if status == -signal.SIGKILL:
+        return (
+            f"the worker of rank {rank} was killed (signal 9), which is how the kernel ends a process when memory runs "
+            "out; see the kernel's log, and give the run more memory or a smaller model."
+        )
+    what = f"signal {-status}" if status < 0 else f"status {status}"
+    return f"the worker of rank {rank} ended with {what}; its message stands above."
+
+
+def _memory(ranks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Each rank's memory, and the sums over all devices."""
+    shared = ("method", "peak_is_exact")
+    devices = [{key: fact for key, fact in rank["memory"].items() if key not in shared} for rank in ranks]
+    return {
+        "method": ranks[0]["memory"]["method"],
+        "peak_is_exact": all(rank["memory"]["peak_is_exact"] for rank in ranks),
+        "devices": devices,
+        "peak_memory_bytes": sum(device["peak_bytes"] for device in devices),
+        "load_peak_memory_bytes": sum(device["load_peak_bytes"] for device in devices),
+        "weight_bytes": sum(device["weight_bytes"] for device in devices),
+    }
+
+
+def _merged_evidence(ranks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rank 0's evidence; of the parallel facet, every rank's."""
+    evidence = dict(ranks[0]["evidence"])
+    if len(ranks) > 1 and "parallel" in evidence:
+        evidence["parallel"] = {"ranks": [rank["evidence"]["parallel"] for rank in ranks]}
+    return evidence
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,123 @@
+"""Loading a checkpoint with the facets of a technique."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.foundation.errors import StudyError
+from scripts.techniques import FACETS, load_facet
+from scripts.techniques.facet import Facet, Loaded, Process
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+
+
+def used_facets(settings: dict[str, Any]) -> list[tuple[Facet, Any]]:
+    """The facets that a technique sets, in the order in which they act, with their values."""
+    return [(load_facet(name), settings[name]) for name in FACETS if settings.get(name) is not None]
+
+
+def load_tokenizer(directory: str | Path) -> PreTrainedTokenizerBase:
+    """The checkpoint's tokenizer; no code of the checkpoint is run."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(str(directory), local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{directory} has no tokenizer that transformers can load ({_first_line(error)}).") from None
+
+
+def load(directory: str | Path, settings: dict[str, Any], process: Process, draft: str | Path | None) -> Loaded:
+    """Load the target with every facet applied, and the draft (with the same quantisation-free float weights).
+
+    Args:
+        directory: the target's checkpoint.
+        settings: the technique's resolved facets.
+        process: device, number type and rank of this process.
+        draft: the draft model's checkpoint, if the technique has one.
+
+    Raises:
+        UnsupportedError: this machine or its libraries can't do it.
+        StudyError: a checkpoint is not usable.
+    """
+    facets = used_facets(settings)
+    notes: dict[str, Any] = {}
+    model = _load_model(directory, facets, settings, process, notes)
+    loaded = Loaded(model=model, process=process, facets=settings, notes=notes)
+    for facet, value in facets:
+        facet.after_load(value, loaded)
+    if draft is not None:
+        loaded.draft = _load_model(draft, [], {}, process, {})
+        check_vocabularies(loaded.model.config, loaded.draft.config)
+    for each in (loaded.model, loaded.draft):
+        if each is not None:
+            each.eval().requires_grad_(False)
+    return loaded
+
+
+def check_vocabularies(target: PreTrainedConfig, draft: PreTrainedConfig) -> None:
+    """A draft's tokens are only tokens of the target if both count the same vocabulary."""
+    if target.vocab_size != draft.vocab_size:
+        raise StudyError(
+            f"the draft model's vocabulary has {draft.vocab_size} tokens and the target's {target.vocab_size}; "
+            "choose a draft with the target's tokenizer."
+        )
+
+
+def _load_model(
+    directory: str | Path, facets: list[tuple[Facet, Any]], settings: dict[str, Any], process: Process,
+    notes: dict[str, Any],
+) -> PreTrainedModel:  # fmt: skip
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+
+    config = AutoConfig.from_pretrained(str(directory), local_files_only=True, trust_remote_code=False)
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise StudyError(f"{directory} holds a '{config.model_type}' model, which does not write text; choose another.")
+    options: dict[str, Any] = {"dtype": process.dtype}
+    for facet, value in facets:
+        facet.check_model(value, config)
+        options |= facet.load_options(value, process, settings)
+    if "distributed_config" not in options:
+        options["device_map"] = {"": str(process.device)}
+    transforms = [(facet, value) for facet, value in facets if facet.transforms_weights]
+    model_class = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    if transforms:
+        weights = _read_weights(Path(directory), process.dtype)
+        for facet, value in transforms:
+            facet.transform_weights(value, weights, _linear_weights(model_class, config), notes)
+        return model_class.from_pretrained(None, config=config, state_dict=weights, **options)
+    return model_class.from_pretrained(
+        str(directory), config=config, local_files_only=True, use_safetensors=True, **options
+    )
+
+
+def _read_weights(directory: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    from safetensors import safe_open
+
+    weights = {}
+    for file in sorted(directory.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as reader:
+            for name in reader.keys():  # noqa: SIM118 - not a dict
+                tensor = reader.get_tensor(name)
+                weights[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
+    return weights
+
+
+def _linear_weights(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> list[str]:
+    """Checkpoint names of the linear layers' weights, found on a model without storage."""
+    import torch
+
+    from scripts.techniques.facet import linear_layers
+
+    with torch.device("meta"):
+        model = model_class(config)
+    return [f"{name}.weight" for name in linear_layers(model)]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]

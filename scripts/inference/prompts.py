@@ -1,0 +1,86 @@
+"""From a summary to the text that the model is given, and from its tokens to a headline."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+LINE_BREAK = "\n"
+_QUOTES = ('""', "''", "\u201c\u201d", "\u2018\u2019")
+
+
+def build_prompts(
+    summaries: list[str], generation: dict[str, Any], shots: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase
+) -> list[str]:
+    """The prompt of each summary: plain, after worked examples, or as a chat.
+
+    Args:
+        summaries: the texts.
+        generation: the study's settings: ``prompt`` with ``{summary}`` in it, ``chat_template``.
+        shots: worked examples with ``summary`` and ``headline``, for base models.
+        tokenizer: needed for its chat template.
+    """
+    prompts = []
+    for summary in summaries:
+        examples = [(_fill(generation["prompt"], shot["summary"]), shot["headline"]) for shot in shots]
+        request = _fill(generation["prompt"], summary)
+        if generation["chat_template"]:
+            messages = []
+            for question, answer in examples:
+                messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+            messages.append({"role": "user", "content": request})
+            prompts.append(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        elif examples:
+            worked = "".join(f"{question}\nHeadline: {answer}\n\n" for question, answer in examples)
+            prompts.append(f"{worked}{request}\nHeadline:")
+        else:
+            prompts.append(request)
+    return prompts
+
+
+def _fill(prompt: str, summary: str) -> str:
+    # Not str.format: a brace in a summary or elsewhere in the prompt is text.
+    return prompt.replace("{summary}", summary)
+
+
+def stop_token_ids(tokenizer: PreTrainedTokenizerBase, ends: list[int], stop: str) -> tuple[list[int], set[int]]:
+    """The tokens that end a headline.
+
+    Args:
+        tokenizer: of the target.
+        ends: the checkpoint's own end tokens.
+        stop: ``line_break``: the first line break ends it too; ``end_token``: only an end token does.
+
+    Returns:
+        All stop tokens in ascending order, and the end tokens among them.
+    """
+    end_tokens = set(ends)
+    if tokenizer.eos_token_id is not None:
+        end_tokens.add(tokenizer.eos_token_id)
+    breaks: set[int] = set()
+    if stop == "line_break":
+        texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+        breaks = {token for token, text in enumerate(texts) if LINE_BREAK in text}
+    return sorted(end_tokens | breaks), end_tokens
+
+
+def trim(tokens: list[int], stops: set[int]) -> list[int]:
+    """Tokens up to and with the first stop token; what a technique generated beyond it does not count."""
+    for index, token in enumerate(tokens):
+        if token in stops:
+            return tokens[: index + 1]
+    return tokens
+
+
+def clean_headline(text: str) -> str:
+    """The first line of the raw text without control characters, outer quotes and repeated white space."""
+    line = text.split(LINE_BREAK, 1)[0]
+    line = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in line)
+    line = re.sub(r"\s+", " ", line).strip()
+    if len(line) > 1 and line[0] + line[-1] in _QUOTES:
+        line = line[1:-1].strip()
+    return line

@@ -1,0 +1,124 @@
+"""Checks a study's configuration: its form against the schema, its meaning by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+
+from scripts.foundation.errors import StudyError
+from scripts.models import checks as model_checks
+from scripts.study.techniques import Technique, resolve
+
+SCHEMA = Path(__file__).resolve().parents[2] / "config" / "config.schema.yaml"
+
+
+def check(config: dict[str, Any]) -> list[Technique]:
+    """Check the whole configuration.
+
+    Returns:
+        The selected techniques, resolved, in the report's order.
+
+    Raises:
+        StudyError: one sentence that names the key.
+    """
+    check_form(config)
+    techniques = resolve(config["techniques"], config["select"], set(config["models"]))
+    for name in models_used(techniques):
+        model_checks.check(name, model_settings(config, name))
+    _check_drafts(config, techniques)
+    _check_dataset(config["dataset"])
+    return techniques
+
+
+def check_form(config: dict[str, Any]) -> None:
+    """Check keys and types against the schema; the error names the key by its path."""
+    if not SCHEMA.is_file():
+        raise StudyError(f"{SCHEMA.name} is missing from config/; restore it from the project's repository.")
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    if error is not None:
+        raise StudyError(_sentence(error))
+
+
+def _sentence(error: ValidationError) -> str:
+    where = ".".join(str(part) for part in error.absolute_path) or "the configuration"
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = sorted(set(error.instance) - set(known))
+        return f"{where} has no key '{unknown[0]}'; it has {', '.join(known)}."
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return f"{where} lacks the key '{missing[0]}'; add it (config/config.schema.yaml describes it)."
+    if error.validator == "type":
+        wanted = error.validator_value
+        wanted = " or ".join(wanted) if isinstance(wanted, list) else wanted
+        return f"{where} is {error.instance!r}, which is not of type {wanted}; correct it."
+    if error.validator == "enum":
+        return f"{where} is {error.instance!r}; use one of {', '.join(map(str, error.validator_value))}."
+    if error.validator == "pattern" and where == "generation.prompt":
+        return "generation.prompt has no {summary} in it; put it where the summary belongs."
+    return f"{where}: {error.message}; config/config.schema.yaml describes what is allowed."
+
+
+def model_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """A model's settings with the options of its own source alone, so that no other source's can matter."""
+    model = config["models"][name]
+    source = model["source"]
+    if source not in model:
+        raise StudyError(f"models.{name}.source is '{source}', but models.{name}.{source} is missing; add its options.")
+    return {"source": source, source: model[source], "dtype": model["dtype"], "seed": model["seed"]}
+
+
+def dataset_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The data set's settings with the options of the chosen source alone; the number of samples left out."""
+    dataset = config["dataset"]
+    source = dataset["source"]
+    return {key: dataset[key] for key in ("source", source, "filters", "evaluation_share", "seed")}
+
+
+def models_used(techniques: list[Technique]) -> list[str]:
+    """Names of the models that the techniques need, in order of first use."""
+    names = [name for technique in techniques for name in (technique.model, technique.draft) if name]
+    return list(dict.fromkeys(names))
+
+
+def _check_drafts(config: dict[str, Any], techniques: list[Technique]) -> None:
+    for technique in techniques:
+        if technique.draft is None:
+            continue
+        target = model_checks.tokenizer_identity(model_settings(config, technique.model))
+        draft = model_checks.tokenizer_identity(model_settings(config, technique.draft))
+        if target is not None and draft is not None and target != draft:
+            raise StudyError(
+                f"techniques.{technique.name}.speculation.draft: model '{technique.draft}' has another tokenizer than "
+                f"its target '{technique.model}'; choose a draft that shares the target's."
+            )
+
+
+def _check_dataset(dataset: dict[str, Any]) -> None:
+    source = dataset["source"]
+    if source not in dataset:
+        raise StudyError(f"dataset.source is '{source}', but dataset.{source} is missing; add its options.")
+    if source == "file":
+        path = dataset["file"]["path"]
+        if not path:
+            raise StudyError("dataset.file.path is empty; give the path of your data file.")
+        if not Path(path).is_file():
+            raise StudyError(f"dataset.file.path: the file {path} does not exist; correct the path.")
+    if source == "hub":
+        for key in ("id", "revision"):
+            if not dataset["hub"][key]:
+                raise StudyError(f"dataset.hub.{key} is empty; give the data set's {key} on the hub.")
+    for key in ("summary_words", "headline_words"):
+        bounds = dataset["filters"][key]
+        if bounds["min"] > bounds["max"]:
+            raise StudyError(f"dataset.filters.{key}: min {bounds['min']} is above max {bounds['max']}; swap them.")
+    if source == "newswire" and dataset["samples"] > dataset["newswire"]["evaluation_rows"]:
+        raise StudyError(
+            f"dataset.samples is {dataset['samples']}, but dataset.newswire.evaluation_rows is "
+            f"{dataset['newswire']['evaluation_rows']}; raise it or take fewer samples."
+        )

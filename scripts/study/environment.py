@@ -1,0 +1,17 @@
+"""Prepares the environment that the workflow's jobs inherit."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def prepare(root: Path) -> None:
+    """Let jobs run the Python that runs Snakemake, and find the project from wherever the workflow was started."""
+    _prepend("PATH", Path(sys.executable).parent)
+    _prepend("PYTHONPATH", root)
+
+
+def _prepend(variable: str, directory: Path) -> None:
+    parts = [part for part in os.environ.get(variable, "").split(os.pathsep) if part]
+    if str(directory) not in parts[:1]:
+        os.environ[variable] = os.pathsep.join([str(directory), *parts])

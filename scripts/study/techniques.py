@@ -1,0 +1,148 @@
+"""Resolves the techniques: each entry is a difference from the one that it extends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from scripts.foundation.errors import StudyError
+from scripts.techniques import FACETS, load_facet
+
+# Facets whose change alone must leave every token as it was.
+LOSSLESS_FACETS = frozenset({"kv_cache", "parallel", "speculation"})
+
+
+@dataclass(frozen=True)
+class Technique:
+    """A technique with nothing left to its parent.
+
+    Attributes:
+        name: its key in the configuration.
+        label: its name in the report; untrusted text.
+        parent: the technique that it extends, or None.
+        difference: the facets that it sets otherwise than its parent, resolved; ``model`` among them.
+        settings: every facet that is on, resolved.
+        lossless: whether it must give the same tokens as its parent.
+    """
+
+    name: str
+    label: str
+    parent: str | None
+    difference: dict[str, Any]
+    settings: dict[str, Any]
+    lossless: bool
+
+    @property
+    def model(self) -> str:
+        """The model that writes."""
+        return self.settings["model"]
+
+    @property
+    def draft(self) -> str | None:
+        """The second model that a facet needs."""
+        for name in self.facets:
+            companion = load_facet(name).companion(self.settings[name])
+            if companion is not None:
+                return companion
+        return None
+
+    @property
+    def facets(self) -> list[str]:
+        """The facets that are on."""
+        return [name for name in FACETS if name in self.settings]
+
+    @property
+    def processes(self) -> int:
+        """Processes, each with a device of its own."""
+        return max((load_facet(name).processes(self.settings[name]) for name in self.facets), default=1)
+
+
+def resolve(entries: dict[str, Any], select: list[str], models: set[str]) -> list[Technique]:
+    """Resolve the selected techniques.
+
+    Args:
+        entries: the configuration's ``techniques``.
+        select: names in the report's order; all of them, in the configuration's order, when empty.
+        models: names of the models there are.
+
+    Raises:
+        StudyError: an unknown name, a cycle, or facets that don't compose; the sentence names the key.
+    """
+    for name in select:
+        if name not in entries:
+            raise StudyError(f"select names '{name}', which is no technique{_hint(name, entries)}.")
+    # Every entry is checked, also those not selected: a mistake is found before it is needed.
+    resolved = {name: _resolve(name, entries, models) for name in entries}
+    return [resolved[name] for name in (select or entries)]
+
+
+def _resolve(name: str, entries: dict[str, Any], models: set[str]) -> Technique:
+    chain = _chain(name, entries)
+    settings: dict[str, Any] = {}
+    inherited: dict[str, Any] = {}
+    for link in reversed(chain):
+        inherited = dict(settings)
+        settings |= _facets(link, entries[link])
+    on = {facet: value for facet, value in settings.items() if value is not None}
+    where = f"techniques.{name}"
+    if "model" not in on:
+        raise StudyError(f"{where} has no model; set 'model' or extend a technique that does.")
+    if "kv_cache" not in on:
+        raise StudyError(f"{where} has no kv_cache; set 'kv_cache' or extend a technique that does.")
+    for facet in FACETS:
+        if facet in on:
+            _named(where, load_facet(facet).check, on[facet], on)
+    technique = Technique(
+        name=name,
+        label=entries[name].get("label", name),
+        parent=chain[1] if len(chain) > 1 else None,
+        difference={facet: value for facet, value in settings.items() if value != inherited.get(facet)},
+        settings=on,
+        lossless=False,
+    )
+    for key, model in (("model", technique.model), ("speculation.draft", technique.draft)):
+        if model is not None and model not in models:
+            raise StudyError(f"{where}.{key} is '{model}', which is no model{_hint(model, models)}.")
+    lossless = technique.parent is not None and set(technique.difference) <= LOSSLESS_FACETS
+    # Shards of quantised weights have other blocks and outliers than the whole has.
+    if "quantization" in on and "parallel" in technique.difference:
+        lossless = False
+    return Technique(**(vars(technique) | {"lossless": lossless}))
+
+
+def _chain(name: str, entries: dict[str, Any]) -> list[str]:
+    """The technique, its parent, and so on to the root."""
+    chain = [name]
+    while (parent := entries[chain[-1]].get("extends")) is not None:
+        if parent not in entries:
+            raise StudyError(
+                f"techniques.{chain[-1]}.extends is '{parent}', which is no technique{_hint(parent, entries)}."
+            )
+        if parent in chain:
+            circle = " -> ".join([*chain[chain.index(parent) :], parent])
+            raise StudyError(
+                f"techniques.{chain[-1]}.extends closes a circle ({circle}); let one of them extend another."
+            )
+        chain.append(parent)
+    return chain
+
+
+def _facets(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    values = {key: value for key, value in entry.items() if key not in ("label", "extends")}
+    return {
+        facet: value if facet == "model" else _named(f"techniques.{name}", load_facet(facet).resolve, value)
+        for facet, value in values.items()
+    }
+
+
+def _named(where: str, function: Any, *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except StudyError as error:
+        raise StudyError(f"{where}: {error}") from None
+
+
+def _hint(name: str, known: Any) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; there are {', '.join(known)}"

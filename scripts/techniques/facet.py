@@ -1,0 +1,154 @@
+"""What every facet can do; a facet overrides what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+
+class UnsupportedError(Exception):
+    """The technique can't run on this machine or with these libraries; the message is a sentence for the report."""
+
+
+class EvidenceError(Exception):
+    """What was observed contradicts the settings; the message is a sentence for the report."""
+
+
+@dataclass
+class Process:
+    """Where this process stands: its device, its number type, and its place in the process group."""
+
+    device: torch.device
+    dtype: torch.dtype
+    rank: int = 0
+    world_size: int = 1
+
+
+@dataclass
+class Loaded:
+    """The models of one run, as loaded, and how they were prepared."""
+
+    model: PreTrainedModel
+    process: Process
+    facets: dict[str, Any]
+    draft: PreTrainedModel | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Observation:
+    """What was seen while one sample was generated outside the timed ones.
+
+    Attributes:
+        prompt_tokens: length of the prompt in tokens.
+        new_tokens: how many tokens were generated.
+        forward_lengths: for each call of the model, how many tokens it was given.
+        cache: the cache that generation returned, or None.
+        collectives: calls of each torch.distributed operation, by name.
+        communication_share: share of the sample's time inside those calls, 0 to 1.
+    """
+
+    prompt_tokens: int
+    new_tokens: int
+    forward_lengths: list[int]
+    cache: Any
+    collectives: dict[str, int]
+    communication_share: float
+
+
+class Facet:
+    """One axis of a technique. Values are plain JSON; None means that the facet is off."""
+
+    name: str
+
+    def resolve(self, value: Any) -> Any:
+        """The value with its shorthand spelled out and its defaults filled in; None when it switches the facet off."""
+        return value
+
+    def check(self, value: Any, facets: dict[str, Any]) -> None:
+        """Refuse a combination that can't work.
+
+        Raises:
+            StudyError: ``value`` does not compose with the technique's other ``facets``; the message names both.
+        """
+
+    def processes(self, value: Any) -> int:
+        """How many processes the facet needs, each with a GPU of its own where there are GPUs."""
+        return 1
+
+    def transform_weights(
+        self, value: Any, weights: dict[str, torch.Tensor], linear: list[str], notes: dict[str, Any]
+    ) -> None:
+        """Change checkpoint tensors in place before loading; ``linear`` names the linear layers' weights."""
+        raise NotImplementedError
+
+    # Whether transform_weights is to be called: it needs the whole checkpoint in memory.
+    transforms_weights = False
+
+    def check_model(self, value: Any, config: Any) -> None:
+        """Refuse a model that the facet can't work on, by its transformers configuration.
+
+        Raises:
+            UnsupportedError: a sentence that names the figure that does not fit.
+        """
+
+    def load_options(self, value: Any, process: Process, facets: dict[str, Any]) -> dict[str, Any]:
+        """Keyword arguments for ``from_pretrained``.
+
+        Raises:
+            UnsupportedError: this machine or its libraries can't do it.
+        """
+        return {}
+
+    def after_load(self, value: Any, loaded: Loaded) -> None:
+        """Finish what ``from_pretrained`` can't do by itself."""
+
+    def companion(self, value: Any) -> str | None:
+        """The name of a second model that the facet needs, if any."""
+        return None
+
+    def generation_options(self, value: Any, loaded: Loaded) -> dict[str, Any]:
+        """Keyword arguments for ``generate``."""
+        return {}
+
+    def recorder(self, value: Any, loaded: Loaded) -> SampleRecorder | None:
+        """What counts per-sample facts while samples are timed, if the facet has any."""
+        return None
+
+    def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
+        """Facts that prove that the facet was on, as JSON.
+
+        Raises:
+            EvidenceError: the facts contradict the settings.
+        """
+        return {}
+
+
+class SampleRecorder:
+    """Counts facts of one sample at a time; cheap enough to be on while samples are timed."""
+
+    def start(self, prompt_tokens: int) -> None:
+        """A sample with a prompt of that many tokens begins."""
+
+    def put_out(self, count: int) -> None:
+        """A step put out that many tokens."""
+
+    def fields(self) -> dict[str, int]:
+        """The facts of the sample that just ended, added to its line in samples.jsonl."""
+        return {}
+
+
+def linear_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
+    """The linear layers by name, the output head left out (embeddings are not linear layers)."""
+    import torch
+
+    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head
+    }

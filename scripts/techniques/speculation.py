@@ -1,0 +1,126 @@
+"""Facet ``speculation``: propose several tokens cheaply, verify them in one forward of the target.
+
+``{draft: model, tokens: k}``: a smaller model drafts k tokens (Leviathan et al., 2023; Chen et al., 2023).
+``{prompt_lookup: k}``: the proposal is copied from where the last tokens occurred in the prompt (Saxena, 2023).
+Greedy verification keeps a proposed token only where the target would have chosen it, so the output is the target's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.foundation.errors import StudyError
+from scripts.techniques.facet import EvidenceError, Facet, Loaded, Observation, SampleRecorder
+
+
+class Speculation(Facet):
+    """``{draft: <model>, tokens: 4}`` or ``{prompt_lookup: 4}``."""
+
+    name = "speculation"
+
+    def resolve(self, value: Any) -> Any:
+        """Fill in the number of tokens; ``none`` switches the facet off."""
+        if value in (None, "none"):
+            return None
+        if ("draft" in value) == ("prompt_lookup" in value):
+            raise StudyError("speculation needs either 'draft' (a model's name) or 'prompt_lookup' (tokens), not both.")
+        return {"tokens": 4} | value if "draft" in value else dict(value)
+
+    def companion(self, value: Any) -> str | None:
+        """The draft model's name."""
+        return value.get("draft")
+
+    def generation_options(self, value: Any, loaded: Loaded) -> dict[str, Any]:
+        """Assisted generation with a constant number of drafted tokens."""
+        if "prompt_lookup" in value:
+            return {"prompt_lookup_num_tokens": value["prompt_lookup"]}
+        draft = loaded.draft.generation_config
+        draft.num_assistant_tokens = value["tokens"]
+        draft.num_assistant_tokens_schedule = "constant"
+        # Drafts would otherwise end early wherever the draft model is unsure.
+        draft.assistant_confidence_threshold = 0.0
+        return {"assistant_model": loaded.draft}
+
+    def recorder(self, value: Any, loaded: Loaded) -> SampleRecorder:
+        """Counts drafted and accepted tokens from the lengths that the target is given to verify."""
+        return VerificationCounter(loaded, self._limit(value))
+
+    def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
+        """Verification rounds and the acceptance histogram of the timed samples."""
+        counter: VerificationCounter = loaded.notes["verification_counter"]
+        facts: dict[str, Any] = {
+            "target_calls": counter.total_rounds,
+            "drafted_tokens": counter.total_drafted,
+            "accepted_tokens": counter.total_accepted,
+            "acceptance_rate": counter.total_accepted / counter.total_drafted if counter.total_drafted else None,
+            "accepted_per_round_histogram": counter.histogram,
+        }
+        if loaded.draft is not None:
+            facts["draft_calls"] = counter.draft_calls
+            if not counter.draft_calls:
+                raise EvidenceError("speculation asks for a draft model, but it was never called.")
+            if not counter.total_drafted:
+                raise EvidenceError("speculation asks for drafted tokens, but none was verified.")
+        elif counter.total_rounds == 0:
+            raise EvidenceError("speculation asks for prompt lookup, but the target never verified a proposal.")
+        return facts
+
+    @staticmethod
+    def _limit(value: Any) -> int:
+        return value.get("tokens") or value["prompt_lookup"]
+
+
+class VerificationCounter(SampleRecorder):
+    """Watches the target's forward calls: each verifies one proposal.
+
+    The first call is given the prompt and a proposal, each later one the last accepted token and a proposal; what was
+    accepted follows from how many tokens each round put out.
+    """
+
+    def __init__(self, loaded: Loaded, limit: int) -> None:
+        self.prompt_tokens = 0
+        self.lengths: list[int] = []
+        self.emitted: list[int] = []
+        self.sample_draft_calls = 0
+        self.histogram = [0] * (limit + 1)
+        self.total_rounds = self.total_drafted = self.total_accepted = self.draft_calls = 0
+        loaded.notes["verification_counter"] = self
+        loaded.model.register_forward_pre_hook(self._target_called, with_kwargs=True)
+        if loaded.draft is not None:
+            loaded.draft.register_forward_pre_hook(self._draft_called)
+
+    def _target_called(self, module: Any, args: Any, kwargs: Any) -> None:
+        ids = kwargs.get("input_ids")
+        self.lengths.append((ids if ids is not None else args[0]).shape[1])
+
+    def _draft_called(self, module: Any, args: Any) -> None:
+        self.sample_draft_calls += 1
+
+    def start(self, prompt_tokens: int) -> None:
+        """Forget the sample before."""
+        self.prompt_tokens = prompt_tokens
+        self.lengths = []
+        self.emitted = []
+        self.sample_draft_calls = 0
+
+    def put_out(self, count: int) -> None:
+        """A round put out that many tokens: the accepted ones and the target's own."""
+        self.emitted.append(count)
+
+    def fields(self) -> dict[str, int]:
+        """Rounds, drafted and accepted tokens of the sample; also added to the run's totals."""
+        drafted = accepted = 0
+        for index, (length, count) in enumerate(zip(self.lengths, self.emitted, strict=True)):
+            proposed = length - (self.prompt_tokens if index == 0 else 1)
+            taken = min(count - 1, proposed)
+            drafted += proposed
+            accepted += taken
+            self.histogram[min(taken, len(self.histogram) - 1)] += 1
+        self.total_rounds += len(self.lengths)
+        self.total_drafted += drafted
+        self.total_accepted += accepted
+        self.draft_calls += self.sample_draft_calls
+        return {"drafted_tokens": drafted, "accepted_tokens": accepted, "rounds": len(self.lengths)}
+
+
+FACET = Speculation()
