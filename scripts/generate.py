@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, A
         "processes": processes,
         "threads_per_process": _threads(arguments.threads, processes),
     }
-    ranks, samples = _measure(request, devices)
+    ranks, samples, leased = _measure(request, devices)
     head = ranks[0]
     measured = head["status"] == "ok"
     return {
@@ -95,6 +95,7 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, A
         "versions": machine.versions(),
         "threads": head.get("threads"),
         "processes": processes,
+        "leased_gpus": leased,
         "started_at": started.isoformat(timespec="seconds"),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }, samples if measured else []
@@ -141,21 +142,25 @@ def _shots(arguments: argparse.Namespace) -> list[dict[str, str]]:
     return [{"summary": row["summary"], "headline": row["headline"]} for row in rows[:count]]
 
 
-def _measure(request: dict[str, Any], devices: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _measure(
+    request: dict[str, Any], devices: list[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
     """Lease devices and run the group.
 
     Returns:
-        What each rank reports, and the samples.
+        What each rank reports, the samples, and the unique ids of the leased GPUs.
     """
     processes = request["processes"]
     if not devices:
-        return run_group(request, {"CUDA_VISIBLE_DEVICES": ""})
+        ranks, samples = run_group(request, {"CUDA_VISIBLE_DEVICES": ""})
+        return ranks, samples, []
     if processes > len(devices):
         plural = "s" if len(devices) > 1 else ""
         reason = f"Needs {processes} GPUs; this machine has {len(devices)} GPU{plural} to use."
-        return [{"status": "unsupported", "reason": reason}], []
+        return [{"status": "unsupported", "reason": reason}], [], []
     with leases.lease(devices, processes) as leased:
-        return run_group(request, {"CUDA_VISIBLE_DEVICES": ",".join(leased)})
+        ranks, samples = run_group(request, {"CUDA_VISIBLE_DEVICES": ",".join(leased)})
+        return ranks, samples, leased
 
 
 def run_group(

@@ -202,8 +202,14 @@ def _prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedTok
 def _check_same_tokenizer(tokenizer: PreTrainedTokenizerBase, draft: str) -> None:
     from scripts.inference.loading import load_tokenizer
 
-    if load_tokenizer(draft).get_vocab() != tokenizer.get_vocab():
+    if _words(load_tokenizer(draft)) != _words(tokenizer):
         raise StudyError(f"the draft model at {draft} has another tokenizer than its target; choose one with the same.")
+
+
+def _words(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    """Token ids without the special tokens: families rename reserved ones from model to model."""
+    special = tokenizer.get_added_vocab()
+    return {token: index for token, index in tokenizer.get_vocab().items() if token not in special}
 
 
 def _timed(
