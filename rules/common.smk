@@ -9,6 +9,8 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
+from snakemake.exceptions import WorkflowError
+
 from scripts.foundation.errors import StudyError
 from scripts.inference import machine
 from scripts.study import configuration, environment, sources
@@ -42,6 +44,14 @@ wildcard_constraints:
 def as_text(value):
     """A value as text: equal content is equal text, whatever the order of its keys."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def cores():
+    """Cores that this call of Snakemake may use; 1 where it only lists or draws."""
+    try:
+        return workflow.cores or 1
+    except WorkflowError:
+        return 1
 
 
 def constant(value):
@@ -123,7 +133,7 @@ def model_rows(wildcards):
 def training_threads():
     """Cores of one model's training: models that are trained side by side share them."""
     trained = sum(config["models"][model]["source"] == "train" for model in MODELS)
-    return max(1, min(workflow.cores or 1, machine.usable_cores()) // max(1, trained))
+    return max(1, min(cores(), machine.usable_cores()) // max(1, trained))
 
 
 # --- generate ---
@@ -192,7 +202,7 @@ def gpus_needed(wildcards):
 
 def generation_threads(wildcards):
     """One core a process with GPUs; without, all cores, so that no other job disturbs a timing."""
-    return TECHNIQUES[wildcards.technique].processes if GPUS else (workflow.cores or 1)
+    return TECHNIQUES[wildcards.technique].processes if GPUS else cores()
 
 
 # --- report ---

@@ -1,0 +1,58 @@
+"""What a source yields: one entry for every row, good or bad."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Longest row that is read, in bytes; a longer one is rejected and skipped without being held in memory.
+ROW_LIMIT = 4 * 2**20
+
+MALFORMED = "malformed"
+NOT_UTF8 = "not_utf8"
+TOO_LARGE = "too_large"
+
+
+@dataclass(slots=True)
+class Entry:
+    """One row of a source.
+
+    Attributes:
+        position: 1-based line or row, as the source counts.
+        fields: values by column; None when ``problem`` says why there are none.
+        raw: what stood there, for the list of rejected rows: bytes, text, or None for ``fields``.
+        side: "train" or "pool" when the source itself decides, else None.
+    """
+
+    position: int
+    fields: Mapping[str, Any] | None = None
+    raw: bytes | str | None = None
+    problem: str | None = None
+    side: str | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the source's columns that hold a row's parts."""
+
+    summary: str = "short_description"
+    headline: str = "headline"
+    category: str = "category"
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened source.
+
+    Attributes:
+        name: what to call it in an error.
+        entries: its rows, read once, one at a time.
+        origin: what it was read from, for the manifest: settled before the first row is read.
+        unit: what a position counts: "line" or "row".
+        columns: where to find a row's parts.
+    """
+
+    name: str
+    entries: Iterator[Entry]
+    origin: Mapping[str, Any]
+    unit: str
+    columns: Columns = field(default_factory=Columns)

@@ -1,0 +1,157 @@
+"""A data set of the Hugging Face Hub, at a pinned revision, read by the ``datasets`` library; no remote code is run."""
+
+import errno
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+from scripts.dataset.entries import Columns, Entry, Source
+from scripts.dataset.settings import HubSettings
+from scripts.dataset.sources.parquet import as_python, need_columns
+from scripts.foundation.errors import StudyError
+
+_BATCH_ROWS = 2000
+_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def open_hub(settings: HubSettings) -> Source:
+    """Download the data set (or find it in the library's cache) and open it as a source.
+
+    Raises:
+        StudyError: it can't be had, or has not this configuration, split or columns; the message says what to do.
+    """
+    if not _ID.fullmatch(settings.id):
+        # A name without an owner could be one of the library's own loaders, and a path a local folder.
+        raise StudyError(f"dataset.hub.id: {settings.id!r} must have the form owner/name.")
+    commit = _commit(settings)
+    dataset = _load(settings, commit)
+    name = f"{settings.id}@{commit[:12]}"
+    need_columns(name, dataset.column_names, settings.columns)
+    origin = {"repository": settings.id, "revision": commit, "config": settings.config, "split": settings.split}
+    return Source(name, _entries(dataset, settings.columns), origin, "row", settings.columns)
+
+
+def _entries(dataset: Any, columns: Columns) -> Iterator[Entry]:
+    wanted = dict.fromkeys((columns.summary, columns.headline, columns.category))
+    table = dataset.select_columns([each for each in wanted if each in dataset.column_names]).with_format("arrow")
+    position = 0
+    with tqdm(total=dataset.num_rows, unit="row", desc="reading", mininterval=1) as bar:
+        for batch in table.iter(batch_size=_BATCH_ROWS):
+            names = batch.column_names
+            for row in zip(*(as_python(batch.column(each)) for each in names), strict=True):
+                position += 1
+                yield Entry(position, dict(zip(names, row, strict=True)))
+            bar.update(batch.num_rows)
+
+
+def _commit(settings: HubSettings) -> str:
+    """Return the full commit hash of the revision.
+
+    The hub is asked even for a full hash, since its own answer says best what is wrong. Without a network a full hash
+    stands for itself, so that a data set that was fetched before can be read.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub.utils import httpx  # its HTTP client, under whatever name it is installed
+
+    try:
+        return HfApi().dataset_info(settings.id, revision=settings.revision).sha
+    except (OfflineModeIsEnabled, httpx.TransportError) as error:
+        if not _COMMIT.fullmatch(settings.revision):
+            _unreachable(settings, error)
+        return settings.revision
+    except (HfHubHTTPError, HFValidationError) as error:
+        _refused(settings, error)
+
+
+def _load(settings: HubSettings, commit: str) -> Any:
+    """Download, prepare and return the split as a ``datasets.Dataset``."""
+    from datasets import exceptions, load_dataset_builder
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.utils import httpx
+
+    try:
+        builder = load_dataset_builder(settings.id, settings.config, revision=commit)
+        if builder.hash != commit:
+            # Where it can't reach the hub the library takes whatever version of the data set it has.
+            _unreachable(settings, f"and revision {commit} is not in the cache")
+        builder.download_and_prepare()
+        return builder.as_dataset(split=settings.split)
+    except (ConnectionError, OfflineModeIsEnabled, httpx.TransportError) as error:
+        _unreachable(settings, error)
+    except ValueError as error:
+        _not_offered(settings, error)
+    except (exceptions.DatasetNotFoundError, HfHubHTTPError) as error:
+        _refused(settings, error)
+    except (exceptions.DatasetsError, RuntimeError, FileNotFoundError) as error:
+        # The library wraps whatever happens while it writes its cache.
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise cause from None
+            cause = cause.__cause__
+        raise StudyError(
+            f"dataset.hub: {settings.id} can't be read ({_first_line(error)}); choose a data set that the datasets "
+            "library reads without code of its own, or download it and use source: file."
+        ) from None
+
+
+def _first_line(error: object) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def _unreachable(settings: HubSettings, error: object) -> NoReturn:
+    raise StudyError(
+        f"dataset.hub: the hub can't be reached for {settings.id} ({_first_line(error)}); check the network, "
+        "HF_ENDPOINT and HF_HUB_OFFLINE, or download the data set and use source: file."
+    ) from None
+
+
+def _refused(settings: HubSettings, error: BaseException) -> NoReturn:
+    """Say why the hub gave an error, by its kind."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    # The datasets library turns the hub's error for a gated repository into its own, and drops the cause.
+    if isinstance(error, GatedRepoError) or "gated dataset" in str(error):
+        text = (
+            f"dataset.hub.id: {settings.id} is gated; accept its terms on its page on the hub and log in with "
+            "`hf auth login` or set HF_TOKEN."
+        )
+    elif isinstance(error, RevisionNotFoundError):
+        text = (
+            f"dataset.hub.revision: {settings.id} has no revision {settings.revision!r}; set one of its commit hashes."
+        )
+    elif isinstance(error, RepositoryNotFoundError):
+        text = (
+            f"dataset.hub.id: {settings.id} does not exist on the hub, or is private; check the name, or log in with "
+            "`hf auth login` or set HF_TOKEN."
+        )
+    else:
+        text = f"dataset.hub: the hub refused {settings.id} ({_first_line(error)}); try again later."
+    raise StudyError(text) from None
+
+
+def _not_offered(settings: HubSettings, error: ValueError) -> NoReturn:
+    """Say which configuration or split is missing: the library's message lists those that there are."""
+    message = " ".join(str(error).split())
+    if "Config name is missing" in message:
+        text = f"dataset.hub.config: {settings.id} has several configurations; name one ({_offered(message)})."
+    elif "BuilderConfig" in message:
+        text = (
+            f"dataset.hub.config: {settings.id} has no configuration {settings.config!r}; it has {_offered(message)}."
+        )
+    elif "split" in message.lower():
+        text = f"dataset.hub.split: {settings.id} has no split {settings.split!r}; it has {_offered(message)}."
+    else:
+        text = f"dataset.hub: {settings.id} can't be read ({message[:200]}); check config and split."
+    raise StudyError(text) from None
+
+
+def _offered(message: str) -> str:
+    """Take the list out of a message of the library such as ``… Available: ['a', 'b']``."""
+    found = re.search(r"\[([^\]]*)\]", message)
+    return found.group(1).replace("'", "") if found else message[:200]

@@ -1,0 +1,115 @@
+"""Prepare the data set: read a source, clean and check its rows, and split them into training rows and evaluation pool.
+
+    python -m scripts.prepare_dataset --settings '{"source": "newswire"}' --output results/dataset
+
+Writes pool.jsonl (in evaluation order), train.jsonl, rejects.jsonl and manifest.json.
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from scripts.dataset.collect import LEAKAGE, Rejects, collect
+from scripts.dataset.entries import Source
+from scripts.dataset.rows import Row
+from scripts.dataset.settings import FileSettings, HubSettings, Settings, parse
+from scripts.dataset.split import leaking, split
+from scripts.foundation import entry
+from scripts.foundation.files import atomic_writer, write_json
+
+log = logging.getLogger(__name__)
+
+
+def open_source(settings: Settings) -> Source:
+    """Open the source that the settings name.
+
+    Raises:
+        StudyError: it can't be opened.
+    """
+    options = settings.options
+    # Each source is imported when it is used: the hub's library takes seconds to import.
+    if isinstance(options, FileSettings):
+        from scripts.dataset.sources.file import open_file
+
+        return open_file(options.path, options.columns)
+    if isinstance(options, HubSettings):
+        from scripts.dataset.sources.hub import open_hub
+
+        return open_hub(options)
+    from scripts.dataset.sources.newswire import open_newswire
+
+    return open_newswire(options.train_rows, options.evaluation_rows, settings.seed)
+
+
+def prepare(settings: Settings, output: Path) -> dict[str, Any]:
+    """Write the data set to the directory ``output`` and return its manifest.
+
+    Raises:
+        StudyError: the source can't be read or has no usable row.
+    """
+    source = open_source(settings)
+    with atomic_writer(output / "rejects.jsonl") as handle:
+        rejects = Rejects(handle)
+        rows = collect(source, settings.filters, rejects)
+        pool, train = split(rows, settings.evaluation_share, settings.seed)
+        leaked = leaking(pool, train)
+        for row in sorted((row for row in train if row.id in leaked), key=lambda each: each.position):
+            rejects.add(row.position, LEAKAGE, row.headline)
+    train = [row for row in train if row.id not in leaked]
+    rejected = sum(rejects.counts.values())
+    manifest = {
+        "source": settings.source,
+        "settings": settings.as_dict(),
+        "origin": dict(source.origin),
+        "position_unit": source.unit,
+        "seed": settings.seed,
+        "filters": settings.filters.as_dict(),
+        "counts": {
+            "read": len(pool) + len(train) + rejected,
+            "rejected": rejected,
+            "rejected_by_reason": dict(sorted(rejects.counts.items())),
+            "leakage": len(leaked),
+            "pool": len(pool),
+            "train": len(train),
+        },
+        "sha256": {
+            "pool.jsonl": _write(output / "pool.jsonl", pool),
+            "train.jsonl": _write(output / "train.jsonl", train),
+        },
+    }
+    # The manifest is written last: where it is, the rest is complete.
+    write_json(output / "manifest.json", manifest)
+    log.info("%s: %d rows read, %d rejected, %d in the pool, %d to train on", source.name, *_figures(manifest))
+    return manifest
+
+
+def _figures(manifest: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(manifest["counts"][name] for name in ("read", "rejected", "pool", "train"))
+
+
+def _write(path: Path, rows: Iterable[Row]) -> str:
+    """Write the rows, one a line, and return the file's SHA-256."""
+    digest = hashlib.sha256()
+    with atomic_writer(path) as handle:
+        for row in rows:
+            line = json.dumps(row.as_dict(), ensure_ascii=False) + "\n"
+            digest.update(line.encode("utf-8"))
+            handle.write(line)
+    return digest.hexdigest()
+
+
+def main() -> None:
+    """Read the arguments and prepare the data set."""
+    parser = argparse.ArgumentParser(description="Prepare the data set of a study from its source.")
+    parser.add_argument("--settings", required=True, help="the study's dataset settings, as one JSON object")
+    parser.add_argument("--output", required=True, type=Path, help="directory for the data set's files")
+    arguments = parser.parse_args()
+    prepare(parse(arguments.settings), arguments.output)
+
+
+if __name__ == "__main__":
+    entry.run(main)
