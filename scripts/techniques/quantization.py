@@ -85,6 +85,10 @@ class Quantization(Facet):
             "stored_dtypes": types,
             "stored_bytes": sum(module_bytes(layer) for layer in quantised.values()),
             "weights": sum(layer.in_features * layer.out_features for layer in quantised.values()),
+            # bitsandbytes multiplies 8-bit weights in float16 whatever the model's own type is.
+            "compute_dtype": "float16"
+            if value["method"] == "int8"
+            else str(_compute_dtype(value, loaded.process.dtype)).removeprefix("torch."),
             "bitsandbytes": version("bitsandbytes"),
         }
         stored = {"int8": "int8", "nf4": "uint8"}[value["method"]]

@@ -34,11 +34,15 @@ class Speculation(Facet):
         """Assisted generation with a constant number of drafted tokens."""
         if "prompt_lookup" in value:
             return {"prompt_lookup_num_tokens": value["prompt_lookup"]}
-        draft = loaded.draft.generation_config
-        draft.num_assistant_tokens = value["tokens"]
-        draft.num_assistant_tokens_schedule = "constant"
-        # Drafts would otherwise end early wherever the draft model is unsure.
-        draft.assistant_confidence_threshold = 0.0
+        from transformers import GenerationConfig
+
+        # A new one: the checkpoint's own settings would change what is drafted, or how.
+        loaded.draft.generation_config = GenerationConfig(
+            num_assistant_tokens=value["tokens"],
+            num_assistant_tokens_schedule="constant",
+            # Drafts would otherwise end early wherever the draft model is unsure.
+            assistant_confidence_threshold=0.0,
+        )
         return {"assistant_model": loaded.draft}
 
     def recorder(self, value: Any, loaded: Loaded) -> SampleRecorder:

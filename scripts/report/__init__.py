@@ -1,0 +1,1 @@
+"""Formatting: plots, numbers as text, the view of the report. Measures nothing."""

@@ -1,0 +1,31 @@
+"""Score one technique: figures with intervals from the runs that were timed. Loads no model and needs no network."""
+
+import argparse
+import logging
+
+from scripts.foundation import entry, files
+from scripts.metrics import dataset as dataset_file
+from scripts.metrics import runs as run_files
+from scripts.metrics import technique as technique_file
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Read the runs of a technique and write its metrics file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--technique", required=True, help="name of the technique, as in run.json")
+    parser.add_argument("--dataset", required=True, help="evaluation set (eval.jsonl) that the runs were timed on")
+    parser.add_argument("--runs", required=True, nargs="+", help="folders with samples.jsonl and run.json, run 1 first")
+    parser.add_argument("--output", required=True, help="metrics file to write")
+    arguments = parser.parse_args()
+    dataset = dataset_file.read_dataset(arguments.dataset)
+    ids = [row["id"] for row in dataset]
+    runs = [run_files.read_run(path, arguments.technique, ids) for path in arguments.runs]
+    metrics = technique_file.technique_metrics(arguments.technique, dataset, runs)
+    files.write_json(arguments.output, metrics)
+    logger.info("scored %s: %s, %d samples, %d runs", arguments.technique, metrics["status"], len(dataset), len(runs))
+
+
+if __name__ == "__main__":
+    entry.run(main)
