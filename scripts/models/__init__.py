@@ -1,0 +1,1 @@
+"""Where a study's models come from: trained from scratch, a hub, a local directory, or random weights."""

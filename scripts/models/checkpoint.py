@@ -1,0 +1,189 @@
+"""Reading a checkpoint directory without loading it: its files, parameters, digests. Imports no heavy library."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from scripts.foundation.errors import StudyError
+from scripts.models import tokenizer as tokenizers
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+# Weights below this size are read whole for a digest; of larger ones, evenly spaced blocks are.
+_READ_WHOLE_BYTES = 1_000_000_000
+_BLOCK_BYTES = 1 << 16
+_BLOCKS = 256
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """Return the safetensors files that ``from_pretrained`` loads, sorted by name; empty when there are none.
+
+    Raises:
+        StudyError: the index names a file that is not there, or is not valid.
+    """
+    index = directory / "model.safetensors.index.json"
+    if index.is_file() and not (directory / "model.safetensors").is_file():
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise StudyError(f"{index} is not a valid index of weights; fetch the checkpoint again.") from None
+        for name in names:
+            if Path(name).name != name or not (directory / name).is_file():
+                raise StudyError(f"{index} names {name}, which is not there; fetch the checkpoint again.")
+        return [directory / name for name in names]
+    whole = directory / "model.safetensors"
+    return [whole] if whole.is_file() else []
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Return the header of a safetensors file: name -> dtype, shape, data_offsets.
+
+    The format: 8 bytes of length, little-endian, then that many bytes of JSON, then the data
+    (https://github.com/huggingface/safetensors#format).
+
+    Raises:
+        StudyError: the file is cut off or is no safetensors file.
+    """
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as handle:
+            length = int.from_bytes(handle.read(8), "little")
+            if not 2 <= length <= min(size - 8, 100_000_000):
+                raise ValueError("its header does not fit in it")
+            header = json.loads(handle.read(length))
+        header.pop("__metadata__", None)
+        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        if 8 + length + end != size:
+            raise ValueError(f"it has {size} bytes instead of {8 + length + end}")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise StudyError(f"{path} is not a complete safetensors file ({error}); fetch or make it again.") from None
+    return header
+
+
+def parameters(directory: Path) -> int:
+    """Count the parameters in the safetensors files of a checkpoint, as stored: tied ones once, no tensor loaded."""
+    entries = (entry for path in weight_files(directory) for entry in read_header(path).values())
+    return sum(math.prod(entry["shape"]) for entry in entries)
+
+
+def weights_digest(directory: Path) -> str:
+    """Return a digest of a checkpoint's weights: names, sizes, headers, and content.
+
+    Below 1 GB the content is read whole; of larger checkpoints 256 evenly spaced blocks of 64 KiB a file, which
+    tell retrained weights apart at once and need no minutes for it.
+    """
+    paths = weight_files(directory)
+    whole = sum(path.stat().st_size for path in paths) < _READ_WHOLE_BYTES
+    digest = hashlib.sha256()
+    for path in paths:
+        header = json.dumps(read_header(path), sort_keys=True)
+        digest.update(f"{path.name}\0{path.stat().st_size}\0{header}\0".encode())
+        for block in _content(path, whole):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _content(path: Path, whole: bool) -> Iterator[bytes]:
+    size = path.stat().st_size
+    with path.open("rb") as handle:
+        if whole:
+            while block := handle.read(1 << 20):
+                yield block
+            return
+        for number in range(_BLOCKS):
+            handle.seek(number * max(size - _BLOCK_BYTES, 0) // (_BLOCKS - 1))
+            yield handle.read(_BLOCK_BYTES)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hex."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def tokenizer_file(directory: Path) -> Path | None:
+    """Return the file that holds a checkpoint's vocabulary, or None."""
+    return next((directory / name for name in TOKENIZER_FILES if (directory / name).is_file()), None)
+
+
+def tokenizer_identity(directory: Path) -> str:
+    """Return a digest that is the same for two checkpoints exactly when their vocabularies are."""
+    path = tokenizer_file(directory)
+    if path is None:
+        raise StudyError(f"{directory} has no tokenizer ({', '.join(TOKENIZER_FILES)}); add the checkpoint's own.")
+    return "content:" + (tokenizers.identity(path) if path.suffix == ".json" else file_digest(path))
+
+
+def small_files_digest(directory: Path) -> str:
+    """Return a digest of the configuration and tokenizer files of a checkpoint."""
+    names = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
+    digest = hashlib.sha256()
+    for name in sorted({*names, *TOKENIZER_FILES, "merges.txt", "added_tokens.json"}):
+        if (directory / name).is_file():
+            digest.update(f"{name}\0{file_digest(directory / name)}\0".encode())
+    return digest.hexdigest()
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Return a checkpoint's ``config.json``.
+
+    Raises:
+        StudyError: it is missing or is not a JSON object.
+    """
+    path = directory / "config.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise StudyError(f"{directory} has no config.json; name the directory of a complete checkpoint.") from None
+    except ValueError as error:
+        raise StudyError(f"{path} is not valid JSON ({error}); fetch the checkpoint again.") from None
+    if not isinstance(value, dict):
+        raise StudyError(f"{path} holds no JSON object; fetch the checkpoint again.")
+    return value
+
+
+def check(directory: Path) -> dict[str, Any]:
+    """Check that a directory is a checkpoint of a causal language model in safetensors, and return its config.
+
+    Raises:
+        StudyError: what is missing, and what to do.
+    """
+    if not directory.is_dir():
+        raise StudyError(f"{directory} is not a directory; name the directory of a checkpoint.")
+    config = read_config(directory)
+    check_config(config, str(directory / "config.json"))
+    if tokenizer_file(directory) is None:
+        raise StudyError(f"{directory} has no tokenizer ({', '.join(TOKENIZER_FILES)}); add the checkpoint's own.")
+    if not weight_files(directory):
+        if any(next(directory.glob(pattern), None) for pattern in _PICKLES):
+            raise StudyError(
+                f"{directory} has pickled weights only, and loading a pickle can run any code; "
+                "convert them to model.safetensors first."
+            )
+        raise StudyError(f"{directory} has no model.safetensors; name the directory of a complete checkpoint.")
+    return config
+
+
+def check_config(config: dict[str, Any], where: str) -> None:
+    """Check, without transformers, that a config looks like that of a causal language model.
+
+    Raises:
+        StudyError: no ``model_type``, or an architecture of another kind.
+    """
+    if not config.get("model_type"):
+        raise StudyError(f"{where} has no model_type; it is not the config.json of a transformers model.")
+    names = config.get("architectures") or []
+    if names and not any("CausalLM" in str(name) or "LMHead" in str(name) for name in names):
+        raise StudyError(
+            f"{where} describes {names[0]}, which is not a causal language model; choose one that generates text."
+        )
+
+
+def basics(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of an architecture that a report needs, under transformers' own names."""
+    keys = ("model_type", "num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads")
+    keys += ("head_dim", "intermediate_size", "vocab_size", "max_position_embeddings", "tie_word_embeddings")
+    return {key: config[key] for key in keys if config.get(key) is not None}

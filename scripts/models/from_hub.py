@@ -1,0 +1,102 @@
+"""Source ``hub``: a repository of a model hub at a pinned commit, in the hub client's ordinary cache."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.foundation.errors import StudyError
+from scripts.models import checkpoint, from_path
+from scripts.models.settings import HubSettings, ModelSettings, check_hub
+
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
+
+# Safetensors and text only: no pickle and no code is ever fetched.
+_WANTED = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+]
+# Patterns match across slashes: without this a repository's copies for other runtimes would come along.
+_UNWANTED = ["*/*"]
+
+
+def prepare(name: str, settings: ModelSettings) -> dict[str, Any]:
+    """Fetch the snapshot, or find it in the cache, and return a manifest that refers to it.
+
+    Raises:
+        StudyError: a gated or missing repository, a missing commit, no network, or no usable checkpoint in it.
+    """
+    options = settings.options
+    assert isinstance(options, HubSettings)
+    check_hub(name, options)
+    where = f"models.{name}.hub: {options.id}"
+    directory = fetch(where, options)
+    if not (directory / "config.json").is_file():
+        raise StudyError(f"{where} has no config.json at {options.revision}; name a transformers model.")
+    if not checkpoint.weight_files(directory):
+        raise StudyError(
+            f"{where} has no safetensors weights at {options.revision}, and pickled ones are never loaded; "
+            "choose a commit or a repository that has model.safetensors."
+        )
+    try:
+        described = from_path.describe(directory, settings.dtype)
+    except StudyError as error:
+        raise StudyError(f"{where}: {error}") from None
+    return {"source": "hub", "repository": options.id, "revision": options.revision, **described}
+
+
+def fetch(where: str, options: HubSettings) -> Path:
+    """Return the snapshot's directory, downloading what the cache lacks.
+
+    Raises:
+        StudyError: the hub refuses, does not have it, or cannot be reached while the cache is incomplete.
+    """
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(options.id, revision=options.revision, allow_patterns=_WANTED, ignore_patterns=_UNWANTED)
+        )
+    except errors.GatedRepoError:
+        raise StudyError(
+            f"{where} is gated; accept its licence on its page ({_endpoint()}/{options.id}) and set HF_TOKEN to a "
+            "token of that account."
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise StudyError(f"{where} has no commit {options.revision}; copy it from the repository's history.") from None
+    except errors.RepositoryNotFoundError:
+        raise StudyError(
+            f"{where} was not found on {_endpoint()}; check the id, and set HF_TOKEN if the repository is private."
+        ) from None
+    except errors.LocalEntryNotFoundError as error:
+        if isinstance(error.__cause__, errors.HfHubHTTPError):  # it was reached, but gave no list of files
+            raise _refused(where, error.__cause__) from None
+        raise StudyError(
+            f"{where} is not complete in the cache and {_endpoint()} cannot be reached; connect to the network "
+            "(and unset HF_HUB_OFFLINE) and run again."
+        ) from None
+    except errors.HfHubHTTPError as error:
+        raise _refused(where, error) from None
+
+
+def _refused(where: str, error: "HfHubHTTPError") -> StudyError:
+    status = error.response.status_code
+    if status in (401, 403):
+        return StudyError(
+            f"{where} is refused by {_endpoint()} (status {status}); set HF_TOKEN to a valid token of an account that "
+            "may read it."
+        )
+    return StudyError(f"{where}: {_endpoint()} answered with status {status}; try again later.")
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")

@@ -1,0 +1,60 @@
+"""Source ``path``: a local checkpoint directory, used where it lies."""
+
+from pathlib import Path
+from typing import Any
+
+from scripts.foundation.errors import StudyError
+from scripts.models import checkpoint
+from scripts.models.settings import ModelSettings, PathSettings
+
+
+def prepare(name: str, settings: ModelSettings) -> dict[str, Any]:
+    """Check the checkpoint and return a manifest that refers to it.
+
+    Raises:
+        StudyError: no checkpoint of a causal language model in safetensors stands there.
+    """
+    assert isinstance(settings.options, PathSettings)
+    directory = Path(settings.options.path)
+    try:
+        return {"source": "path", **describe(directory, settings.dtype)}
+    except StudyError as error:
+        raise StudyError(f"models.{name}.path.path: {error}") from None
+
+
+def describe(directory: Path, dtype: str) -> dict[str, Any]:
+    """Check a checkpoint directory and return what its manifest says of it.
+
+    Raises:
+        StudyError: something is missing, or transformers does not know the architecture.
+    """
+    config = checkpoint.check(directory)
+    check_known(config, str(directory / "config.json"))
+    tokenizer = checkpoint.tokenizer_file(directory)
+    assert tokenizer is not None
+    return {
+        "path": str(directory.resolve()),
+        "parameters": checkpoint.parameters(directory),
+        "dtype": dtype,
+        "architecture": checkpoint.basics(config),
+        "tokenizer_digest": checkpoint.file_digest(tokenizer),
+        "config_digest": checkpoint.small_files_digest(directory),
+        "weights_digest": checkpoint.weights_digest(directory),
+    }
+
+
+def check_known(config: dict[str, Any], where: str) -> None:
+    """Check that transformers itself has this architecture as a causal language model.
+
+    Raises:
+        StudyError: it has not; code that comes with a checkpoint is never run.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    kind = config["model_type"]
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        hint = "code that comes with a checkpoint is not run" if config.get("auto_map") else "no such causal model"
+        raise StudyError(
+            f"{where}: the installed transformers has no causal language model of type {kind!r} ({hint}); "
+            "choose a model that it knows, or install a version that does."
+        )

@@ -1,0 +1,63 @@
+"""Stage: bring one model of the study into place, as a checkpoint directory or a pinned reference to one."""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from scripts.foundation import entry, files
+from scripts.foundation.errors import StudyError
+from scripts.models import directory, settings
+
+log = logging.getLogger(__name__)
+
+
+def prepare(
+    name: str, given: dict[str, Any], output: Path, train: Path | None = None, prompt: str = "", threads: int = 1
+) -> dict[str, Any]:
+    """Make the model's directory with its ``manifest.json`` and return the manifest.
+
+    Raises:
+        StudyError: wrong settings, missing data, or a checkpoint that cannot be used.
+    """
+    read = settings.read(name, given)
+    if read.source in ("train", "random") and train is None:
+        raise StudyError(f"models.{name} has the source {read.source}, which needs training rows; give --train.")
+    with directory.building(output) as partial:
+        if read.source == "train":
+            from scripts.models import from_training
+
+            manifest = from_training.prepare(name, read, train, prompt, threads, partial)
+        elif read.source == "random":
+            from scripts.models import from_random
+
+            manifest = from_random.prepare(name, read, train, prompt, threads, partial)
+        elif read.source == "path":
+            from scripts.models import from_path
+
+            manifest = from_path.prepare(name, read)
+        else:
+            from scripts.models import from_hub
+
+            manifest = from_hub.prepare(name, read)
+        files.write_json(partial / directory.MANIFEST, manifest)
+    log.info("model %s: %s, %d parameters", name, manifest["source"], manifest["parameters"])
+    return manifest
+
+
+def main() -> None:
+    """Read the arguments and prepare the model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", required=True, help="the model's name in the study, for messages")
+    parser.add_argument("--settings", required=True, type=json.loads, help="the model's settings as JSON")
+    parser.add_argument("--train", type=Path, help="training rows, one JSON object a line (sources train and random)")
+    parser.add_argument("--prompt", default="", help="the prompt template, with {summary} in it")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads to use")
+    parser.add_argument("--output", required=True, type=Path, help="the model's directory")
+    arguments = parser.parse_args()
+    prepare(arguments.name, arguments.settings, arguments.output, arguments.train, arguments.prompt, arguments.threads)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,92 @@
+import json
+import shutil
+
+import pytest
+
+from scripts import prepare_model
+from scripts.foundation import files
+from scripts.foundation.errors import StudyError
+from scripts.models import checkpoint
+
+
+@pytest.fixture
+def copy(checkpoint_directory, tmp_path):
+    target = tmp_path / "copy"
+    shutil.copytree(checkpoint_directory, target)
+    (target / "manifest.json").unlink()
+    return target
+
+
+def prepare(path, output):
+    given = {"source": "path", "path": {"path": str(path)}, "dtype": "bfloat16", "seed": 0}
+    return prepare_model.prepare("mine", given, output)
+
+
+def test_a_directory_is_referred_to_where_it_lies(copy, checkpoint_directory, tmp_path):
+    manifest = prepare(copy, tmp_path / "out")
+    trained = files.read_json(checkpoint_directory / "manifest.json")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["manifest.json"]
+    assert manifest["path"] == str(copy)
+    assert manifest["dtype"] == "bfloat16"
+    for key in ("parameters", "tokenizer_digest", "weights_digest", "architecture"):
+        assert manifest[key] == trained[key]
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_shards_count_as_one_model(copy, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    whole = prepare(copy, tmp_path / "whole")
+    tensors = load_file(copy / "model.safetensors")
+    (copy / "model.safetensors").unlink()
+    where = {}
+    for number, name in enumerate(tensors):
+        save_file({name: tensors[name]}, copy / f"model-{number}.safetensors")
+        where[name] = f"model-{number}.safetensors"
+    (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
+    assert prepare(copy, tmp_path / "out")["parameters"] == whole["parameters"]
+    (copy / "model-1.safetensors").unlink()
+    with pytest.raises(StudyError, match=r"index\.json names model-1\.safetensors, which is not there"):
+        prepare(copy, tmp_path / "out")
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda d: shutil.rmtree(d), "is not a directory; name the directory of a checkpoint"),
+        (lambda d: (d / "config.json").unlink(), r"has no config\.json"),
+        (lambda d: (d / "config.json").write_text("{"), r"config\.json is not valid JSON"),
+        (lambda d: (d / "tokenizer.json").unlink(), r"has no tokenizer \(tokenizer\.json, "),
+        (lambda d: (d / "model.safetensors").unlink(), r"has no model\.safetensors"),
+        (lambda d: (d / "model.safetensors").rename(d / "pytorch_model.bin"), "pickled weights only"),
+        (lambda d: cut(d / "model.safetensors"), r"model\.safetensors is not a complete safetensors file"),
+        (lambda d: (d / "model.safetensors").write_bytes(b"x" * 40), "is not a complete safetensors file"),
+        (lambda d: edit(d / "config.json", architectures=["BertForMaskedLM"]), "which is not a causal language model"),
+        (lambda d: edit(d / "config.json", model_type="novel"), "has no causal language model of type 'novel'"),
+        (lambda d: edit(d / "config.json", model_type="novel", auto_map={}), "choose a model that it knows"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_one_sentence(damage, message, copy, tmp_path):
+    damage(copy)
+    with pytest.raises(StudyError, match=message) as caught:
+        prepare(copy, tmp_path / "out")
+    assert str(caught.value).startswith("models.mine.path.path: ")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_large_weights_are_told_apart_without_being_read_whole(copy, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_READ_WHOLE_BYTES", 0)
+    before = checkpoint.weights_digest(copy)
+    content = bytearray((copy / "model.safetensors").read_bytes())
+    for at in range(len(content) // 2, len(content), 100):  # retrained: values differ everywhere
+        content[at] ^= 1
+    (copy / "model.safetensors").write_bytes(content)
+    assert checkpoint.weights_digest(copy) != before

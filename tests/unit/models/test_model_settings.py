@@ -1,0 +1,106 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.foundation.errors import StudyError
+from scripts.models import checks, settings
+
+LLAMA = "config/architectures/llama-3.2-1b.json"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"source": "magic"}, r"models\.m\.source is 'magic'; choose one of train, hub, path, random"),
+        ({"source": "train", "dtype": "int8"}, r"models\.m\.dtype is 'int8'"),
+        ({"source": "train", "train": {"depth": 3}}, "depth is not a setting; the settings are layers"),
+        ({"source": "train", "train": {"hidden": 100, "heads": 3}}, r"hidden \(100\) is not divisible by heads \(3\)"),
+        ({"source": "train", "train": {"heads": 4, "kv_heads": 3}}, r"heads \(4\) is not divisible by kv_heads \(3\)"),
+        ({"source": "train", "train": {"hidden": 12, "heads": 4, "kv_heads": 4}}, r"each head is 3 wide"),
+        ({"source": "train", "train": {"layers": 0}}, r"train\.layers is 0; give a whole number of at least 1"),
+        ({"source": "train", "train": {"vocabulary": 256}}, r"vocabulary is 256; give a whole number of at least 320"),
+        ({"source": "train", "train": {"learning_rate": 0}}, r"learning_rate is 0; give a number above 0"),
+        ({"source": "train", "train": {"steps": True}}, r"steps is True"),
+        ({"source": "hub", "hub": {"id": "a/b"}}, r"models\.m\.hub\.revision is missing"),
+        ({"source": "hub", "hub": {"id": "a/b", "revision": "main"}}, "is 'main'; give the full 40-digit commit"),
+        ({"source": "hub", "hub": {"id": "../x y", "revision": "a" * 40}}, "x y'; give a repository as owner/name"),
+        ({"source": "path", "path": {}}, r"models\.m\.path\.path is missing"),
+        ({"source": "path", "path": {"path": "no/such"}}, r"models\.m\.path\.path: no/such is not a directory"),
+        ({"source": "random", "random": {"architecture": "no.json"}}, r"the file no\.json cannot be read"),
+        ({"source": "random", "random": {"architecture": {"model_type": "llama"}}}, r"architecture has no vocab_size"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_one_sentence_that_names_the_key(given, message):
+    with pytest.raises(StudyError, match=message) as caught:
+        checks.check("m", given)
+    assert "\n" not in str(caught.value)
+
+
+def test_defaults_fit():
+    for given in ({"source": "train"}, {"source": "random", "random": {"architecture": LLAMA}}):
+        checks.check("m", given)
+
+
+def test_checks_import_neither_torch_nor_transformers():
+    code = "import sys, scripts.models.checks; sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_fingerprint_of_a_directory_is_its_content(checkpoint_directory, tmp_path):
+    def value(path):
+        return checks.fingerprint({"source": "path", "path": {"path": str(path)}})
+
+    moved = tmp_path / "moved"
+    shutil.copytree(checkpoint_directory, moved)
+    os.utime(moved / "config.json", (1, 1))
+    os.utime(moved / "model.safetensors", (1, 1))
+    assert value(moved) == value(checkpoint_directory)
+    weights = bytearray((moved / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (moved / "model.safetensors").write_bytes(weights)
+    changed = value(moved)
+    assert changed != value(checkpoint_directory)
+    config = json.loads((moved / "config.json").read_text())
+    (moved / "config.json").write_text(json.dumps(config | {"rope_theta": 5.0}))
+    assert value(moved) != changed
+
+
+def test_the_fingerprint_of_an_architecture_ignores_layout_and_key_order(tmp_path):
+    content = json.loads(Path(LLAMA).read_text())
+    one, other, changed = (tmp_path / f"{number}.json" for number in range(3))
+    one.write_text(json.dumps(content))
+    other.write_text(json.dumps(dict(reversed(content.items())), indent=7))
+    changed.write_text(json.dumps(content | {"num_hidden_layers": 17}))
+    paths = (one, other, changed)
+    values = [checks.fingerprint({"source": "random", "random": {"architecture": str(path)}}) for path in paths]
+    assert values[0] == values[1] != values[2]
+
+
+def test_settings_that_say_everything_need_no_fingerprint():
+    assert checks.fingerprint({"source": "train"}) == ""
+    assert checks.fingerprint({"source": "hub", "hub": {"id": "a/b", "revision": "a" * 40}}) == ""
+
+
+def test_trained_models_share_a_tokenizer_exactly_when_their_vocabularies_match(tiny):
+    assert checks.tokenizer_identity(tiny()) == checks.tokenizer_identity(tiny(layers=4, hidden=64, max_rows=10))
+    assert checks.tokenizer_identity(tiny()) != checks.tokenizer_identity(tiny(vocabulary=400))
+    random = {"source": "random", "random": {"architecture": LLAMA, "vocabulary": tiny()["train"]["vocabulary"]}}
+    assert checks.tokenizer_identity(random) == checks.tokenizer_identity(tiny())
+
+
+def test_directories_share_a_tokenizer_by_content_and_a_hub_is_unknown(checkpoint_directory, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(checkpoint_directory, copy)
+    (copy / "tokenizer.json").write_text(json.dumps(json.loads((copy / "tokenizer.json").read_text())))
+    paths = [{"source": "path", "path": {"path": str(path)}} for path in (checkpoint_directory, copy)]
+    assert checks.tokenizer_identity(paths[0]) == checks.tokenizer_identity(paths[1])
+    assert checks.tokenizer_identity({"source": "hub", "hub": {"id": "a/b", "revision": "a" * 40}}) is None
+
+
+def test_every_setting_of_a_trained_model_has_a_default():
+    assert settings.read("m", {"source": "train"}).options == settings.TrainSettings()
