@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT))
 from snakemake.exceptions import WorkflowError
 
 from scripts.foundation.errors import StudyError
-from scripts.inference import machine
+from scripts.inference import leases, machine
 from scripts.study import configuration, environment, sources
 
 environment.prepare(ROOT)
@@ -192,17 +192,28 @@ def comparable_machine():
 
 
 COMPARABLE_MACHINE = comparable_machine()
-GPUS = len(machine.gpus()) if config["measurement"]["device"] != "cpu" else 0
+
+
+def uses_gpus():
+    """Whether techniques run on GPUs: those of this machine, or a cluster's where the study asks for them."""
+    device = config["measurement"]["device"]
+    if device != "auto":
+        return device == "cuda"
+    installed = [gpu["uuid"] for gpu in machine.gpus()]
+    return bool(leases.visible(installed, os.environ.get("CUDA_VISIBLE_DEVICES")))
+
+
+ON_GPUS = checked(uses_gpus)
 
 
 def gpus_needed(wildcards):
     """GPUs of a technique's run; none on a machine without."""
-    return TECHNIQUES[wildcards.technique].processes if GPUS else 0
+    return TECHNIQUES[wildcards.technique].processes if ON_GPUS else 0
 
 
 def generation_threads(wildcards):
     """One core a process with GPUs; without, all cores, so that no other job disturbs a timing."""
-    return TECHNIQUES[wildcards.technique].processes if GPUS else cores()
+    return TECHNIQUES[wildcards.technique].processes if ON_GPUS else cores()
 
 
 # --- report ---

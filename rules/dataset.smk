@@ -31,4 +31,5 @@ rule select_samples:
         samples=config["dataset"]["samples"],
         code=code_of("scripts.select_samples"),
     shell:
-        "python -m scripts.select_samples --pool {input.pool} --samples {params.samples} --output {output} > {log:q} 2>&1"
+        "python -m scripts.select_samples --pool {input.pool} --samples {params.samples} --output {output}"
+        " 2>&1 | tee {log:q} >&2"

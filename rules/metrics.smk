@@ -21,4 +21,4 @@ rule score:
         versions=versions_of("evaluate", "rouge_score", "nltk", "scipy", "numpy"),
     shell:
         "python -m scripts.score --technique {wildcards.technique} --dataset {input.samples} --runs {params.runs}"
-        " --output {output} > {log:q} 2>&1"
+        " --output {output} 2>&1 | tee {log:q} >&2"

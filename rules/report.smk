@@ -25,7 +25,7 @@ rule compare:
     shell:
         "python -m scripts.compare --study {params.study:q} --dataset {input.samples}"
         " --dataset-manifest {input.manifest} --metrics {input.metrics} --output {output.comparison}"
-        " --table {output.table} > {log:q} 2>&1"
+        " --table {output.table} 2>&1 | tee {log:q} >&2"
 
 
 rule plot:
@@ -41,7 +41,7 @@ rule plot:
         code=code_of("scripts.plot"),
         versions=versions_of("matplotlib"),
     shell:
-        "python -m scripts.plot --comparison {input} --output results/plots > {log:q} 2>&1"
+        "python -m scripts.plot --comparison {input} --output results/plots 2>&1 | tee {log:q} >&2"
 
 
 rule render:
@@ -59,8 +59,8 @@ rule render:
     conda:
         "../envs/udaciheadline.yaml"
     params:
-        code=code_of("scripts.render", files=["report"]),
+        code=code_of("scripts.render", files=["report/report.html.j2", "report"]),
         versions=versions_of("jinja2", "markupsafe"),
     shell:
         "python -m scripts.render --comparison {input.comparison} --plots {input.plots} --output {output}"
-        " > {log:q} 2>&1"
+        " 2>&1 | tee {log:q} >&2"

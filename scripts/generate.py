@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Parse the arguments, run, write."""
     arguments = _arguments()
+    # Ended from outside, it still ends its workers and removes what they left.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     outcome, samples = run(arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
     files.write_json_lines(arguments.output / "samples.jsonl", samples)
@@ -179,6 +182,7 @@ def run_group(
                 if worker.poll() is None:
                     worker.kill()
                 worker.wait()
+                worker.stdin.close()
         samples = files.read_json_lines(scratch / "samples.jsonl") if ranks[0]["status"] == "ok" else []
         return ranks, samples
     finally:
@@ -192,24 +196,42 @@ def _start_worker(scratch: Path, rank: int, processes: int, environment: dict[st
     # Nothing may be fetched or reported while a technique is timed.
     offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false",
                "KINETO_LOG_LEVEL": "5"}  # fmt: skip
-    return subprocess.Popen(command, env=os.environ | environment | offline | place)
+    # A worker ends when its standard input does, and so with this process, however that ends.
+    return subprocess.Popen(command, env=os.environ | environment | offline | place, stdin=subprocess.PIPE)
 
 
 def _await(workers: list[subprocess.Popen], scratch: Path) -> list[dict[str, Any]]:
     """Wait until every rank is done, or one has failed or reports that the technique can't run."""
     reports: dict[int, dict[str, Any]] = {}
     while len(reports) < len(workers):
+        failed = _settle(workers)
         for rank, worker in enumerate(workers):
-            status = worker.poll()
-            if status is None or rank in reports:
-                continue
-            if status != 0:
-                raise StudyError(_failure(rank, status))
-            reports[rank] = files.read_json(scratch / f"rank-{rank}.json")
-            if reports[rank]["status"] != "ok":
-                return [reports[rank]]
+            if worker.poll() == 0 and rank not in reports:
+                reports[rank] = files.read_json(scratch / f"rank-{rank}.json")
+                if reports[rank]["status"] == "failed":
+                    raise StudyError(reports[rank]["reason"])
+                if reports[rank]["status"] != "ok":
+                    return [reports[rank]]
+        if failed:
+            raise StudyError(_failure(*failed[0]))
         time.sleep(0.02)
     return [reports[rank] for rank in range(len(workers))]
+
+
+def _settle(workers: list[subprocess.Popen]) -> list[tuple[int, int]]:
+    """Ranks that failed and how, those ended by a signal (a negative status) first.
+
+    A rank that ends takes its peers with it, whose connections break: they are given a moment to end too, so that the
+    one at fault can be told from them.
+    """
+    if all(worker.poll() in (None, 0) for worker in workers):
+        return []
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        deadline = time.monotonic() + 1.0
+        for worker in workers:
+            worker.wait(max(0.0, deadline - time.monotonic()))
+    failed = [(rank, worker.poll()) for rank, worker in enumerate(workers) if worker.poll() not in (None, 0)]
+    return sorted(failed, key=lambda entry: entry[1])
 
 
 def _failure(rank: int, status: int) -> str:

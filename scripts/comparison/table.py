@@ -25,6 +25,7 @@ FIGURES = {
     "weights_mb": ("weight_bytes", MEGABYTE),
     "new_tokens_mean": ("new_tokens", 1),
     "acceptance_rate": ("acceptance_rate", 1),
+    "drafted_kept": ("drafted_kept", 1),
 }
 CHANGES = [
     "latency_change_percent",

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -15,8 +16,14 @@ def run(main: Callable[[], None]) -> None:
         main()
     except StudyError as error:
         sys.exit(f"error: {error}")
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if not _disk_is_full(error):
             raise
-        where = f" while writing {error.filename}" if error.filename else ""
+        where = f" while writing {error.filename}" if getattr(error, "filename", None) else ""
         sys.exit(f"error: the disk is full{where}; free some space and run the same command again to continue.")
+
+
+def _disk_is_full(error: Exception) -> bool:
+    # Libraries that write by themselves (safetensors, tokenizers) raise errors of their own with the system's words.
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in full or any(os.strerror(number) in str(error) for number in full)

@@ -27,7 +27,9 @@ def atomic_writer(path: str | Path) -> Iterator[TextIO]:
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
@@ -74,14 +76,15 @@ def read_json_lines(path: str | Path) -> list[Any]:
     Raises:
         StudyError: the file is missing, or a line is not JSON (the message names the line).
     """
-    rows = []
+    rows, number = [], 1
     try:
         # Split on line feeds alone: str.splitlines would also cut at U+2028 inside a text.
-        for line in Path(path).read_text(encoding="utf-8").split("\n"):
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+        for number, line in enumerate(lines, start=1):  # noqa: B007 - the message names it
             if line:
                 rows.append(json.loads(line))
     except FileNotFoundError:
         raise StudyError(f"{path} does not exist; run the stage that makes it first.") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise StudyError(f"{path}, line {len(rows) + 1}: not valid JSON ({error}); delete it and run again.") from None
+        raise StudyError(f"{path}, line {number}: not valid JSON ({error}); delete it and run again.") from None
     return rows

@@ -12,7 +12,7 @@ from scripts.techniques.facet import Facet, Loaded, Process
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,10 @@ def _load_model(
 ) -> PreTrainedModel:  # fmt: skip
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
-    config = AutoConfig.from_pretrained(str(directory), local_files_only=True, trust_remote_code=False)
+    try:
+        config = AutoConfig.from_pretrained(str(directory), local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{directory} is no model that transformers can load ({_first_line(error)}).") from None
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise StudyError(f"{directory} holds a '{config.model_type}' model, which does not write text; choose another.")
     options: dict[str, Any] = {"dtype": process.dtype}
@@ -86,14 +89,40 @@ def _load_model(
         options["device_map"] = {"": str(process.device)}
     transforms = [(facet, value) for facet, value in facets if facet.transforms_weights]
     model_class = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    source: str | None = str(directory)
     if transforms:
-        weights = _read_weights(Path(directory), process.dtype)
+        weights, linear = _read_weights(Path(directory), process.dtype), _linear_weights(model_class, config)
+        _refuse_missing(directory, set(linear) - set(weights))
         for facet, value in transforms:
-            facet.transform_weights(value, weights, _linear_weights(model_class, config), notes)
-        return model_class.from_pretrained(None, config=config, state_dict=weights, **options)
-    return model_class.from_pretrained(
-        str(directory), config=config, local_files_only=True, use_safetensors=True, **options
-    )
+            facet.transform_weights(value, weights, linear, notes)
+        # Without its directory, a model would lose the end tokens of its generation_config.json.
+        source, options = None, options | {"state_dict": weights, "generation_config": _generation_config(directory)}
+    try:
+        model, report = model_class.from_pretrained(
+            source, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
+        )
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise StudyError(f"{directory} holds no usable weights ({_first_line(error)}).") from None
+    _refuse_missing(directory, report["missing_keys"])
+    return model
+
+
+def _refuse_missing(directory: str | Path, names: set[str]) -> None:
+    """Weights that a checkpoint lacks would be drawn at random, and measured as if they were the model's."""
+    if names:
+        raise StudyError(
+            f"{directory} lacks {len(names)} of the model's weights, {min(names)} among them; restore the checkpoint."
+        )
+
+
+def _generation_config(directory: str | Path) -> GenerationConfig | None:
+    from transformers import GenerationConfig
+
+    if not (Path(directory) / "generation_config.json").is_file():
+        return None
+    return GenerationConfig.from_pretrained(str(directory), local_files_only=True)
 
 
 def _read_weights(directory: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:

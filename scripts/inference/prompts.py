@@ -6,10 +6,14 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from scripts.foundation.errors import StudyError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 LINE_BREAK = "\n"
+# By Unicode category: control characters and separators part words; joiners and direction marks just vanish.
+_SHOWN = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": ""}
 _QUOTES = ('""', "''", "\u201c\u201d", "\u2018\u2019")
 
 
@@ -23,6 +27,9 @@ def build_prompts(
         generation: the study's settings: ``prompt`` with ``{summary}`` in it, ``chat_template``.
         shots: worked examples with ``summary`` and ``headline``, for base models.
         tokenizer: needed for its chat template.
+
+    Raises:
+        StudyError: a chat is asked for, but the tokenizer has no chat template.
     """
     prompts = []
     for summary in summaries:
@@ -33,13 +40,24 @@ def build_prompts(
             for question, answer in examples:
                 messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
             messages.append({"role": "user", "content": request})
-            prompts.append(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+            prompts.append(_as_chat(messages, tokenizer))
         elif examples:
             worked = "".join(f"{question}\nHeadline: {answer}\n\n" for question, answer in examples)
             prompts.append(f"{worked}{request}\nHeadline:")
         else:
             prompts.append(request)
     return prompts
+
+
+def _as_chat(messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase) -> str:
+    if not tokenizer.chat_template:
+        raise StudyError("generation.chat_template is true, but the model's tokenizer has none; set it to false.")
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    # Most templates write the begin token, and most tokenizers add it: one is enough.
+    begin = tokenizer.bos_token_id
+    if begin is not None and tokenizer(text)["input_ids"][:2] == [begin, begin]:
+        text = text.removeprefix(tokenizer.bos_token)
+    return text
 
 
 def _fill(prompt: str, summary: str) -> str:
@@ -77,10 +95,13 @@ def trim(tokens: list[int], stops: set[int]) -> list[int]:
 
 
 def clean_headline(text: str) -> str:
-    """The first line of the raw text without control characters, outer quotes and repeated white space."""
+    """The first line of the raw text without control and invisible characters, outer quotes, repeated white space."""
     line = text.split(LINE_BREAK, 1)[0]
-    line = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in line)
+    line = "".join(_SHOWN.get(unicodedata.category(char), char) for char in line)
     line = re.sub(r"\s+", " ", line).strip()
     if len(line) > 1 and line[0] + line[-1] in _QUOTES:
-        line = line[1:-1].strip()
+        # Not where the first quote ends inside ("A" and "B"); an apostrophe is no quote.
+        inside = re.sub(r"(?<=\w)['\u2019](?=\w)", "", line[1:-1])
+        if line[0] not in inside and line[-1] not in inside:
+            line = line[1:-1].strip()
     return line

@@ -43,7 +43,7 @@ class TokenClock:
         self.tokens += new
         self.times += [now] * len(new)
         if self.recorder is not None:
-            self.recorder.put_out(len(new))
+            self.recorder.put_out(new)
 
     def end(self) -> None:
         """Nothing is kept back until the end."""

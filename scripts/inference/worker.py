@@ -7,9 +7,12 @@ Started by ``scripts.generate``, one process a rank; not meant to be called by h
 from __future__ import annotations
 
 import argparse
+import atexit
+import errno
 import logging
 import os
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,32 +37,54 @@ def main() -> None:
     parser.add_argument("--rank", type=int, required=True, help="this process's place in the group")
     parser.add_argument("--scratch", type=Path, required=True, help="directory for what each rank saw")
     arguments = parser.parse_args()
+    # Process groups whose peers have ended can hang in their destructors, also after an error.
+    atexit.register(os._exit, 1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     request = files.read_json(arguments.request)
     files.write_json(arguments.scratch / f"rank-{arguments.rank}.json", run(request, arguments.rank, arguments.scratch))
-    # Process groups whose peers have ended can hang in their destructors; everything is written by now.
+    # Everything is written by now.
     sys.stderr.flush()
     os._exit(0)
 
 
+def _end_with_parent() -> None:
+    """End when the parent does, however it does: its lease on the GPUs ends with it."""
+    # Standard input is a pipe whose other end the parent holds and never writes to.
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
+
+
 def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
-    """The outcome of this rank; a known inability is a status with its reason, not an error."""
+    """The outcome of this rank; a known inability is a status with its reason, not an error.
+
+    The status ``failed`` hands an error's sentence to the parent, which raises it.
+    """
     try:
         return {"status": "ok", "reason": None} | _measure(request, rank, scratch)
+    except StudyError as error:
+        return {"status": "failed", "reason": str(error)}
     except UnsupportedError as error:
         return {"status": "unsupported", "reason": str(error)}
     except EvidenceError as error:
         return {"status": "invalid", "reason": str(error)}
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, OSError) as error:
         if not _is_out_of_memory(error):
             raise
-        return {"status": "out_of_memory", "reason": f"Out of memory: {str(error).strip().splitlines()[0]}"}
+        return {"status": "out_of_memory", "reason": f"Out of memory: {_first_line(error)}"}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _is_out_of_memory(error: Exception) -> bool:
     import torch
 
-    text = str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    # CPU allocator, CUDA runtime, cuBLAS, and what maps checkpoint files.
+    signs = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "Cannot allocate memory")
+    return any(sign in str(error) for sign in signs)
 
 
 def _measure(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Sample:
     stop_reason: str
     drafted_tokens: int | None = None
     accepted_tokens: int | None = None
+    rejected_tokens: int | None = None
     rounds: int | None = None
 
     @property
@@ -102,6 +103,7 @@ def _sample(row: Any, where: str) -> Sample:
             stop_reason=row["stop_reason"],
             drafted_tokens=row.get("drafted_tokens"),
             accepted_tokens=row.get("accepted_tokens"),
+            rejected_tokens=row.get("rejected_tokens"),
             rounds=row.get("rounds"),
         )
         new_tokens = row["new_tokens"]
@@ -132,12 +134,12 @@ def _fault(sample: Sample, new_tokens: Any) -> str | None:
         return f"'ttft_s' is {sample.ttft_s!r}, not a time within the latency"
     if sample.stop_reason not in STOP_REASONS:
         return f"'stop_reason' is {sample.stop_reason!r}, none of {', '.join(STOP_REASONS)}"
-    counts = (sample.drafted_tokens, sample.accepted_tokens, sample.rounds)
+    counts = (sample.drafted_tokens, sample.accepted_tokens, sample.rejected_tokens, sample.rounds)
     if any(count is not None for count in counts):
         if not all(type(count) is int and count >= 0 for count in counts):
-            return "'drafted_tokens', 'accepted_tokens' and 'rounds' are not three counts"
-        if sample.accepted_tokens > sample.drafted_tokens:
-            return "more tokens were accepted than drafted"
+            return "'drafted_tokens', 'accepted_tokens', 'rejected_tokens' and 'rounds' are not four counts"
+        if sample.accepted_tokens + sample.rejected_tokens > sample.drafted_tokens:
+            return "more tokens were accepted or rejected than drafted"
     return None
 
 

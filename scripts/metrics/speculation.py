@@ -1,4 +1,9 @@
-"""How much of what was drafted the target model took: acceptance rate and tokens accepted per round."""
+"""How much of what was drafted the target model took.
+
+``acceptance_rate`` is the chance that a drafted token is accepted when the ones before it were (alpha of Leviathan et
+al., 2023): accepted / (accepted + rejected); tokens drafted behind a rejected one are never judged. ``drafted_kept``
+is the share of all drafted tokens that was accepted.
+"""
 
 import numpy as np
 
@@ -6,7 +11,7 @@ from scripts.metrics import figures
 from scripts.metrics.figures import Figure
 from scripts.metrics.runs import Run
 
-UNITS = {"acceptance_rate": "1", "accepted_per_round": "tokens"}
+UNITS = {"acceptance_rate": "1", "drafted_kept": "1", "accepted_per_round": "tokens"}
 
 
 def speculation_figures(run: Run, weights_are_random: bool) -> dict[str, Figure]:
@@ -17,10 +22,12 @@ def speculation_figures(run: Run, weights_are_random: bool) -> dict[str, Figure]
         return {key: figures.missing(unit, "not measured: random weights") for key, unit in UNITS.items()}
     drafted = np.array([sample.drafted_tokens or 0 for sample in run.samples], dtype=float)
     accepted = np.array([sample.accepted_tokens or 0 for sample in run.samples], dtype=float)
+    rejected = np.array([sample.rejected_tokens or 0 for sample in run.samples], dtype=float)
     rounds = np.array([sample.rounds or 0 for sample in run.samples], dtype=float)
     return figures.ratio_figures(
         {
-            "acceptance_rate": (accepted, drafted, UNITS["acceptance_rate"]),
+            "acceptance_rate": (accepted, accepted + rejected, UNITS["acceptance_rate"]),
+            "drafted_kept": (accepted, drafted, UNITS["drafted_kept"]),
             "accepted_per_round": (accepted, rounds, UNITS["accepted_per_round"]),
         }
     )

@@ -17,7 +17,8 @@ EXTRA_FIGURES = {
     "accepted_per_round": ("Drafted tokens accepted per round", [(1.0, "tokens")]),
 }
 SHARES = {
-    "acceptance_rate": "Acceptance rate",
+    "acceptance_rate": "Acceptance rate of judged draft tokens",
+    "drafted_kept": "Accepted share of all drafted tokens",
     "empty_share": "Empty headlines",
     "stop_end_share": "Stopped at end of sequence",
     "stop_line_break_share": "Stopped at a line break",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,30 @@ def _sentence(error: ValidationError) -> str:
     if error.validator == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
         return f"{where} lacks the key '{missing[0]}'; add it (config/config.schema.yaml describes it)."
+    given = json.dumps(error.instance, ensure_ascii=False)
     if error.validator == "type":
-        wanted = error.validator_value
-        wanted = " or ".join(wanted) if isinstance(wanted, list) else wanted
-        return f"{where} is {error.instance!r}, which is not of type {wanted}; correct it."
-    if error.validator == "enum":
-        return f"{where} is {error.instance!r}; use one of {', '.join(map(str, error.validator_value))}."
+        wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        return f"{where} is {given}, which is not {' or '.join(_TYPES[kind] for kind in wanted)}; correct it."
+    if error.validator in ("enum", "anyOf"):
+        return f"{where} is {given}; use {' or '.join(_choices(error.schema))}."
     if error.validator == "pattern" and where == "generation.prompt":
         return "generation.prompt has no {summary} in it; put it where the summary belongs."
+    if error.validator == "pattern":
+        return f"{where} has the name {given}; use letters, digits and underscores."
     return f"{where}: {error.message}; config/config.schema.yaml describes what is allowed."
+
+
+_TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number",
+          "boolean": "true or false", "null": "null"}  # fmt: skip
+
+
+def _choices(schema: dict[str, Any]) -> list[str]:
+    """What a part of the schema allows, in words: listed values, or mappings by their keys."""
+    if "anyOf" in schema:
+        return [choice for branch in schema["anyOf"] for choice in _choices(branch)]
+    if "enum" in schema:
+        return list(map(str, schema["enum"]))
+    return [f"a mapping of {', '.join(schema['properties'])}"]
 
 
 def model_settings(config: dict[str, Any], name: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def digests(*modules: str, files: tuple[str, ...] = ()) -> dict[str, str]:
     """
     found: set[Path] = set()
     for module in modules:
-        _collect(module, found)
+        _collect_import(module, found)
     for name in files:
         found |= _files(ROOT / name)
     return {str(path.relative_to(ROOT)): file_digest(path) for path in sorted(found)}
@@ -46,19 +46,22 @@ def _collect(module: str, found: set[Path]) -> None:
         return
     found.add(path)
     for imported in _imports(path):
-        # Importing a.b.c also runs a/__init__.py and a/b/__init__.py.
-        parts = imported.split(".")
-        for length in range(1, len(parts) + 1):
-            name = ".".join(parts[:length])
-            if _locate(name) is not None:
-                _collect(name, found)
-            elif length == len(parts) and not _is_attribute(parts):
-                _collect(name, found)  # raises
+        _collect_import(imported, found)
+
+
+def _collect_import(imported: str, found: set[Path]) -> None:
+    """Collect what ``import a.b.c`` runs: a/__init__.py, a/b/__init__.py and a/b/c.py, if c is no name inside a.b."""
+    parts = imported.split(".")
+    for length in range(1, len(parts) + 1):
+        name = ".".join(parts[:length])
+        if length < len(parts) or _locate(name) is not None or not _is_attribute(parts):
+            _collect(name, found)
 
 
 def _is_attribute(parts: list[str]) -> bool:
-    """Whether the last part may be a name inside the module before it."""
-    return len(parts) > 1 and _locate(".".join(parts[:-1])) is not None
+    """Whether the last part is a name that the module before it binds."""
+    module = _locate(".".join(parts[:-1])) if len(parts) > 1 else None
+    return module is not None and parts[-1] in _names(module)
 
 
 @functools.cache
@@ -71,10 +74,43 @@ def _locate(module: str) -> Path | None:
 
 
 @functools.cache
+def _names(path: Path) -> frozenset[str]:
+    """Names that a file binds by definition, assignment or import."""
+    names = {"*"}
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add(node.asname or node.name.partition(".")[0])
+    return frozenset(names)
+
+
+@functools.cache
+def _names(path: Path) -> frozenset[str]:
+    """Names that a file binds, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    return frozenset(names)
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@functools.cache
 def _imports(path: Path) -> tuple[str, ...]:
     """Dotted names below ``scripts`` that a file imports, anywhere in it; names inside a module as module.name."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:

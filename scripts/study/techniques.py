@@ -105,8 +105,10 @@ def _resolve(name: str, entries: dict[str, Any], models: set[str]) -> Technique:
         if model is not None and model not in models:
             raise StudyError(f"{where}.{key} is '{model}', which is no model{_hint(model, models)}.")
     lossless = technique.parent is not None and set(technique.difference) <= LOSSLESS_FACETS
-    # Shards of quantised weights have other blocks and outliers than the whole has.
-    if "quantization" in on and "parallel" in technique.difference:
+    # Shards of quantised weights have other blocks and outliers than the whole has; and LLM.int8() looks for outliers
+    # in all tokens of a forward together, so that how many there are changes each one's product.
+    quantization = on.get("quantization")
+    if quantization and ("parallel" in technique.difference or quantization["method"] == "int8"):
         lossless = False
     return Technique(**(vars(technique) | {"lossless": lossless}))
 
@@ -145,4 +147,4 @@ def _named(where: str, function: Any, *arguments: Any) -> Any:
 
 def _hint(name: str, known: Any) -> str:
     close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; there are {', '.join(known)}"
+    return f"; perhaps '{close[0]}' is meant" if close else f"; there are {', '.join(known)}"

@@ -134,8 +134,8 @@ class SampleRecorder:
     def start(self, prompt_tokens: int) -> None:
         """A sample with a prompt of that many tokens begins."""
 
-    def put_out(self, count: int) -> None:
-        """A step put out that many tokens."""
+    def put_out(self, tokens: list[int]) -> None:
+        """A step put out those tokens."""
 
     def fields(self) -> dict[str, int]:
         """The facts of the sample that just ended, added to its line in samples.jsonl."""

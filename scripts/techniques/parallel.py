@@ -7,10 +7,13 @@ own sharding. ``{pipeline: n}``: each rank holds a run of layers and hands its a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.techniques.facet import EvidenceError, Facet, Loaded, Observation, Process, UnsupportedError, linear_layers
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Parallel(Facet):
@@ -55,6 +58,18 @@ class Parallel(Facet):
         sizes = {"tp_size": value["tensor"]} if value["tensor"] > 1 else {"pp_size": value["pipeline"]}
         return {"distributed_config": DistributedConfig(**sizes)}
 
+    def after_load(self, value: Any, loaded: Loaded) -> None:
+        """Free what shards are cut from; tell stages in which number type to hand on."""
+        import torch
+
+        if value["tensor"] > 1:
+            _free_other_shards(loaded.model)
+        if value["pipeline"] > 1:
+            # transformers reads the number type off the first parameter, which may be a packed one.
+            process = loaded.process
+            marker = torch.nn.Parameter(torch.empty(0, dtype=process.dtype, device=process.device), requires_grad=False)
+            loaded.model.register_parameter("stage_dtype", marker)
+
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """What this rank holds, and the collectives that ran; the run's evidence gathers every rank's."""
         facts: dict[str, Any] = {
@@ -68,6 +83,14 @@ class Parallel(Facet):
         if value["tensor"] > 1:
             return facts | _shards(value["tensor"], loaded)
         return facts | _stage(value["pipeline"], loaded)
+
+
+def _free_other_shards(model: torch.nn.Module) -> None:
+    """On a CPU a shard of rows is a view of the whole weight, which it keeps in memory."""
+    for parameter in model.parameters():
+        local = getattr(parameter, "_local_tensor", None)
+        if local is not None and local.untyped_storage().nbytes() > local.nbytes:
+            parameter._local_tensor = local.detach().clone()
 
 
 def _shards(size: int, loaded: Loaded) -> dict[str, Any]:
@@ -95,7 +118,8 @@ def _stage(size: int, loaded: Loaded) -> dict[str, Any]:
     """The layers that this rank holds."""
     layers = loaded.model.model.layers
     held = [index for index, layer in enumerate(layers) if any(True for _ in layer.parameters())]
-    if not held or len(held) * size > len(layers) + size * size:
+    # The last stage also takes the layers that do not divide evenly.
+    if not held or len(held) > len(layers) // size + len(layers) % size:
         raise EvidenceError(f"parallel pipeline {size}: rank {loaded.process.rank} holds {len(held)} of {len(layers)}.")
     return {"layers_held": held, "layers": len(layers), "micro_batches_in_flight": 1}
 

@@ -141,6 +141,8 @@ def quantize_shards(model: torch.nn.Module, value: dict[str, Any], process: Proc
     from transformers.distributed.tensor_parallel import ALL_PARALLEL_STYLES
 
     for name, layer in linear_layers(model).items():
+        if layer.bias is not None:
+            raise UnsupportedError(f"quantised shards have no bias, but {name} has one; run it on one device.")
         placement = layer.weight.placements[0]
         shard = layer.weight.to_local().detach()
         out_features, in_features = shard.shape

@@ -7,10 +7,13 @@ Greedy verification keeps a proposed token only where the target would have chos
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.techniques.facet import EvidenceError, Facet, Loaded, Observation, SampleRecorder
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Speculation(Facet):
@@ -52,11 +55,13 @@ class Speculation(Facet):
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """Verification rounds and the acceptance histogram of the timed samples."""
         counter: VerificationCounter = loaded.notes["verification_counter"]
+        judged = counter.total_accepted + counter.total_rejected
         facts: dict[str, Any] = {
             "target_calls": counter.total_rounds,
             "drafted_tokens": counter.total_drafted,
             "accepted_tokens": counter.total_accepted,
-            "acceptance_rate": counter.total_accepted / counter.total_drafted if counter.total_drafted else None,
+            "rejected_tokens": counter.total_rejected,
+            "acceptance_rate": counter.total_accepted / judged if judged else None,
             "accepted_per_round_histogram": counter.histogram,
         }
         if loaded.draft is not None:
@@ -77,17 +82,18 @@ class Speculation(Facet):
 class VerificationCounter(SampleRecorder):
     """Watches the target's forward calls: each verifies one proposal.
 
-    The first call is given the prompt and a proposal, each later one the last accepted token and a proposal; what was
-    accepted follows from how many tokens each round put out.
+    The first call is given the prompt and a proposal, each later one the last accepted token and a proposal. A proposed
+    token is accepted when it is put out, rejected when the target put out another in its place, and not judged when it
+    stands behind a rejected one or behind the end.
     """
 
     def __init__(self, loaded: Loaded, limit: int) -> None:
         self.prompt_tokens = 0
-        self.lengths: list[int] = []
-        self.emitted: list[int] = []
+        self.proposals: list[torch.Tensor] = []
+        self.emitted: list[list[int]] = []
         self.sample_draft_calls = 0
         self.histogram = [0] * (limit + 1)
-        self.total_rounds = self.total_drafted = self.total_accepted = self.draft_calls = 0
+        self.total_rounds = self.total_drafted = self.total_accepted = self.total_rejected = self.draft_calls = 0
         loaded.notes["verification_counter"] = self
         loaded.model.register_forward_pre_hook(self._target_called, with_kwargs=True)
         if loaded.draft is not None:
@@ -95,7 +101,9 @@ class VerificationCounter(SampleRecorder):
 
     def _target_called(self, module: Any, args: Any, kwargs: Any) -> None:
         ids = kwargs.get("input_ids")
-        self.lengths.append((ids if ids is not None else args[0]).shape[1])
+        ids = (ids if ids is not None else args[0])[0]  # [given]
+        # A view: reading it now would make the host wait for the device.
+        self.proposals.append(ids[1:] if self.proposals else ids[self.prompt_tokens :])
 
     def _draft_called(self, module: Any, args: Any) -> None:
         self.sample_draft_calls += 1
@@ -103,28 +111,40 @@ class VerificationCounter(SampleRecorder):
     def start(self, prompt_tokens: int) -> None:
         """Forget the sample before."""
         self.prompt_tokens = prompt_tokens
-        self.lengths = []
+        self.proposals = []
         self.emitted = []
         self.sample_draft_calls = 0
 
-    def put_out(self, count: int) -> None:
-        """A round put out that many tokens: the accepted ones and the target's own."""
-        self.emitted.append(count)
+    def put_out(self, tokens: list[int]) -> None:
+        """A round put out those tokens: the accepted ones and, unless the end came first, the target's own."""
+        self.emitted.append(tokens)
 
     def fields(self) -> dict[str, int]:
-        """Rounds, drafted and accepted tokens of the sample; also added to the run's totals."""
-        drafted = accepted = 0
-        for index, (length, count) in enumerate(zip(self.lengths, self.emitted, strict=True)):
-            proposed = length - (self.prompt_tokens if index == 0 else 1)
-            taken = min(count - 1, proposed)
-            drafted += proposed
+        """Rounds, drafted, accepted and rejected tokens of the sample; also added to the run's totals."""
+        drafted = accepted = rejected = 0
+        for proposal, tokens in zip(self.proposals, self.emitted, strict=True):
+            proposed = proposal.tolist()
+            taken = next(
+                (at for at, pair in enumerate(zip(proposed, tokens, strict=False)) if pair[0] != pair[1]), None
+            )
+            if taken is None:
+                taken = min(len(proposed), len(tokens))
+            else:
+                rejected += 1
+            drafted += len(proposed)
             accepted += taken
             self.histogram[min(taken, len(self.histogram) - 1)] += 1
-        self.total_rounds += len(self.lengths)
+        self.total_rounds += len(self.proposals)
         self.total_drafted += drafted
         self.total_accepted += accepted
+        self.total_rejected += rejected
         self.draft_calls += self.sample_draft_calls
-        return {"drafted_tokens": drafted, "accepted_tokens": accepted, "rounds": len(self.lengths)}
+        return {
+            "drafted_tokens": drafted,
+            "accepted_tokens": accepted,
+            "rejected_tokens": rejected,
+            "rounds": len(self.proposals),
+        }
 
 
 FACET = Speculation()
