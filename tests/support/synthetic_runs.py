@@ -83,8 +83,8 @@ def make_samples(
             "stop_reason": "end",
         }
         if speculative:
-            rounds = 3
-            sample |= {"drafted_tokens": 4 * rounds, "accepted_tokens": noise.randint(3, 10), "rounds": rounds}
+            counts = {"drafted_tokens": 12, "accepted_tokens": noise.randint(3, 10), "rejected_tokens": 2, "rounds": 3}
+            sample |= counts
         samples.append(sample)
     return samples
 

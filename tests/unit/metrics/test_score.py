@@ -87,7 +87,8 @@ def test_speculation_rates(tmp_path, dataset):
     samples = synthetic.make_samples(dataset, speculative=True)
     figures = metrics(tmp_path, dataset, (synthetic.make_run("kv_cache"), samples))["figures"]
     accepted = sum(sample["accepted_tokens"] for sample in samples)
-    assert figures["acceptance_rate"]["value"] == pytest.approx(accepted / (12 * len(samples)))
+    assert figures["acceptance_rate"]["value"] == pytest.approx(accepted / (accepted + 2 * len(samples)))
+    assert figures["drafted_kept"]["value"] == pytest.approx(accepted / (12 * len(samples)))
     assert figures["accepted_per_round"]["value"] == pytest.approx(accepted / (3 * len(samples)))
 
 
@@ -147,7 +148,10 @@ FAULTS = {
     "backwards": (lambda samples: samples[0]["token_times_s"].reverse(), "backwards"),
     "stop": (lambda samples: samples[0].update(stop_reason="bored"), "stop_reason"),
     "surrogate": (lambda samples: samples[0].update(headline="\ud800"), "not text"),
-    "accepted": (lambda samples: samples[0].update(drafted_tokens=1, accepted_tokens=2, rounds=1), "accepted"),
+    "accepted": (
+        lambda samples: samples[0].update(drafted_tokens=1, accepted_tokens=2, rejected_tokens=0, rounds=1),
+        "accepted",
+    ),
 }
 
 

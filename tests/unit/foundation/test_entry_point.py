@@ -1,0 +1,44 @@
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from scripts.foundation import entry
+
+
+def failing(error):
+    def main():
+        raise error
+
+    return main
+
+
+def test_a_known_error_is_one_sentence_and_status_1():
+    program = (
+        "from scripts.foundation import entry\n"
+        "from scripts.foundation.errors import StudyError\n"
+        "def main(): raise StudyError('dataset.samples is 0; raise it.')\n"
+        "entry.run(main)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr == "error: dataset.samples is 0; raise it.\n"
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_said_as_such(number):
+    with pytest.raises(SystemExit, match=r"disk is full while writing results/a\.json"):
+        entry.run(failing(OSError(number, "No space left on device", "results/a.json")))
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), OSError(errno.EACCES, "Permission denied", "a")])
+def test_anything_else_keeps_its_traceback(error):
+    with pytest.raises(type(error)):
+        entry.run(failing(error))
+
+
+def test_success_says_nothing(capsys):
+    entry.run(lambda: None)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,158 @@
+"""The command line from end to end, with real workers."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from scripts.foundation import files
+from tests.support.worker_runs import GENERATION, settings
+
+ROOT = Path(__file__).resolve().parents[3]
+RUN_KEYS = {
+    "technique", "run", "status", "reason", "settings", "models", "generation", "evidence", "load_time_s",
+    "warmup_time_s", "compile_time_s", "generation_time_s", "memory", "machine", "versions", "threads", "processes",
+    "started_at", "finished_at",
+}  # fmt: skip
+SAMPLE_KEYS = {
+    "id", "prompt_tokens", "new_tokens", "token_ids", "text", "headline", "latency_s", "ttft_s", "token_times_s",
+    "stop_reason",
+}  # fmt: skip
+DEVICE_KEYS = {
+    "device", "rank", "before_load_bytes", "load_peak_bytes", "after_load_bytes", "peak_bytes", "weight_bytes",
+}  # fmt: skip
+
+
+def generate(checkpoint, data, output, facets, **options):
+    """Run ``python -m scripts.generate`` from the project's root."""
+    arguments = {
+        "technique": "tested", "run": "2", "settings": json.dumps(facets), "generation": json.dumps(GENERATION),
+        "target": str(checkpoint / "manifest.json"), "dataset": str(data), "warmup": "1", "threads": "1",
+        "device": "cpu", "output": str(output),
+    } | options  # fmt: skip
+    command = [sys.executable, "-m", "scripts.generate"]
+    for name, value in arguments.items():
+        command += [f"--{name}", value]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, env=dict(os.environ))
+
+
+@pytest.fixture(scope="module")
+def made(checkpoint, evaluation_set, tmp_path_factory):
+    """A tensor-parallel run of two processes."""
+    output = tmp_path_factory.mktemp("run") / "generations" / "tested" / "run-2"
+    ended = generate(checkpoint, evaluation_set, output, settings(parallel={"tensor": 2}))
+    assert ended.returncode == 0, ended.stderr
+    return output
+
+
+@pytest.fixture(scope="module")
+def record(made):
+    return files.read_json(made / "run.json")
+
+
+@pytest.fixture(scope="module")
+def samples(made):
+    return files.read_json_lines(made / "samples.jsonl")
+
+
+def test_nothing_but_the_two_results_is_left(made):
+    assert sorted(path.name for path in made.iterdir()) == ["run.json", "samples.jsonl"]
+
+
+def test_two_processes_write_what_one_writes(samples, greedy):
+    assert [sample["token_ids"] for sample in samples] == greedy.tokens
+    assert [sample["text"] for sample in samples] == [sample["text"] for sample in greedy.samples]
+
+
+def test_samples_have_what_they_are_to_have(samples):
+    assert all(set(sample) == SAMPLE_KEYS for sample in samples)
+
+
+def test_the_record_has_what_it_is_to_have(record, checkpoint):
+    assert set(record) >= RUN_KEYS
+    assert (record["technique"], record["run"], record["status"], record["reason"]) == ("tested", 2, "ok", None)
+    assert record["settings"] == settings(parallel={"tensor": 2})
+    assert record["processes"] == 2
+    assert record["threads"] == 1
+    parameters = files.read_json(checkpoint / "manifest.json")["parameters"]
+    assert record["models"] == {
+        "target": {"name": "random", "source": "train", "parameters": parameters, "dtype": "float32"}
+    }
+
+
+def test_the_record_holds_no_path_of_this_machine(made, checkpoint):
+    assert str(checkpoint.parent) not in (made / "run.json").read_text()
+
+
+def test_times_are_apart_and_in_order(record, samples):
+    for key in ("load_time_s", "warmup_time_s", "generation_time_s"):
+        assert record[key] > 0
+    assert record["compile_time_s"] == 0
+    assert sum(sample["latency_s"] for sample in samples) <= record["generation_time_s"]
+    started, finished = (datetime.fromisoformat(record[key]) for key in ("started_at", "finished_at"))
+    assert started <= finished
+    assert started.utcoffset().total_seconds() == 0
+
+
+def test_memory_is_by_device_and_summed(record):
+    memory = record["memory"]
+    assert memory["method"] == "resident_set"
+    assert [device["rank"] for device in memory["devices"]] == [0, 1]
+    for device in memory["devices"]:
+        assert set(device) == DEVICE_KEYS
+        assert 0 < device["before_load_bytes"] <= device["load_peak_bytes"]
+        assert 0 < device["weight_bytes"] < device["peak_bytes"]
+    for total, part in (
+        ("peak_memory_bytes", "peak_bytes"),
+        ("load_peak_memory_bytes", "load_peak_bytes"),
+        ("weight_bytes",) * 2,
+    ):
+        assert memory[total] == sum(device[part] for device in memory["devices"])
+
+
+def test_every_facet_has_evidence_the_parallel_one_from_each_rank(record):
+    assert set(record["evidence"]) == {"kv_cache", "parallel"}
+    assert [rank["rank"] for rank in record["evidence"]["parallel"]["ranks"]] == [0, 1]
+
+
+def test_settings_of_generation_are_recorded_as_given_and_as_resolved(record):
+    generation = record["generation"]
+    assert {key: generation[key] for key in GENERATION} == GENERATION
+    assert generation["warmup"] == 1
+    assert generation["resolved"]["do_sample"] is False
+
+
+def test_machine_and_libraries_are_recorded(record):
+    assert set(record["machine"]) == {"cpu_model", "cpu_count", "memory_bytes", "platform", "gpus"}
+    assert {"python", "torch", "transformers", "bitsandbytes"} <= set(record["versions"])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"target": "no/such/manifest.json"}, "error: no/such/manifest.json does not exist; run the stage that makes"),
+        ({"generation": json.dumps(GENERATION | {"shots": 1})}, "error: generation.shots is 1, but no training rows"),
+    ],
+)
+def test_what_can_be_known_at_once_is_one_sentence(checkpoint, evaluation_set, tmp_path, options, sentence):
+    ended = generate(checkpoint, evaluation_set, tmp_path / "out", settings(), **options)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(sentence)
+    assert ended.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_worker_finds_is_one_sentence_too(checkpoint, evaluation_set, tmp_path):
+    facets = settings(speculation={"draft": "draft"})
+    broken = tmp_path / "draft"
+    broken.mkdir()
+    files.write_json(broken / "manifest.json", files.read_json(checkpoint / "manifest.json"))
+    ended = generate(checkpoint, evaluation_set, tmp_path / "out", facets, draft=str(broken / "manifest.json"))
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith(f"error: {broken} is no model that transformers can load")
+    assert not (tmp_path / "out").exists()

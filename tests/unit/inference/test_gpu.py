@@ -1,0 +1,152 @@
+"""Each facet on an NVIDIA GPU: what the tests of the facets say for CPUs, and what is different there."""
+
+import argparse
+
+import pytest
+import torch
+
+from scripts import generate
+from scripts.inference import leases, machine
+from scripts.inference.memory import MemoryMeter
+from tests.support.tiny_checkpoint import make_checkpoint
+from tests.support.worker_runs import GENERATION, run_worker, settings
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU; there is none here"),
+]
+MB = 1 << 20
+# Wide enough for a difference of weights to show in the allocator's figures.
+WIDE = {"layers": 4, "intermediate": 8192}
+
+
+def gpus_needed(count):
+    return pytest.mark.skipif(torch.cuda.device_count() < count, reason=f"needs {count} NVIDIA GPUs")
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoints") / "wide", **WIDE)
+
+
+@pytest.fixture(scope="module")
+def on_gpu(wide, evaluation_set):
+    """``on_gpu(facets)`` runs a technique on the first GPU; in float32, where tokens must agree."""
+    return lambda facets, **options: run_worker(wide, evaluation_set, facets, device="cuda", **options)
+
+
+@pytest.fixture(scope="module")
+def plain(on_gpu):
+    return on_gpu({})
+
+
+def test_a_gpu_is_measured_by_its_allocator(plain):
+    memory = plain.outcome["memory"]
+    assert memory["method"] == "cuda_allocator"
+    assert memory["device"].startswith("cuda:0 NVIDIA")
+    assert memory["after_load_bytes"] - memory["before_load_bytes"] == pytest.approx(memory["weight_bytes"], rel=0.05)
+    assert memory["peak_bytes"] >= memory["after_load_bytes"]
+
+
+def test_what_was_freed_before_a_reset_is_not_in_the_later_peak():
+    meter = MemoryMeter(torch.device("cuda", 0))
+    meter.reset_peak()
+    before = meter.current()
+    tensor = torch.empty(512 * MB, dtype=torch.uint8, device="cuda")
+    del tensor
+    assert meter.peak() >= before + 512 * MB
+    meter.reset_peak()
+    assert meter.peak() < before + 64 * MB
+
+
+@pytest.mark.parametrize("facets", [{"kv_cache": "none"}, {"speculation": {"prompt_lookup": 4}}])
+def test_lossless_facets_write_the_same_tokens(on_gpu, plain, facets):
+    run = on_gpu(facets)
+    assert set(run.evidence) >= set(facets)
+    assert run.tokens == plain.tokens
+
+
+def test_speculation_writes_the_targets_tokens(on_gpu, plain, wide):
+    run = on_gpu({"speculation": {"draft": "draft", "tokens": 4}}, draft=wide)
+    assert run.tokens == plain.tokens
+    assert run.evidence["speculation"]["acceptance_rate"] == 1.0
+
+
+@pytest.mark.parametrize("facets", [{}, {"kv_cache": "none"}, {"speculation": {"prompt_lookup": 4}}])
+def test_times_end_after_the_last_token(on_gpu, facets):
+    for sample in on_gpu(facets).samples:
+        assert len(sample["token_times_s"]) == sample["new_tokens"]
+        assert sample["token_times_s"] == sorted(sample["token_times_s"])
+        assert 0 < sample["ttft_s"] <= sample["token_times_s"][-1] <= sample["latency_s"]
+
+
+def test_pruned_weights_are_zero_and_take_as_much_room(on_gpu, plain):
+    run = on_gpu({"pruning": {"amount": 0.5}})
+    assert run.evidence["pruning"]["sparsity"] == pytest.approx(0.5, abs=1e-6)
+    assert run.outcome["memory"]["weight_bytes"] == plain.outcome["memory"]["weight_bytes"]
+
+
+@pytest.mark.parametrize(("method", "share"), [("int8", 0.3), ("nf4", 0.2)])
+def test_quantised_weights_are_small_in_the_allocator_too(on_gpu, plain, method, share):
+    run = on_gpu({"quantization": method})
+    facts = run.evidence["quantization"]
+    assert facts["quantized_modules"] == facts["linear_modules"] == 28
+    assert facts["stored_bytes"] < share * facts["weights"] * 4
+
+    def held(outcome):
+        return outcome["memory"]["after_load_bytes"] - outcome["memory"]["before_load_bytes"]
+
+    assert held(run.outcome) < 0.5 * held(plain.outcome)
+
+
+def test_pruned_weights_stay_zero_when_they_are_quantised(on_gpu):
+    run = on_gpu({"quantization": "nf4", "pruning": {"amount": 0.5}})
+    assert 0.5 <= run.evidence["pruning"]["sparsity"] < 0.6
+
+
+def parent(checkpoint, dataset, **facets):
+    """A run with a parent, which leases the GPUs, and real workers."""
+    return generate.run(
+        argparse.Namespace(
+            technique="tested", run=1, settings=settings(**facets), generation=dict(GENERATION),
+            target=checkpoint / "manifest.json", draft=None, dataset=dataset, shots_from=None, warmup=1, threads=1,
+            device="cuda", output=None,
+        )
+    )  # fmt: skip
+
+
+def test_a_run_leases_a_gpu_and_gives_it_back(wide, evaluation_set, plain):
+    outcome, samples = parent(wide, evaluation_set)
+    assert outcome["status"] == "ok"
+    assert [sample["token_ids"] for sample in samples] == plain.tokens
+    devices = [gpu["uuid"] for gpu in machine.gpus()]
+    assert set(outcome["leased_gpus"]) <= set(devices)
+    assert len(outcome["leased_gpus"]) == 1
+    with leases.lease(devices, len(devices)):
+        pass
+
+
+def test_more_ranks_than_gpus_is_a_row_that_says_so(wide, evaluation_set):
+    outcome, samples = parent(wide, evaluation_set, parallel={"tensor": 64})
+    assert outcome["status"] == "unsupported"
+    assert outcome["reason"].startswith("Needs 64 GPUs; this machine has ")
+    assert samples == []
+
+
+@gpus_needed(2)
+@pytest.mark.parametrize("way", ["tensor", "pipeline"])
+def test_two_gpus_write_the_tokens_of_one_and_share_the_weights(wide, evaluation_set, plain, way):
+    outcome, samples = parent(wide, evaluation_set, parallel={way: 2})
+    assert outcome["status"] == "ok", outcome["reason"]
+    assert [sample["token_ids"] for sample in samples] == plain.tokens
+    assert len(set(outcome["leased_gpus"])) == 2
+    whole = plain.outcome["memory"]["weight_bytes"]
+    assert all(device["weight_bytes"] < 0.6 * whole for device in outcome["memory"]["devices"])
+    assert len(outcome["evidence"]["parallel"]["ranks"]) == 2
+
+
+@gpus_needed(2)
+def test_shards_are_quantised_on_two_gpus(wide, evaluation_set):
+    outcome, _ = parent(wide, evaluation_set, parallel={"tensor": 2}, quantization="nf4")
+    assert outcome["status"] == "ok", outcome["reason"]
+    assert outcome["evidence"]["quantization"]["quantized_modules"] == 28

@@ -1,0 +1,151 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from scripts.foundation.errors import StudyError
+from scripts.inference import leases
+
+ROOT = Path(__file__).resolve().parents[3]
+DEVICES = ["GPU-aaaa-1", "GPU-aabb-2", "GPU-cccc-3"]
+
+# Takes leases again and again; writes when it took and gave back which devices.
+HOLDER = """
+import json, sys, time
+from pathlib import Path
+from scripts.inference import leases
+
+leases.POLL_SECONDS = 0.01
+directory, count, times, hold = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+for _ in range(times):
+    with leases.lease(sys.argv[5:], count, directory) as taken:
+        began = time.monotonic()
+        print(json.dumps({"taken": taken}), flush=True)
+        time.sleep(hold)
+        print(json.dumps({"devices": taken, "from": began, "to": time.monotonic()}), flush=True)
+"""
+
+
+def start(directory, count, *, devices=DEVICES[:2], times=1, hold=60.0):
+    command = [sys.executable, "-c", HOLDER, str(directory), str(count), str(times), str(hold), *devices]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.fixture
+def started():
+    """Starts holders and ends them with the test."""
+    processes = []
+
+    def begin(*arguments, **options):
+        processes.append(start(*arguments, **options))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def taken(process):
+    return json.loads(process.stdout.readline())["taken"]
+
+
+def test_no_device_is_ever_held_twice(tmp_path, started):
+    holders = [started(tmp_path, count, times=12, hold=0.01) for count in (1, 2, 1, 2)]
+    held = []
+    for holder in holders:
+        output, _ = holder.communicate(timeout=60)
+        assert holder.returncode == 0
+        held += [row for row in map(json.loads, output.splitlines()) if "from" in row]
+    assert len(held) == 4 * 12
+    for device in DEVICES[:2]:
+        times = sorted((row["from"], row["to"]) for row in held if device in row["devices"])
+        assert len(times) > 12
+        assert all(earlier[1] <= later[0] for earlier, later in pairwise(times))
+    assert {len(row["devices"]) for row in held} == {1, 2}
+
+
+def test_a_job_that_waits_for_two_holds_neither(tmp_path, started):
+    first = started(tmp_path, 1)
+    [held] = taken(first)
+    waiting = started(tmp_path, 2, hold=0.0)
+    time.sleep(0.3)
+    with leases.lease(DEVICES[:2], 1, tmp_path) as others:
+        assert others == [device for device in DEVICES[:2] if device != held]
+    assert waiting.poll() is None
+    first.kill()
+    assert taken(waiting) == DEVICES[:2]
+
+
+def test_a_killed_holder_gives_its_devices_back(tmp_path, started):
+    holder = started(tmp_path, 2)
+    assert taken(holder) == DEVICES[:2]
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with leases.lease(DEVICES[:2], 2, tmp_path) as free:
+        assert free == DEVICES[:2]
+
+
+def test_an_error_in_the_block_gives_the_devices_back(tmp_path):
+    def fail():
+        with leases.lease(DEVICES, 3, tmp_path):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with leases.lease(DEVICES, 3, tmp_path) as free:
+        assert free == DEVICES
+
+
+def test_one_process_too_takes_each_device_once(tmp_path):
+    with leases.lease(DEVICES, 1, tmp_path) as first, leases.lease(DEVICES, 2, tmp_path) as others:
+        assert sorted(first + others) == DEVICES
+
+
+def test_every_user_of_the_machine_can_open_the_locks(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases.tempfile, "gettempdir", lambda: str(tmp_path))
+    mask = os.umask(0o077)
+    try:
+        with leases.lease(DEVICES, 1):
+            directory = leases.lock_directory()
+            [lock] = directory.iterdir()
+            assert directory.stat().st_mode & 0o777 == 0o777
+            assert lock.stat().st_mode & 0o666 == 0o666
+    finally:
+        os.umask(mask)
+
+
+@pytest.mark.parametrize(
+    ("selection", "chosen"),
+    [
+        (None, [0, 1, 2]),
+        ("0,1,2", [0, 1, 2]),
+        ("2,0", [2, 0]),
+        (" 1 , 0 ", [1, 0]),
+        ("1,1", [1]),
+        ("GPU-cccc-3", [2]),
+        ("GPU-cc,0", [2, 0]),
+        ("GPU-aab", [1]),
+        ("", []),
+        ("-1", []),
+        ("0,-1,1", [0]),
+        ("1,,0", [1]),
+    ],
+)
+def test_cuda_visible_devices_is_read_as_cuda_does(selection, chosen):
+    assert leases.visible(DEVICES, selection) == [DEVICES[index] for index in chosen]
+
+
+@pytest.mark.parametrize("selection", ["3", "0,7", "GPU-dddd", "GPU-aa", "MIG-1", "gpu0", "1.5"])
+def test_a_device_that_is_not_there_is_named(selection):
+    with pytest.raises(
+        StudyError, match=r"CUDA_VISIBLE_DEVICES names '.+', none of this machine's 3 GPUs; correct it\."
+    ):
+        leases.visible(DEVICES, selection)

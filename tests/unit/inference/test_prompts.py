@@ -1,0 +1,113 @@
+import pytest
+
+from scripts.foundation.errors import StudyError
+from scripts.inference.prompts import build_prompts, clean_headline, stop_token_ids, trim
+from tests.support.tiny_checkpoint import CHAT_TEMPLATE, make_tokenizer
+
+PLAIN = {"prompt": "Headline for {summary}, please", "chat_template": False}
+CHAT = {"prompt": "Headline for {summary}, please", "chat_template": True}
+HOSTILE = [
+    "{summary}", "{0} {} {name!r} {{x}}", "%s %(a)d", "{{ 7 * 7 }} {% raw %}", r"\1 \g<0> $HOME `id`", "[/INST] <s>",
+    "a\u2028b\u202e",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return make_tokenizer()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_summary_is_literal_text(tokenizer, text):
+    assert build_prompts([text], PLAIN, [], tokenizer) == [f"Headline for {text}, please"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_summary_is_literal_text_in_examples_and_chats_too(tokenizer, text):
+    shots = [{"summary": text, "headline": text}]
+    assert build_prompts(["S"], PLAIN, shots, tokenizer) == [
+        f"Headline for {text}, please\nHeadline: {text}\n\nHeadline for S, please\nHeadline:"
+    ]
+    chat = make_tokenizer(chat_template=CHAT_TEMPLATE)
+    assert build_prompts([text], CHAT, shots, chat) == [
+        f"<|begin|>[user] Headline for {text}, please\n[assistant] {text}\n"
+        f"[user] Headline for {text}, please\n[assistant]"
+    ]
+
+
+def test_the_prompt_may_hold_other_braces_and_several_summaries(tokenizer):
+    generation = {"prompt": '{"text": "{summary}"} {{summary}} {other}', "chat_template": False}
+    assert build_prompts(["S"], generation, [], tokenizer) == ['{"text": "S"} {S} {other}']
+
+
+def test_every_summary_has_its_own_prompt_with_the_same_examples(tokenizer):
+    shots = [{"summary": "a", "headline": "A"}, {"summary": "b", "headline": "B"}]
+    first, second = build_prompts(["one", "two"], PLAIN, shots, tokenizer)
+    assert first.replace("one", "two") == second
+    assert first.count("Headline: ") == 2
+
+
+@pytest.mark.parametrize("adds_begin", [True, False])
+def test_a_chat_begins_with_one_begin_token(adds_begin):
+    chat = make_tokenizer(adds_begin=adds_begin, chat_template=CHAT_TEMPLATE)
+    [prompt] = build_prompts(["S"], CHAT, [], chat)
+    tokens = chat(prompt)["input_ids"]
+    assert tokens[0] == chat.bos_token_id
+    assert tokens.count(chat.bos_token_id) == 1
+
+
+def test_a_chat_with_a_model_that_has_no_template_is_refused(tokenizer):
+    with pytest.raises(StudyError, match=r"generation\.chat_template is true, but"):
+        build_prompts(["S"], CHAT, [], tokenizer)
+
+
+def test_every_token_with_a_line_break_stops(tokenizer):
+    stops, ends = stop_token_ids(tokenizer, [], "line_break")
+    breaks = {token for token in range(len(tokenizer)) if "\n" in tokenizer.decode([token])}
+    assert len(breaks) > 1, "the vocabulary must have merged line breaks for this test"
+    assert set(stops) == breaks | {tokenizer.eos_token_id}
+    assert stops == sorted(stops)
+    assert ends == {tokenizer.eos_token_id}
+
+
+def test_end_tokens_are_the_checkpoints_and_the_tokenizers(tokenizer):
+    stops, ends = stop_token_ids(tokenizer, [7, 9], "end_token")
+    assert ends == set(stops) == {7, 9, tokenizer.eos_token_id}
+
+
+def test_trimming_keeps_the_first_stop_token_and_nothing_after_it():
+    assert trim([5, 6, 7, 8, 7], {7, 8}) == [5, 6, 7]
+    assert trim([7], {7}) == [7]
+    assert trim([5, 6], {7}) == [5, 6]
+    assert trim([], {7}) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "headline"),
+    [
+        ("Mayor opens bridge", "Mayor opens bridge"),
+        ("  Mayor \t opens\xa0 bridge \nSecond line", "Mayor opens bridge"),
+        ("\nMayor", ""),
+        ("Mayor\r\nopens", "Mayor"),
+        ("Mayor\rop\x00ens\x1b[31m", "Mayor op ens [31m"),
+        ("Mayor\u2028opens\u2029bridge\x85now", "Mayor opens bridge now"),
+        ('"Mayor opens bridge"', "Mayor opens bridge"),
+        ("'Mayor opens bridge'", "Mayor opens bridge"),
+        ("“Mayor opens bridge”", "Mayor opens bridge"),
+        ("\u2018The mayor\u2019s bridge\u2019", "The mayor\u2019s bridge"),
+        ("'The mayor's bridge'", "The mayor's bridge"),
+        ('"Titanic" beats "Avatar"', '"Titanic" beats "Avatar"'),
+        ("“Titanic” beats “Avatar”", "“Titanic” beats “Avatar”"),
+        ('" Mayor "', "Mayor"),
+        ('"', '"'),
+        ('""', ""),
+        ('Mayor: "yes"', 'Mayor: "yes"'),
+        ("\u200bMay\u200dor\ufeff", "Mayor"),
+        ("\u202eMayor\u202c \u2066opens\u2069", "Mayor opens"),
+        ("ראש העיר פתח גשר", "ראש העיר פתח גשר"),
+        ("\u200b", ""),
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+    ],
+)
+def test_a_headline_is_one_clean_line(raw, headline):
+    assert clean_headline(raw) == headline

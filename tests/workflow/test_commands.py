@@ -1,0 +1,124 @@
+"""Snakemake's own commands and places: what people type beside the one command, and where they type it."""
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.project import Project, jobs, planned, run, techniques
+
+STAGES = ["prepare_dataset", "select_samples", "prepare_model", "generate", "score", "compare", "plot", "render"]
+
+
+def test_a_dry_run_shows_every_job_and_makes_nothing(fresh: Project) -> None:
+    outcome = fresh.snakemake("--dry-run")
+    assert outcome.status == 0, outcome.text
+    assert set(planned(outcome.text)) - {"all"} == (
+        {"prepare_dataset", "select_samples", "compare", "plot", "render"}
+        | jobs("prepare_model", ["small", "large"])
+        | jobs("generate", techniques())
+        | jobs("score", techniques())
+    )
+    assert not (fresh.root / "results").exists()
+
+
+PLACES = {
+    "no GPU": ([], "auto", None, (0, 2), (0, 2)),
+    "two GPUs": (["NVIDIA", "NVIDIA"], "auto", None, (1, 1), (2, 2)),
+    "GPUs that are not visible": (["NVIDIA", "NVIDIA"], "auto", "", (0, 2), (0, 2)),
+    "GPUs that are not wanted": (["NVIDIA", "NVIDIA"], "cpu", None, (0, 2), (0, 2)),
+    "GPUs of another machine": ([], "cuda", None, (1, 1), (2, 2)),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_technique_asks_for_its_gpus_or_for_all_cores(fresh: Project, place: str) -> None:
+    """On GPUs one core a process is enough; without, no other job may disturb a timing."""
+    gpus, device, visible, one, two = PLACES[place]
+    fresh.fake_gpus(*gpus)
+    fresh.study["measurement"]["device"] = device
+    if visible is not None:
+        fresh.environment["CUDA_VISIBLE_DEVICES"] = visible
+    jobs = planned(fresh.snakemake("--dry-run").text)
+    for technique, (asked, threads) in (("kv_cache", one), ("tensor_parallel", two)):
+        details = jobs[f"generate:{technique}"]
+        assert f"gpu={asked}" in details
+        assert (f"threads: {threads}" in details) == (threads > 1)
+
+
+def test_lint_finds_nothing(fresh: Project) -> None:
+    outcome = fresh.snakemake("--lint")
+    assert outcome.status == 0, outcome.text
+    assert "Lints for" not in outcome.text
+
+
+def test_the_summary_lists_every_result_as_up_to_date(project: Project) -> None:
+    outcome = project.snakemake("--summary")
+    assert outcome.status == 0, outcome.text
+    rows = [line.split("\t") for line in outcome.text.splitlines() if line.startswith("results/")]
+    assert len(rows) > 3 * len(techniques())
+    assert {row[-1] for row in rows} == {"no update"}
+
+
+@pytest.mark.parametrize("form", ["dot", "mermaid-js"])
+def test_the_rule_graph_shows_every_stage(fresh: Project, form: str) -> None:
+    outcome = fresh.snakemake("--rulegraph", form)
+    assert outcome.status == 0, outcome.text
+    assert ("digraph" if form == "dot" else "flowchart") in outcome.text
+    assert all(stage in outcome.text for stage in STAGES)
+
+
+def test_snakemakes_report_holds_the_results_and_their_captions(project: Project) -> None:
+    outcome = project.snakemake("--report", "report.zip")
+    assert outcome.status == 0, outcome.text
+    with zipfile.ZipFile(project.root / "report.zip") as archive:
+        names = archive.namelist()
+        page = "".join(archive.read(name).decode() for name in names if name.endswith("report.html"))
+    for result in ("report.html", "comparison.csv", "comparison.json", "latency_quality.svg", "memory_quality.svg"):
+        assert any(name.endswith(f"/{result}") for name in names), names
+    for caption in (project.root / "report/captions").iterdir():
+        assert caption.read_text(encoding="utf-8").split(";")[0].strip()[:30] in page
+
+
+def test_snakemakes_report_is_made_as_one_page_too(project: Project) -> None:
+    outcome = project.snakemake("--report", "report-of-snakemake.html")
+    assert outcome.status == 0, outcome.text
+    assert "latency_quality.svg" in (project.root / "report-of-snakemake.html").read_text(encoding="utf-8")
+
+
+def test_another_directory_holds_the_results(project: Project) -> None:
+    """``--directory`` puts results elsewhere: those that are there count, and the project's folder stays clean."""
+    elsewhere = project.root.parent / "else where"
+    elsewhere.mkdir()
+    for name in ("results", ".snakemake"):
+        shutil.move(project.root / name, elsewhere / name)
+    assert project.plan("--directory", str(elsewhere)) == set()
+    project.append("report/report.css", "\n/* changed */\n")
+    outcome = project.snakemake("--directory", str(elsewhere))
+    assert outcome.status == 0, outcome.text
+    assert "/* changed */" in (elsewhere / "results/report.html").read_text(encoding="utf-8")
+    assert not (project.root / "results").exists()
+
+
+def test_it_is_started_from_anywhere(project: Project, tmp_path: Path) -> None:
+    """With ``--snakefile``, from a folder with a space and quotes in its name."""
+    place = tmp_path / 'it\'s a "place" of $HOME'
+    place.mkdir()
+    command = project.command("results/dataset/eval.jsonl", "--snakefile", str(project.root / "Snakefile"))
+    outcome = run(command, place, {})
+    assert outcome.status == 0, outcome.text
+    rows = (place / "results/dataset/eval.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len([json.loads(row)["id"] for row in rows]) == 4
+
+
+def test_a_path_with_spaces_is_a_path(project: Project) -> None:
+    root = project.root.rename(project.root.parent / "a path (with) spaces & more")
+    moved = Project(root, project.study)
+    assert moved.plan() == set()
+    moved.study["dataset"]["samples"] = 3
+    outcome = moved.snakemake("results/metrics/kv_cache.json")
+    assert outcome.status == 0, outcome.text
+    metrics = json.loads((root / "results/metrics/kv_cache.json").read_text(encoding="utf-8"))
+    assert (metrics["status"], metrics["sample_count"]) == ("ok", 3)

@@ -1,0 +1,80 @@
+"""The finished study: every technique ran, proved its facets, and kept its promise about the tokens."""
+
+import html
+import json
+from typing import Any
+
+import pytest
+
+from scripts.study import configuration
+from scripts.techniques import FACETS
+from tests.workflow.project import Project, techniques
+from tests.workflow.test_errors import BUILT_IN, study
+
+LOSSLESS = {
+    "kv_cache": "baseline",
+    "tensor_parallel": "kv_cache",
+    "pipeline_parallel": "kv_cache",
+    "speculative": "target_only",
+    "prompt_lookup": "target_only",
+}
+
+
+def record(project: Project, technique: str) -> dict[str, Any]:
+    return json.loads((project.root / f"results/generations/{technique}/run-1/run.json").read_text(encoding="utf-8"))
+
+
+def samples(project: Project, technique: str) -> list[dict[str, Any]]:
+    text = (project.root / f"results/generations/{technique}/run-1/samples.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("technique", techniques())
+def test_every_technique_ran_and_proved_each_of_its_facets(finished: Project, technique: str) -> None:
+    run = record(finished, technique)
+    assert (run["status"], run["reason"]) == ("ok", None)
+    used = {facet for facet in FACETS if facet in run["settings"]}
+    assert set(run["evidence"]) == used
+    assert all(run["evidence"][facet] for facet in used)
+    assert [sample["id"] for sample in samples(finished, technique)] == ids(finished)
+
+
+def ids(project: Project) -> list[str]:
+    lines = (project.root / "results/dataset/eval.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["id"] for line in lines]
+
+
+@pytest.mark.parametrize("technique", LOSSLESS)
+def test_a_lossless_technique_writes_its_parents_tokens(finished: Project, technique: str) -> None:
+    own, parents = (
+        [sample["token_ids"] for sample in samples(finished, name)] for name in (technique, LOSSLESS[technique])
+    )
+    assert own == parents
+    # Tokens that say something: not an end token alone, and not the same for every summary.
+    assert sum(map(len, own)) > 4 * len(own)
+    assert len(set(map(tuple, own))) > 1
+
+
+def test_what_is_held_to_be_lossless_is_what_is_checked() -> None:
+    resolved = configuration.check(study("{}"))
+    assert {technique.name: technique.parent for technique in resolved if technique.lossless} == LOSSLESS | {
+        "speculative_nf4": "target_nf4"
+    }
+    assert {technique.name for technique in resolved} == set(BUILT_IN["techniques"])
+
+
+def test_speculation_accepts_some_tokens_and_refuses_some(finished: Project) -> None:
+    lines = samples(finished, "speculative")
+    drafted, accepted = (sum(line[key] for line in lines) for key in ("drafted_tokens", "accepted_tokens"))
+    assert 0 < accepted < drafted
+
+
+def test_the_report_shows_every_label_as_text(finished: Project) -> None:
+    page = (finished.root / "results/report.html").read_text(encoding="utf-8")
+    labels = {name: entry["label"] for name, entry in BUILT_IN["techniques"].items()}
+    labels |= {name: entry["label"] for name, entry in finished.study["techniques"].items()}
+    for technique in techniques():
+        assert labels[technique] in html.unescape(page)
+    assert "<b>30%</b>" not in page
+    table = (finished.root / "results/comparison.csv").read_text(encoding="utf-8")
+    assert len(table.splitlines()) == 1 + len(techniques())

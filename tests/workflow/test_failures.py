@@ -1,0 +1,286 @@
+"""What a run meets: too few GPUs, no hub, a full disk, a kill; what is said of it, and that the next run goes on."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from scripts import generate
+from scripts.inference import machine
+from tests.support import hub
+from tests.workflow.project import Outcome, Project, clean_environment, run
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def tokens(project: Project, technique: str) -> list[list[int]]:
+    lines = (project.root / f"results/generations/{technique}/run-1/samples.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line)["token_ids"] for line in lines.splitlines()]
+
+
+# --- more GPUs than there are ---
+
+
+@pytest.mark.parametrize(("visible", "there"), [(None, "2 GPUs"), ("1", "1 GPU ")])
+def test_more_gpus_than_there_are_is_an_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, there: str
+) -> None:
+    gpus = [{"uuid": f"GPU-{n}", "name": "NVIDIA", "memory_bytes": 1, "driver": "1"} for n in range(2)]
+    monkeypatch.setattr(machine, "gpus", lambda: gpus)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    target = tmp_path / "small" / "manifest.json"
+    target.parent.mkdir()
+    target.write_text(json.dumps({"source": "random", "parameters": 1, "dtype": "float32", "path": "."}))
+    outcome, samples = generate.run(
+        Namespace(
+            technique="wide", run=1, settings={"model": "small", "parallel": {"tensor": 3, "pipeline": 1}},
+            generation={"shots": 0}, target=target, draft=None, dataset=tmp_path / "eval.jsonl", shots_from=None,
+            warmup=1, threads=1, device="auto", output=tmp_path,
+        )
+    )  # fmt: skip
+    assert outcome["status"] == "unsupported"
+    assert outcome["reason"].startswith("Needs 3 GPUs")
+    assert there in outcome["reason"]
+    assert (samples, outcome["evidence"], outcome["memory"]) == ([], {}, None)
+
+
+def test_a_technique_with_too_few_gpus_is_a_row_of_the_report(project: Project) -> None:
+    shutil.rmtree(project.root / "results/generations/tensor_parallel")
+    project.fake_gpus("NVIDIA Pretended 9000")
+    project.study["measurement"]["device"] = "auto"
+    # The other techniques' results stand, as if they came from the pretended machine.
+    outcome = project.snakemake("--rerun-triggers", "mtime", "--resources", "gpu=1", timeout=120)
+    assert outcome.status == 0, outcome.text
+    record = read(project.root / "results/generations/tensor_parallel/run-1/run.json")
+    assert (record["status"], record["reason"]) == (
+        "unsupported",
+        "Needs 2 GPUs; this machine has 1 GPU to use.",
+    )
+    assert record["reason"] in (project.root / "results/report.html").read_text(encoding="utf-8")
+
+
+# --- models ---
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def from_hub(project: Project, address: str) -> Outcome:
+    """Ask for a model of a hub at this address, with no token and nothing in the cache."""
+    project.study["models"]["small"] |= {"source": "hub", "hub": {"id": "owner/gated", "revision": COMMIT}}
+    home = str(project.root / "hub cache")
+    project.environment |= {"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HOME": home}
+    return project.snakemake("results/models/small/manifest.json", timeout=120)
+
+
+def test_a_gated_model_without_a_token_says_what_to_do(fresh: Project) -> None:
+    repository = hub.Repository(files={"config.json": b"{}", "model.safetensors": b""}, commit=COMMIT, gated=True)
+    with hub.serve({"owner/gated": repository}) as served:
+        error = from_hub(fresh, served.address).error
+    assert "models.small.hub: owner/gated is gated" in error
+    assert "HF_TOKEN" in error
+
+
+def test_a_hub_that_cannot_be_reached_is_named(fresh: Project) -> None:
+    error = from_hub(fresh, "http://127.0.0.1:9").error
+    assert "models.small.hub: owner/gated" in error
+    assert "http://127.0.0.1:9 cannot be reached" in error
+
+
+def again(project: Project, technique: str) -> Outcome:
+    """Run one finished technique anew."""
+    shutil.rmtree(project.root / f"results/generations/{technique}")
+    return project.snakemake(
+        f"results/generations/{technique}/run-1/run.json", "--rerun-triggers", "mtime", timeout=120
+    )
+
+
+def test_a_draft_with_another_tokenizer_is_refused(project: Project) -> None:
+    """Two models of a hub show only once they are here that they don't share a tokenizer."""
+    path = project.root / "results/models/small/tokenizer.json"
+    tokenizer = read(path)
+    words = tokenizer["model"]["vocab"]
+    (one, first), (other, second) = list(words.items())[-2:]
+    words |= {one: second, other: first}
+    path.write_text(json.dumps(tokenizer), encoding="utf-8")
+    error = again(project, "speculative").error
+    assert "draft model" in error
+    assert "tokenizer" in error
+
+
+def test_lost_weights_are_named(project: Project) -> None:
+    for file in (project.root / "results/models/small").glob("*.safetensors"):
+        file.unlink()
+    assert "models/small" in again(project, "kv_cache").error
+
+
+# --- a full disk ---
+
+
+def on_small_disk(folder: Path, size: str, command: list[str], project: Project) -> Outcome:
+    """Run a command that sees a disk of this size at this folder, and nobody else does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # The file keeps Snakemake from removing an empty folder that a disk is mounted on.
+    script = 'mount -t tmpfs -o size="$1" tmpfs "$2" && touch "$2/kept" || exit 77; shift 2; exec "$@"'
+    inside = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None:
+        pytest.skip("a small disk needs unshare, which is not installed")
+    outcome = run([*inside, "sh", "-c", script, "sh", size, str(folder), *command], project.root, project.environment)
+    if outcome.status == 77 or "unshare failed" in outcome.text:
+        pytest.skip(f"this machine lets no small disk be mounted: {outcome.text.strip()}")
+    return outcome
+
+
+FULL = "the disk is full while writing"
+
+
+def test_a_full_disk_stops_the_data_set_and_the_next_run_continues(fresh: Project) -> None:
+    fresh.study["dataset"]["newswire"]["train_rows"] = 2000
+    target = "results/dataset/eval.jsonl"
+    outcome = on_small_disk(fresh.root / "results", "96k", fresh.command(target), fresh)
+    assert FULL in outcome.error
+    outcome = fresh.snakemake(target)
+    assert outcome.status == 0, outcome.text
+
+
+def test_a_full_disk_stops_a_score_alone(project: Project) -> None:
+    shutil.rmtree(project.root / "results/metrics")
+    command = project.command("results/metrics/nf4.json")
+    assert FULL in on_small_disk(project.root / "results/metrics", "4k", command, project).error
+    assert project.snakemake("results/metrics/nf4.json").status == 0
+
+
+def test_a_full_disk_stops_a_model(project: Project) -> None:
+    settings = {
+        "source": "train",
+        "train": project.study["models"]["small"]["train"] | {"steps": 1},
+        "dtype": "float32",
+    }
+    command = [
+        sys.executable, "-m", "scripts.prepare_model", "--name", "small", "--settings", json.dumps(settings),
+        "--train", "results/dataset/train.jsonl", "--prompt", "{summary}", "--output", "small disk/small",
+    ]  # fmt: skip
+    assert "the disk is full" in on_small_disk(project.root / "small disk", "128k", command, project).error
+
+
+# --- a job that fails ---
+
+
+def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> None:
+    project.edit("scripts/techniques/pruning.py", "transforms_weights = True", "transforms_weights = 1 / 0")
+    assert "division by zero" in project.snakemake().text
+    project.edit("scripts/techniques/pruning.py", "transforms_weights = 1 / 0", "transforms_weights = True")
+    project.edit(
+        "scripts/techniques/pruning.py",
+        "    if remaining == 0:",
+        "    raise KeyError('a fault')\n    if remaining == 0:",
+    )
+    (project.root / "results/metrics/nf4.json").unlink()
+    outcome = project.snakemake(timeout=120)
+    assert outcome.status != 0
+    assert "a fault" in outcome.text
+    assert (project.root / "results/metrics/nf4.json").exists()
+    assert not (project.root / "results/generations/pruned/run-1/run.json").exists()
+    assert {"generate:pruned", "compare", "render"} <= project.plan()
+
+
+# --- a run that is killed ---
+
+
+@contextlib.contextmanager
+def started(project: Project, sign: Callable[[], bool]):
+    """Start the study in a process group of its own, and wait for a sign of how far it is."""
+    with (project.root / "first run.log").open("wb") as log:
+        process = subprocess.Popen(
+            project.command(), cwd=project.root, env=clean_environment() | project.environment,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while not sign():
+            assert process.poll() is None, Path(log.name).read_text(encoding="utf-8")
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def left_over(project: Project) -> list[psutil.Process]:
+    """The processes that still work in the project's folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if Path(process.cwd()) == project.root:
+                found.append(process)
+    return found
+
+
+def wait_for_none(project: Project) -> None:
+    deadline = time.monotonic() + 30
+    while left_over(project):
+        assert time.monotonic() < deadline, left_over(project)
+        time.sleep(0.1)
+
+
+def kill(project: Project, sign: Callable[[], bool]) -> None:
+    """Start the study and kill all of it a moment after the sign; then take the lock away, as the message says."""
+    with started(project, sign) as process:
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    wait_for_none(project)
+    refused = project.snakemake()
+    assert refused.status != 0
+    assert "--unlock" in refused.text
+    assert project.snakemake("--unlock").status == 0
+
+
+def test_after_kills_the_same_command_gives_the_same_results(project: Project, finished: Project) -> None:
+    project.study["select"] = ["kv_cache", "target_only"]
+    model, log = project.root / "results/models/small", project.root / "results/logs/generate/kv_cache-1.log"
+    shutil.rmtree(project.root / "results/generations/kv_cache")
+    shutil.rmtree(model)
+    log.unlink()
+    kill(project, (model / ".partial").exists)
+    assert not (model / "manifest.json").exists()
+    kill(project, log.exists)
+    assert not (project.root / "results/generations/kv_cache/run-1/run.json").exists()
+
+    outcome = project.snakemake()
+    assert outcome.status == 0, outcome.text
+    assert tokens(project, "kv_cache") == tokens(finished, "kv_cache")
+    before = finished.root / "results/models/small"
+    assert read(model / "manifest.json")["weights_digest"] == read(before / "manifest.json")["weights_digest"]
+    assert sorted(path.name for path in model.iterdir()) == sorted(path.name for path in before.iterdir())
+    assert project.plan() == set()
+
+
+def test_after_an_interrupt_the_same_command_goes_on(project: Project) -> None:
+    """Ctrl-C in a terminal: every process of the group is told, no lock is left."""
+    project.study["select"] = ["kv_cache"]
+    shutil.rmtree(project.root / "results/generations/kv_cache")
+    log = project.root / "results/logs/generate/kv_cache-1.log"
+    log.unlink()
+    with started(project, log.exists) as process:
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) != 0
+    wait_for_none(project)
+    assert {"generate:kv_cache", "score:kv_cache"} <= project.plan()
+    assert "Directory cannot be locked" not in project.snakemake("results/metrics/nf4.json").text

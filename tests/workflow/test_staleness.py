@@ -1,0 +1,294 @@
+"""What a change reruns: each test makes one change to a finished study and reads the jobs that are planned."""
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.project import Project, jobs, techniques
+
+ALL = techniques()
+DATA = {"prepare_dataset", "select_samples"}
+MODELS = jobs("prepare_model", ["small", "large"])
+REPORT = {"compare", "plot", "render"}
+SCORES = jobs("score", ALL)
+GENERATIONS = jobs("generate", ALL)
+
+
+def runs(*names: str) -> set[str]:
+    """Return what follows when these techniques run again."""
+    return jobs("generate", names) | jobs("score", names) | REPORT
+
+
+EVERYTHING = DATA | MODELS | GENERATIONS | SCORES | REPORT
+
+
+def comment(path: str) -> Callable[[Project], None]:
+    """Return a change of a Python file's content that changes nothing of what it does."""
+    return lambda project: project.append(path, "\n# Changed.\n")
+
+
+def setting(*keys: str, value: object) -> Callable[[Project], None]:
+    """Return a change of one key of the study."""
+
+    def change(project: Project) -> None:
+        place = project.study
+        for key in keys[:-1]:
+            place = place.setdefault(key, {})
+        place[keys[-1]] = value
+
+    return change
+
+
+def selection(*names: str) -> Callable[[Project], None]:
+    """Return a change of the techniques that the study runs."""
+    return setting("select", value=list(names))
+
+
+CODE = {
+    "scripts/techniques/pruning.py": runs("pruned"),
+    "scripts/techniques/quantization.py": runs("nf4"),
+    "scripts/techniques/parallel.py": runs("tensor_parallel", "pipeline_parallel"),
+    "scripts/techniques/speculation.py": runs("speculative", "prompt_lookup"),
+    "scripts/techniques/kv_cache.py": runs(*ALL),
+    "scripts/inference/timed_loop.py": runs(*ALL),
+    "scripts/inference/loading.py": runs(*ALL),
+    "scripts/inference/memory.py": runs(*ALL),
+    "scripts/generate.py": runs(*ALL),
+    "scripts/metrics/rouge.py": SCORES | REPORT,
+    "scripts/metrics/latency.py": SCORES | REPORT,
+    "scripts/metrics/evaluate_modules/headline_rouge/headline_rouge.py": SCORES | REPORT,
+    "scripts/score.py": SCORES | REPORT,
+    "scripts/compare.py": REPORT,
+    "scripts/plot.py": {"plot", "render"},
+    "scripts/render.py": {"render"},
+    "scripts/report/page.py": {"render"},
+    "scripts/prepare_model.py": MODELS | runs(*ALL),
+    "scripts/select_samples.py": {"select_samples"} | runs(*ALL),
+    "scripts/prepare_dataset.py": EVERYTHING,
+}
+
+
+@pytest.mark.parametrize("path", CODE)
+def test_a_module_reruns_the_stages_that_use_it(project: Project, path: str) -> None:
+    comment(path)(project)
+    assert project.plan() == CODE[path]
+
+
+REPORT_FILES = ["report.html.j2", "report.css", "partials/results.html.j2", "captions/table.rst"]
+
+
+@pytest.mark.parametrize("path", REPORT_FILES)
+def test_template_style_and_captions_rerun_the_report_alone(project: Project, path: str) -> None:
+    project.append(f"report/{path}", "\n")
+    assert project.plan() == {"render"}
+
+
+STUDY = {
+    "amount of pruning": (setting("techniques", "pruned", "pruning", value={"amount": 0.5}), runs("pruned")),
+    "parent of several": (
+        setting("techniques", "target_only", "quantization", value="nf4"),
+        runs("target_only", "speculative", "prompt_lookup"),
+    ),
+    "drafted tokens": (
+        setting("techniques", "speculative", "speculation", value={"draft": "small", "tokens": 2}),
+        runs("speculative"),
+    ),
+    "label": (setting("techniques", "kv_cache", "label", value="Cache"), REPORT),
+    "order": (selection(*reversed(ALL)), REPORT),
+    "title": (setting("title", value="Another title"), REPORT),
+    "examples": (setting("report", "examples", value=1), REPORT),
+    "technique removed": (selection(*(name for name in ALL if name != "pruned")), REPORT),
+    "technique added": (selection(*ALL, "nf4_pruned"), runs("nf4_pruned")),
+    "technique of one's own": (
+        lambda project: project.study.update(
+            techniques=project.study["techniques"] | {"half": {"extends": "pruned", "pruning": {"amount": 0.5}}},
+            select=[*ALL, "half"],
+        ),
+        runs("half"),
+    ),
+    "seed of the data": (setting("dataset", "seed", value=1), EVERYTHING),
+    "filters": (setting("dataset", "filters", value={"summary_words": {"min": 6, "max": 90}}), EVERYTHING),
+    "rows": (setting("dataset", "newswire", "train_rows", value=500), EVERYTHING),
+    "samples": (setting("dataset", "samples", value=3), {"select_samples"} | runs(*ALL)),
+    "steps of the large model": (
+        setting("models", "large", "train", "steps", value=2),
+        {"prepare_model:large"} | runs("target_only", "speculative", "prompt_lookup"),
+    ),
+    "seed of the small model": (setting("models", "small", "seed", value=1), {"prepare_model:small"} | runs(
+        *(name for name in ALL if name not in ("target_only", "prompt_lookup")))),
+    "longest headline": (setting("generation", "max_new_tokens", value=9), runs(*ALL)),
+    "warm-up": (setting("measurement", "warmup", value=2), runs(*ALL)),
+    "another run": (setting("measurement", "repeats", value=2), runs(*ALL)),
+    "options of a source that is not used": (setting("dataset", "file", "path", value="nowhere.csv"), set()),
+    "options of a model source that is not used": (
+        setting("models", "small", "random", value={"architecture": "nowhere.json"}), set(),
+    ),
+    "a technique that is not selected": (setting("techniques", "int8", "label", value="Eight bits"), set()),
+    "defaults written out": (
+        setting("techniques", "pruned", "pruning", value={"scope": "global", "amount": 0.3, "method": "magnitude"}),
+        set(),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", STUDY)
+def test_a_setting_reruns_what_depends_on_it(project: Project, change: str) -> None:
+    make, expected = STUDY[change]
+    make(project)
+    assert project.plan() == expected
+
+
+def test_nothing_reruns_when_nothing_changed(project: Project) -> None:
+    outcome = project.snakemake("--cores", "4")
+    assert outcome.status == 0
+    assert "Nothing to be done" in outcome.text
+
+
+def test_key_order_and_comments_rerun_nothing(project: Project) -> None:
+    def turned(value: object) -> object:
+        return {key: turned(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+
+    project.study = turned(project.study)
+    project.edit("config/config.yaml", "select: []", "# A comment.\nselect:   []   # another")
+    project.edit(
+        "config/config.yaml", "{method: magnitude, amount: 0.3, scope: global}", "{scope: global, amount: 0.3}"
+    )
+    assert project.plan() == set()
+
+
+def test_touched_files_rerun_nothing(project: Project) -> None:
+    files = [path for path in sorted(project.root.rglob("*")) if path.is_file() and ".snakemake" not in path.parts]
+    random.Random(0).shuffle(files)
+    for path in files:
+        path.touch()  # each a little later than the one before, results among them
+    assert project.plan() == set()
+
+
+def test_a_fresh_checkout_with_the_old_results_reruns_nothing(project: Project, tmp_path: Path) -> None:
+    checkout = Project.create(tmp_path / "checkout elsewhere")
+    for path in checkout.root.rglob("*"):
+        os.utime(path)
+    for name in ("results", ".snakemake"):
+        shutil.move(project.root / name, checkout.root / name)
+    assert checkout.plan() == set()
+
+
+OLD = 946684800  # a moment long before any result
+
+
+def test_older_files_of_other_content_are_noticed(project: Project) -> None:
+    path = "scripts/inference/timed_loop.py"
+    comment(path)(project)
+    os.utime(project.root / path, (OLD, OLD))
+    assert project.plan() == runs(*ALL)
+
+
+def test_a_data_file_counts_by_its_content(fresh: Project) -> None:
+    data = fresh.root / "news.jsonl"
+    rows = [
+        {
+            "short_description": f"The council of town {n} decided on {n} new bridges today.",
+            "headline": f"Town {n} to build",
+        }
+        for n in range(40)
+    ]
+
+    def write(count: int) -> None:
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows[:count]), encoding="utf-8")
+
+    write(39)
+    fresh.study["dataset"] |= {"source": "file", "file": {"path": "news.jsonl"}}
+    target = "results/dataset/eval.jsonl"
+    outcome = fresh.snakemake(target)
+    assert outcome.status == 0, outcome.text
+    assert fresh.plan(target) == set()
+    data.touch()
+    assert fresh.plan(target) == set()
+    write(40)
+    os.utime(data, (OLD, OLD))
+    assert fresh.plan(target) == DATA
+    data.unlink()
+    assert "news.jsonl does not exist" in fresh.snakemake(target).error
+
+
+LIBRARIES = {
+    "torch": GENERATIONS | SCORES | REPORT,
+    "transformers": GENERATIONS | SCORES | REPORT,
+    "evaluate": SCORES | REPORT,
+    "rouge_score": SCORES | REPORT,
+    "pandas": REPORT,
+    "matplotlib": {"plot", "render"},
+    "jinja2": {"render"},
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_another_version_of_a_library_reruns_the_stages_that_use_it(project: Project, library: str) -> None:
+    project.shadow(library, "99.0")
+    assert project.plan() == LIBRARIES[library]
+
+
+def test_another_gpu_model_reruns_every_generation(project: Project) -> None:
+    project.fake_gpus("NVIDIA Pretended 9000")
+    assert project.plan() == runs(*ALL)
+
+
+def test_a_named_machine_stands_for_all_that_are_held_to_be_equal(project: Project) -> None:
+    """On a cluster the machine that plans is not the one that runs: the name counts, and the libraries' versions."""
+    project.study["measurement"]["machine"] = "cluster"
+    assert project.plan() == runs(*ALL)
+    project.snakemake("--touch")  # takes the results for made with these settings
+    project.fake_gpus("NVIDIA Pretended 9000")
+    assert project.plan() == set()
+    project.shadow("torch", "99.0")
+    assert project.plan() == runs(*ALL)
+
+
+MISSING = {
+    "scripts/techniques/pruning.py": "scripts/techniques/pruning.py",
+    "scripts/metrics/rouge.py": "scripts/metrics/rouge.py",
+    "scripts/score.py": "scripts/score.py",
+    "report/report.html.j2": "report/report.html.j2",
+    "report/report.css": "report/report.css",
+    "config/config.schema.yaml": "config.schema.yaml",
+}
+
+
+@pytest.mark.parametrize("path", MISSING)
+def test_a_missing_part_of_the_project_is_an_error(project: Project, path: str) -> None:
+    (project.root / path).unlink()
+    outcome = project.snakemake()
+    assert MISSING[path] in outcome.error
+    assert "Nothing to be done" not in outcome.text
+
+
+@pytest.mark.parametrize(
+    "path", ["generations/nf4/run-1/samples.jsonl", "metrics/nf4.json", "plots/memory_quality.svg"]
+)
+def test_a_missing_result_is_made_again(project: Project, path: str) -> None:
+    (project.root / "results" / path).unlink()
+    first = {"generations": "generate:nf4", "metrics": "score:nf4", "plots": "plot"}[path.split("/")[0]]
+    assert first in project.plan()
+
+
+def test_what_is_planned_is_what_runs(project: Project) -> None:
+    """A change of the report's style runs one job, and then nothing is left to do."""
+
+    def times() -> dict[str, int]:
+        return {
+            str(path): path.stat().st_mtime_ns for path in (project.root / "results").rglob("*.*") if path.is_file()
+        }
+
+    before = times()
+    project.append("report/report.css", "\nbody { color: #123456; }\n")
+    outcome = project.snakemake()
+    assert outcome.status == 0, outcome.text
+    changed = {Path(path).name for path, time in times().items() if time != before.get(path)}
+    assert changed == {"report.html", "render.log"}
+    assert "#123456" in (project.root / "results/report.html").read_text(encoding="utf-8")
+    assert project.plan() == set()
