@@ -19,7 +19,7 @@ def select(pool: Path, samples: int, output: Path) -> None:
         StudyError: the pool is missing or has too few rows.
     """
     if samples < 1:
-        raise StudyError(f"measurement.samples: {samples} must be at least 1.")
+        raise StudyError(f"dataset.samples: {samples} must be at least 1.")
     try:
         with pool.open(encoding="utf-8", newline="\n") as handle:
             lines = list(islice(handle, samples))
@@ -27,7 +27,7 @@ def select(pool: Path, samples: int, output: Path) -> None:
         raise StudyError(f"{pool} does not exist; run scripts.prepare_dataset first.") from None
     if len(lines) < samples:
         raise StudyError(
-            f"{pool} has {len(lines)} rows and measurement.samples asks for {samples}; ask for fewer, or enlarge the "
+            f"{pool} has {len(lines)} rows and dataset.samples asks for {samples}; ask for fewer, or enlarge the "
             "pool (a larger source or dataset.evaluation_share; for newswire, evaluation_rows)."
         )
     with atomic_writer(output) as handle:

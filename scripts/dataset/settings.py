@@ -132,7 +132,7 @@ def _hub(options: Mapping[str, Any]) -> HubSettings:
     return HubSettings(
         _text(options, "hub", "id"),
         _text(options, "hub", "revision"),
-        _text(options, "hub", "config") if options.get("config") is not None else None,
+        _text(options, "hub", "config") if options.get("config") else None,
         _text(options, "hub", "split", "train"),
         _columns(options, "hub"),
     )

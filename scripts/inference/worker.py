@@ -96,6 +96,8 @@ def _measure(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any
 
     samples = files.read_json_lines(request["dataset"])
     tokenizer = load_tokenizer(request["models"]["target"]["path"])
+    # A summary that spells a special token is text; only a chat template writes special tokens of its own.
+    tokenizer.split_special_tokens = not request["generation"]["chat_template"]
     prompts = build_prompts([s["summary"] for s in samples], request["generation"], request["shots"], tokenizer)
 
     meter = MemoryMeter(process.device)

@@ -9,7 +9,7 @@ from typing import Any
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 
-STATUSES = ("ok", "unsupported", "out_of_memory")
+STATUSES = ("ok", "unsupported", "out_of_memory", "invalid")
 STOP_REASONS = ("end", "line_break", "length")
 
 

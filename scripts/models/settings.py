@@ -9,6 +9,7 @@ from typing import Any
 
 from scripts.foundation.errors import StudyError
 
+PROJECT = Path(__file__).resolve().parents[2]
 SOURCES = ("train", "hub", "path", "random")
 DTYPES = ("float32", "bfloat16", "float16")
 # 256 bytes and the special tokens must fit, and some merges beside them.
@@ -109,7 +110,8 @@ def architecture(name: str, options: RandomSettings) -> dict[str, Any]:
     path = Path(options.architecture)
     key = f"models.{name}.random.architecture"
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        # The project's own shapes can be named wherever the study runs.
+        value = json.loads((path if path.exists() else PROJECT / path).read_text(encoding="utf-8"))
     except OSError:
         raise StudyError(f"{key}: the file {path} cannot be read; name a config.json of an architecture.") from None
     except ValueError as error:

@@ -5,7 +5,8 @@ from typing import Any
 from scripts.metrics.figures import ONE_READING
 from scripts.report import answer, columns, details, forest, numbers, text
 
-STATUS = {"ok": "measured", "unsupported": "not supported here", "out_of_memory": "out of memory"}
+STATUS = {"ok": "measured", "unsupported": "not supported here", "out_of_memory": "out of memory",
+          "invalid": "invalid: not what was asked for"}  # fmt: skip
 CHANGE_KEYS = {
     "latency_change_percent": "Latency",
     "throughput_change_percent": "Samples/s",

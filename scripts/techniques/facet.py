@@ -49,7 +49,8 @@ class Observation:
         forward_lengths: for each call of the model, how many tokens it was given.
         cache: the cache that generation returned, or None.
         collectives: calls of each torch.distributed operation, by name.
-        communication_share: share of the sample's time inside those calls, 0 to 1.
+        communication_share: share of the sample's time inside the calls that start them, 0 to 1; a backend that waits
+            for its peers elsewhere spends more.
     """
 
     prompt_tokens: int

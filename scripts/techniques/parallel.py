@@ -76,7 +76,7 @@ class Parallel(Facet):
             "rank": loaded.process.rank,
             "world_size": loaded.process.world_size,
             "collectives": seen.collectives,
-            "communication_time_share": seen.communication_share,
+            "collective_call_time_share": seen.communication_share,
         }
         if not seen.collectives:
             raise EvidenceError(f"parallel asks for {value}, but no collective ran on rank {loaded.process.rank}.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import dataset_hub
 from tests.workflow.project import Project, jobs, planned, run, techniques
 
 STAGES = ["prepare_dataset", "select_samples", "prepare_model", "generate", "score", "compare", "plot", "render"]
@@ -100,6 +101,21 @@ def test_another_directory_holds_the_results(project: Project) -> None:
     assert outcome.status == 0, outcome.text
     assert "/* changed */" in (elsewhere / "results/report.html").read_text(encoding="utf-8")
     assert not (project.root / "results").exists()
+
+
+def test_a_data_set_of_a_hub_is_read(fresh: Project) -> None:
+    """With nothing set but its name and commit."""
+    rows = [
+        {"short_description": f"The council of town {n} built {n} bridges today.", "headline": f"Town {n} builds"}
+        for n in range(30)
+    ]
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    with dataset_hub.serve({"owner/news": dataset_hub.Repository({"train.jsonl": content}, "1" * 40)}) as served:
+        fresh.study["dataset"] |= {"source": "hub", "hub": {"id": "owner/news", "revision": "1" * 40}}
+        fresh.environment |= {"HF_ENDPOINT": served.endpoint, "HF_HUB_OFFLINE": "0", "HF_HOME": str(fresh.root / "hub")}
+        outcome = fresh.snakemake("results/dataset/eval.jsonl")
+    assert outcome.status == 0, outcome.text
+    assert len((fresh.root / "results/dataset/eval.jsonl").read_text(encoding="utf-8").splitlines()) == 4
 
 
 def test_it_is_started_from_anywhere(project: Project, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from scripts.foundation import files
 from scripts.inference import loading
 from scripts.inference.loading import load
-from tests.support.tiny_checkpoint import make_checkpoint, variant, write_dataset
+from tests.support.tiny_checkpoint import END, make_checkpoint, variant, write_dataset
 from tests.support.worker_runs import run_worker
 
 
@@ -145,3 +145,11 @@ def test_a_prompt_longer_than_any_other_is_measured_like_them(checkpoint, tmp_pa
     files.write_json_lines(data, [*rows, rows[0] | {"id": "long", "summary": "river " * 150}])
     short, long = run_worker(checkpoint, data, {}).samples
     assert long["prompt_tokens"] > 4 * short["prompt_tokens"]
+
+
+def test_a_special_token_spelled_in_a_summary_is_text(checkpoint, tmp_path):
+    data = write_dataset(tmp_path / "eval.jsonl", 1)
+    rows = files.read_json_lines(data)
+    files.write_json_lines(data, [rows[0] | {"summary": "a"}, rows[0] | {"id": "spelled", "summary": "a" + END}])
+    plain, spelled = run_worker(checkpoint, data, {}).samples
+    assert spelled["prompt_tokens"] - plain["prompt_tokens"] == len(END)

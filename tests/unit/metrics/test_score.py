@@ -92,7 +92,7 @@ def test_speculation_rates(tmp_path, dataset):
     assert figures["accepted_per_round"]["value"] == pytest.approx(accepted / (3 * len(samples)))
 
 
-@pytest.mark.parametrize("status", ["unsupported", "out_of_memory"])
+@pytest.mark.parametrize("status", ["unsupported", "out_of_memory", "invalid"])
 def test_a_technique_that_did_not_run_has_a_reason_and_no_number(tmp_path, dataset, status):
     result = metrics(tmp_path, dataset, (synthetic.make_failed_run("kv_cache", status, "too few GPUs"), []))
     assert (result["status"], result["reason"]) == (status, "too few GPUs")

@@ -123,7 +123,7 @@ def test_hostile_text_is_inert_everywhere(tmp_path, monkeypatch):
     techniques = [
         Technique("baseline", None, text, {"model": text}, changes={"evidence": {text: {"x": [text]}}}),
         Technique("b", label=text, difference={text: text}, changes={"generation": {"prompt": text}}),
-        Technique("c", label=text, status="unsupported", reason=text),
+        Technique("c", label=text, status="invalid", reason=text),
         *(Technique(f"t{number}", label=hostile, speed=number + 2) for number, hostile in enumerate(HOSTILE)),
     ]
     written = write_study(tmp_path / "study", techniques, runs=1, dataset=dataset)
