@@ -43,7 +43,7 @@ format: setup  ## put the code into the project's style
 	$(BIN)/snakefmt Snakefile rules
 
 test: lint  ## check style and run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 clean:  ## remove the results (the virtual environment stays)
 	rm -rf results .snakemake

@@ -146,5 +146,6 @@ def _named(where: str, function: Any, *arguments: Any) -> Any:
 
 
 def _hint(name: str, known: Any) -> str:
-    close = get_close_matches(name, list(known), n=1)
+    known = sorted(known)  # a set has no order of its own
+    close = get_close_matches(name, known, n=1)
     return f"; perhaps '{close[0]}' is meant" if close else f"; there are {', '.join(known)}"
