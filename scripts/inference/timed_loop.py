@@ -28,25 +28,18 @@ class TokenClock:
     """
 
     clock: Clock = time.perf_counter
-    recorder: SampleRecorder | None = None
-    tokens: list[int] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-    prompt_seen: bool = False
+    steps: list[tuple[float, torch.Tensor]] = field(default_factory=list)
 
     def put(self, value: torch.Tensor) -> None:
-        """The prompt first, [1, prompt]; then the tokens of each step, [1] or [1, n]."""
-        now = self.clock()
-        if not self.prompt_seen:
-            self.prompt_seen = True
-            return
-        new = value.flatten().tolist()
-        self.tokens += new
-        self.times += [now] * len(new)
-        if self.recorder is not None:
-            self.recorder.put_out(new)
+        """The prompt first, [1, prompt]; then the tokens of each step, [1] or [1, n]. Reading them can wait."""
+        self.steps.append((self.clock(), value))
 
     def end(self) -> None:
         """Nothing is kept back until the end."""
+
+    def read(self) -> list[tuple[float, list[int]]]:
+        """Time and tokens of each step after the prompt."""
+        return [(moment, value.flatten().tolist()) for moment, value in self.steps[1:]]
 
 
 @dataclass
@@ -91,19 +84,24 @@ def time_sample(
         A line of samples.jsonl without its id: times in seconds since the request began.
     """
     device = loaded.process.device
-    tokens = TokenClock(recorder=recorder)
+    clock = TokenClock()
     synchronise(device)
     began = time.perf_counter()
     inputs = tokenizer(prompt, return_tensors="pt").to(device)  # input_ids [1, prompt]
     if recorder is not None:
         recorder.start(inputs["input_ids"].shape[1])
     loaded.model.generate(
-        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], streamer=tokens, **options
+        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], streamer=clock, **options
     )
     synchronise(device)
     latency = time.perf_counter() - began
 
-    kept = trim(tokens.tokens, set(stops.all_tokens))
+    steps = clock.read()
+    if recorder is not None:
+        for _, new in steps:
+            recorder.put_out(new)
+    times = [moment - began for moment, new in steps for _ in new]
+    kept = trim([token for _, new in steps for token in new], set(stops.all_tokens))
     text = tokenizer.decode(kept, skip_special_tokens=True)
     return {
         "prompt_tokens": int(inputs["input_ids"].shape[1]),
@@ -112,7 +110,7 @@ def time_sample(
         "text": text,
         "headline": clean_headline(text),
         "latency_s": latency,
-        "ttft_s": tokens.times[0] - began,
-        "token_times_s": [moment - began for moment in tokens.times[: len(kept)]],
+        "ttft_s": times[0],
+        "token_times_s": times[: len(kept)],
         "stop_reason": stops.reason(kept),
     } | (recorder.fields() if recorder is not None else {})
