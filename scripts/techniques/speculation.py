@@ -70,8 +70,10 @@ class Speculation(Facet):
                 raise EvidenceError("speculation asks for a draft model, but it was never called.")
             if not counter.total_drafted:
                 raise EvidenceError("speculation asks for drafted tokens, but none was verified.")
-        elif counter.total_rounds == 0:
-            raise EvidenceError("speculation asks for prompt lookup, but the target never verified a proposal.")
+        # Text without a repetition gives lookup nothing to propose, so that it was asked is what can be proved.
+        elif counter.generators != {"PromptLookupCandidateGenerator"}:
+            raise EvidenceError("speculation asks for prompt lookup, but generation never looked a proposal up.")
+        facts["proposed_by"] = sorted(counter.generators)
         return facts
 
     @staticmethod
@@ -94,10 +96,22 @@ class VerificationCounter(SampleRecorder):
         self.sample_draft_calls = 0
         self.histogram = [0] * (limit + 1)
         self.total_rounds = self.total_drafted = self.total_accepted = self.total_rejected = self.draft_calls = 0
+        self.generators: set[str] = set()  # classes of what proposed
         loaded.notes["verification_counter"] = self
+        self._note_generators(loaded.model)
         loaded.model.register_forward_pre_hook(self._target_called, with_kwargs=True)
         if loaded.draft is not None:
             loaded.draft.register_forward_pre_hook(self._draft_called)
+
+    def _note_generators(self, model: Any) -> None:
+        make = model._get_candidate_generator
+
+        def noting(*arguments: Any, **options: Any) -> Any:
+            generator = make(*arguments, **options)
+            self.generators.add(type(generator).__name__)
+            return generator
+
+        model._get_candidate_generator = noting
 
     def _target_called(self, module: Any, args: Any, kwargs: Any) -> None:
         ids = kwargs.get("input_ids")

@@ -174,6 +174,9 @@ def test_one_way_to_draft_must_be_named(value):
 
 
 class Model:
+    def _get_candidate_generator(self):
+        raise NotImplementedError
+
     def register_forward_pre_hook(self, hook, **options):
         self.hook = hook
 
@@ -194,3 +197,10 @@ def test_acceptance_follows_from_what_was_given_and_what_came_out():
         counter.put_out(emitted)
     assert counter.fields() == {"drafted_tokens": 13, "accepted_tokens": 7, "rejected_tokens": 2, "rounds": 4}
     assert counter.histogram == [1, 1, 1, 0, 1]
+
+
+def test_a_lookup_that_is_silently_off_is_refused(checkpoint, evaluation_set, monkeypatch):
+    monkeypatch.setattr(type(FACET), "generation_options", lambda *arguments: {})
+    run = run_worker(checkpoint, evaluation_set, {"speculation": {"prompt_lookup": 4}})
+    assert run.outcome["status"] == "invalid"
+    assert "never looked a proposal up" in run.outcome["reason"]
