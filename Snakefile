@@ -23,7 +23,9 @@ rule all:
     input:
         # Every artefact of every technique, so that none can go missing behind a finished report.
         generation_files(),
+        text_score_files(),
         metrics_files(),
+        profile_files(),
         "results/comparison.json",
         "results/comparison.csv",
         plot_files(),

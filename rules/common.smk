@@ -1,5 +1,6 @@
 """Helpers of the rules: the checked study, what each job depends on, and what it needs."""
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -32,6 +33,8 @@ TECHNIQUES = {
 }
 MODELS = configuration.models_used(list(TECHNIQUES.values()))
 RUNS = range(1, config["measurement"]["repeats"] + 1)
+SWEEPS = configuration.sweeps_of(config)
+ENCODER = configuration.encoder_settings(config)
 PLOTS = ["latency_quality", "memory_quality"]
 
 
@@ -77,7 +80,26 @@ def generation_files():
         "results/generations/{technique}/run-{run}/{file}",
         technique=TECHNIQUES,
         run=RUNS,
-        file=["samples.jsonl", "run.json"],
+        file=["samples.jsonl", "fixed.jsonl", "run.json"],
+    )
+
+
+def text_score_files():
+    """Scores of every technique's headlines, which are computed once however often it is timed."""
+    kinds = ["text", "semantic"] if ENCODER else ["text"]
+    return expand(
+        "results/metrics/{kind}/{technique}.json", kind=kinds, technique=TECHNIQUES
+    )
+
+
+def profile_files():
+    """Operator tables and traces, where the study asks for them."""
+    if not config["measurement"]["profile"]:
+        return []
+    return expand(
+        "results/profiles/{technique}/{file}",
+        technique=TECHNIQUES,
+        file=["operators.csv", "trace.json.gz", "profile.json"],
     )
 
 
@@ -131,9 +153,20 @@ def model_rows(wildcards):
 
 
 def training_threads():
-    """Cores of one model's training: models that are trained side by side share them."""
+    """Cores of one model's training: all of few; of many, which one small model can't use, models share them."""
     trained = sum(config["models"][model]["source"] == "train" for model in MODELS)
-    return max(1, min(cores(), machine.usable_cores()) // max(1, trained))
+    usable = min(cores(), machine.usable_cores())
+    return usable if usable <= 4 else max(4, usable // max(1, trained))
+
+
+def training_share():
+    """What a training takes of the cores that Snakemake was given, so that two don't run where one fills them."""
+    return cores() if machine.usable_cores() <= 4 else training_threads()
+
+
+def encoder_content():
+    """Digest of a local text encoder's files."""
+    return checked(configuration.model_checks.fingerprint, ENCODER) if ENCODER else ""
 
 
 # --- generate ---
@@ -153,17 +186,15 @@ def generation_inputs(wildcards):
     }
     if technique.draft is not None:
         inputs["draft"] = manifest(technique.draft)
-    if config["generation"]["shots"]:
-        inputs["shots"] = "results/dataset/train.jsonl"
+    if config["generation"]["shots"] or technique.calibration_rows:
+        inputs["rows"] = "results/dataset/train.jsonl"
     return inputs
 
 
 def optional_inputs(wildcards, input):
     """Command-line options for the inputs that only some techniques have."""
     return " ".join(
-        f"--{option} {input.get(name)}"
-        for name, option in (("draft", "draft"), ("shots", "shots-from"))
-        if input.get(name)
+        f"--{name} {input.get(name)}" for name in ("draft", "rows") if input.get(name)
     )
 
 
@@ -172,13 +203,37 @@ def technique_settings(wildcards):
     return as_text(TECHNIQUES[wildcards.technique].settings)
 
 
-def generation_code(wildcards):
-    """Code of a technique's runs: the timed loop, the loader, and the facets that it uses."""
-    facets = [
+def facet_modules(wildcards):
+    """Modules of the facets that a technique uses."""
+    return [
         f"scripts.techniques.{facet}"
         for facet in TECHNIQUES[wildcards.technique].facets
     ]
-    return code_of("scripts.generate", "scripts.inference.worker", *facets)(wildcards)
+
+
+def generation_code(wildcards):
+    """Code of a technique's runs: the timed loop, the loader, and the facets that it uses."""
+    stage = ["scripts.generate", "scripts.inference.worker"]
+    return code_of(*stage, *facet_modules(wildcards))(wildcards)
+
+
+def profile_code(wildcards):
+    """Code of a technique's profile."""
+    stage = ["scripts.profile_technique", "scripts.inference.worker"]
+    return code_of(*stage, *facet_modules(wildcards))(wildcards)
+
+
+def turn(wildcards):
+    """Priority of a run: the rounds in their order, in each the techniques in an order drawn from the seed.
+
+    So drift of the machine falls on all techniques alike. A technique's place does not depend on what others there
+    are. Priority makes nothing stale.
+    """
+    seed = config["measurement"]["order_seed"]
+    drawn = hashlib.sha256(f"{seed}/{wildcards.run}/{wildcards.technique}".encode())
+    return (len(RUNS) - int(wildcards.run) + 1) * 1000 + int(
+        drawn.hexdigest(), 16
+    ) % 1000
 
 
 def comparable_machine():
@@ -216,6 +271,14 @@ def generation_threads(wildcards):
     return TECHNIQUES[wildcards.technique].processes if ON_GPUS else cores()
 
 
+# --- metrics ---
+
+
+def semantic_option(wildcards, input):
+    """Command-line option for the semantic scores, where the study asks for them."""
+    return f"--semantic {input.semantic}" if ENCODER else ""
+
+
 # --- report ---
 
 
@@ -224,7 +287,15 @@ def study_settings():
     techniques = [
         {
             key: getattr(technique, key)
-            for key in ("name", "label", "parent", "lossless", "difference", "settings")
+            for key in (
+                "name",
+                "label",
+                "parent",
+                "lossless",
+                "difference",
+                "settings",
+                "facets",
+            )
         }
         for technique in TECHNIQUES.values()
     ]
@@ -235,5 +306,10 @@ def study_settings():
             "prompt": config["generation"]["prompt"],
             "techniques": techniques,
             "examples": config["report"]["examples"],
+            "comparison": config["comparison"],
+            "sweeps": SWEEPS,
+            "repeats": config["measurement"]["repeats"],
+            "order_seed": config["measurement"]["order_seed"],
+            "on_gpus": ON_GPUS,
         }
     )

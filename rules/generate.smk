@@ -3,11 +3,13 @@ rule generate:
         unpack(generation_inputs),
     output:
         samples="results/generations/{technique}/run-{run}/samples.jsonl",
+        fixed="results/generations/{technique}/run-{run}/fixed.jsonl",
         record="results/generations/{technique}/run-{run}/run.json",
     log:
         "results/logs/generate/{technique}-{run}.log",
     benchmark:
         "results/benchmarks/generate/{technique}-{run}.jsonl"
+    priority: turn
     conda:
         "../envs/udaciheadline.yaml"
     threads: generation_threads
@@ -16,6 +18,7 @@ rule generate:
     params:
         settings=technique_settings,
         generation=constant(as_text(config["generation"])),
+        fixed=constant(as_text(config["measurement"]["fixed"])),
         warmup=config["measurement"]["warmup"],
         device=config["measurement"]["device"],
         threads=config["measurement"]["threads"],
@@ -25,6 +28,38 @@ rule generate:
         code=generation_code,
     shell:
         "python -m scripts.generate --technique {wildcards.technique} --run {wildcards.run}"
+        " --settings {params.settings:q} --generation {params.generation:q} --target {input.target} {params.optional}"
+        " --dataset {input.samples} --fixed {params.fixed:q} --warmup {params.warmup} --device {params.device}"
+        " --threads {params.threads} --output {params.directory} 2>&1 | tee {log:q} >&2"
+
+
+rule profile:
+    input:
+        unpack(generation_inputs),
+    output:
+        operators="results/profiles/{technique}/operators.csv",
+        trace="results/profiles/{technique}/trace.json.gz",
+        summary="results/profiles/{technique}/profile.json",
+    log:
+        "results/logs/profile/{technique}.log",
+    conda:
+        "../envs/udaciheadline.yaml"
+    threads: generation_threads
+    resources:
+        gpu=gpus_needed,
+    params:
+        settings=technique_settings,
+        generation=constant(as_text(config["generation"])),
+        samples=config["measurement"]["profile"],
+        warmup=config["measurement"]["warmup"],
+        device=config["measurement"]["device"],
+        threads=config["measurement"]["threads"],
+        optional=optional_inputs,
+        directory=subpath(output.summary, parent=True),
+        machine=constant(COMPARABLE_MACHINE),
+        code=profile_code,
+    shell:
+        "python -m scripts.profile_technique --technique {wildcards.technique} --samples {params.samples}"
         " --settings {params.settings:q} --generation {params.generation:q} --target {input.target} {params.optional}"
         " --dataset {input.samples} --warmup {params.warmup} --device {params.device} --threads {params.threads}"
         " --output {params.directory} 2>&1 | tee {log:q} >&2"

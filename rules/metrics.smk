@@ -1,8 +1,53 @@
+rule score_text:
+    input:
+        samples="results/dataset/eval.jsonl",
+        generation="results/generations/{technique}/run-1/samples.jsonl",
+        record="results/generations/{technique}/run-1/run.json",
+    output:
+        "results/metrics/text/{technique}.json",
+    log:
+        "results/logs/metrics/{technique}-text.log",
+    conda:
+        "../envs/udaciheadline.yaml"
+    params:
+        run=subpath(input.record, parent=True),
+        code=code_of("scripts.score_text", files=["scripts/metrics/evaluate_modules"]),
+        versions=versions_of("evaluate", "rouge_score", "nltk"),
+    shell:
+        "python -m scripts.score_text --technique {wildcards.technique} --dataset {input.samples} --run {params.run}"
+        " --output {output} 2>&1 | tee {log:q} >&2"
+
+
+rule score_semantic:
+    input:
+        samples="results/dataset/eval.jsonl",
+        generation="results/generations/{technique}/run-1/samples.jsonl",
+        record="results/generations/{technique}/run-1/run.json",
+        encoder="results/encoder/manifest.json",
+    output:
+        "results/metrics/semantic/{technique}.json",
+    log:
+        "results/logs/metrics/{technique}-semantic.log",
+    conda:
+        "../envs/udaciheadline.yaml"
+    params:
+        run=subpath(input.record, parent=True),
+        code=code_of("scripts.score_semantic"),
+        versions=versions_of("torch", "transformers"),
+    shell:
+        "python -m scripts.score_semantic --technique {wildcards.technique} --dataset {input.samples}"
+        " --run {params.run} --model {input.encoder} --output {output} 2>&1 | tee {log:q} >&2"
+
+
 rule score:
     input:
         samples="results/dataset/eval.jsonl",
+        text="results/metrics/text/{technique}.json",
+        semantic="results/metrics/semantic/{technique}.json" if ENCODER else [],
         generations=expand(
-            "results/generations/{{technique}}/run-{run}/samples.jsonl", run=RUNS
+            "results/generations/{{technique}}/run-{run}/{file}",
+            run=RUNS,
+            file=["samples.jsonl", "fixed.jsonl"],
         ),
         records=expand("results/generations/{{technique}}/run-{run}/run.json", run=RUNS),
     output:
@@ -17,8 +62,11 @@ rule score:
         runs=lambda wildcards, input: [
             str(Path(record).parent) for record in input.records
         ],
-        code=code_of("scripts.score", files=["scripts/metrics"]),
-        versions=versions_of("evaluate", "rouge_score", "nltk", "scipy", "numpy"),
+        semantic=semantic_option,
+        spread_bound=config["comparison"]["spread_bound"],
+        code=code_of("scripts.score", files=["config/hardware.yaml"]),
+        versions=versions_of("scipy", "numpy"),
     shell:
         "python -m scripts.score --technique {wildcards.technique} --dataset {input.samples} --runs {params.runs}"
-        " --output {output} 2>&1 | tee {log:q} >&2"
+        " --text {input.text} {params.semantic} --spread-bound {params.spread_bound} --output {output}"
+        " 2>&1 | tee {log:q} >&2"

@@ -7,9 +7,12 @@ rule prepare_model:
         "results/logs/models/{model}.log",
     benchmark:
         "results/benchmarks/models/{model}.jsonl"
+    priority: 1000000
     conda:
         "../envs/udaciheadline.yaml"
-    threads: training_threads()
+    threads: training_share()
+    resources:
+        training_threads=training_threads(),
     params:
         settings=model_settings,
         content=model_content,
@@ -18,5 +21,21 @@ rule prepare_model:
         code=code_of("scripts.prepare_model"),
     shell:
         "python -m scripts.prepare_model --name {wildcards.model} --settings {params.settings:q} {params.rows}"
-        " --prompt {params.prompt:q} --threads {threads} --output results/models/{wildcards.model}"
+        " --prompt {params.prompt:q} --threads {resources.training_threads} --output results/models/{wildcards.model}"
         " 2>&1 | tee {log:q} >&2"
+
+
+rule prepare_encoder:
+    output:
+        "results/encoder/manifest.json",
+    log:
+        "results/logs/models/encoder.log",
+    conda:
+        "../envs/udaciheadline.yaml"
+    params:
+        settings=constant(as_text(ENCODER)),
+        content=encoder_content(),
+        code=code_of("scripts.prepare_model"),
+    shell:
+        "python -m scripts.prepare_model --kind encoder --name encoder --settings {params.settings:q}"
+        " --output results/encoder 2>&1 | tee {log:q} >&2"

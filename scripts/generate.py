@@ -13,13 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from scripts.foundation import entry, files
 from scripts.foundation.errors import StudyError
-from scripts.inference import leases, machine
+from scripts.inference import architecture, conditions, leases, machine, provenance
+from scripts.study import sources
 from scripts.techniques import FACETS, load_facet
 
 logger = logging.getLogger(__name__)
@@ -32,36 +34,84 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     outcome, samples = run(arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    files.write_json_lines(arguments.output / "samples.jsonl", samples)
+    files.write_json_lines(arguments.output / "samples.jsonl", samples["natural"])
+    files.write_json_lines(arguments.output / "fixed.jsonl", samples["fixed"])
     files.write_json(arguments.output / "run.json", outcome)
     if outcome["status"] != "ok":
         logger.warning("%s: %s: %s", arguments.technique, outcome["status"], outcome["reason"])
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--technique", required=True, help="the technique's name")
+    parser = argument_parser(__doc__)
     parser.add_argument("--run", type=int, required=True, help="which of the technique's runs this is, from 1")
+    parser.add_argument(
+        "--fixed", type=json.loads, default={"new_tokens": 16, "samples": 0},
+        help="the fixed-length mode, JSON: how many new tokens, over how many of the first samples (0: none)",
+    )  # fmt: skip
+    parser.add_argument("--output", type=Path, required=True, help="directory for samples, fixed.jsonl and run.json")
+    return parser.parse_args()
+
+
+def argument_parser(description: str | None) -> argparse.ArgumentParser:
+    """The arguments that say what to run, on what, and where."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--technique", required=True, help="the technique's name")
     parser.add_argument("--settings", type=json.loads, required=True, help="the technique's resolved facets, JSON")
     parser.add_argument("--generation", type=json.loads, required=True, help="prompt, shots, stop, length, JSON")
     parser.add_argument("--target", type=Path, required=True, help="manifest.json of the model that writes")
     parser.add_argument("--draft", type=Path, help="manifest.json of the draft model")
     parser.add_argument("--dataset", type=Path, required=True, help="the evaluation set, JSON lines")
-    parser.add_argument("--shots-from", type=Path, help="training rows that worked examples are taken from")
+    parser.add_argument("--rows", type=Path, help="training rows, for worked examples and for calibration")
     parser.add_argument("--warmup", type=int, default=2, help="untimed samples before the timed ones")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads a process; 0 shares out all cores")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to run")
-    parser.add_argument("--output", type=Path, required=True, help="directory for samples.jsonl and run.json")
-    return parser.parse_args()
+    return parser
 
 
-def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+Samples = dict[str, list[dict[str, Any]]]
+
+
+def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Samples]:
     """Run the technique once.
 
     Returns:
-        run.json's content, and the lines of samples.jsonl (none unless the status is ``ok``).
+        run.json's content, and by mode (``natural``, ``fixed``) the samples' lines (none unless the status is ``ok``).
     """
     started = datetime.now(UTC)
+    request, devices = prepare(arguments)
+    # How near a tie tokens are, how likely references are, and where time goes is the same in every run.
+    request |= {"fixed": arguments.fixed, "thorough": arguments.run == 1}
+    outcome = measure(request, devices)
+    head, measured = outcome.ranks[0], outcome.ranks[0]["status"] == "ok"
+    return {
+        "technique": arguments.technique,
+        "run": arguments.run,
+        "status": head["status"],
+        "reason": head["reason"],
+        "settings": arguments.settings,
+        "models": {role: {key: model[key] for key in _MODEL_FACTS} for role, model in request["models"].items()},
+        "generation": arguments.generation | {"warmup": arguments.warmup, "resolved": head.get("generation")},
+        "evidence": _merged_evidence(outcome.ranks) if measured else {},
+        "memory": _memory(outcome.ranks) if measured else None,
+        **{key: head.get(key) for key in _HEAD_FACTS},
+        "machine": machine.describe(),
+        "versions": machine.versions(),
+        "conditions": outcome.conditions,
+        "provenance": provenance.describe(arguments.dataset, arguments.settings),
+        "processes": request["processes"],
+        "leased_gpus": outcome.leased,
+        "started_at": started.isoformat(timespec="milliseconds"),
+        "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }, outcome.samples
+
+
+_MODEL_FACTS = ("name", "source", "parameters", "dtype", "architecture", "digest")
+_HEAD_FACTS = ("modes", "load_time_s", "warmup_time_s", "compile_time_s", "generation_time_s", "time", "calibration",
+               "energy", "threads")  # fmt: skip
+
+
+def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """What the workers are asked, and the unique ids of the GPUs that may be leased (none: run on the CPU)."""
     processes = _processes(arguments.settings)
     gpus = machine.gpus() if arguments.device != "cpu" else []
     devices = leases.visible([gpu["uuid"] for gpu in gpus], os.environ.get("CUDA_VISIBLE_DEVICES")) if gpus else []
@@ -74,37 +124,14 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, A
         "generation": arguments.generation,
         "models": models,
         "dataset": str(arguments.dataset),
-        "shots": _shots(arguments),
+        "shots": _rows(arguments, "generation.shots", arguments.generation["shots"]),
+        "calibration": _rows(arguments, "calibration", _calibration_rows(arguments.settings)),
         "warmup": arguments.warmup,
         "device": "cuda" if devices else "cpu",
         "processes": processes,
         "threads_per_process": _threads(arguments.threads, processes),
     }
-    ranks, samples, leased = _measure(request, devices)
-    head = ranks[0]
-    measured = head["status"] == "ok"
-    return {
-        "technique": arguments.technique,
-        "run": arguments.run,
-        "status": head["status"],
-        "reason": head["reason"],
-        "settings": arguments.settings,
-        "models": {role: {key: model[key] for key in _MODEL_FACTS} for role, model in models.items()},
-        "generation": arguments.generation | {"warmup": arguments.warmup, "resolved": head.get("generation")},
-        "evidence": _merged_evidence(ranks) if measured else {},
-        "memory": _memory(ranks) if measured else None,
-        **{key: head.get(key) for key in ("load_time_s", "warmup_time_s", "compile_time_s", "generation_time_s")},
-        "machine": machine.describe(),
-        "versions": machine.versions(),
-        "threads": head.get("threads"),
-        "processes": processes,
-        "leased_gpus": leased,
-        "started_at": started.isoformat(timespec="seconds"),
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }, samples if measured else []
-
-
-_MODEL_FACTS = ("name", "source", "parameters", "dtype")
+    return request, devices
 
 
 def _processes(settings: dict[str, Any]) -> int:
@@ -128,47 +155,72 @@ def _models(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
             "source": manifest["source"],
             "parameters": manifest["parameters"],
             "dtype": manifest["dtype"],
+            "architecture": architecture.of_checkpoint(path.parent / manifest["path"]),
+            "digest": manifest.get("weights_digest") or sources.file_digest(path),
             "path": str((path.parent / manifest["path"]).resolve()),
         }
     return models
 
 
-def _shots(arguments: argparse.Namespace) -> list[dict[str, str]]:
-    count = arguments.generation["shots"]
+def _calibration_rows(settings: dict[str, Any]) -> int:
+    used = [name for name in FACETS if settings.get(name) is not None]
+    return max((load_facet(name).calibration_rows(settings[name]) for name in used), default=0)
+
+
+def _rows(arguments: argparse.Namespace, what: str, count: int) -> list[dict[str, str]]:
     if count == 0:
         return []
-    if arguments.shots_from is None:
-        raise StudyError(f"generation.shots is {count}, but no training rows were given (--shots-from).")
-    rows = files.read_json_lines(arguments.shots_from)
+    if arguments.rows is None:
+        raise StudyError(f"{what} asks for {count} rows, but no training rows were given (--rows).")
+    rows = files.read_json_lines(arguments.rows)
     if len(rows) < count:
-        raise StudyError(f"generation.shots is {count}, but {arguments.shots_from} has {len(rows)} rows; lower it.")
+        raise StudyError(f"{what} asks for {count} rows, but {arguments.rows} has {len(rows)}; lower it.")
     return [{"summary": row["summary"], "headline": row["headline"]} for row in rows[:count]]
 
 
-def _measure(
-    request: dict[str, Any], devices: list[str]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
-    """Lease devices and run the group.
+@dataclass
+class Outcome:
+    """What a process group left behind.
 
-    Returns:
-        What each rank reports, the samples, and the unique ids of the leased GPUs.
+    Attributes:
+        ranks: what each rank reports; of one that could not run, that alone.
+        samples: lines by mode, ``natural`` and ``fixed``.
+        leased: unique ids of the GPUs that were leased.
+        conditions: what else the machine was doing, ``before``, ``during`` and ``after``.
     """
+
+    ranks: list[dict[str, Any]]
+    samples: Samples
+    leased: list[str]
+    conditions: dict[str, Any] | None = None
+
+
+def measure(request: dict[str, Any], devices: list[str]) -> Outcome:
+    """Lease devices and run the group."""
     processes = request["processes"]
     if not devices:
-        ranks, samples = run_group(request, {"CUDA_VISIBLE_DEVICES": ""})
-        return ranks, samples, []
+        return _watched(request, [])
     if processes > len(devices):
         plural = "s" if len(devices) > 1 else ""
         reason = f"Needs {processes} GPUs; this machine has {len(devices)} GPU{plural} to use."
-        return [{"status": "unsupported", "reason": reason}], [], []
+        return Outcome([{"status": "unsupported", "reason": reason}], {"natural": [], "fixed": []}, [])
     with leases.lease(devices, processes) as leased:
-        ranks, samples = run_group(request, {"CUDA_VISIBLE_DEVICES": ",".join(leased)})
-        return ranks, samples, leased
+        return _watched(request, leased)
 
 
-def run_group(
-    request: dict[str, Any], environment: dict[str, str]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _watched(request: dict[str, Any], leased: list[str]) -> Outcome:
+    """Run the group while what else the machine does is watched."""
+    before = conditions.state(leased)
+    watch = conditions.Watch(gpu_uuids=leased)
+    watch.start()
+    try:
+        ranks, samples = run_group(request | {"leased": leased}, {"CUDA_VISIBLE_DEVICES": ",".join(leased)})
+    finally:
+        during = watch.stop()
+    return Outcome(ranks, samples, leased, {"before": before, "during": during, "after": conditions.state(leased)})
+
+
+def run_group(request: dict[str, Any], environment: dict[str, str]) -> tuple[list[dict[str, Any]], Samples]:
     """Start one worker a rank, wait for all; the first that fails ends the others."""
     processes = request["processes"]
     scratch = Path(tempfile.mkdtemp(prefix="udaciheadline-run-"))
@@ -183,10 +235,16 @@ def run_group(
                     worker.kill()
                 worker.wait()
                 worker.stdin.close()
-        samples = files.read_json_lines(scratch / "samples.jsonl") if ranks[0]["status"] == "ok" else []
-        return ranks, samples
+        return ranks, {mode: _lines(scratch / name, ranks[0]["status"]) for mode, name in MODES.items()}
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+MODES = {"natural": "samples.jsonl", "fixed": "fixed.jsonl"}
+
+
+def _lines(path: Path, status: str) -> list[dict[str, Any]]:
+    return files.read_json_lines(path) if status == "ok" and path.exists() else []
 
 
 def _start_worker(scratch: Path, rank: int, processes: int, environment: dict[str, str]) -> subprocess.Popen:

@@ -14,8 +14,9 @@ log = logging.getLogger(__name__)
 
 
 def prepare(
-    name: str, given: dict[str, Any], output: Path, train: Path | None = None, prompt: str = "", threads: int = 1
-) -> dict[str, Any]:
+    name: str, given: dict[str, Any], output: Path, train: Path | None = None, prompt: str = "", threads: int = 1,
+    kind: str = "writer",
+) -> dict[str, Any]:  # fmt: skip
     """Make the model's directory with its ``manifest.json`` and return the manifest.
 
     Raises:
@@ -36,11 +37,11 @@ def prepare(
         elif read.source == "path":
             from scripts.models import from_path
 
-            manifest = from_path.prepare(name, read)
+            manifest = from_path.prepare(name, read, kind)
         else:
             from scripts.models import from_hub
 
-            manifest = from_hub.prepare(name, read)
+            manifest = from_hub.prepare(name, read, kind)
         files.write_json(partial / directory.MANIFEST, manifest)
     log.info("model %s: %s, %d parameters", name, manifest["source"], manifest["parameters"])
     return manifest
@@ -53,10 +54,16 @@ def main() -> None:
     parser.add_argument("--settings", required=True, type=json.loads, help="the model's settings as JSON")
     parser.add_argument("--train", type=Path, help="training rows, one JSON object a line (sources train and random)")
     parser.add_argument("--prompt", default="", help="the prompt template, with {summary} in it")
+    parser.add_argument(
+        "--kind", choices=("writer", "encoder"), default="writer", help="writes headlines, or encodes texts for a score"
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads to use")
     parser.add_argument("--output", required=True, type=Path, help="the model's directory")
     arguments = parser.parse_args()
-    prepare(arguments.name, arguments.settings, arguments.output, arguments.train, arguments.prompt, arguments.threads)
+    prepare(
+        arguments.name, arguments.settings, arguments.output, arguments.train, arguments.prompt, arguments.threads,
+        arguments.kind,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.techniques import FACETS, load_facet
-from scripts.techniques.facet import Facet, Loaded, Process
+from scripts.techniques.facet import Checkpoint, Facet, Loaded, Process
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +34,10 @@ def load_tokenizer(directory: str | Path) -> PreTrainedTokenizerBase:
         raise StudyError(f"{directory} has no tokenizer that transformers can load ({_first_line(error)}).") from None
 
 
-def load(directory: str | Path, settings: dict[str, Any], process: Process, draft: str | Path | None) -> Loaded:
+def load(
+    directory: str | Path, settings: dict[str, Any], process: Process, draft: str | Path | None,
+    calibration: list[list[int]] | None = None,
+) -> Loaded:  # fmt: skip
     """Load the target with every facet applied, and the draft (with the same quantisation-free float weights).
 
     Args:
@@ -40,6 +45,7 @@ def load(directory: str | Path, settings: dict[str, Any], process: Process, draf
         settings: the technique's resolved facets.
         process: device, number type and rank of this process.
         draft: the draft model's checkpoint, if the technique has one.
+        calibration: token ids of training rows, for a facet whose ``calibration_rows`` asks for some.
 
     Raises:
         UnsupportedError: this machine or its libraries can't do it.
@@ -47,7 +53,7 @@ def load(directory: str | Path, settings: dict[str, Any], process: Process, draf
     """
     facets = used_facets(settings)
     notes: dict[str, Any] = {}
-    model = _load_model(directory, facets, settings, process, notes)
+    model = _load_model(directory, facets, settings, process, notes, calibration)
     loaded = Loaded(model=model, process=process, facets=settings, notes=notes)
     for facet, value in facets:
         facet.after_load(value, loaded)
@@ -71,7 +77,7 @@ def check_vocabularies(target: PreTrainedConfig, draft: PreTrainedConfig) -> Non
 
 def _load_model(
     directory: str | Path, facets: list[tuple[Facet, Any]], settings: dict[str, Any], process: Process,
-    notes: dict[str, Any],
+    notes: dict[str, Any], calibration: list[list[int]] | None = None,
 ) -> PreTrainedModel:  # fmt: skip
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
@@ -82,8 +88,11 @@ def _load_model(
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise StudyError(f"{directory} holds a '{config.model_type}' model, which does not write text; choose another.")
     options: dict[str, Any] = {"dtype": process.dtype}
+    # What the evidence compares with: the configuration as the checkpoint has it.
+    own_config = notes["checkpoint_config"] = copy.deepcopy(config)
     for facet, value in facets:
         facet.check_model(value, config)
+        facet.change_config(value, config)
         options |= facet.load_options(value, process, settings)
     if "distributed_config" not in options:
         options["device_map"] = {"": str(process.device)}
@@ -91,10 +100,14 @@ def _load_model(
     model_class = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     source: str | None = str(directory)
     if transforms:
-        weights, linear = _read_weights(Path(directory), process.dtype), _linear_weights(model_class, config)
+        weights, linear = _read_weights(Path(directory), process.dtype), _linear_weights(model_class, own_config)
         _refuse_missing(directory, set(linear) - set(weights))
+        checkpoint = Checkpoint(
+            weights=weights, linear=linear, config=own_config, model_class=model_class, process=process,
+            calibration=calibration, read=functools.partial(_read_weight, Path(directory), process.dtype),
+        )  # fmt: skip
         for facet, value in transforms:
-            facet.transform_weights(value, weights, linear, notes)
+            facet.transform_weights(value, checkpoint, notes)
         # Without its directory, a model would lose the end tokens of its generation_config.json.
         source, options = None, options | {"state_dict": weights, "generation_config": _generation_config(directory)}
     try:
@@ -132,9 +145,23 @@ def _read_weights(directory: Path, dtype: torch.dtype) -> dict[str, torch.Tensor
     for file in sorted(directory.glob("*.safetensors")):
         with safe_open(file, framework="pt") as reader:
             for name in reader.keys():  # noqa: SIM118 - not a dict
-                tensor = reader.get_tensor(name)
-                weights[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
+                weights[name] = _cast(reader.get_tensor(name), dtype)
     return weights
+
+
+def _read_weight(directory: Path, dtype: torch.dtype, name: str) -> torch.Tensor:
+    from safetensors import safe_open
+
+    # The last file that has it, as where all are read.
+    for file in sorted(directory.glob("*.safetensors"), reverse=True):
+        with safe_open(file, framework="pt") as reader:
+            if name in reader.keys():  # noqa: SIM118 - not a dict
+                return _cast(reader.get_tensor(name), dtype)
+    raise KeyError(name)
+
+
+def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def _linear_weights(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> list[str]:

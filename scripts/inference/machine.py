@@ -81,10 +81,11 @@ def describe() -> dict[str, Any]:
 
 
 def identity() -> dict[str, Any]:
-    """What must be equal for two timings to be compared: processor and GPU models, and library versions."""
+    """What must be equal for two timings to be compared: processor, system, GPUs and driver, library versions."""
     return {
         "cpu_model": cpu_model(),
         "cpu_count": usable_cores(),
-        "gpus": [gpu["name"] for gpu in gpus()],
+        "platform": platform.platform(),
+        "gpus": [[gpu["name"], gpu["driver"]] for gpu in gpus()],
         "versions": versions(),
     }

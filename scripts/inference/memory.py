@@ -45,6 +45,14 @@ class MemoryMeter:
             return torch.cuda.max_memory_allocated(self.device)
         return _resident("VmHWM")
 
+    def total(self) -> int | None:
+        """The device's own memory in bytes; None on a CPU, whose memory is the machine's."""
+        if self.device.type != "cuda":
+            return None
+        import torch
+
+        return int(torch.cuda.get_device_properties(self.device).total_memory)
+
     def reset_peak(self) -> None:
         """Start a new high-water mark at what is held now."""
         gc.collect()

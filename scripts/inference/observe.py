@@ -1,55 +1,120 @@
-"""One sample watched from inside, after the timed ones: what the facets prove themselves with."""
+"""One batch watched from inside, after the timed ones: what the facets prove themselves with, and where time goes."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from scripts.inference.batches import encode
+from scripts.inference.timed_loop import synchronise
 from scripts.techniques.facet import Loaded, Observation
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedTokenizerBase
 
 _DISTRIBUTED = "c10d::"
 
 
-def observe(prompt: str, tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any]) -> Observation:
-    """Generate one headline with the model's calls and the collectives recorded."""
-    from torch.profiler import ProfilerActivity, profile
-
+def observe(
+    prompts: list[str], tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any],
+    prompt_tokens: int | None = None,
+) -> Observation:  # fmt: skip
+    """Generate one batch with the model's calls and the collectives recorded."""
     lengths: list[int] = []
+    rows: list[int] = []
 
     def called(module: Any, args: Any, kwargs: Any) -> None:
         ids = kwargs.get("input_ids")
-        lengths.append((ids if ids is not None else args[0]).shape[1])
+        shape = (ids if ids is not None else args[0]).shape
+        rows.append(shape[0])
+        lengths.append(shape[1])
 
-    inputs = tokenizer(prompt, return_tensors="pt").to(loaded.process.device)
+    input_ids, mask = encode(prompts, tokenizer, loaded.process.device, prompt_tokens)
     hook = loaded.model.register_forward_pre_hook(called, with_kwargs=True)
     try:
         began = time.perf_counter()
         if loaded.process.world_size > 1:
+            from torch.profiler import ProfilerActivity, profile
+
             with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
-                output = _generate(loaded, inputs, options)
+                output = _generate(loaded, input_ids, mask, options)
             elapsed = time.perf_counter() - began
             events = [event for event in profiler.events() if event.name.startswith(_DISTRIBUTED)]
         else:
-            output = _generate(loaded, inputs, options)
+            output = _generate(loaded, input_ids, mask, options)
             elapsed, events = time.perf_counter() - began, []
     finally:
         hook.remove()
-    prompt_tokens = inputs["input_ids"].shape[1]
+    width = input_ids.shape[1]
     return Observation(
-        prompt_tokens=prompt_tokens,
-        new_tokens=output.sequences.shape[1] - prompt_tokens,
+        prompt_tokens=width,
+        new_tokens=output.sequences.shape[1] - width,
+        requests=len(prompts),
+        prompt_lengths=mask.sum(dim=1).tolist(),
         forward_lengths=lengths,
+        forward_rows=rows,
+        padded_left=bool(mask[:, -1].all()),
         cache=output.past_key_values,
         collectives=dict(Counter(event.name.removeprefix(_DISTRIBUTED).rstrip("_") for event in events)),
         communication_share=min(1.0, sum(event.cpu_time_total for event in events) / 1e6 / elapsed),
     )
 
 
-def _generate(loaded: Loaded, inputs: Any, options: dict[str, Any]) -> Any:
-    return loaded.model.generate(
-        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], return_dict_in_generate=True, **options
-    )
+def _generate(loaded: Loaded, input_ids: torch.Tensor, mask: torch.Tensor, options: dict[str, Any]) -> Any:
+    return loaded.model.generate(input_ids=input_ids, attention_mask=mask, return_dict_in_generate=True, **options)
+
+
+def cache_size(cache: Any) -> tuple[int, int]:
+    """Bytes of a cache's keys and values on this process, and token positions x sequences that one layer holds."""
+    layers = [layer for layer in getattr(cache, "layers", []) if _filled(getattr(layer, "keys", None))]
+    size = sum(tensor.numel() * tensor.element_size() for layer in layers for tensor in (layer.keys, layer.values))
+    positions = max((layer.keys.shape[0] * layer.keys.shape[-2] for layer in layers), default=0)
+    return size, positions
+
+
+def _filled(tensor: Any) -> bool:
+    return tensor is not None and tensor.numel() > 0
+
+
+@dataclass
+class CallTimes:
+    """Seconds of each forward call of a model, the first call of every request left out (it reads the prompt)."""
+
+    device: torch.device
+    seconds: list[float] = field(default_factory=list)
+    _began: float = 0.0
+
+    def before(self, module: Any, args: Any, kwargs: Any) -> None:
+        """A call begins."""
+        synchronise(self.device)
+        self._began = time.perf_counter()
+
+    def after(self, module: Any, args: Any, output: Any) -> None:
+        """It ends."""
+        synchronise(self.device)
+        self.seconds.append(time.perf_counter() - self._began)
+
+    def typical(self) -> float | None:
+        """The median of the calls after the first."""
+        return median(self.seconds[1:]) if len(self.seconds) > 1 else None
+
+
+@contextlib.contextmanager
+def timed_calls(model: Any, device: torch.device) -> Iterator[CallTimes]:
+    """Time a model's forward calls; not while samples are timed, since it waits for the device at every call."""
+    times = CallTimes(device)
+    hooks = [
+        model.register_forward_pre_hook(times.before, with_kwargs=True),
+        model.register_forward_hook(times.after),
+    ]
+    try:
+        yield times
+    finally:
+        for hook in hooks:
+            hook.remove()

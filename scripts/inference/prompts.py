@@ -65,6 +65,14 @@ def _fill(prompt: str, summary: str) -> str:
     return prompt.replace("{summary}", summary)
 
 
+def headline_text(prompt: str, headline: str, generation: dict[str, Any]) -> str:
+    """A headline as it would follow a prompt: parted from it by a space, unless the prompt ends with white space.
+
+    In a chat the answer begins after the template's own markers.
+    """
+    return headline if generation["chat_template"] or prompt[-1:].isspace() else " " + headline
+
+
 def stop_token_ids(tokenizer: PreTrainedTokenizerBase, ends: list[int], stop: str) -> tuple[list[int], set[int]]:
     """The tokens that end a headline.
 

@@ -1,4 +1,4 @@
-"""The timed loop: one request at a time, from the text of the prompt to the last token.
+"""The timed loop: one batch of requests at a time, from the text of the prompts to the last token.
 
 The device is synchronised at both ends; greedy decoding is written out; warm-up and evidence are outside the timing.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scripts.inference.batches import encode
 from scripts.inference.prompts import clean_headline, trim
 from scripts.techniques.facet import Loaded, SampleRecorder
 
@@ -31,14 +32,17 @@ class TokenClock:
     steps: list[tuple[float, torch.Tensor]] = field(default_factory=list)
 
     def put(self, value: torch.Tensor) -> None:
-        """The prompt first, [1, prompt]; then the tokens of each step, [1] or [1, n]. Reading them can wait."""
+        """The prompts first, [requests, prompt]; then each step's tokens, [requests] or, of one request, [1, n].
+
+        Reading them can wait.
+        """
         self.steps.append((self.clock(), value))
 
     def end(self) -> None:
         """Nothing is kept back until the end."""
 
     def read(self) -> list[tuple[float, list[int]]]:
-        """Time and tokens of each step after the prompt."""
+        """Time and tokens of each step after the prompts."""
         return [(moment, value.flatten().tolist()) for moment, value in self.steps[1:]]
 
 
@@ -55,6 +59,11 @@ class Stops:
             return "end"
         return "line_break" if tokens and tokens[-1] in set(self.all_tokens) else "length"
 
+    @classmethod
+    def none(cls) -> Stops:
+        """Nothing ends a headline but its length."""
+        return cls([], set())
+
 
 def generation_config(max_new_tokens: int, stops: Stops, pad_token: int) -> GenerationConfig:
     """Greedy decoding with nothing left to a checkpoint's own settings."""
@@ -62,7 +71,7 @@ def generation_config(max_new_tokens: int, stops: Stops, pad_token: int) -> Gene
 
     return GenerationConfig(
         do_sample=False, num_beams=1, max_new_tokens=max_new_tokens,
-        eos_token_id=stops.all_tokens, pad_token_id=pad_token,
+        eos_token_id=stops.all_tokens or None, pad_token_id=pad_token,
     )  # fmt: skip
 
 
@@ -74,43 +83,58 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def time_sample(
-    prompt: str, tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any], stops: Stops,
-    recorder: SampleRecorder | None,
-) -> dict[str, Any]:  # fmt: skip
-    """Generate one headline and time it.
+def time_batch(
+    prompts: list[str], tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any], stops: Stops,
+    recorder: SampleRecorder | None = None, prompt_tokens: int | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Generate the headlines of one batch together and time them.
 
     Returns:
-        A line of samples.jsonl without its id: times in seconds since the request began.
+        For each prompt a line of samples.jsonl without its id: times in seconds since the request began. A request is
+        done with its own last token, the batch with the last token of all; of a single request both are the moment
+        when ``generate`` returned.
     """
     device = loaded.process.device
     clock = TokenClock()
     synchronise(device)
     began = time.perf_counter()
-    inputs = tokenizer(prompt, return_tensors="pt").to(device)  # input_ids [1, prompt]
+    input_ids, attention_mask = encode(prompts, tokenizer, device, prompt_tokens)
     if recorder is not None:
-        recorder.start(inputs["input_ids"].shape[1])
-    loaded.model.generate(
-        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], streamer=clock, **options
-    )
+        recorder.start(input_ids.shape[1])
+    loaded.model.generate(input_ids=input_ids, attention_mask=attention_mask, streamer=clock, **options)
     synchronise(device)
-    latency = time.perf_counter() - began
+    elapsed = time.perf_counter() - began
 
     steps = clock.read()
     if recorder is not None:
         for _, new in steps:
             recorder.put_out(new)
-    times = [moment - began for moment, new in steps for _ in new]
-    kept = trim([token for _, new in steps for token in new], set(stops.all_tokens))
-    text = tokenizer.decode(kept, skip_special_tokens=True)
-    return {
-        "prompt_tokens": int(inputs["input_ids"].shape[1]),
-        "new_tokens": len(kept),
-        "token_ids": kept,
-        "text": text,
-        "headline": clean_headline(text),
-        "latency_s": latency,
-        "ttft_s": times[0],
-        "token_times_s": times[: len(kept)],
-        "stop_reason": stops.reason(kept),
-    } | (recorder.fields() if recorder is not None else {})
+    times = [moment - began for moment, _ in steps]
+    if len(prompts) == 1:
+        each = [([moment for moment, (_, new) in zip(times, steps, strict=True) for _ in new],
+                 [token for _, new in steps for token in new])]  # fmt: skip
+    else:
+        each = [(times, [new[row] for _, new in steps]) for row in range(len(prompts))]
+    lengths = attention_mask.sum(dim=1).tolist()
+    lines = []
+    for length, (moments, tokens) in zip(lengths, each, strict=True):
+        kept = trim(tokens, set(stops.all_tokens))
+        text = tokenizer.decode(kept, skip_special_tokens=True)
+        lines.append(
+            {
+                "prompt_tokens": length,
+                "new_tokens": len(kept),
+                "token_ids": kept,
+                "text": text,
+                "headline": clean_headline(text),
+                "latency_s": elapsed if len(prompts) == 1 else moments[len(kept) - 1],
+                "ttft_s": moments[0],
+                "token_times_s": moments[: len(kept)],
+                "stop_reason": stops.reason(kept),
+                "batch_requests": len(prompts),
+                "batch_time_s": elapsed,
+            }
+        )
+    if recorder is not None:
+        lines[0] |= recorder.fields()
+    return lines

@@ -14,18 +14,17 @@ import os
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation import entry, files
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import EvidenceError, Loaded, Process, SampleRecorder, UnsupportedError
+from scripts.techniques.facet import EvidenceError, Process, UnsupportedError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from scripts.inference.timed_loop import Stops
+    from scripts.inference.preparation import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +59,8 @@ def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
     The status ``failed`` hands an error's sentence to the parent, which raises it.
     """
     try:
-        return {"status": "ok", "reason": None} | _measure(request, rank, scratch)
+        done = _profile(request, rank) if request.get("profile") else _measure(request, rank, scratch)
+        return {"status": "ok", "reason": None} | done
     except StudyError as error:
         return {"status": "failed", "reason": str(error)}
     except UnsupportedError as error:
@@ -89,90 +89,108 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _measure(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
     process = _start(request, rank)
-    from scripts.inference.loading import load_tokenizer
+    # Late, after the devices are set: they import torch.
+    from scripts.inference import readings
     from scripts.inference.memory import MemoryMeter
-    from scripts.inference.prompts import build_prompts
+    from scripts.inference.preparation import prepare
+    from scripts.inference.sampling import judge, longest_batch, time_all
     from scripts.inference.timed_loop import synchronise
 
-    samples = files.read_json_lines(request["dataset"])
-    tokenizer = load_tokenizer(request["models"]["target"]["path"])
-    # A summary that spells a special token is text; only a chat template writes special tokens of its own.
-    tokenizer.split_special_tokens = not request["generation"]["chat_template"]
-    prompts = build_prompts([s["summary"] for s in samples], request["generation"], request["shots"], tokenizer)
-
+    tokenizer, samples, prompts = _texts(request)
+    taken = readings.Readings(process, request["leased"])
     meter = MemoryMeter(process.device)
     meter.reset_peak()
     before_load = meter.current()
     began = time.perf_counter()
-    prepared = _prepare(request, process, tokenizer)
+    prepared = prepare(request, process, tokenizer)
     synchronise(process.device)
     load_time = time.perf_counter() - began
     load_peak, after_load = meter.peak(), meter.current()
 
     began = time.perf_counter()
-    for prompt in (prompts * request["warmup"])[: request["warmup"]]:
-        prepared.generate(prompt, counted=False)
+    _warm_up(request["warmup"], prompts, prepared)
     warmup_time = time.perf_counter() - began
 
+    show = {"show_progress": rank == 0, "label": request["technique"]}
     meter.reset_peak()
-    began = time.perf_counter()
-    lines = _timed(prompts, samples, prepared, show_progress=rank == 0, label=request["technique"])
-    generation_time = time.perf_counter() - began
+    with taken.measured("natural"):
+        natural, natural_time = time_all(prompts, samples, prepared, **show)
     peak = meter.peak()
+    fixed, fixed_mode = [], None
+    if request["fixed"]["samples"]:
+        first, new_tokens = slice(0, request["fixed"]["samples"]), request["fixed"]["new_tokens"]
+        with prepared.fixed_length(new_tokens):
+            prepared.generate(prompts[: prepared.batch_size], counted=False)
+            with taken.measured("fixed"):
+                fixed, fixed_time = time_all(prompts[first], samples[first], prepared, **show)
+        fixed_mode = {"samples": len(fixed), "new_tokens": new_tokens, "time_s": fixed_time}
+    observed = longest_batch(natural, prompts)
+    evidence, cache = _evidence(observed, prepared)
+    spent = None
+    if request["thorough"]:
+        spent = readings.time_spent(prepared, prompts[: prepared.batch_size])
+        judge(natural, prompts, samples, prepared, request)
     if rank == 0:
-        files.write_json_lines(scratch / "samples.jsonl", lines)
+        files.write_json_lines(scratch / "samples.jsonl", natural)
+        files.write_json_lines(scratch / "fixed.jsonl", fixed)
     return {
         "load_time_s": load_time,
         "warmup_time_s": warmup_time,
         "compile_time_s": 0.0,
-        "generation_time_s": generation_time,
+        "generation_time_s": natural_time,
+        "modes": {"natural": {"samples": len(natural), "time_s": natural_time}, "fixed": fixed_mode},
         "generation": prepared.resolved(),
         "memory": {
             "method": meter.method,
             "peak_is_exact": meter.peak_is_exact,
             "device": _device_name(process),
             "rank": rank,
+            "device_total_bytes": meter.total(),
             "before_load_bytes": before_load,
             "load_peak_bytes": load_peak,
             "after_load_bytes": after_load,
             "peak_bytes": peak,
             "weight_bytes": prepared.weight_bytes(),
+            "kv_cache_bytes": cache[0],
+            "kv_cache_positions": cache[1],
         },
-        "evidence": _evidence(prompts[0], prepared),
+        "evidence": evidence,
+        "time": spent,
+        **taken.results(),
         "threads": _threads(),
     }
 
 
-@dataclass
-class Prepared:
-    """A loaded technique, ready to time."""
+def _texts(request: dict[str, Any]) -> tuple[PreTrainedTokenizerBase, list[dict[str, Any]], list[str]]:
+    """The target's tokenizer, the samples, and the prompt of each."""
+    from scripts.inference.loading import load_tokenizer
+    from scripts.inference.prompts import build_prompts
 
-    loaded: Loaded
-    tokenizer: PreTrainedTokenizerBase
-    options: dict[str, Any]
-    stops: Stops
-    recorder: SampleRecorder | None
+    samples = files.read_json_lines(request["dataset"])
+    tokenizer = load_tokenizer(request["models"]["target"]["path"])
+    # A summary that spells a special token is text; only a chat template writes special tokens of its own.
+    tokenizer.split_special_tokens = not request["generation"]["chat_template"]
+    summaries = [sample["summary"] for sample in samples]
+    return tokenizer, samples, build_prompts(summaries, request["generation"], request["shots"], tokenizer)
 
-    def generate(self, prompt: str, *, counted: bool) -> dict[str, Any]:
-        """One timed sample; one that is not counted leaves no trace in the recorder's totals."""
-        from scripts.inference.timed_loop import time_sample
 
-        recorder = self.recorder if counted else None
-        return time_sample(prompt, self.tokenizer, self.loaded, self.options, self.stops, recorder)
+def _warm_up(count: int, prompts: list[str], prepared: Prepared) -> None:
+    for turn in range(count):
+        prepared.generate(prompts[turn % len(prompts) :][: prepared.batch_size], counted=False)
 
-    def resolved(self) -> dict[str, Any]:
-        """The generation settings as they were used."""
-        settings = self.options["generation_config"].to_diff_dict()
-        # Hundreds of token ids say no more than their number.
-        settings["eos_token_id"] = f"{len(self.stops.all_tokens)} stop tokens, {sorted(self.stops.end_tokens)} end"
-        return settings | {"use_cache": self.options.get("use_cache")}
 
-    def weight_bytes(self) -> int:
-        """Stored weights of the target and the draft on this process."""
-        from scripts.inference.memory import module_bytes
+def _profile(request: dict[str, Any], rank: int) -> dict[str, Any]:
+    """Look at a few samples with the profiler on; nothing is timed."""
+    process = _start(request, rank)
+    from scripts.inference.preparation import prepare
+    from scripts.inference.profiling import profile_samples
 
-        models = [model for model in (self.loaded.model, self.loaded.draft) if model is not None]
-        return sum(module_bytes(model) for model in models)
+    tokenizer, _, prompts = _texts(request)
+    prepared = prepare(request, process, tokenizer)
+    _warm_up(request["warmup"], prompts, prepared)
+    count = request["profile"]["samples"] * prepared.batch_size
+    directory = Path(request["profile"]["directory"]) if rank == 0 else None
+    return {"profile": profile_samples(prepared, prompts[:count], directory)}
 
 
 def _start(request: dict[str, Any], rank: int) -> Process:
@@ -199,64 +217,15 @@ def _start(request: dict[str, Any], rank: int) -> Process:
     return Process(device=device, dtype=dtype, rank=rank, world_size=request["processes"])
 
 
-def _prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedTokenizerBase) -> Prepared:
-    from scripts.inference.loading import load, used_facets
-    from scripts.inference.prompts import stop_token_ids
-    from scripts.inference.timed_loop import Stops, generation_config
-
-    settings, generation = request["settings"], request["generation"]
-    draft = request["models"].get("draft")
-    loaded = load(request["models"]["target"]["path"], settings, process, draft["path"] if draft else None)
-    if draft:
-        _check_same_tokenizer(tokenizer, draft["path"])
-    ends = loaded.model.generation_config.eos_token_id
-    ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-    all_stops, end_tokens = stop_token_ids(tokenizer, ends, generation["stop"])
-    if not all_stops:
-        raise StudyError("the model has no end token and generation.stop is 'end_token'; set it to 'line_break'.")
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else all_stops[0]
-    config = generation_config(generation["max_new_tokens"], Stops(all_stops, end_tokens), pad)
-    # The checkpoint's own settings would fill whatever is left open, sampling among it.
-    loaded.model.generation_config = config
-    options: dict[str, Any] = {"generation_config": config}
-    recorder = None
-    for facet, value in used_facets(settings):
-        options |= facet.generation_options(value, loaded)
-        recorder = facet.recorder(value, loaded) or recorder
-    return Prepared(loaded, tokenizer, options, Stops(all_stops, end_tokens), recorder)
-
-
-def _check_same_tokenizer(tokenizer: PreTrainedTokenizerBase, draft: str) -> None:
-    from scripts.inference.loading import load_tokenizer
-
-    if _words(load_tokenizer(draft)) != _words(tokenizer):
-        raise StudyError(f"the draft model at {draft} has another tokenizer than its target; choose one with the same.")
-
-
-def _words(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
-    """Token ids without the special tokens: families rename reserved ones from model to model."""
-    special = tokenizer.get_added_vocab()
-    return {token: index for token, index in tokenizer.get_vocab().items() if token not in special}
-
-
-def _timed(
-    prompts: list[str], samples: list[dict[str, Any]], prepared: Prepared, *, show_progress: bool, label: str
-) -> list[dict[str, Any]]:
-    from tqdm import tqdm
-
-    rows = zip(samples, prompts, strict=True)
-    # The bar is drawn between samples, never inside one.
-    bar = tqdm(rows, total=len(samples), desc=label, unit="sample", disable=not show_progress, mininterval=1.0)
-    return [{"id": sample["id"]} | prepared.generate(prompt, counted=True) for sample, prompt in bar]
-
-
-def _evidence(prompt: str, prepared: Prepared) -> dict[str, Any]:
+def _evidence(prompts: list[str], prepared: Prepared) -> tuple[dict[str, Any], tuple[int, int]]:
+    """Each facet's evidence, and bytes and positions of the cache."""
     from scripts.inference.loading import used_facets
-    from scripts.inference.observe import observe
+    from scripts.inference.observe import cache_size, observe
 
-    seen = observe(prompt, prepared.tokenizer, prepared.loaded, prepared.options)
     loaded = prepared.loaded
-    return {facet.name: facet.evidence(value, loaded, seen) for facet, value in used_facets(loaded.facets)}
+    seen = observe(prompts, prepared.tokenizer, loaded, prepared.options, prepared.prompt_tokens)
+    evidence = {facet.name: facet.evidence(value, loaded, seen) for facet, value in used_facets(loaded.facets)}
+    return evidence, cache_size(seen.cache)
 
 
 def _threads() -> int:

@@ -29,7 +29,7 @@ _WANTED = [
 _UNWANTED = ["*/*"]
 
 
-def prepare(name: str, settings: ModelSettings) -> dict[str, Any]:
+def prepare(name: str, settings: ModelSettings, kind: str = "writer") -> dict[str, Any]:
     """Fetch the snapshot, or find it in the cache, and return a manifest that refers to it.
 
     Raises:
@@ -48,7 +48,7 @@ def prepare(name: str, settings: ModelSettings) -> dict[str, Any]:
             "choose a commit or a repository that has model.safetensors."
         )
     try:
-        described = from_path.describe(directory, settings.dtype)
+        described = from_path.describe(directory, settings.dtype, kind)
     except StudyError as error:
         raise StudyError(f"{where}: {error}") from None
     return {"source": "hub", "repository": options.id, "revision": options.revision, **described}

@@ -8,7 +8,7 @@ from scripts.models import checkpoint
 from scripts.models.settings import ModelSettings, PathSettings
 
 
-def prepare(name: str, settings: ModelSettings) -> dict[str, Any]:
+def prepare(name: str, settings: ModelSettings, kind: str = "writer") -> dict[str, Any]:
     """Check the checkpoint and return a manifest that refers to it.
 
     Raises:
@@ -17,19 +17,19 @@ def prepare(name: str, settings: ModelSettings) -> dict[str, Any]:
     assert isinstance(settings.options, PathSettings)
     directory = Path(settings.options.path)
     try:
-        return {"source": "path", **describe(directory, settings.dtype)}
+        return {"source": "path", **describe(directory, settings.dtype, kind)}
     except StudyError as error:
         raise StudyError(f"models.{name}.path.path: {error}") from None
 
 
-def describe(directory: Path, dtype: str) -> dict[str, Any]:
+def describe(directory: Path, dtype: str, kind: str = "writer") -> dict[str, Any]:
     """Check a checkpoint directory and return what its manifest says of it.
 
     Raises:
         StudyError: something is missing, or transformers does not know the architecture.
     """
     config = checkpoint.check(directory)
-    check_known(config, str(directory / "config.json"))
+    check_known(config, str(directory / "config.json"), kind)
     tokenizer = checkpoint.tokenizer_file(directory)
     assert tokenizer is not None
     return {
@@ -43,18 +43,21 @@ def describe(directory: Path, dtype: str) -> dict[str, Any]:
     }
 
 
-def check_known(config: dict[str, Any], where: str) -> None:
-    """Check that transformers itself has this architecture as a causal language model.
+def check_known(config: dict[str, Any], where: str, kind: str = "writer") -> None:
+    """Check that transformers itself has this architecture: as a causal language model, or at all for an encoder.
 
     Raises:
         StudyError: it has not; code that comes with a checkpoint is never run.
     """
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    from transformers.models.auto import modeling_auto
 
-    kind = config["model_type"]
-    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        hint = "code that comes with a checkpoint is not run" if config.get("auto_map") else "no such causal model"
+    known = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES if kind == "writer" else modeling_auto.MODEL_MAPPING_NAMES
+    what = "causal language model" if kind == "writer" else "model"
+    found = config["model_type"]
+    if found not in known:
+        no_such = "no such causal model" if kind == "writer" else "no such model"
+        hint = "code that comes with a checkpoint is not run" if config.get("auto_map") else no_such
         raise StudyError(
-            f"{where}: the installed transformers has no causal language model of type {kind!r} ({hint}); "
+            f"{where}: the installed transformers has no {what} of type {found!r} ({hint}); "
             "choose a model that it knows, or install a version that does."
         )

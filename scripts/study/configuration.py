@@ -12,6 +12,7 @@ from jsonschema.exceptions import best_match
 
 from scripts.foundation.errors import StudyError
 from scripts.models import checks as model_checks
+from scripts.study.sweeps import unfold
 from scripts.study.techniques import Technique, resolve
 
 SCHEMA = Path(__file__).resolve().parents[2] / "config" / "config.schema.yaml"
@@ -27,12 +28,33 @@ def check(config: dict[str, Any]) -> list[Technique]:
         StudyError: one sentence that names the key.
     """
     check_form(config)
-    techniques = resolve(config["techniques"], config["select"], set(config["models"]))
+    entries, sweeps = unfold(config["techniques"], config["sweeps"])
+    if sweeps:
+        # The values of a sweep are held to what the schema says of the facet.
+        check_form(config | {"techniques": entries})
+    points = [point["technique"] for sweep in sweeps for point in sweep["points"]]
+    selected = list(dict.fromkeys([*config["select"], *points])) if config["select"] else []
+    techniques = resolve(entries, selected, set(config["models"]))
     for name in models_used(techniques):
         model_checks.check(name, model_settings(config, name))
     _check_drafts(config, techniques)
     _check_dataset(config["dataset"])
+    _check_encoder(config["quality"]["semantic"])
     return techniques
+
+
+def sweeps_of(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sweeps of a checked configuration, each with the techniques of its points."""
+    return unfold(config["techniques"], config["sweeps"])[1]
+
+
+def encoder_settings(config: dict[str, Any]) -> dict[str, Any] | None:
+    """Settings of the text encoder, in the form of a model's; None where the study asks for no semantic score."""
+    semantic = config["quality"]["semantic"]
+    source = semantic["source"]
+    if source == "none":
+        return None
+    return {"source": source, source: semantic[source], "dtype": "float32", "seed": 0}
 
 
 def check_form(config: dict[str, Any]) -> None:
@@ -113,6 +135,21 @@ def _check_drafts(config: dict[str, Any], techniques: list[Technique]) -> None:
                 f"techniques.{technique.name}.speculation.draft: model '{technique.draft}' has another tokenizer than "
                 f"its target '{technique.model}'; choose a draft that shares the target's."
             )
+
+
+def _check_encoder(semantic: dict[str, Any]) -> None:
+    source = semantic["source"]
+    if source == "none":
+        return
+    if source not in semantic:
+        raise StudyError(f"quality.semantic.source is '{source}', but quality.semantic.{source} is missing; add it.")
+    for key, value in semantic[source].items():
+        if not value:
+            raise StudyError(f"quality.semantic.{source}.{key} is empty; give the encoder's {key}.")
+    if source == "path" and not (Path(semantic["path"]["path"]) / "config.json").is_file():
+        raise StudyError(
+            f"quality.semantic.path.path: {semantic['path']['path']} holds no config.json; name an encoder's directory."
+        )
 
 
 def _check_dataset(dataset: dict[str, Any]) -> None:

@@ -75,24 +75,10 @@ def _locate(module: str) -> Path | None:
 
 @functools.cache
 def _names(path: Path) -> frozenset[str]:
-    """Names that a file binds by definition, assignment or import."""
-    names = {"*"}
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.alias):
-            names.add(node.asname or node.name.partition(".")[0])
-    return frozenset(names)
-
-
-@functools.cache
-def _names(path: Path) -> frozenset[str]:
     """Names that a file binds, anywhere in it."""
     names: set[str] = set()
     for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)

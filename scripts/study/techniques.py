@@ -10,7 +10,7 @@ from scripts.foundation.errors import StudyError
 from scripts.techniques import FACETS, load_facet
 
 # Facets whose change alone must leave every token as it was.
-LOSSLESS_FACETS = frozenset({"kv_cache", "parallel", "speculation"})
+LOSSLESS_FACETS = frozenset({"kv_cache", "parallel", "speculation", "batch_size"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class Technique:
     def facets(self) -> list[str]:
         """The facets that are on."""
         return [name for name in FACETS if name in self.settings]
+
+    @property
+    def calibration_rows(self) -> int:
+        """Training rows that a facet must look at before it can act."""
+        return max((load_facet(name).calibration_rows(self.settings[name]) for name in self.facets), default=0)
 
     @property
     def processes(self) -> int:
@@ -101,6 +106,11 @@ def _resolve(name: str, entries: dict[str, Any], models: set[str]) -> Technique:
         settings=on,
         lossless=False,
     )
+    if technique.parent is not None and {"model", "speculation"} <= set(technique.difference) and "speculation" in on:
+        raise StudyError(
+            f"{where} sets both model and speculation, so that it would be compared with another model than its own "
+            f"target; extend a technique that runs '{technique.model}' alone."
+        )
     for key, model in (("model", technique.model), ("speculation.draft", technique.draft)):
         if model is not None and model not in models:
             raise StudyError(f"{where}.{key} is '{model}', which is no model{_hint(model, models)}.")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
     from transformers import PreTrainedModel
 
@@ -29,6 +31,29 @@ class Process:
 
 
 @dataclass
+class Checkpoint:
+    """A checkpoint's tensors on the CPU, before a model is made of them.
+
+    Attributes:
+        weights: every tensor by name, in the process's number type; changed in place, or replaced by others.
+        linear: names of the linear layers' weights, each [out, in], the output head left out.
+        config: the checkpoint's own transformers configuration.
+        model_class: the class of the model.
+        process: device and number type of this process.
+        calibration: token ids of training rows, or None where none were given.
+        read: reads one tensor anew, as it was before any change.
+    """
+
+    weights: dict[str, torch.Tensor]
+    linear: list[str]
+    config: Any
+    model_class: type[PreTrainedModel]
+    process: Process
+    calibration: list[list[int]] | None
+    read: Callable[[str], torch.Tensor]
+
+
+@dataclass
 class Loaded:
     """The models of one run, as loaded, and how they were prepared."""
 
@@ -41,12 +66,16 @@ class Loaded:
 
 @dataclass
 class Observation:
-    """What was seen while one sample was generated outside the timed ones.
+    """What was seen while one batch was generated outside the timed ones.
 
     Attributes:
-        prompt_tokens: length of the prompt in tokens.
-        new_tokens: how many tokens were generated.
-        forward_lengths: for each call of the model, how many tokens it was given.
+        prompt_tokens: length of the (padded) prompts in tokens.
+        new_tokens: how many tokens were generated, the longest of the batch.
+        requests: how many prompts the batch held.
+        prompt_lengths: tokens of each prompt without its padding.
+        forward_lengths: for each call of the model, how many tokens of each sequence it was given.
+        forward_rows: for each call of the model, how many sequences it was given.
+        padded_left: whether all padding stood before the prompts.
         cache: the cache that generation returned, or None.
         collectives: calls of each torch.distributed operation, by name.
         communication_share: share of the sample's time inside the calls that start them, 0 to 1; a backend that waits
@@ -55,7 +84,11 @@ class Observation:
 
     prompt_tokens: int
     new_tokens: int
+    requests: int
+    prompt_lengths: list[int]
     forward_lengths: list[int]
+    forward_rows: list[int]
+    padded_left: bool
     cache: Any
     collectives: dict[str, int]
     communication_share: float
@@ -81,10 +114,12 @@ class Facet:
         """How many processes the facet needs, each with a GPU of its own where there are GPUs."""
         return 1
 
-    def transform_weights(
-        self, value: Any, weights: dict[str, torch.Tensor], linear: list[str], notes: dict[str, Any]
-    ) -> None:
-        """Change checkpoint tensors in place before loading; ``linear`` names the linear layers' weights."""
+    def transform_weights(self, value: Any, checkpoint: Checkpoint, notes: dict[str, Any]) -> None:
+        """Change a checkpoint's tensors before they are loaded; ``notes`` is kept for the evidence.
+
+        Raises:
+            UnsupportedError: the checkpoint's layers have another form than the facet works on.
+        """
         raise NotImplementedError
 
     # Whether transform_weights is to be called: it needs the whole checkpoint in memory.
@@ -95,6 +130,15 @@ class Facet:
 
         Raises:
             UnsupportedError: a sentence that names the figure that does not fit.
+        """
+
+    def change_config(self, value: Any, config: Any) -> None:
+        """Change the transformers configuration, in place, to that of the model that comes out.
+
+        Called after ``check_model`` and before the later facets' one, so that these judge the changed model.
+
+        Raises:
+            UnsupportedError: a sentence that names what does not fit.
         """
 
     def load_options(self, value: Any, process: Process, facets: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +155,10 @@ class Facet:
     def companion(self, value: Any) -> str | None:
         """The name of a second model that the facet needs, if any."""
         return None
+
+    def calibration_rows(self, value: Any) -> int:
+        """How many training rows the facet must look at before it can act."""
+        return 0
 
     def generation_options(self, value: Any, loaded: Loaded) -> dict[str, Any]:
         """Keyword arguments for ``generate``."""

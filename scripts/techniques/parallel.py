@@ -121,7 +121,13 @@ def _stage(size: int, loaded: Loaded) -> dict[str, Any]:
     # The last stage also takes the layers that do not divide evenly.
     if not held or len(held) > len(layers) // size + len(layers) % size:
         raise EvidenceError(f"parallel pipeline {size}: rank {loaded.process.rank} holds {len(held)} of {len(layers)}.")
-    return {"layers_held": held, "layers": len(layers), "micro_batches_in_flight": 1}
+    # transformers hands one micro-batch from stage to stage, so that stages take turns.
+    return {
+        "layers_held": held,
+        "layers": len(layers),
+        "micro_batches_in_flight": 1,
+        "kind": "layer sharding: with one micro-batch in flight the stages take turns",
+    }
 
 
 FACET = Parallel()

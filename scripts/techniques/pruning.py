@@ -1,127 +1,196 @@
-"""Facet ``pruning``: set the smallest weights of the linear layers to zero.
+"""Facet ``pruning``: remove the weights of the linear layers that matter least.
 
-Unstructured magnitude pruning (Han et al., 2015): the share ``amount`` of weights with the smallest absolute value is
-zeroed, over all linear layers together (``scope: global``) or in each layer (``scope: layer``). Embeddings and output
-head are left out. The zeros are written into the weights, so no mask is left and nothing is stored or computed beside
-them; by themselves they neither shrink a dense tensor nor speed it up.
+``magnitude``: the smallest weights become zero. ``wanda``: the same by weight times input norm. Zeros in dense tensors
+neither shrink nor speed up anything by themselves. ``structured``: feed-forward channels are cut out, and the tensors
+shrink. Embeddings and output head are left out. No mask is left beside the weights, and nothing is trained afterwards.
+A pruned checkpoint is quantised, or split over processes, after it is pruned.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scripts.techniques.facet import EvidenceError, Facet, Loaded, Observation, linear_layers
+from scripts.foundation.errors import StudyError
+from scripts.hardware.widths import kept_channels
+from scripts.techniques.facet import Checkpoint, EvidenceError, Facet, Loaded, Observation, linear_layers
+from scripts.techniques.pruning_methods import magnitude, structured, wanda
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import torch
 
-DEFAULTS = {"method": "magnitude", "amount": 0.3, "scope": "global"}
+METHODS = {"magnitude": magnitude, "structured": structured, "wanda": wanda}
 
 
 class Pruning(Facet):
-    """``{method: magnitude, amount: 0..1, scope: global | layer}``."""
+    """``none | magnitude | structured | wanda``, or an object with ``method``, ``amount`` and the method's options."""
 
     name = "pruning"
     transforms_weights = True
 
     def resolve(self, value: Any) -> Any:
-        """Fill in the defaults; ``none`` switches the facet off."""
+        """Fill in the method's defaults; ``none`` switches the facet off."""
         if value in (None, "none"):
             return None
-        return DEFAULTS | (value if isinstance(value, dict) else {"method": value})
+        given = value if isinstance(value, dict) else {"method": value}
+        method = given.get("method", "magnitude")
+        if method not in METHODS:
+            raise StudyError(f"pruning method {method!r} does not exist; use 'none', {_listed(METHODS)}.")
+        defaults = METHODS[method].DEFAULTS
+        unknown = sorted(set(given) - set(defaults))
+        if unknown:
+            raise StudyError(f"pruning '{method}' has no option '{unknown[0]}'; it has {', '.join(defaults)}.")
+        return defaults | given
 
-    def transform_weights(
-        self, value: Any, weights: dict[str, torch.Tensor], linear: list[str], notes: dict[str, Any]
-    ) -> None:
-        """Zero the smallest weights in place; ``notes`` receives the sparsity of each layer."""
-        selected = {name: weights[name] for name in linear}
-        if value["scope"] == "global":
-            prune_smallest(selected.values(), value["amount"])
-        else:
-            for tensor in selected.values():
-                prune_smallest([tensor], value["amount"])
-        notes["layer_sparsity"] = {name: 1 - int(t.count_nonzero()) / t.numel() for name, t in selected.items()}
+    def calibration_rows(self, value: Any) -> int:
+        """Training rows whose inputs the method looks at."""
+        return value.get("calibration", 0)
+
+    def change_config(self, value: Any, config: Any) -> None:
+        """Channels that are cut out make the model narrower."""
+        if value["method"] == "structured":
+            structured.change_config(value, config)
+
+    def transform_weights(self, value: Any, checkpoint: Checkpoint, notes: dict[str, Any]) -> None:
+        """Prune, and compare what was removed with the checkpoint as it is stored."""
+        method = METHODS[value["method"]]
+        details = method.prune(value, checkpoint)
+        notes["pruning"] = details | {"order": method.check_order(value, checkpoint, details)}
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
-        """Sparsity in the weights that were run, read back from the loaded modules of all processes."""
-        zeros = total = 0
-        for module in linear_layers(loaded.model).values():
-            weight = stored_weight(module)
-            zeros += weight.numel() - int(weight.count_nonzero())
-            total += weight.numel()
-        zeros, total = _over_all_ranks(zeros, total, loaded)
+        """Zeros, shapes and bytes of the weights that were run, read back from the loaded modules of all processes."""
+        here, layer_sparsity = _count(value, loaded)
+        everywhere = Counts(*_over_all_ranks(vars(here), loaded))
         facts = {
-            "sparsity": zeros / total if total else 0.0,
-            "zero_weights": zeros,
-            "linear_weights": total,
-            "layer_sparsity": loaded.notes.get("layer_sparsity", {}),
+            "method": value["method"],
+            "sparsity": everywhere.zeros / everywhere.weights if everywhere.weights else 0.0,
+            "zero_weights": int(everywhere.zeros),
+            "linear_weights": int(everywhere.weights),
+            "stored_bytes": int(everywhere.stored_bytes),
+            "layer_sparsity": layer_sparsity,
         }
-        if facts["sparsity"] < value["amount"] - 0.001:
-            raise EvidenceError(
-                f"pruning asks for {value['amount']:.0%} zeros, but the loaded weights have {facts['sparsity']:.1%}."
-            )
-        return facts
+        if value["method"] == "structured":
+            facts |= _channels(value, loaded, everywhere)
+        else:
+            _check_zeros(value, loaded, facts, everywhere)
+        return facts | _followed(value, loaded)
 
 
-def _over_all_ranks(zeros: int, total: int, loaded: Loaded) -> tuple[int, int]:
+@dataclass
+class Counts:
+    """Sums over the linear layers of one process, or of all.
+
+    Attributes:
+        zeros: weights that are zero.
+        weights: weights there are.
+        zeros_asked: weights that the settings ask to be zero (not whole where a layer is split).
+        channel_weights: weights of the feed-forward layers whose channels can be cut.
+        stored_bytes: bytes that the layers occupy, quantisation scales included.
+    """
+
+    zeros: float = 0
+    weights: float = 0
+    zeros_asked: float = 0
+    channel_weights: float = 0
+    stored_bytes: float = 0
+
+
+def _count(value: dict[str, Any], loaded: Loaded) -> tuple[Counts, dict[str, float]]:
+    """Sums over this process's linear layers, and the share of zeros in what it holds of each."""
+    from scripts.inference.memory import module_bytes
+
+    counts, sparsity = Counts(), {}
+    for name, module in linear_layers(loaded.model).items():
+        weight = stored_weight(module)
+        zeros = weight.numel() - int(weight.count_nonzero())
+        counts.zeros += zeros
+        counts.weights += weight.numel()
+        sparsity[name] = zeros / max(weight.numel(), 1)
+        if value["method"] == "structured":
+            cut = name.endswith((*structured.ROWS, structured.COLUMNS))
+            counts.channel_weights += weight.numel() if cut else 0
+        else:
+            # The widths are the whole layer's, also where this process holds a shard of it.
+            share = METHODS[value["method"]].zero_share(value, module.out_features, module.in_features)
+            counts.zeros_asked += share * weight.numel()
+        counts.stored_bytes += module_bytes(module)
+    return counts, sparsity
+
+
+def _over_all_ranks(counts: dict[str, float], loaded: Loaded) -> list[float]:
     """Sums over the process group: each rank holds a shard or a stage of the weights."""
     if loaded.process.world_size == 1:
-        return zeros, total
+        return list(counts.values())
     import torch
 
-    sums = torch.tensor([zeros, total], dtype=torch.int64, device=loaded.process.device)
+    sums = torch.tensor(list(counts.values()), dtype=torch.float64, device=loaded.process.device)
     torch.distributed.all_reduce(sums)
-    return int(sums[0]), int(sums[1])
+    return sums.tolist()
 
 
-def prune_smallest(tensors: Iterable[torch.Tensor], amount: float) -> None:
-    """Zero the ``round(amount * n)`` smallest absolute values of all ``tensors`` together, in place.
-
-    The threshold is found exactly by counting: the bits of a non-negative float, read as an integer, sort like the
-    float. Two passes of 65,536 counters replace a sort, so that billions of weights need no memory beside themselves.
-    Among equal values at the threshold, the first in storage order are zeroed.
-    """
-    tensors = list(tensors)
-    remaining = round(amount * sum(tensor.numel() for tensor in tensors))
-    if remaining == 0:
-        return
-    high, remaining = _locate(tensors, remaining, lambda bits: bits >> 16)
-    low, remaining = _locate(tensors, remaining, lambda bits: (bits & 0xFFFF)[(bits >> 16) == high])
-    threshold = (high << 16) | low
-    for tensor in tensors:
-        flat = tensor.view(-1)
-        for part in flat.split(_PART):
-            bits = _magnitude_bits(part)
-            part.masked_fill_(bits < threshold, 0)
-            if remaining:
-                ties = (bits == threshold).nonzero()[:remaining, 0]
-                part[ties] = 0
-                remaining -= len(ties)
+def _check_zeros(value: dict[str, Any], loaded: Loaded, facts: dict[str, Any], counts: Counts) -> None:
+    """As many zeros as were asked for; quantisation rounds some more weights to zero."""
+    asked = round(counts.zeros_asked)
+    if counts.zeros < asked:
+        raise EvidenceError(
+            f"pruning asks for {value['amount']:.0%} zeros, but the loaded weights have {facts['sparsity']:.1%}."
+        )
+    order = loaded.notes.get("pruning", {}).get("order")
+    before = order.zeros_before if order is not None else 0
+    if not loaded.facets.get("quantization") and counts.zeros > max(asked, before):
+        raise EvidenceError(
+            f"pruning asks for {asked} zeros, but {int(counts.zeros)} of the loaded weights are zero, and only "
+            f"{before} of them were before."
+        )
 
 
-_PART = 1 << 24  # elements handled at once
+def _channels(value: dict[str, Any], loaded: Loaded, counts: Counts) -> dict[str, Any]:
+    """Channels of each layer before and after, by the checkpoint's configuration and the loaded shapes."""
+    config = loaded.notes["checkpoint_config"]
+    asked = kept_channels(config.intermediate_size, value["amount"])
+    left, shapes = {}, {}
+    for name, module in linear_layers(loaded.model).items():
+        if name.endswith((*structured.ROWS, structured.COLUMNS)):
+            left[name] = module.in_features if name.endswith(structured.COLUMNS) else module.out_features
+            shapes[name] = list(stored_shape(module))
+    wrong = [name for name, channels in left.items() if channels != asked]
+    # Shards and stages of all processes together, so that a shape that is only written down doesn't do.
+    whole = 3 * asked * config.hidden_size * config.num_hidden_layers
+    if wrong or not left or counts.channel_weights != whole:
+        raise EvidenceError(
+            f"pruning asks for {asked} of {config.intermediate_size} channels a layer, but "
+            + (f"{wrong[0]} has {left[wrong[0]]}." if wrong else f"{counts.channel_weights:.0f} weights are left.")
+        )
+    return {
+        "channels_before": config.intermediate_size,
+        "channels_after": asked,
+        "removed_share": 1 - asked / config.intermediate_size,
+        "channels": {
+            name.removesuffix(f".{structured.COLUMNS}"): {"before": config.intermediate_size, "after": channels}
+            for name, channels in left.items()
+            if name.endswith(structured.COLUMNS)
+        },
+        "shapes": shapes,
+    }
 
 
-def _magnitude_bits(part: torch.Tensor) -> torch.Tensor:
-    """The absolute values' bit patterns as integers, int32 [n]; bf16 and fp16 widen to float32 without loss."""
-    import torch
-
-    return part.float().abs().view(torch.int32)
-
-
-def _locate(tensors: list[torch.Tensor], rank: int, digit: Any) -> tuple[int, int]:
-    """The digit (0..65,535) at which the ``rank``-th smallest value lies, and its rank among those with that digit."""
-    import torch
-
-    counts = torch.zeros(1 << 16, dtype=torch.int64)
-    for tensor in tensors:
-        for part in tensor.view(-1).split(_PART):
-            counts += torch.bincount(digit(_magnitude_bits(part)).cpu(), minlength=1 << 16)
-    below = counts.cumsum(0)
-    index = int(torch.searchsorted(below, torch.tensor(rank)))
-    return index, rank - (int(below[index - 1]) if index else 0)
+def _followed(value: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
+    """The criterion's own facts: that the smallest scores were removed, and nothing else was changed."""
+    notes = loaded.notes.get("pruning")
+    if notes is None:
+        raise EvidenceError(f"pruning asks for '{value['method']}', but the checkpoint was not pruned.")
+    order = notes["order"]
+    if order.disordered_groups or order.changed_weights:
+        raise EvidenceError(
+            f"pruning asks for '{value['method']}', but {order.disordered_groups} of {order.groups} groups lost a "
+            f"larger score than they kept, and {order.changed_weights} kept weights were changed."
+        )
+    facts: dict[str, Any] = {"criterion": order.facts()}
+    if value["method"] == "wanda":
+        facts |= {"calibration_rows": notes["rows"], "calibration_tokens": notes["tokens"]}
+        if all(bool((norms == norms[0]).all()) for norms in notes["norms"].values()):
+            raise EvidenceError("pruning asks for 'wanda', but all input norms are equal.")
+    return facts
 
 
 def stored_weight(module: torch.nn.Module) -> torch.Tensor:
@@ -136,6 +205,17 @@ def stored_weight(module: torch.nn.Module) -> torch.Tensor:
     if getattr(module, "state", None) is not None and getattr(module.state, "CB", None) is not None:
         return module.state.CB
     return weight.data
+
+
+def stored_shape(module: torch.nn.Module) -> torch.Size:
+    """The shape [out, in] of what this process holds of a linear layer."""
+    state = getattr(module.weight, "quant_state", None)
+    return state.shape if state is not None else stored_weight(module).shape
+
+
+def _listed(names: Any) -> str:
+    *most, last = (f"'{name}'" for name in names)
+    return f"{', '.join(most)} or {last}"
 
 
 FACET = Pruning()

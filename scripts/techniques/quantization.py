@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
 
 BLOCK = 64  # weights that share a scale in nf4
+CPU_ROWS = 32  # rows that a CPU with AVX512-BF16 multiplies together in nf4
+BYTES_TOLERANCE = 0.05  # share by which stored bytes may differ from the method's own
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "int8": {"method": "int8", "threshold": 6.0},
@@ -69,7 +71,7 @@ class Quantization(Facet):
             _check_blocks(loaded.model)
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
-        """How many linear layers are quantised, as what class, element type and bytes, and the library's version."""
+        """How many linear layers are quantised, as what class, with what settings and bytes; the library's version."""
         from importlib.metadata import version
 
         from scripts.inference.memory import module_bytes
@@ -78,26 +80,96 @@ class Quantization(Facet):
         layers = linear_layers(loaded.model)
         quantised = {name: layer for name, layer in layers.items() if type(layer).__name__ == wanted}
         types = sorted({str(_packed(layer).dtype).removeprefix("torch.") for layer in quantised.values()})
-        facts = {
-            "module_class": wanted,
-            "quantized_modules": len(quantised),
-            "linear_modules": len(layers),
-            "stored_dtypes": types,
-            "stored_bytes": sum(module_bytes(layer) for layer in quantised.values()),
-            "weights": sum(layer.in_features * layer.out_features for layer in quantised.values()),
-            # bitsandbytes multiplies 8-bit weights in float16 whatever the model's own type is.
-            "compute_dtype": "float16"
-            if value["method"] == "int8"
-            else str(_compute_dtype(value, loaded.process.dtype)).removeprefix("torch."),
-            "bitsandbytes": version("bitsandbytes"),
-        }
         stored = {"int8": "int8", "nf4": "uint8"}[value["method"]]
         if not layers or len(quantised) != len(layers) or types != [stored]:
             raise EvidenceError(
                 f"quantization '{value['method']}' asks for {len(layers)} layers of {wanted} stored as {stored}, but "
                 f"{len(quantised)} are, stored as {', '.join(types) or 'nothing'}."
             )
-        return facts
+        facts = {
+            "module_class": wanted,
+            "quantized_modules": len(quantised),
+            "linear_modules": len(layers),
+            "stored_dtypes": types,
+            "stored_bytes": sum(module_bytes(layer) for layer in layers.values()),
+            "analytic_bytes": sum(_analytic_bytes(layer) for layer in layers.values()),
+            "weights": sum(layer.in_features * layer.out_features for layer in layers.values()),
+            "bitsandbytes": version("bitsandbytes"),
+        }
+        if abs(facts["stored_bytes"] - facts["analytic_bytes"]) > BYTES_TOLERANCE * facts["analytic_bytes"]:
+            raise EvidenceError(
+                f"quantization '{value['method']}' takes {facts['analytic_bytes']} bytes for these layers, but "
+                f"{facts['stored_bytes']} are stored."
+            )
+        return facts | _settings(value, loaded.process, list(layers.values()))
+
+
+def _settings(value: dict[str, Any], process: Process, layers: list[Any]) -> dict[str, Any]:
+    """The method's settings as the layers have them, each equal to what was asked for."""
+    if value["method"] == "int8":
+        asked = {"threshold": float(value["threshold"])}
+        found = [{"threshold": float(layer.state.threshold)} for layer in layers]
+        # bitsandbytes multiplies 8-bit weights in float16 whatever the model's own type is.
+        more = {"compute_dtype": "float16"}
+    else:
+        asked = {
+            "quant_type": "nf4",
+            "block_size": BLOCK,
+            "double_quantization": value["double_quantization"],
+            "compute_dtype": str(_compute_dtype(value, process.dtype)).removeprefix("torch."),
+        }
+        states = [layer.weight.quant_state for layer in layers]
+        found = [
+            {
+                "quant_type": state.quant_type,
+                "block_size": state.blocksize,
+                "double_quantization": _was_nested(state),
+                "compute_dtype": str(layer.compute_dtype).removeprefix("torch."),
+            }
+            for layer, state in zip(layers, states, strict=True)
+        ]
+        # At their first use, processors with AVX512-BF16 repack weights: the scales become bf16, not quantised in turn,
+        # and products are of bf16 whatever the layer's compute_dtype is.
+        repacked = any(_is_repacked(state) for state in states)
+        more = {"repacked_for_cpu": repacked, "product_dtype": "bfloat16" if repacked else asked["compute_dtype"]}
+    for name, wanted in asked.items():
+        other = sorted({str(each[name]) for each in found if each[name] != wanted})
+        if other:
+            raise EvidenceError(
+                f"quantization '{value['method']}' asks for {name} {wanted}, but layers have {', '.join(other)}."
+            )
+    return asked | more
+
+
+def _is_repacked(state: Any) -> bool:
+    return getattr(state, "packing_format_for_cpu", False)
+
+
+def _was_nested(state: Any) -> bool:
+    """Whether the scales were quantised too, as the layer was loaded."""
+    return state.original_nested if _is_repacked(state) else state.nested
+
+
+def _analytic_bytes(layer: Any) -> float:
+    """Bytes of what this process holds of a quantised layer, by the method's definition.
+
+    int8: a byte a weight, and a float32 scale a row. nf4: half a byte a weight, a float32 scale a block and a table of
+    16 values; with double quantisation a byte a scale, a float32 for each 256 of them, a table of 256 and an offset.
+    """
+    bias = 0 if layer.bias is None else layer.bias.numel() * layer.bias.element_size()
+    state = getattr(layer.weight, "quant_state", None)
+    if state is None:
+        return _packed(layer).numel() + 4 * _packed(layer).shape[0] + bias
+    weights = state.shape.numel()
+    blocks = -(-weights // state.blocksize)
+    table = 16 * 4
+    if _is_repacked(state):
+        scales = 2 * blocks
+    elif state.nested:
+        scales = blocks + 4 * -(-blocks // state.state2.blocksize) + 256 * 4 + 4
+    else:
+        scales = 4 * blocks
+    return weights / 2 + scales + table + bias
 
 
 def _require_bitsandbytes() -> None:
@@ -108,12 +180,19 @@ def _require_bitsandbytes() -> None:
 
 
 def _check_blocks(model: torch.nn.Module) -> None:
-    """On a CPU bitsandbytes multiplies whole blocks only."""
-    for name, layer in linear_layers(model).items():
+    """On a CPU bitsandbytes multiplies whole blocks only; where it repacks weights, of whole groups of rows."""
+    layers = linear_layers(model)
+    for name, layer in layers.items():
         width = layer.weight.quant_state.shape[1]
         if width % BLOCK:
             raise UnsupportedError(
                 f"bitsandbytes multiplies 4-bit weights on a CPU in blocks of {BLOCK}; {name} is {width} wide here."
+            )
+    for name, layer in layers.items():
+        rows = layer.weight.quant_state.shape[0]
+        if layer.support_avx512bf16_for_cpu and rows % CPU_ROWS:
+            raise UnsupportedError(
+                f"bitsandbytes multiplies 4-bit weights on this CPU {CPU_ROWS} rows at a time; {name} has {rows} here."
             )
 
 

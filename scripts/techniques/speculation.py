@@ -63,7 +63,12 @@ class Speculation(Facet):
             "rejected_tokens": counter.total_rejected,
             "acceptance_rate": counter.total_accepted / judged if judged else None,
             "accepted_per_round_histogram": counter.histogram,
+            "longest_proposal": counter.longest,
         }
+        if counter.longest > self._limit(value):
+            raise EvidenceError(
+                f"speculation asks for {self._limit(value)} tokens at a time, but {counter.longest} were proposed."
+            )
         if loaded.draft is not None:
             facts["draft_calls"] = counter.draft_calls
             if not counter.draft_calls:
@@ -95,6 +100,7 @@ class VerificationCounter(SampleRecorder):
         self.emitted: list[list[int]] = []
         self.sample_draft_calls = 0
         self.histogram = [0] * (limit + 1)
+        self.longest = 0  # tokens of a proposal
         self.total_rounds = self.total_drafted = self.total_accepted = self.total_rejected = self.draft_calls = 0
         self.generators: set[str] = set()  # classes of what proposed
         loaded.notes["verification_counter"] = self
@@ -138,6 +144,7 @@ class VerificationCounter(SampleRecorder):
         drafted = accepted = rejected = 0
         for proposal, tokens in zip(self.proposals, self.emitted, strict=True):
             proposed = proposal.tolist()
+            self.longest = max(self.longest, len(proposed))
             taken = next(
                 (at for at, pair in enumerate(zip(proposed, tokens, strict=False)) if pair[0] != pair[1]), None
             )

@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_group(requests: dict[str, dict[str, Any]], scratch: Path) -> dict[str, list[Run]]:
-    """Run each request on two CPU processes; return what the ranks report, by the request's name."""
+    """Run each request on two CPU processes; return what the ranks report, by the request's name.
+
+    A request's ``sabotage`` names what is broken in both of them.
+    """
     files.write_json(scratch / "requests.json", requests)
     place = {"WORLD_SIZE": "2", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "KINETO_LOG_LEVEL": "5"}
     workers = []
@@ -45,12 +48,15 @@ def main() -> None:
     import torch
 
     from scripts.inference import worker
+    from tests.support import sabotage
 
     path, rank = Path(sys.argv[1]), int(sys.argv[2])
     for name, request in files.read_json(path).items():
         scratch = path.parent / name / str(rank)
         scratch.mkdir(parents=True)
-        outcome = worker.run(request | {"rendezvous": str(path.parent / f"{name}.rendezvous")}, rank, scratch)
+        request |= {"rendezvous": str(path.parent / f"{name}.rendezvous")}
+        with sabotage.applied(request.pop("sabotage", [])):
+            outcome = worker.run(request, rank, scratch)
         files.write_json(scratch / "outcome.json", outcome)
         torch.distributed.destroy_process_group()
     os._exit(0)

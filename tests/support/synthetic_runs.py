@@ -6,6 +6,36 @@ import random
 from pathlib import Path
 from typing import Any
 
+from scripts.metrics import runs as run_files
+from scripts.metrics import texts
+from scripts.score_text import text_scores
+from tests.support.synthetic_records import (
+    MACHINE,
+    VERSIONS,
+    make_calibration,
+    make_conditions,
+    make_failed_run,
+    make_model,
+    make_run,
+)
+
+__all__ = [
+    "MACHINE",
+    "VERSIONS",
+    "finished",
+    "make_calibration",
+    "make_conditions",
+    "make_dataset",
+    "make_failed_run",
+    "make_fixed",
+    "make_model",
+    "make_run",
+    "make_samples",
+    "write_lines",
+    "write_run",
+    "write_text",
+]
+
 WORDS = [
     "market",
     "river",
@@ -20,15 +50,8 @@ WORDS = [
     "league",
     "budget",
 ]
-MACHINE = {
-    "cpu_model": "Example CPU 2.0 GHz",
-    "cpu_count": 8,
-    "memory_bytes": 32 * 2**30,
-    "platform": "Linux-6.1-x86_64",
-    "gpus": [],
-}
-VERSIONS = {"python": "3.11.7", "torch": "2.13.0", "transformers": "5.23.0"}
-MIB = 2**20
+FIXED_SAMPLES, FIXED_TOKENS = 16, 16
+RUN_1_KEYS = ("reference_nll", "reference_tokens", "margins", "runners_up", "argmax_agrees")
 
 
 def make_dataset(count: int = 12, seed: int = 0) -> list[dict[str, str]]:
@@ -62,7 +85,7 @@ def make_samples(
         noise_seed: of the timing.
         speculative: whether the counts of speculation are there.
     """
-    text, noise = random.Random(seed), random.Random(noise_seed)
+    text, noise, likelihood = random.Random(seed), random.Random(noise_seed), random.Random(seed)
     samples = []
     for row in dataset:
         words = [text.choice(WORDS) if text.random() < damage else word for word in row["headline"].split()]
@@ -81,6 +104,8 @@ def make_samples(
             "ttft_s": first,
             "token_times_s": times,
             "stop_reason": "end",
+            "reference_nll": (len(words) + 1) * (0.2 + 2 * damage) * likelihood.uniform(0.8, 1.2),
+            "reference_tokens": len(words) + 1,
         }
         if speculative:
             counts = {"drafted_tokens": 12, "accepted_tokens": noise.randint(3, 10), "rejected_tokens": 2, "rounds": 3}
@@ -89,60 +114,97 @@ def make_samples(
     return samples
 
 
-def make_run(
-    technique: str, run: int = 1, peak_mib: float = 400, weight_mib: float = 200, **changes: Any
-) -> dict[str, Any]:
-    """Return the content of a run.json that is ok; ``changes`` replace whole keys."""
-    device = {
-        "device": "cpu process 0",
-        "rank": 0,
-        "before_load_bytes": 90 * MIB,
-        "load_peak_bytes": int(1.2 * peak_mib * MIB),
-        "after_load_bytes": int((90 + weight_mib) * MIB),
-        "peak_bytes": int(peak_mib * MIB),
-        "weight_bytes": int(weight_mib * MIB),
-    }
-    return {
-        "technique": technique,
-        "run": run,
-        "status": "ok",
-        "reason": None,
-        "settings": {"model": "small", "kv_cache": "dynamic", "batch_size": 1},
-        "models": {"target": {"name": "small", "source": "train", "parameters": 28_000_000, "dtype": "float32"}},
-        "generation": {"do_sample": False, "max_new_tokens": 32},
-        "evidence": {"kv_cache": {"class": "DynamicCache", "layers": 4, "bytes": 1_048_576}},
-        "load_time_s": 1.5,
-        "warmup_time_s": 0.4,
-        "compile_time_s": 0.0,
-        "generation_time_s": 20.0,
-        "memory": {
-            "method": "resident_set",
-            "devices": [device],
-            "peak_memory_bytes": device["peak_bytes"],
-            "load_peak_memory_bytes": device["load_peak_bytes"],
-            "weight_bytes": device["weight_bytes"],
-        },
-        "machine": MACHINE,
-        "versions": VERSIONS,
-        "threads": 8,
-        "processes": 1,
-        "started_at": f"2025-01-02T03:0{run}:05Z",
-        "finished_at": f"2025-01-02T03:1{run}:05Z",
-    } | changes
+def write_run(
+    folder: Path, run: dict[str, Any], samples: list[dict[str, Any]], fixed: list[dict[str, Any]] | None = None
+) -> Path:
+    """Write run.json, samples.jsonl and fixed.jsonl; return the folder.
 
-
-def make_failed_run(technique: str, status: str, reason: str, run: int = 1, **changes: Any) -> dict[str, Any]:
-    """Return the content of a run.json of a technique that did not run to the end."""
-    nothing = dict.fromkeys(("memory", "load_time_s", "warmup_time_s", "compile_time_s", "generation_time_s"))
-    return make_run(technique, run) | nothing | {"status": status, "reason": reason, "evidence": {}} | changes
-
-
-def write_run(folder: Path, run: dict[str, Any], samples: list[dict[str, Any]]) -> Path:
-    """Write run.json and samples.jsonl; return the folder."""
+    What a run leaves beside what ``samples`` say is filled in: batches, the fixed mode, and in run 1 the likelihoods.
+    """
+    samples = finished(samples, run)
+    fixed = finished(make_fixed(samples), run | {"run": 0}) if fixed is None else fixed
+    if "modes" not in run:
+        natural = {"samples": len(samples), "time_s": 0.2 * len(samples)}
+        tokens = fixed[0]["new_tokens"] if fixed else None
+        run = run | {
+            "modes": {
+                "natural": natural,
+                "fixed": {"samples": len(fixed), "new_tokens": tokens, "time_s": 0.35 * len(fixed)} if fixed else None,
+            }
+        }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     write_lines(folder / "samples.jsonl", samples)
+    write_lines(folder / "fixed.jsonl", fixed)
     return folder
+
+
+def make_fixed(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the fixed mode that goes with the samples of the natural mode: as fast, and of the same first tokens."""
+    result = []
+    for sample in samples[:FIXED_SAMPLES]:
+        tokens = sample["token_ids"][:-1] if sample["stop_reason"] != "length" else sample["token_ids"]
+        tokens = [*tokens, *range(100, 100 + FIXED_TOKENS)][:FIXED_TOKENS]
+        natural = sample["token_times_s"]
+        step = (natural[-1] - natural[0]) / (len(natural) - 1) if len(natural) > 1 else 0.02
+        first = sample.get("ttft_s") or 0.03
+        times = [first + step * index for index in range(FIXED_TOKENS)]
+        result.append(
+            {
+                "id": sample["id"],
+                "prompt_tokens": 40,
+                "new_tokens": FIXED_TOKENS,
+                "token_ids": tokens,
+                "text": sample["headline"],
+                "headline": sample["headline"],
+                "latency_s": times[-1] + 0.0005,
+                "ttft_s": first,
+                "token_times_s": times,
+                "stop_reason": "length",
+            }
+        )
+    return result
+
+
+def finished(samples: list[dict[str, Any]], run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the samples with what they lack: the batches, and in run 1 what the teacher-forced passes leave.
+
+    Requests of a batch lie apart in evaluation order, as batches are made of requests of about the same length.
+    """
+    size = (run.get("settings") or {}).get("batch_size") or 1
+    count = -(-len(samples) // size)
+    members = [samples[number::count] for number in range(count)]
+    random_weights = ((run.get("models") or {}).get("target") or {}).get("source") == "random"
+    result = []
+    for index, sample in enumerate(samples):
+        batch = members[index % count]
+        line = {
+            "batch": index % count,
+            "batch_requests": len(batch),
+            # A damaged latency must be what the reader finds wrong, so it has no part in the time of the batch.
+            "batch_time_s": max([s["latency_s"] for s in batch if isinstance(s["latency_s"], float)], default=1.0),
+        } | sample
+        if run.get("run") == 1:
+            tokens = sample["token_ids"]
+            line = {
+                "margins": [0.5 + (token % 50) / 10 for token in tokens],
+                "runners_up": [token + 1 for token in tokens],
+                "argmax_agrees": len(tokens),
+            } | line
+            line |= {"reference_nll": None, "reference_tokens": None} if random_weights else {}
+        else:
+            line = {key: value for key, value in line.items() if key not in RUN_1_KEYS}
+        result.append(line)
+    return result
+
+
+def write_text(path: Path, technique: str, dataset: list[dict[str, str]], folder: Path) -> Path:
+    """Write the file of text scores that goes with a run; return its path."""
+    run = run_files.read_run(folder, technique, [row["id"] for row in dataset], fixed=False)
+    scores = text_scores([sample.headline for sample in run.samples], dataset) if texts.is_scorable(run) else None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(texts.document(run, scores)), encoding="utf-8")
+    return path
 
 
 def write_lines(path: Path, rows: list[Any]) -> Path:

@@ -1,7 +1,7 @@
 """Runs of a worker inside the tests' own process, without the parent and its subprocesses."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ def settings(**facets: Any) -> dict[str, Any]:
 
 def request(
     checkpoint: Path, dataset: Path, facets: dict[str, Any], *, draft: Path | None = None, processes: int = 1,
-    warmup: int = 1, device: str = "cpu", **generation: Any,
+    warmup: int = 1, device: str = "cpu", fixed: dict[str, int] | None = None, thorough: bool = False,
+    calibration: list[dict[str, str]] | None = None, **generation: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """What scripts.generate hands to its workers."""
     models = {"target": {"path": str(checkpoint), "dtype": files.read_json(checkpoint / "manifest.json")["dtype"]}}
@@ -29,17 +30,19 @@ def request(
         models["draft"] = {"path": str(draft)}
     return {
         "technique": "tested", "settings": settings(**facets), "generation": GENERATION | generation,
-        "models": models, "dataset": str(dataset), "shots": [], "warmup": warmup, "device": device,
-        "processes": processes, "threads_per_process": 1,
+        "models": models, "dataset": str(dataset), "shots": [], "calibration": calibration or [], "warmup": warmup,
+        "device": device, "processes": processes, "threads_per_process": 1, "leased": [], "thorough": thorough,
+        "fixed": fixed or {"new_tokens": 0, "samples": 0},
     }  # fmt: skip
 
 
 @dataclass
 class Run:
-    """What a worker reports, and its samples (none unless it is ok)."""
+    """What a worker reports, and its samples of both modes (none unless it is ok)."""
 
     outcome: dict[str, Any]
     samples: list[dict[str, Any]]
+    fixed: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def tokens(self) -> list[list[int]]:
@@ -59,5 +62,6 @@ def run_worker(*arguments: Any, **options: Any) -> Run:
 
     with tempfile.TemporaryDirectory() as scratch:
         outcome = worker.run(request(*arguments, **options), 0, Path(scratch))
-        lines = files.read_json_lines(Path(scratch) / "samples.jsonl") if outcome["status"] == "ok" else []
-    return Run(outcome, lines)
+        names = ("samples.jsonl", "fixed.jsonl") if outcome["status"] == "ok" else ()
+        lines = [files.read_json_lines(Path(scratch) / name) for name in names]
+    return Run(outcome, *(lines or [[]]))

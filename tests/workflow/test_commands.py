@@ -1,6 +1,7 @@
 """Snakemake's own commands and places: what people type beside the one command, and where they type it."""
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from tests.support import dataset_hub
 from tests.workflow.project import Project, jobs, planned, run, techniques
 
-STAGES = ["prepare_dataset", "select_samples", "prepare_model", "generate", "score", "compare", "plot", "render"]
+STAGES = ["prepare_dataset", "select_samples", "prepare_model", "generate", "score_text", "score", "compare", "plot",
+          "render"]  # fmt: skip
 
 
 def test_a_dry_run_shows_every_job_and_makes_nothing(fresh: Project) -> None:
@@ -20,6 +22,7 @@ def test_a_dry_run_shows_every_job_and_makes_nothing(fresh: Project) -> None:
         {"prepare_dataset", "select_samples", "compare", "plot", "render"}
         | jobs("prepare_model", ["small", "large"])
         | jobs("generate", techniques())
+        | jobs("score_text", techniques())
         | jobs("score", techniques())
     )
     assert not (fresh.root / "results").exists()
@@ -47,6 +50,39 @@ def test_a_technique_asks_for_its_gpus_or_for_all_cores(fresh: Project, place: s
         details = jobs[f"generate:{technique}"]
         assert f"gpu={asked}" in details
         assert (f"threads: {threads}" in details) == (threads > 1)
+
+
+def turns(project: Project) -> dict[str, list[str]]:
+    """The techniques of each round in the order in which Snakemake is to take them."""
+    text = project.snakemake("--dry-run").text
+    found: dict[str, list[tuple[int, str]]] = {}
+    for technique, number, priority in re.findall(r"wildcards: technique=(\w+), run=(\d+)\n\s+priority: (\d+)", text):
+        found.setdefault(number, []).append((-int(priority), technique))
+    return {number: [technique for _, technique in sorted(round_)] for number, round_ in sorted(found.items())}
+
+
+def test_all_techniques_run_once_before_any_runs_again(fresh: Project) -> None:
+    fresh.study["measurement"]["repeats"] = 3
+    text = fresh.snakemake("--dry-run").text
+    priorities: dict[int, list[int]] = {}
+    for number, priority in re.findall(r"wildcards: technique=\w+, run=(\d+)\n\s+priority: (\d+)", text):
+        priorities.setdefault(int(number), []).append(int(priority))
+    assert {number: len(found) for number, found in priorities.items()} == dict.fromkeys((1, 2, 3), len(techniques()))
+    assert min(priorities[1]) > max(priorities[2]) > min(priorities[2]) > max(priorities[3])
+
+
+def test_the_order_in_a_round_is_drawn_from_the_seed(fresh: Project) -> None:
+    fresh.study["measurement"]["repeats"] = 2
+    first = turns(fresh)
+    assert sorted(first["1"]) == sorted(techniques())
+    assert first["1"] != first["2"] != techniques()
+    assert turns(fresh) == first
+    fresh.study["measurement"]["order_seed"] = 1
+    assert turns(fresh) != first
+    # What else runs does not matter, so that nothing moves when a technique is added.
+    fresh.study["measurement"]["order_seed"] = 0
+    fresh.study["select"].remove("nf4")
+    assert turns(fresh)["1"] == [name for name in first["1"] if name != "nf4"]
 
 
 def test_lint_finds_nothing(fresh: Project) -> None:

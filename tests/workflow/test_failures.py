@@ -45,17 +45,18 @@ def test_more_gpus_than_there_are_is_an_outcome(
     target = tmp_path / "small" / "manifest.json"
     target.parent.mkdir()
     target.write_text(json.dumps({"source": "random", "parameters": 1, "dtype": "float32", "path": "."}))
+    (tmp_path / "eval.jsonl").write_text("")
     outcome, samples = generate.run(
         Namespace(
             technique="wide", run=1, settings={"model": "small", "parallel": {"tensor": 3, "pipeline": 1}},
-            generation={"shots": 0}, target=target, draft=None, dataset=tmp_path / "eval.jsonl", shots_from=None,
-            warmup=1, threads=1, device="auto", output=tmp_path,
+            generation={"shots": 0}, target=target, draft=None, dataset=tmp_path / "eval.jsonl", rows=None,
+            fixed={"new_tokens": 4, "samples": 0}, warmup=1, threads=1, device="auto", output=tmp_path,
         )
     )  # fmt: skip
     assert outcome["status"] == "unsupported"
     assert outcome["reason"].startswith("Needs 3 GPUs")
     assert there in outcome["reason"]
-    assert (samples, outcome["evidence"], outcome["memory"]) == ([], {}, None)
+    assert (samples["natural"], outcome["evidence"], outcome["memory"]) == ([], {}, None)
 
 
 def test_a_technique_with_too_few_gpus_is_a_row_of_the_report(project: Project) -> None:

@@ -15,16 +15,17 @@ ALL = techniques()
 DATA = {"prepare_dataset", "select_samples"}
 MODELS = jobs("prepare_model", ["small", "large"])
 REPORT = {"compare", "plot", "render"}
+TEXTS = jobs("score_text", ALL)
 SCORES = jobs("score", ALL)
 GENERATIONS = jobs("generate", ALL)
 
 
 def runs(*names: str) -> set[str]:
     """Return what follows when these techniques run again."""
-    return jobs("generate", names) | jobs("score", names) | REPORT
+    return jobs("generate", names) | jobs("score_text", names) | jobs("score", names) | REPORT
 
 
-EVERYTHING = DATA | MODELS | GENERATIONS | SCORES | REPORT
+EVERYTHING = DATA | MODELS | GENERATIONS | TEXTS | SCORES | REPORT
 
 
 def comment(path: str) -> Callable[[Project], None]:
@@ -50,7 +51,8 @@ def selection(*names: str) -> Callable[[Project], None]:
 
 
 CODE = {
-    "scripts/techniques/pruning.py": runs("pruned"),
+    "scripts/techniques/pruning.py": runs("pruned", "pruned_wanda", "pruned_structured"),
+    "scripts/techniques/batch_size.py": runs("batch_8"),
     "scripts/techniques/quantization.py": runs("nf4"),
     "scripts/techniques/parallel.py": runs("tensor_parallel", "pipeline_parallel"),
     "scripts/techniques/speculation.py": runs("speculative", "prompt_lookup"),
@@ -59,10 +61,13 @@ CODE = {
     "scripts/inference/loading.py": runs(*ALL),
     "scripts/inference/memory.py": runs(*ALL),
     "scripts/generate.py": runs(*ALL),
-    "scripts/metrics/rouge.py": SCORES | REPORT,
+    "scripts/inference/readings.py": runs(*ALL),
+    "scripts/metrics/rouge.py": TEXTS | SCORES | REPORT,
     "scripts/metrics/latency.py": SCORES | REPORT,
-    "scripts/metrics/evaluate_modules/headline_rouge/headline_rouge.py": SCORES | REPORT,
+    "scripts/metrics/evaluate_modules/headline_rouge/headline_rouge.py": TEXTS | SCORES | REPORT,
+    "scripts/score_text.py": TEXTS | SCORES | REPORT,
     "scripts/score.py": SCORES | REPORT,
+    "config/hardware.yaml": SCORES | REPORT,
     "scripts/compare.py": REPORT,
     "scripts/plot.py": {"plot", "render"},
     "scripts/render.py": {"render"},
@@ -123,7 +128,21 @@ STUDY = {
         *(name for name in ALL if name not in ("target_only", "prompt_lookup")))),
     "longest headline": (setting("generation", "max_new_tokens", value=9), runs(*ALL)),
     "warm-up": (setting("measurement", "warmup", value=2), runs(*ALL)),
-    "another run": (setting("measurement", "repeats", value=2), runs(*ALL)),
+    "another run": (setting("measurement", "repeats", value=2), GENERATIONS | SCORES | REPORT),
+    "fixed length": (setting("measurement", "fixed", value={"new_tokens": 6, "samples": 2}), runs(*ALL)),
+    "order of the runs": (setting("measurement", "order_seed", value=1), REPORT),
+    "a profile": (setting("measurement", "profile", value=1), jobs("profile", ALL)),
+    "bound on the spread": (setting("comparison", "spread_bound", value=0.2), SCORES | REPORT),
+    "margin of quality": (setting("comparison", "non_inferiority_margin", value=0.02), REPORT),
+    "price": (setting("comparison", "price_per_device_hour", value=2.5), REPORT),
+    "a semantic score": (
+        setting("quality", value={"semantic": {"source": "path", "path": {"path": "results/models/small"}}}),
+        {"prepare_encoder"} | jobs("score_semantic", ALL) | SCORES | REPORT,
+    ),
+    "a sweep": (
+        setting("sweeps", value={"amount": {"technique": "pruned", "facet": "pruning.amount", "values": [0.1, 0.5]}}),
+        runs("amount_0p1", "amount_0p5"),
+    ),
     "options of a source that is not used": (setting("dataset", "file", "path", value="nowhere.csv"), set()),
     "options of a model source that is not used": (
         setting("models", "small", "random", value={"architecture": "nowhere.json"}), set(),
@@ -217,10 +236,11 @@ def test_a_data_file_counts_by_its_content(fresh: Project) -> None:
 
 
 LIBRARIES = {
-    "torch": GENERATIONS | SCORES | REPORT,
-    "transformers": GENERATIONS | SCORES | REPORT,
-    "evaluate": SCORES | REPORT,
-    "rouge_score": SCORES | REPORT,
+    "torch": runs(*ALL),
+    "transformers": runs(*ALL),
+    "evaluate": TEXTS | SCORES | REPORT,
+    "rouge_score": TEXTS | SCORES | REPORT,
+    "scipy": SCORES | REPORT,
     "pandas": REPORT,
     "matplotlib": {"plot", "render"},
     "jinja2": {"render"},
@@ -268,11 +288,19 @@ def test_a_missing_part_of_the_project_is_an_error(project: Project, path: str) 
 
 
 @pytest.mark.parametrize(
-    "path", ["generations/nf4/run-1/samples.jsonl", "metrics/nf4.json", "plots/memory_quality.svg"]
+    "path",
+    [
+        "generations/nf4/run-1/samples.jsonl",
+        "generations/nf4/run-1/fixed.jsonl",
+        "metrics/text/nf4.json",
+        "metrics/nf4.json",
+        "plots/memory_quality.svg",
+    ],
 )
 def test_a_missing_result_is_made_again(project: Project, path: str) -> None:
     (project.root / "results" / path).unlink()
-    first = {"generations": "generate:nf4", "metrics": "score:nf4", "plots": "plot"}[path.split("/")[0]]
+    firsts = {"generations": "generate:nf4", "metrics": "score:nf4", "metrics/text": "score_text:nf4", "plots": "plot"}
+    first = firsts.get(path.rpartition("/")[0]) or firsts[path.split("/")[0]]
     assert first in project.plan()
 
 

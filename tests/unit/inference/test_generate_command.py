@@ -1,5 +1,6 @@
 """The command line from end to end, with real workers."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -16,14 +17,15 @@ ROOT = Path(__file__).resolve().parents[3]
 RUN_KEYS = {
     "technique", "run", "status", "reason", "settings", "models", "generation", "evidence", "load_time_s",
     "warmup_time_s", "compile_time_s", "generation_time_s", "memory", "machine", "versions", "threads", "processes",
-    "started_at", "finished_at",
+    "started_at", "finished_at", "modes", "time", "calibration", "energy", "conditions", "provenance", "leased_gpus",
 }  # fmt: skip
 SAMPLE_KEYS = {
     "id", "prompt_tokens", "new_tokens", "token_ids", "text", "headline", "latency_s", "ttft_s", "token_times_s",
-    "stop_reason",
+    "stop_reason", "batch", "batch_requests", "batch_time_s",
 }  # fmt: skip
 DEVICE_KEYS = {
     "device", "rank", "before_load_bytes", "load_peak_bytes", "after_load_bytes", "peak_bytes", "weight_bytes",
+    "kv_cache_bytes", "kv_cache_positions", "device_total_bytes",
 }  # fmt: skip
 
 
@@ -32,7 +34,7 @@ def generate(checkpoint, data, output, facets, **options):
     arguments = {
         "technique": "tested", "run": "2", "settings": json.dumps(facets), "generation": json.dumps(GENERATION),
         "target": str(checkpoint / "manifest.json"), "dataset": str(data), "warmup": "1", "threads": "1",
-        "device": "cpu", "output": str(output),
+        "fixed": json.dumps({"new_tokens": 5, "samples": 2}), "device": "cpu", "output": str(output),
     } | options  # fmt: skip
     command = [sys.executable, "-m", "scripts.generate"]
     for name, value in arguments.items():
@@ -60,7 +62,7 @@ def samples(made):
 
 
 def test_nothing_but_the_two_results_is_left(made):
-    assert sorted(path.name for path in made.iterdir()) == ["run.json", "samples.jsonl"]
+    assert sorted(path.name for path in made.iterdir()) == ["fixed.jsonl", "run.json", "samples.jsonl"]
 
 
 def test_two_processes_write_what_one_writes(samples, greedy):
@@ -79,13 +81,38 @@ def test_the_record_has_what_it_is_to_have(record, checkpoint):
     assert record["processes"] == 2
     assert record["threads"] == 1
     parameters = files.read_json(checkpoint / "manifest.json")["parameters"]
-    assert record["models"] == {
-        "target": {"name": "random", "source": "train", "parameters": parameters, "dtype": "float32"}
-    }
+    [model] = record["models"].values()
+    assert model["architecture"]["layers"] == 2
+    assert model["architecture"]["head_dim"] * model["architecture"]["heads"] == model["architecture"]["hidden"]
+    assert len(model["digest"]) >= 16
+    known = {"name": "random", "source": "train", "parameters": parameters, "dtype": "float32"}
+    assert {key: model[key] for key in known} == known
 
 
 def test_the_record_holds_no_path_of_this_machine(made, checkpoint):
     assert str(checkpoint.parent) not in (made / "run.json").read_text()
+
+
+def test_what_went_in_and_what_the_machine_did_is_recorded(record, evaluation_set):
+    provenance = record["provenance"]
+    assert provenance["dataset_digest"] == hashlib.sha256(evaluation_set.read_bytes()).hexdigest()[:16]
+    assert len(provenance["code_digest"]) == 16
+    assert set(record["conditions"]) == {"before", "during", "after"}
+    assert record["conditions"]["during"]["seconds"] > 0
+    for moment in ("before", "after"):
+        assert record["calibration"][moment]["copy_bytes_per_s"] > 1e8
+        assert record["calibration"][moment]["matmul_flops_per_s"] > 1e8
+    assert set(record["energy"]) == {"method", "reason", "domains", "natural_j", "fixed_j"}
+
+
+def test_the_fixed_mode_has_files_and_times_of_its_own(made, record, samples):
+    fixed = files.read_json_lines(made / "fixed.jsonl")
+    assert [sample["id"] for sample in fixed] == [sample["id"] for sample in samples[:2]]
+    assert [sample["new_tokens"] for sample in fixed] == [5, 5]
+    assert record["modes"]["natural"]["samples"] == len(samples)
+    assert record["modes"]["fixed"]["samples"] == 2
+    assert record["modes"]["fixed"]["new_tokens"] == 5
+    assert sum(sample["latency_s"] for sample in fixed) <= record["modes"]["fixed"]["time_s"]
 
 
 def test_times_are_apart_and_in_order(record, samples):
@@ -135,7 +162,7 @@ def test_machine_and_libraries_are_recorded(record):
     ("options", "sentence"),
     [
         ({"target": "no/such/manifest.json"}, "error: no/such/manifest.json does not exist; run the stage that makes"),
-        ({"generation": json.dumps(GENERATION | {"shots": 1})}, "error: generation.shots is 1, but no training rows"),
+        ({"generation": json.dumps(GENERATION | {"shots": 1})}, "error: generation.shots asks for 1 rows, but no"),
     ],
 )
 def test_what_can_be_known_at_once_is_one_sentence(checkpoint, evaluation_set, tmp_path, options, sentence):

@@ -58,7 +58,8 @@ def arguments(checkpoint, evaluation_set, tmp_path):
     def make(**facets):
         return argparse.Namespace(
             technique="tested", run=1, settings=settings(**facets), generation=dict(GENERATION),
-            target=checkpoint / "manifest.json", draft=None, dataset=evaluation_set, shots_from=None, warmup=1,
+            target=checkpoint / "manifest.json", draft=None, dataset=evaluation_set, rows=None,
+            fixed={"new_tokens": 4, "samples": 0}, warmup=1,
             threads=1, device="auto", output=tmp_path / "run-1",
         )  # fmt: skip
 
@@ -117,7 +118,7 @@ def test_what_all_ranks_report_is_one_record(arguments, workers, scratch):
     workers(("report", {}), ("report", {}))
     outcome, samples = generate.run(arguments(parallel={"tensor": 2}))
     assert outcome["status"] == "ok"
-    assert samples == [{"id": "sample-0"}]
+    assert samples == {"natural": [{"id": "sample-0"}], "fixed": []}
     memory = outcome["memory"]
     assert memory["peak_memory_bytes"] == 10 + 11
     assert memory["load_peak_memory_bytes"] == 5 + 6
@@ -138,7 +139,7 @@ def test_a_rank_that_cannot_go_on_ends_the_others_at_once(arguments, workers, sc
     outcome, samples = generate.run(arguments(parallel={"tensor": 2}))
     assert time.monotonic() - began < 10
     assert (outcome["status"], outcome["reason"]) == (status, "A sentence.")
-    assert samples == []
+    assert samples == {"natural": [], "fixed": []}
     assert outcome["evidence"] == {}
     assert outcome["memory"] is outcome["load_time_s"] is outcome["generation_time_s"] is None
     assert ended(traces)
@@ -193,7 +194,8 @@ def test_too_few_gpus_is_a_row_and_no_wait(arguments, workers, two_gpus):
     assert time.monotonic() - began < 5
     assert outcome["status"] == "unsupported"
     assert outcome["reason"] == "Needs 4 GPUs; this machine has 2 GPUs to use."
-    assert samples == list(traces.iterdir()) == []
+    assert samples == {"natural": [], "fixed": []}
+    assert list(traces.iterdir()) == []
 
 
 def test_gpus_that_are_hidden_do_not_count(arguments, workers, two_gpus, monkeypatch):
@@ -235,9 +237,9 @@ def test_too_few_rows_for_the_examples_is_refused(arguments, tmp_path, rows):
     asked = arguments()
     asked.generation["shots"] = 2
     if rows is not None:
-        asked.shots_from = tmp_path / "train.jsonl"
-        files.write_json_lines(asked.shots_from, [{"summary": "s", "headline": "h"}] * rows)
-    with pytest.raises(StudyError, match=r"generation\.shots is 2, but"):
+        asked.rows = tmp_path / "train.jsonl"
+        files.write_json_lines(asked.rows, [{"summary": "s", "headline": "h"}] * rows)
+    with pytest.raises(StudyError, match=r"generation\.shots asks for 2 rows, but"):
         generate.run(asked)
 
 
@@ -253,7 +255,7 @@ def test_a_run_that_could_not_be_made_writes_an_empty_list_of_samples(arguments,
     workers(("report", {"status": "unsupported", "reason": "A sentence."}))
     monkeypatch.setattr(generate, "_arguments", arguments)
     generate.main()
-    assert sorted(path.name for path in (tmp_path / "run-1").iterdir()) == ["run.json", "samples.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "run-1").iterdir()) == ["fixed.jsonl", "run.json", "samples.jsonl"]
     assert (tmp_path / "run-1" / "samples.jsonl").read_bytes() == b""
     assert files.read_json(tmp_path / "run-1" / "run.json")["reason"] == "A sentence."
 
@@ -268,7 +270,7 @@ def test_samples_stand_before_the_record_that_vouches_for_them(arguments, worker
     monkeypatch.setattr(files, "write_json", _failing_for("run.json", files.write_json, full_disk))
     with pytest.raises(OSError, match="No space"):
         generate.main()
-    assert [path.name for path in (tmp_path / "run-1").iterdir()] == ["samples.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "run-1").iterdir()) == ["fixed.jsonl", "samples.jsonl"]
 
 
 def _failing_for(name, original, fail):

@@ -109,7 +109,8 @@ def parent(checkpoint, dataset, **facets):
     return generate.run(
         argparse.Namespace(
             technique="tested", run=1, settings=settings(**facets), generation=dict(GENERATION),
-            target=checkpoint / "manifest.json", draft=None, dataset=dataset, shots_from=None, warmup=1, threads=1,
+            target=checkpoint / "manifest.json", draft=None, dataset=dataset, rows=None,
+            fixed={"new_tokens": 4, "samples": 0}, warmup=1, threads=1,
             device="cuda", output=None,
         )
     )  # fmt: skip
@@ -118,7 +119,7 @@ def parent(checkpoint, dataset, **facets):
 def test_a_run_leases_a_gpu_and_gives_it_back(wide, evaluation_set, plain):
     outcome, samples = parent(wide, evaluation_set)
     assert outcome["status"] == "ok"
-    assert [sample["token_ids"] for sample in samples] == plain.tokens
+    assert [sample["token_ids"] for sample in samples["natural"]] == plain.tokens
     devices = [gpu["uuid"] for gpu in machine.gpus()]
     assert set(outcome["leased_gpus"]) <= set(devices)
     assert len(outcome["leased_gpus"]) == 1
@@ -130,7 +131,7 @@ def test_more_ranks_than_gpus_is_a_row_that_says_so(wide, evaluation_set):
     outcome, samples = parent(wide, evaluation_set, parallel={"tensor": 64})
     assert outcome["status"] == "unsupported"
     assert outcome["reason"].startswith("Needs 64 GPUs; this machine has ")
-    assert samples == []
+    assert samples["natural"] == []
 
 
 @gpus_needed(2)
@@ -138,7 +139,7 @@ def test_more_ranks_than_gpus_is_a_row_that_says_so(wide, evaluation_set):
 def test_two_gpus_write_the_tokens_of_one_and_share_the_weights(wide, evaluation_set, plain, way):
     outcome, samples = parent(wide, evaluation_set, parallel={way: 2})
     assert outcome["status"] == "ok", outcome["reason"]
-    assert [sample["token_ids"] for sample in samples] == plain.tokens
+    assert [sample["token_ids"] for sample in samples["natural"]] == plain.tokens
     assert len(set(outcome["leased_gpus"])) == 2
     whole = plain.outcome["memory"]["weight_bytes"]
     assert all(device["weight_bytes"] < 0.6 * whole for device in outcome["memory"]["devices"])

@@ -72,15 +72,15 @@ def test_the_observed_sample_is_no_part_of_the_measured_peak(checkpoint, evaluat
 
 
 def test_the_peak_of_loading_is_kept_apart(checkpoint, evaluation_set, monkeypatch):
-    from scripts.inference import loading
+    from scripts.inference import preparation
 
-    original = loading.load
+    original = preparation.load
 
     def hungry(*arguments):
         fill(400)
         return original(*arguments)
 
-    monkeypatch.setattr(loading, "load", hungry)
+    monkeypatch.setattr(preparation, "load", hungry)
     facts = run_worker(checkpoint, evaluation_set, {}).outcome["memory"]
     assert facts["load_peak_bytes"] > facts["before_load_bytes"] + 350 * MB
     assert facts["peak_bytes"] < facts["load_peak_bytes"] - 200 * MB

@@ -5,7 +5,7 @@ import pytest
 from scripts.foundation import files
 from scripts.inference import timed_loop
 from scripts.inference.loading import load, load_tokenizer
-from scripts.inference.timed_loop import Stops, generation_config, time_sample
+from scripts.inference.timed_loop import Stops, generation_config, time_batch
 from scripts.techniques.facet import Loaded, Process
 from tests.support.tiny_checkpoint import variant, write_dataset
 from tests.support.worker_runs import run_worker
@@ -106,13 +106,13 @@ def test_samples_are_those_of_the_data_set_in_its_order_whatever_the_warm_up(che
 
 def test_warm_up_and_evidence_are_no_part_of_the_timed_samples(checkpoint, evaluation_set, monkeypatch):
     timed, generated = [], []
-    original, synchronise = timed_loop.time_sample, timed_loop.synchronise
+    original, synchronise = timed_loop.time_batch, timed_loop.synchronise
 
     def counted(*arguments):
         timed.append(arguments[0])
         return original(*arguments)
 
-    monkeypatch.setattr(timed_loop, "time_sample", counted)
+    monkeypatch.setattr(timed_loop, "time_batch", counted)
     monkeypatch.setattr(timed_loop, "synchronise", lambda device: (generated.append(device), synchronise(device)))
     run = run_worker(checkpoint, evaluation_set, {}, warmup=2)
     assert len(timed) == 2 + 3
@@ -169,7 +169,7 @@ def test_what_comes_after_the_first_stop_token_is_neither_kept_nor_timed(checkpo
 
     model = Overshooting([torch.tensor([40]), torch.tensor([[41, 42, 43, 44]]), torch.tensor([[45]])])
     loaded = Loaded(model, Process(torch.device("cpu"), torch.float32), {})
-    sample = time_sample("A", load_tokenizer(checkpoint), loaded, {}, Stops([42, 44], {44}), None)
+    [sample] = time_batch(["A"], load_tokenizer(checkpoint), loaded, {}, Stops([42, 44], {44}))
     assert sample["token_ids"] == [40, 41, 42]
     assert sample["new_tokens"] == len(sample["token_times_s"]) == 3
     assert sample["stop_reason"] == "line_break"

@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from scripts.foundation import files
-from scripts.inference import loading
+from scripts.inference import preparation
 from scripts.inference.loading import load
 from tests.support.tiny_checkpoint import END, make_checkpoint, variant, write_dataset
 from tests.support.worker_runs import run_worker
@@ -11,7 +11,7 @@ from tests.support.worker_runs import run_worker
 
 def failing(monkeypatch, fail):
     """Let loading end with whatever ``fail`` raises."""
-    monkeypatch.setattr(loading, "load", lambda *arguments: fail())
+    monkeypatch.setattr(preparation, "load", lambda *arguments, **options: fail())
 
 
 def raising(error):

@@ -55,7 +55,8 @@ def gpus(monkeypatch):
 def test_what_must_be_equal_names_gpus_and_versions(gpus):
     gpus("NVIDIA H100", "NVIDIA H100")
     identity = machine.identity()
-    assert identity["gpus"] == ["NVIDIA H100", "NVIDIA H100"]
+    assert [name for name, _ in identity["gpus"]] == ["NVIDIA H100", "NVIDIA H100"]
+    assert all(driver for _, driver in identity["gpus"])
     assert identity["cpu_model"]
     assert identity["cpu_count"] >= 1
     for library in ("torch", "transformers", "accelerate", "bitsandbytes", "tokenizers", "safetensors", "numpy"):

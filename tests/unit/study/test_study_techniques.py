@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import pytest
+import yaml
 
 from scripts.foundation.errors import StudyError
 from scripts.study.techniques import resolve
 
+ROOT = Path(__file__).resolve().parents[3]
 MODELS = {"small", "large"}
 BASE = {"model": "small", "kv_cache": "none"}
 
@@ -121,14 +125,15 @@ def test_processes_and_the_second_model_follow_from_the_facets():
         root=BASE | {"kv_cache": "dynamic"},
         tensor={"extends": "root", "parallel": {"tensor": 4}},
         stages={"extends": "root", "parallel": {"pipeline": 2}},
-        drafted={"extends": "root", "model": "large", "speculation": {"draft": "small"}},
+        target={"extends": "root", "model": "large"},
+        drafted={"extends": "target", "speculation": {"draft": "small"}},
         lookup={"extends": "root", "speculation": {"prompt_lookup": 3}},
     )
     assert {name: technique.processes for name, technique in made.items()} == {
-        "root": 1, "tensor": 4, "stages": 2, "drafted": 1, "lookup": 1,
+        "root": 1, "tensor": 4, "stages": 2, "target": 1, "drafted": 1, "lookup": 1,
     }  # fmt: skip
     assert {name: technique.draft for name, technique in made.items()} == {
-        "root": None, "tensor": None, "stages": None, "drafted": "small", "lookup": None,
+        "root": None, "tensor": None, "stages": None, "target": None, "drafted": "small", "lookup": None,
     }  # fmt: skip
     assert made["drafted"].model == "large"
     assert made["tensor"].facets == ["parallel", "kv_cache"]
@@ -157,6 +162,11 @@ def test_processes_and_the_second_model_follow_from_the_facets():
         ({"a": BASE | {"speculation": {"prompt_lookup": 4}}}, [], "techniques.a: kv_cache 'none' does not compose"),
         ({"a": BASE | {"parallel": {"tensor": 2, "pipeline": 2}}}, [], "techniques.a: parallel 'tensor' does not"),
         ({"a": BASE | {"batching": 8}}, [], "the facet 'batching' has no module scripts/techniques/batching.py"),
+        ({"a": BASE | {"batch_size": 4, "kv_cache": "dynamic"}, "b": {"extends": "a", "speculation": {"draft": "x"}}},
+         [], "techniques.b: batch_size does not compose with speculation"),
+        # Its speed-up would be that of another model than the one that it speeds up.
+        ({"a": BASE, "b": {"extends": "a", "kv_cache": "dynamic", "model": "large", "speculation": {"draft": "small"}}},
+         [], "techniques.b sets both model and speculation"),
         ({"a": BASE}, ["a", "b"], "select names 'b', which is no technique"),
         # Found though it is not selected.
         ({"a": BASE, "broken": {"extends": "a", "kv_cache": "?"}}, ["a"], "techniques.broken: kv_cache is '?'"),
@@ -174,3 +184,9 @@ def test_facets_are_not_changed_by_being_resolved():
     before = repr(entries)
     resolve(entries, [], MODELS)
     assert repr(entries) == before
+
+
+def test_each_built_in_technique_changes_one_facet_of_its_parent():
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    for technique in resolve(config["techniques"], [], set(config["models"])):
+        assert technique.parent is None or len(technique.difference) == 1, technique.name

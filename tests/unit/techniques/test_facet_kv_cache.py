@@ -1,8 +1,9 @@
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import EvidenceError, Loaded, Observation
+from scripts.techniques.facet import EvidenceError, Loaded
 from scripts.techniques.kv_cache import FACET
+from tests.support.observations import observation
 from tests.support.worker_runs import run_worker
 
 
@@ -68,7 +69,7 @@ class Cache:
     ],
 )
 def test_a_cache_that_does_not_fit_the_steps_is_found(asked, lengths, cache, sentence):
-    seen = Observation(10, 3, lengths, cache, {}, 0.0)
+    seen = observation(forward_lengths=lengths, cache=cache)
     with pytest.raises(EvidenceError, match=sentence):
         FACET.evidence(asked, Loaded(None, None, {"kv_cache": asked}), seen)
 
@@ -81,7 +82,7 @@ def test_a_pipeline_stage_shows_the_cache_of_its_own_layers():
         def get_seq_length(self, layer=0):
             return 12 if layer == 1 else 0
 
-    seen = Observation(10, 3, [10, 1, 1], StageCache(0), {}, 0.0)
+    seen = observation(cache=StageCache(0))
     assert FACET.evidence("dynamic", Loaded(None, None, {}), seen)["cache_length_tokens"] == 12
 
 

@@ -3,8 +3,9 @@ import torch
 
 from scripts.foundation.errors import StudyError
 from scripts.inference.loading import load
-from scripts.techniques.facet import EvidenceError, Observation, Process
+from scripts.techniques.facet import EvidenceError, Process
 from scripts.techniques.parallel import FACET
+from tests.support.observations import observation
 from tests.support.rank_group import run_group
 from tests.support.tiny_checkpoint import make_checkpoint, write_dataset
 from tests.support.worker_runs import request, run_worker
@@ -18,7 +19,7 @@ WAYS = {
     "tensor_nf4": TENSOR | {"quantization": "nf4"},
     "pipeline_int8_pruned": PIPELINE | PRUNED | {"quantization": "int8"},
 }
-SEEN = Observation(1, 1, [1], None, {"allreduce": 1}, 0.0)
+SEEN = observation(collectives={"allreduce": 1})
 
 
 @pytest.fixture(scope="module")

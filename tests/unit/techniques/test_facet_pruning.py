@@ -5,10 +5,12 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
+from scripts.foundation.errors import StudyError
 from scripts.inference.loading import load
-from scripts.techniques import pruning
 from scripts.techniques.facet import Process, linear_layers
-from scripts.techniques.pruning import FACET, prune_smallest, stored_weight
+from scripts.techniques.pruning import FACET, stored_weight
+from scripts.techniques.pruning_methods import magnitude
+from scripts.techniques.pruning_methods.magnitude import prune_smallest
 from tests.support.tiny_checkpoint import make_checkpoint, variant
 from tests.support.worker_runs import run_worker, settings
 
@@ -40,7 +42,7 @@ def flat(tensors):
 @pytest.mark.parametrize("part", [1 << 24, 97])
 @pytest.mark.parametrize("amount", [0.001, 0.1, 0.3, 0.5, 0.77, 0.999])
 def test_the_result_is_torchs_global_l1_pruning(monkeypatch, amount, part):
-    monkeypatch.setattr(pruning, "_PART", part)
+    monkeypatch.setattr(magnitude, "_PART", part)
     tensors = random_tensors(torch.float32)
     expected = pruned_by_torch(tensors, amount)
     prune_smallest(tensors, amount)
@@ -51,7 +53,7 @@ def test_the_result_is_torchs_global_l1_pruning(monkeypatch, amount, part):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("amount", [0.1, 0.3, 0.5, 0.9])
 def test_ties_are_cut_at_the_exact_number_with_the_magnitudes_that_torch_keeps(monkeypatch, dtype, amount, part):
-    monkeypatch.setattr(pruning, "_PART", part)
+    monkeypatch.setattr(magnitude, "_PART", part)
     # Few different magnitudes, of both signs: most are ties.
     tensors = [(tensor.float() * 2).round().to(dtype) / 8 + 0.25 for tensor in random_tensors(dtype)]
     before = [tensor.clone() for tensor in tensors]
@@ -97,7 +99,30 @@ def test_values_are_spelled_out():
     assert FACET.resolve("magnitude") == {"method": "magnitude", "amount": 0.3, "scope": "global"}
     assert FACET.resolve({"amount": 0.5}) == {"method": "magnitude", "amount": 0.5, "scope": "global"}
     assert FACET.resolve({"scope": "layer"}) == {"method": "magnitude", "amount": 0.3, "scope": "layer"}
+    assert FACET.resolve("structured") == {"method": "structured", "amount": 0.3}
+    assert FACET.resolve({"method": "wanda", "amount": 0.5}) == {"method": "wanda", "amount": 0.5, "calibration": 32}
     assert FACET.resolve("none") is FACET.resolve(None) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("random", "pruning method 'random' does not exist; use 'none', 'magnitude', 'structured' or 'wanda'."),
+        ({"calibration": 8}, "pruning 'magnitude' has no option 'calibration'; it has method, amount, scope."),
+        ({"method": "structured", "scope": "layer"}, "'structured' has no option 'scope'; it has method, amount."),
+        ({"method": "wanda", "scope": "layer"}, "'wanda' has no option 'scope'; it has method, amount, calibration."),
+        ({"method": "structured", "calibration": 8}, "'structured' has no option 'calibration'"),
+    ],
+)
+def test_what_a_method_does_not_have_is_refused(value, sentence):
+    with pytest.raises(StudyError) as error:
+        FACET.resolve(value)
+    assert sentence in str(error.value)
+
+
+def test_only_wanda_looks_at_training_rows():
+    rows = {method: FACET.calibration_rows(FACET.resolve(method)) for method in ("magnitude", "structured", "wanda")}
+    assert rows == {"magnitude": 0, "structured": 0, "wanda": 32}
 
 
 def loaded_model(checkpoint, dtype=torch.float32, **facets):
@@ -151,6 +176,10 @@ def test_evidence_is_the_sparsity_of_the_weights_that_ran(checkpoint, evaluation
     assert facts["sparsity"] == 0.5
     assert len(facts["layer_sparsity"]) == 14
     assert all(0.4 < share < 0.6 for share in facts["layer_sparsity"].values())
+    assert facts["method"] == "magnitude"
+    assert facts["stored_bytes"] == 196608 * 4
+    assert facts["criterion"]["groups"] == 1
+    assert facts["criterion"]["smallest_margin"] >= 0
     assert run.tokens != greedy.tokens
     # Zeros in dense tensors save nothing, and nothing else is said.
     assert run.outcome["memory"]["weight_bytes"] == greedy.outcome["memory"]["weight_bytes"]

@@ -7,8 +7,10 @@ from torch import nn
 from scripts.foundation.errors import StudyError
 from scripts.inference.loading import load
 from scripts.inference.memory import module_bytes
-from scripts.techniques.facet import EvidenceError, Observation, Process, UnsupportedError, linear_layers
+from scripts.techniques import quantization
+from scripts.techniques.facet import EvidenceError, Process, UnsupportedError, linear_layers
 from scripts.techniques.quantization import FACET, quantize_shards
+from tests.support.observations import observation
 from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import Run, run_worker, settings
 
@@ -63,6 +65,45 @@ def test_every_linear_layer_is_quantised_and_the_evidence_says_so(runs, method):
     assert facts["weights"] == 196608
     assert facts["stored_bytes"] < SHARE[method] * FLOAT_BYTES
     assert facts["bitsandbytes"]
+
+
+def test_the_evidence_has_the_settings_as_the_layers_have_them(runs):
+    int8, nf4 = (runs[method].evidence["quantization"] for method in ("int8", "nf4"))
+    assert (int8["threshold"], int8["compute_dtype"]) == (6.0, "float16")
+    assert (nf4["quant_type"], nf4["block_size"], nf4["double_quantization"]) == ("nf4", 64, False)
+    assert nf4["compute_dtype"] == "float32"
+    # Some processors compute in another type than the layer says.
+    assert nf4["product_dtype"] == ("bfloat16" if nf4["repacked_for_cpu"] else "float32")
+
+
+@pytest.mark.parametrize("method", CLASSES)
+def test_the_bytes_are_those_that_the_method_defines(runs, method):
+    facts = runs[method].evidence["quantization"]
+    rows = 2 * (128 + 64 + 64 + 128 + 128 + 128 + 128)
+    scale = 2 if facts.get("repacked_for_cpu") else 4
+    expected = {"int8": 196608 + 4 * rows, "nf4": 196608 // 2 + scale * 196608 // 64 + 14 * 64}[method]
+    assert facts["analytic_bytes"] == expected
+    assert facts["stored_bytes"] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("doubled", [False, True])
+def test_the_definitions_bytes_are_those_of_freshly_packed_layers(tmp_path, doubled):
+    checkpoint = make_checkpoint(tmp_path / "wide", intermediate=1024)
+    nf4 = {"method": "nf4", "double_quantization": doubled}
+    for layer in linear_layers(loaded(checkpoint, quantization=nf4).model).values():
+        assert quantization._analytic_bytes(layer) == module_bytes(layer)
+
+
+def test_rows_that_a_cpu_cannot_group_are_unsupported():
+    import bitsandbytes as bnb
+
+    layer = bnb.nn.Linear4bit(64, 40, bias=False, quant_type="nf4").to("cpu")
+    model = nn.ModuleDict({"odd": layer})
+    layer.support_avx512bf16_for_cpu = False
+    quantization._check_blocks(model)
+    layer.support_avx512bf16_for_cpu = True
+    with pytest.raises(UnsupportedError, match="32 rows at a time; odd has 40 here"):
+        quantization._check_blocks(model)
 
 
 @pytest.mark.parametrize("method", CLASSES)
@@ -137,7 +178,7 @@ def test_a_load_that_silently_stays_float_is_invalid(checkpoint, evaluation_set,
 def test_one_layer_left_in_float_is_found(checkpoint, method):
     kept = loaded(checkpoint, quantization=method)
     kept.model.model.layers[1].mlp.up_proj = nn.Linear(128, 128, bias=False)
-    seen = Observation(1, 1, [1], None, {}, 0.0)
+    seen = observation()
     with pytest.raises(EvidenceError, match="but 13 are"):
         FACET.evidence(FACET.resolve(method), kept, seen)
 

@@ -1,0 +1,21 @@
+"""Which GPU is large enough for a technique."""
+
+from __future__ import annotations
+
+from scripts.hardware.datasheet import Device, devices
+
+CONTEXT_BYTES = 500_000_000  # what a CUDA context with its libraries takes beside the allocator
+HEADROOM = 0.05  # share of a GPU that is left free: fragmentation, a longer prompt
+
+
+def needed_bytes(weights: float, kv_cache: float, activations: float) -> float:
+    """Bytes that one device must have free: what the run held at its peak, and a CUDA context."""
+    return weights + kv_cache + activations + CONTEXT_BYTES
+
+
+def smallest(needed: float, table: list[Device] | None = None) -> Device | None:
+    """The GPU of the table with the least memory that holds so many bytes with headroom; None where none does."""
+    candidates = [
+        device for device in (devices() if table is None else table) if device.memory_bytes * (1 - HEADROOM) >= needed
+    ]
+    return min(candidates, key=lambda device: (device.memory_bytes, device.label), default=None)

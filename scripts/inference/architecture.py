@@ -1,0 +1,41 @@
+"""The shape of a checkpoint, as its config.json names it: what sizes and work are computed from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from scripts.foundation import files
+
+# What it is called here -> what transformers calls it.
+_NAMES = {
+    "layers": "num_hidden_layers",
+    "hidden": "hidden_size",
+    "heads": "num_attention_heads",
+    "kv_heads": "num_key_value_heads",
+    "head_dim": "head_dim",
+    "intermediate": "intermediate_size",
+    "vocabulary": "vocab_size",
+}
+
+
+def of_checkpoint(directory: Path) -> dict[str, Any] | None:
+    """Layers, widths, heads and vocabulary of the checkpoint; None where its config.json does not name them all.
+
+    Keys and values have as many heads as queries, and a head has its share of the width, where the file is silent, as
+    in transformers.
+    """
+    path = directory / "config.json"
+    if not path.is_file():
+        return None
+    config = files.read_json(path)
+    shape = {name: config.get(key) for name, key in _NAMES.items()}
+    shape["kv_heads"] = shape["kv_heads"] or shape["heads"]
+    if shape["head_dim"] is None and shape["hidden"] and shape["heads"]:
+        shape["head_dim"] = shape["hidden"] // shape["heads"]
+    if not all(type(value) is int for value in shape.values()):
+        return None
+    return shape | {
+        "tied_embeddings": bool(config.get("tie_word_embeddings", False)),
+        "attention_bias": bool(config.get("attention_bias", False)),
+    }

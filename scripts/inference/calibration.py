@@ -1,0 +1,148 @@
+"""What this machine can do at its best, measured in the run's own process: bytes copied and products a second.
+
+A data sheet's peak is that of another board, clock or memory configuration; this is the one that the run had. A copy's
+bytes are counted as read and as written (McCalpin's STREAM, 1995); an n x n x n product is 2 n^3 operations.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+CPU_BUFFER_BYTES = 64 << 20  # one half is copied to the other: touching pages first is what takes longest
+CPU_WIDTH = 768
+GPU_COPY_BYTES = 1 << 30
+GPU_WIDTH = 8192
+_CPU_BUDGET_S = 0.02  # of repetitions of one kind
+_PROBE_WIDTH = 128
+
+
+def calibrate(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    """Measure once, with the process's own threads; what is allocated is given back.
+
+    Returns:
+        ``copy_bytes_per_s`` (bytes read plus bytes written), ``matmul_flops_per_s`` and ``matmul_dtype``.
+    """
+    import torch
+
+    with torch.inference_mode():
+        if device.type == "cuda":
+            copied, multiplied = _on_gpu(device, dtype)
+        else:
+            copied, multiplied = _copy_on_cpu(), _multiply_on_cpu(dtype)
+    return {
+        "copy_bytes_per_s": copied,
+        "matmul_flops_per_s": multiplied,
+        "matmul_dtype": str(dtype).removeprefix("torch."),
+    }
+
+
+def _copy_on_cpu() -> float:
+    # Mapped by hand: allocators may keep what is freed, which would stay in the resident set that is measured later.
+    with _mapping(CPU_BUFFER_BYTES) as memory:
+        return _copy_half(memory)
+
+
+def _copy_half(memory: mmap.mmap) -> float:
+    """Bytes moved a second from the lower half of the memory to the upper."""
+    import torch
+
+    half = len(memory) // 2
+    source = torch.frombuffer(memory, dtype=torch.uint8, count=half)
+    target = torch.frombuffer(memory, dtype=torch.uint8, offset=half)
+    source.fill_(1)  # pages that were never written would all be one page of zeros
+    target.copy_(source)
+    return 2 * half / _best(lambda: target.copy_(source), _CPU_BUDGET_S)
+
+
+def _mapping(size: int) -> mmap.mmap:
+    memory = mmap.mmap(-1, size)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)  # fewer faults at the first touch; a kernel without them ignores it
+    return memory
+
+
+def _multiply_on_cpu(dtype: torch.dtype) -> float:
+    import torch
+
+    def measure(width: int, budget: float) -> float:
+        a, b = torch.ones(width, width, dtype=dtype), torch.ones(width, width, dtype=dtype)
+        out = torch.mm(a, b)
+        return _best(lambda: torch.mm(a, b, out=out), budget)
+
+    # Some processors have no fast path for a 16-bit type: a product that would take seconds is measured smaller.
+    small = measure(_PROBE_WIDTH, _CPU_BUDGET_S / 10)
+    affordable = int(_PROBE_WIDTH * math.cbrt(_CPU_BUDGET_S / 2 / small))
+    if affordable <= _PROBE_WIDTH:
+        return 2 * _PROBE_WIDTH**3 / small
+    width = min(CPU_WIDTH, affordable // 64 * 64)
+    return max(2 * width**3 / measure(width, _CPU_BUDGET_S), 2 * _PROBE_WIDTH**3 / small)
+
+
+def _best(action: Callable[[], Any], budget: float) -> float:
+    """Seconds of the fastest repetition; two at least, six at most, within the budget."""
+    fastest, spent = math.inf, 0.0
+    for repetition in range(6):
+        began = time.perf_counter()
+        action()
+        seconds = time.perf_counter() - began
+        fastest, spent = min(fastest, seconds), spent + seconds
+        if repetition and spent + fastest > budget:
+            break
+    return fastest
+
+
+def _on_gpu(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
+    import torch
+
+    allowance = torch.cuda.mem_get_info(device)[0] // 10
+    copied = _copy_on_gpu(min(GPU_COPY_BYTES, allowance // 2), device)
+    width = min(GPU_WIDTH, math.isqrt(allowance // (3 * dtype.itemsize)) // 128 * 128)
+    multiplied = _multiply_on_gpu(width, device, dtype)
+    # The library's scratch space would stay, and be counted with what the run holds.
+    clear = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
+    if clear is not None:
+        clear()
+    torch.cuda.empty_cache()
+    return copied, multiplied
+
+
+def _copy_on_gpu(size: int, device: torch.device) -> float:
+    import torch
+
+    source = torch.ones(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return 2 * size / _best_on_gpu(lambda: target.copy_(source), device)
+
+
+def _multiply_on_gpu(width: int, device: torch.device, dtype: torch.dtype) -> float:
+    import torch
+
+    # Drawn, not ones: multiplying equal numbers draws less power, and so keeps higher clocks than a model would.
+    a = torch.randn(width, width, device=device).to(dtype)
+    b = torch.randn(width, width, device=device).to(dtype)
+    out = torch.mm(a, b)
+    return 2 * width**3 / _best_on_gpu(lambda: torch.mm(a, b, out=out), device)
+
+
+def _best_on_gpu(action: Callable[[], Any], device: torch.device) -> float:
+    """Seconds of the fastest of five repetitions after one that is not counted, by the device's own clock."""
+    import torch
+
+    with torch.cuda.device(device):
+        action()
+        events = []
+        for _ in range(5):
+            began, ended = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            began.record()
+            action()
+            ended.record()
+            events.append((began, ended))
+        torch.cuda.synchronize(device)
+        return min(began.elapsed_time(ended) for began, ended in events) / 1e3

@@ -1,0 +1,136 @@
+"""A technique made ready to time: its models loaded with every facet, and how they generate."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scripts.foundation.errors import StudyError
+from scripts.inference import timed_loop
+from scripts.inference.loading import load, load_tokenizer, used_facets
+from scripts.inference.memory import module_bytes
+from scripts.inference.prompts import build_prompts, headline_text, stop_token_ids
+from scripts.inference.timed_loop import Stops, generation_config
+from scripts.techniques.facet import Loaded, Process, SampleRecorder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass
+class Prepared:
+    """A loaded technique, ready to time.
+
+    Attributes:
+        loaded: models and facets.
+        tokenizer: of the target.
+        options: keyword arguments of ``generate``.
+        stops: what ends a headline.
+        recorder: what counts per-sample facts, if a facet has any.
+    """
+
+    loaded: Loaded
+    tokenizer: PreTrainedTokenizerBase
+    options: dict[str, Any]
+    stops: Stops
+    recorder: SampleRecorder | None
+
+    @property
+    def batch_size(self) -> int:
+        """Requests that are served together."""
+        return self.loaded.facets.get("batch_size") or 1
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """The length that every prompt is brought to, if any."""
+        return self.loaded.facets.get("prompt_tokens")
+
+    def generate(self, prompts: list[str], *, counted: bool) -> list[dict[str, Any]]:
+        """One timed batch; one that is not counted leaves no trace in the recorder's totals."""
+        recorder = self.recorder if counted else None
+        return timed_loop.time_batch(
+            prompts, self.tokenizer, self.loaded, self.options, self.stops, recorder, self.prompt_tokens
+        )
+
+    @contextlib.contextmanager
+    def fixed_length(self, new_tokens: int) -> Iterator[None]:
+        """In the block every headline has exactly so many tokens: no stop token ends it, whatever is written."""
+        natural = (self.options, self.stops, self.recorder)
+        config = generation_config(new_tokens, Stops.none(), self.options["generation_config"].pad_token_id)
+        self._use(self.options | {"generation_config": config}, Stops.none(), None)
+        try:
+            yield
+        finally:
+            self._use(*natural)
+
+    def _use(self, options: dict[str, Any], stops: Stops, recorder: SampleRecorder | None) -> None:
+        self.options, self.stops, self.recorder = options, stops, recorder
+        # transformers fills what a configuration leaves open, the end tokens among it, from the model's own.
+        self.loaded.model.generation_config = options["generation_config"]
+
+    def resolved(self) -> dict[str, Any]:
+        """The generation settings as they were used."""
+        settings = self.options["generation_config"].to_diff_dict()
+        # Hundreds of token ids say no more than their number.
+        settings["eos_token_id"] = f"{len(self.stops.all_tokens)} stop tokens, {sorted(self.stops.end_tokens)} end"
+        return settings | {"use_cache": self.options.get("use_cache")}
+
+    def weight_bytes(self) -> int:
+        """Stored weights of the target and the draft on this process."""
+        models = [model for model in (self.loaded.model, self.loaded.draft) if model is not None]
+        return sum(module_bytes(model) for model in models)
+
+
+def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedTokenizerBase) -> Prepared:
+    """Load the technique's models with every facet on, and settle how it generates."""
+    settings, generation = request["settings"], request["generation"]
+    draft = request["models"].get("draft")
+    calibration = _calibration(request, tokenizer)
+    loaded = load(request["models"]["target"]["path"], settings, process, draft["path"] if draft else None, calibration)
+    if draft:
+        _check_same_tokenizer(tokenizer, draft["path"])
+    ends = loaded.model.generation_config.eos_token_id
+    ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+    all_stops, end_tokens = stop_token_ids(tokenizer, ends, generation["stop"])
+    if not all_stops:
+        raise StudyError("the model has no end token and generation.stop is 'end_token'; set it to 'line_break'.")
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else all_stops[0]
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
+    tokenizer.padding_side = "left"  # what follows a prompt must stand right behind it
+    config = generation_config(generation["max_new_tokens"], Stops(all_stops, end_tokens), pad)
+    # The checkpoint's own settings would fill whatever is left open, sampling among it.
+    loaded.model.generation_config = config
+    options: dict[str, Any] = {"generation_config": config}
+    recorder = None
+    for facet, value in used_facets(settings):
+        options |= facet.generation_options(value, loaded)
+        recorder = facet.recorder(value, loaded) or recorder
+    return Prepared(loaded, tokenizer, options, Stops(all_stops, end_tokens), recorder)
+
+
+def _check_same_tokenizer(tokenizer: PreTrainedTokenizerBase, draft: str) -> None:
+    if _words(load_tokenizer(draft)) != _words(tokenizer):
+        raise StudyError(f"the draft model at {draft} has another tokenizer than its target; choose one with the same.")
+
+
+def _words(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    """Token ids without the special tokens: families rename reserved ones from model to model."""
+    special = tokenizer.get_added_vocab()
+    return {token: index for token, index in tokenizer.get_vocab().items() if token not in special}
+
+
+def _calibration(request: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> list[list[int]] | None:
+    """Token ids of the training rows that a facet looks at, each prompt with its headline."""
+    rows = request.get("calibration") or []
+    if not rows:
+        return None
+    generation = request["generation"]
+    prompts = build_prompts([row["summary"] for row in rows], generation, request["shots"], tokenizer)
+    return [
+        tokenizer(prompt)["input_ids"]
+        + tokenizer(headline_text(prompt, row["headline"], generation), add_special_tokens=False)["input_ids"]
+        for prompt, row in zip(prompts, rows, strict=True)
+    ]

@@ -1,0 +1,130 @@
+"""Where a sample's time goes, by torch's profiler: inside operators and kernels, or between them.
+
+Profiling slows what it watches, so that it is done apart from the timed samples.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.foundation import files
+
+if TYPE_CHECKING:
+    from torch.profiler import profile
+
+    from scripts.inference.preparation import Prepared
+
+COLUMNS = ("name", "kind", "calls", "cpu_self_s", "cpu_total_s", "device_self_s", "device_total_s")
+TOP = 10
+
+
+def operator_share(function: Callable[[], Any]) -> tuple[float, float]:
+    """Call the function once under the profiler.
+
+    Returns:
+        Seconds inside operators (on a GPU: inside kernels and copies), and seconds of the whole call. Operators are
+        what torch's dispatcher runs (``aten::mm``, ``bitsandbytes::…``), each with its own time alone; Python between
+        them, and in functions of Python that call them, is not in it.
+    """
+    # On a GPU the kernels are all that counts: without the operators there is far less to record.
+    with _profiler(kernels_only=_has_gpu()) as profiler:
+        began = time.perf_counter()
+        function()
+        _synchronise()
+        elapsed = time.perf_counter() - began
+    rows = _rows(profiler)
+    if _has_gpu():
+        return sum(row["device_self_s"] for row in rows if row["kind"] == "kernel"), elapsed
+    return sum(row["cpu_self_s"] for row in rows if "::" in row["name"]), elapsed
+
+
+def profile_samples(prepared: Prepared, prompts: list[str], directory: Path | None) -> dict[str, Any]:
+    """Profile the generation of a few prompts, in batches of the technique's size.
+
+    Writes ``operators.csv`` (every operator and kernel with its calls and seconds, the costliest first) and
+    ``trace.json.gz`` (opens in https://ui.perfetto.dev), each whole or not at all; nothing where ``directory`` is None,
+    as on the other ranks of a group, which must generate along.
+
+    Returns:
+        ``samples``, ``elapsed_s`` (profiled, so longer than a timed run's), ``device`` (whose time ``top`` is ordered
+        by) and ``top``: the ten costliest operators, as rows of the table.
+    """
+    size = prepared.loaded.facets.get("batch_size") or 1
+    with _profiler() as profiler:
+        began = time.perf_counter()
+        for batch in _batches(prompts, size):
+            prepared.generate(batch, counted=False)
+        _synchronise()
+        elapsed = time.perf_counter() - began
+    device = "cuda" if _has_gpu() else "cpu"
+    order = ("device_self_s", "cpu_self_s") if device == "cuda" else ("cpu_self_s", "device_self_s")
+    rows = sorted(_rows(profiler), key=lambda row: ([-row[key] for key in order], row["name"]))
+    if directory is not None:
+        _write_table(rows, directory / "operators.csv")
+        _write_trace(profiler, directory / "trace.json.gz")
+    operators = [row for row in rows if row["kind"] == "operator"]
+    return {"samples": len(prompts), "elapsed_s": elapsed, "device": device, "top": operators[:TOP]}
+
+
+def _batches(prompts: list[str], size: int) -> Iterator[list[str]]:
+    for first in range(0, len(prompts), size):
+        yield prompts[first : first + size]
+
+
+def _has_gpu() -> bool:
+    """Whether this process has used a GPU: a machine may have one that the run does not use."""
+    import torch
+
+    return torch.cuda.is_available() and torch.cuda.is_initialized()
+
+
+def _synchronise() -> None:
+    if _has_gpu():
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def _profiler(kernels_only: bool = False) -> profile:
+    from torch.profiler import ProfilerActivity, profile
+
+    activities = [ProfilerActivity.CUDA] if _has_gpu() else []
+    return profile(activities=activities if kernels_only else [ProfilerActivity.CPU, *activities], acc_events=True)
+
+
+def _rows(profiler: profile) -> list[dict[str, Any]]:
+    """One row a name: an operator, with the time of the kernels that it started, or a kernel (or copy) itself."""
+    from torch.autograd import DeviceType
+
+    rows = []
+    for event in profiler.key_averages():
+        if event.is_user_annotation:
+            continue
+        kernel = event.device_type == DeviceType.CUDA
+        seconds = (
+            event.self_cpu_time_total, event.cpu_time_total, event.self_device_time_total, event.device_time_total,
+        )  # fmt: skip
+        times = dict(zip(COLUMNS[3:], (microseconds / 1e6 for microseconds in seconds), strict=True))
+        rows.append({"name": event.key, "kind": "kernel" if kernel else "operator", "calls": event.count} | times)
+    return rows
+
+
+def _write_table(rows: list[dict[str, Any]], path: Path) -> None:
+    with files.atomic_writer(path) as handle:
+        writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_trace(profiler: profile, path: Path) -> None:
+    """The library writes to a path of its own choosing by its ending, so a temporary name must end alike."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+        written = Path(scratch) / path.name
+        profiler.export_chrome_trace(str(written))
+        os.replace(written, path)

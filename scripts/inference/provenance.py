@@ -1,0 +1,39 @@
+"""Where a result comes from: the state of the project and the digests of what went in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from scripts.study import sources
+from scripts.techniques import FACETS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def describe(dataset: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """The git revision (None outside a repository), and digests of the evaluation set and of the code that ran."""
+    revision = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    facets = [f"scripts.techniques.{name}" for name in FACETS if settings.get(name) is not None]
+    code = sources.digests("scripts.generate", "scripts.inference.worker", *facets)
+    return {
+        "git_revision": revision,
+        "git_modified": None if revision is None or changes is None else bool(changes),
+        "dataset_digest": sources.file_digest(dataset),
+        "code_digest": hashlib.sha256(json.dumps(code, sort_keys=True).encode()).hexdigest()[:16],
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says of the project; None where there is no git, or the project lies in no repository of its own."""
+    if not (ROOT / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

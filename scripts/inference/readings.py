@@ -1,0 +1,107 @@
+"""Readings that a worker takes around its timed samples: what the machine can do at its best, and the energy drawn."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from scripts.inference.calibration import calibrate
+from scripts.inference.power import EnergyMeter
+
+if TYPE_CHECKING:
+    from scripts.inference.preparation import Prepared
+    from scripts.techniques.facet import Process
+
+
+class Readings:
+    """Calibration before and after, and joules per mode; on rank 0 alone, for all devices of the group.
+
+    Args:
+        process: this process.
+        gpu_uuids: the leased GPUs.
+    """
+
+    def __init__(self, process: Process, gpu_uuids: list[str]) -> None:
+        self._process = process
+        self._energy: dict[str, float | None] = {"natural_j": None, "fixed_j": None}
+        self._heads = process.rank == 0
+        self._before = self._calibrated()
+        self._meter = EnergyMeter(gpu_uuids) if self._heads else None
+
+    def _calibrated(self) -> dict[str, Any] | None:
+        """What rank 0's device can do at its best, while the other ranks wait."""
+        self._meet()
+        found = calibrate(self._process.device, self._process.dtype) if self._heads else None
+        self._meet()
+        return found
+
+    def _meet(self) -> None:
+        if self._process.world_size > 1:
+            import torch
+
+            torch.distributed.barrier()
+
+    @contextlib.contextmanager
+    def measured(self, mode: str) -> Iterator[None]:
+        """Count the energy that a mode's samples draw."""
+        began = self._meter.read() if self._meter else None
+        yield
+        ended = self._meter.read() if self._meter else None
+        if began is not None and ended is not None:
+            self._energy[f"{mode}_j"] = ended - began
+
+    def results(self) -> dict[str, Any]:
+        """``calibration`` and ``energy`` of run.json; ends the readings."""
+        after = self._calibrated()
+        if self._meter is None:
+            return {"calibration": None, "energy": None}
+        energy = {"method": self._meter.method, "reason": self._meter.reason, "domains": self._meter.domains}
+        self._meter.close()
+        return {
+            "calibration": {"before": self._before, "after": after},
+            "energy": energy | self._energy,
+        }
+
+
+SPENT_TOKENS = 8  # of each headline that is watched: a profile's cost grows with every operator in it
+
+
+def time_spent(prepared: Prepared, prompts: list[str]) -> dict[str, Any]:
+    """Where the time of one batch goes, seen outside the timed samples, over the first tokens of each headline.
+
+    Returns:
+        ``sample_s``: seconds of the batch, the lesser of two; ``operators_s``: seconds of it inside operators (on a
+        GPU: inside kernels); ``host_bound_share``: the rest, in which Python, dispatch and launches hold the device up;
+        ``target_forward_s`` and ``draft_forward_s``: a typical call after the prompt's; ``new_tokens``: how many tokens
+        were watched.
+    """
+    from scripts.inference.observe import timed_calls
+    from scripts.inference.profiling import operator_share
+
+    loaded = prepared.loaded
+
+    def once() -> float:
+        began = time.perf_counter()
+        prepared.generate(prompts, counted=False)
+        return time.perf_counter() - began
+
+    draft = None
+    with prepared.fixed_length(SPENT_TOKENS):
+        sample = min(once(), once())
+        operators, _ = operator_share(once)
+        with timed_calls(loaded.model, loaded.process.device) as target:
+            once()
+        if loaded.draft is not None:
+            with timed_calls(loaded.draft, loaded.process.device) as calls:
+                once()
+            draft = calls.typical()
+    return {
+        "new_tokens": SPENT_TOKENS,
+        "sample_s": sample,
+        "operators_s": operators,
+        "host_bound_share": max(0.0, 1 - operators / sample),
+        "target_forward_s": target.typical(),
+        "draft_forward_s": draft,
+    }

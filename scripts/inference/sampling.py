@@ -1,0 +1,63 @@
+"""Going through the samples: timing all of them, and judging what came out after the timing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from scripts.inference.batches import fitted, plan
+from scripts.inference.likelihood import own_choices, reference_likelihood
+from scripts.inference.prompts import headline_text
+
+if TYPE_CHECKING:
+    from scripts.inference.preparation import Prepared
+
+
+def time_all(
+    prompts: list[str], samples: list[dict[str, Any]], prepared: Prepared, *, show_progress: bool, label: str
+) -> tuple[list[dict[str, Any]], float]:
+    """Time every sample once, batch by batch; lines in evaluation order, and the seconds that all took."""
+    lengths = [len(ids) for ids in prepared.tokenizer(prompts)["input_ids"]] if prepared.batch_size > 1 else []
+    batches = plan(lengths or [0] * len(prompts), prepared.batch_size)
+    lines: list[dict[str, Any]] = [{} for _ in prompts]
+    began = time.perf_counter()
+    # The bar is drawn between batches, never inside one.
+    bar = tqdm(total=len(prompts), desc=label, unit="sample", disable=not show_progress, mininterval=1.0)
+    for number, batch in enumerate(batches):
+        timed = prepared.generate([prompts[index] for index in batch], counted=True)
+        for index, line in zip(batch, timed, strict=True):
+            lines[index] = {"id": samples[index]["id"]} | line | {"batch": number}
+        bar.update(len(batch))
+    bar.close()
+    return lines, time.perf_counter() - began
+
+
+def longest_batch(lines: list[dict[str, Any]], prompts: list[str]) -> list[str]:
+    """The prompts of the batch with the longest sequences: the one whose cache is largest."""
+    totals: dict[int, int] = {}
+    for line in lines:
+        length = (line["prompt_tokens"] + line["new_tokens"]) * line["batch_requests"]
+        totals[line["batch"]] = max(totals.get(line["batch"], 0), length)
+    longest = max(totals, key=lambda batch: totals[batch])
+    return [prompt for prompt, line in zip(prompts, lines, strict=True) if line["batch"] == longest]
+
+
+def judge(
+    lines: list[dict[str, Any]], prompts: list[str], samples: list[dict[str, Any]], prepared: Prepared,
+    request: dict[str, Any],
+) -> None:  # fmt: skip
+    """Add to each line how near a tie its tokens were, and how likely the reference headline is."""
+    tokenizer, length = prepared.tokenizer, prepared.prompt_tokens
+    says_something = request["models"]["target"].get("source") != "random" and length is None
+    for line, prompt, sample in zip(lines, prompts, samples, strict=True):
+        ids = tokenizer(prompt)["input_ids"]
+        if length is not None:
+            ids = fitted(ids, length)
+        line |= own_choices(prepared.loaded, ids, line["token_ids"])
+        line |= {"reference_nll": None, "reference_tokens": None}
+        if says_something:
+            text = headline_text(prompt, sample["headline"], request["generation"])
+            reference = tokenizer(text, add_special_tokens=False)["input_ids"]
+            line |= reference_likelihood(prepared.loaded, ids, reference, prepared.stops.all_tokens)

@@ -1,0 +1,186 @@
+"""Wanda (Sun et al., 2023): weights whose product with their input's norm is smallest become zero.
+
+The score of a weight is its absolute value times the L2 norm of its input feature over all tokens of the calibration
+rows; each output row of a layer loses the same share of its weights, and no weight is updated. Transformer blocks are
+pruned one after another, each with the inputs that the pruned ones before it give. Calibration rows are prompts with
+their headlines from the training rows, each run by itself, so that no padding counts; the paper takes 128 sequences
+of 2,048 tokens of web text. In a parallel run every process prunes the whole checkpoint for itself before it is split.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+from scripts.foundation.errors import StudyError
+from scripts.techniques.facet import UnsupportedError
+from scripts.techniques.pruning_methods.order import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import torch
+
+    from scripts.techniques.facet import Checkpoint
+
+DEFAULTS: dict[str, Any] = {"method": "wanda", "amount": 0.3, "calibration": 32}
+
+_PART = 1 << 24  # weights sorted at once
+
+
+def prune(value: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
+    """Zero weights in place; returns the input norms [in] of each linear layer, and what they were computed of.
+
+    Raises:
+        UnsupportedError: too few calibration rows, or a model that is not a run of blocks.
+    """
+    import torch
+
+    rows = [row for row in checkpoint.calibration or [] if row]
+    if len(rows) < value["calibration"]:
+        raise UnsupportedError(
+            f"pruning 'wanda' needs {value['calibration']} training rows for its calibration, but got {len(rows)}; "
+            "lower pruning.calibration, or use a data set with training rows."
+        )
+    rows = rows[: value["calibration"]]
+    norms: dict[str, torch.Tensor] = {}
+    with torch.no_grad():
+        model = _assemble(checkpoint)
+        blocks = _blocks(model, checkpoint)
+        hidden, contexts = _record_calls(model, list(blocks.values()), rows)
+        for index, (prefix, block) in enumerate(blocks.items()):
+            block.to(checkpoint.process.device)
+            run = functools.partial(_run, block, hidden, [context[index] for context in contexts])
+            inputs = _input_norms(block, run)
+            for name, layer in _linear(block):
+                prune_rows(layer.weight, inputs[name], value["amount"])
+                checkpoint.weights[f"{prefix}.{name}.weight"].copy_(layer.weight)
+                norms[f"{prefix}.{name}.weight"] = inputs[name].cpu()
+            hidden = list(run())
+            block.to("meta")
+    return {"norms": norms, "rows": len(rows), "tokens": sum(len(row) for row in rows)}
+
+
+def prune_rows(weight: torch.Tensor, norms: torch.Tensor, amount: float) -> None:
+    """Zero in each row of ``weight`` [out, in] the ``round(amount * in)`` smallest |weight| x norm, in place.
+
+    Among equal scores, the first in a row are zeroed.
+    """
+    count = round(amount * weight.shape[1])
+    for part in weight.split(max(1, _PART // weight.shape[1])):
+        order = (part.abs().float() * norms).sort(dim=1, stable=True).indices
+        part.scatter_(1, order[:, :count], 0)
+
+
+def check_order(value: dict[str, Any], checkpoint: Checkpoint, details: dict[str, Any]) -> Order:
+    """Compare the zeros with the scores of the stored weights, row by row."""
+    order = Order()
+    for name in checkpoint.linear:
+        before, after = checkpoint.read(name), checkpoint.weights[name]
+        kept = after != 0
+        order.zeros_before += before.numel() - int(before.count_nonzero())
+        order.changed_weights += int((after != before)[kept].sum())
+        order.add(before.abs().float() * details["norms"][name], kept)
+    return order
+
+
+def zero_share(value: dict[str, Any], out_features: int, in_features: int) -> float:
+    """Share of zeros that a layer of that shape must have."""
+    return round(value["amount"] * in_features) / in_features
+
+
+def _assemble(checkpoint: Checkpoint) -> Any:
+    """The model without its head, on the checkpoint's own tensors, not on copies of them."""
+    from accelerate import init_empty_weights
+
+    # Tables such as the rotary frequencies are computed, not stored.
+    with init_empty_weights(include_buffers=False):
+        model = checkpoint.model_class(copy.deepcopy(checkpoint.config))
+    model.load_state_dict(checkpoint.weights, strict=False, assign=True)
+    base = model.base_model.eval()
+    missing = sorted(name for name, tensor in base.named_parameters() if tensor.is_meta)
+    if missing:
+        raise StudyError(f"the checkpoint lacks {len(missing)} weights, {missing[0]} among them; restore it.")
+    return model
+
+
+def _blocks(model: Any, checkpoint: Checkpoint) -> dict[str, torch.nn.Module]:
+    """The transformer blocks by name; all linear layers must stand in them."""
+    layers = getattr(model.base_model, "layers", None)
+    names = {module: name for name, module in model.named_modules()}
+    blocks = {names[block]: block for block in layers or []}
+    inside = {f"{prefix}.{name}.weight" for prefix, block in blocks.items() for name, _ in _linear(block)}
+    if inside != set(checkpoint.linear):
+        raise UnsupportedError(
+            "pruning 'wanda' walks through a model's layers one after another; the "
+            f"'{checkpoint.config.model_type}' model is built otherwise."
+        )
+    return blocks
+
+
+def _linear(block: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
+    import torch
+
+    return ((name, module) for name, module in block.named_modules() if isinstance(module, torch.nn.Linear))
+
+
+def _record_calls(model: Any, blocks: list[Any], rows: list[list[int]]) -> tuple[list[Any], list[list[Any]]]:
+    """The first block's input of each row, [1, tokens, hidden], and what each block is given beside it.
+
+    Masks and position tables depend on positions alone, so the blocks need not compute anything for it.
+    """
+    import torch
+
+    calls: list[Any] = []
+    first: list[torch.Tensor] = []
+
+    def note(hidden: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+        if not calls:
+            first.append(hidden)
+        calls.append((arguments, options))
+        return hidden
+
+    contexts = []
+    for block in blocks:
+        block.forward = note
+    for row in rows:
+        model.base_model(torch.tensor([row]), use_cache=False)
+        contexts.append(list(calls))
+        calls.clear()
+    for block in blocks:
+        del block.forward
+    return first, contexts
+
+
+def _run(block: Any, hidden: list[Any], contexts: list[Any]) -> Iterator[torch.Tensor]:
+    """The block's output of each row."""
+    import torch
+    from torch.utils._pytree import tree_map_only
+
+    device = next(block.parameters()).device
+    for states, context in zip(hidden, contexts, strict=True):
+        arguments, options = tree_map_only(torch.Tensor, lambda tensor: tensor.to(device), context)
+        output = block(states.to(device), *arguments, **options)
+        yield output if isinstance(output, torch.Tensor) else output[0]
+
+
+def _input_norms(block: Any, run: Callable[[], Iterator[Any]]) -> dict[str, torch.Tensor]:
+    """L2 norm of each input feature of each linear layer over all tokens of all rows, float32 [in]."""
+
+    sums: dict[str, torch.Tensor] = {}
+
+    def add(name: str, module: Any, arguments: Any) -> None:
+        squares = arguments[0].flatten(0, -2).float().square().sum(0)  # [in]
+        sums[name] = sums[name] + squares if name in sums else squares
+
+    hooks = [layer.register_forward_pre_hook(functools.partial(add, name)) for name, layer in _linear(block)]
+    for _ in run():
+        pass
+    for hook in hooks:
+        hook.remove()
+    norms = {name: total.sqrt() for name, total in sums.items()}
+    if any(not math.isfinite(float(each.sum())) for each in norms.values()):
+        raise UnsupportedError("pruning 'wanda' met inputs that are not finite in its calibration; use bfloat16.")
+    return norms

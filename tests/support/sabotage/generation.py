@@ -1,0 +1,95 @@
+"""Sabotages of how headlines are generated: cache, speculation, processes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+from scripts.techniques import load_facet
+from tests.support.sabotage.registry import method, sabotage
+
+
+@contextlib.contextmanager
+def _generate_with(change: Callable[[dict[str, Any]], Any]) -> Iterator[None]:
+    """Every call of ``generate`` has its options changed on the way."""
+    from transformers import GenerationMixin
+
+    generate = GenerationMixin.generate
+
+    def changed(self: Any, *arguments: Any, **options: Any) -> Any:
+        change(options)
+        return generate(self, *arguments, **options)
+
+    with patch.object(GenerationMixin, "generate", changed):
+        yield
+
+
+@sabotage
+def cache_is_off() -> Iterator[None]:
+    with _generate_with(lambda options: options.update(use_cache=False)):
+        yield
+
+
+@sabotage
+def cache_is_on() -> Iterator[None]:
+    with _generate_with(lambda options: options.update(use_cache=True)):
+        yield
+
+
+@sabotage
+def cache_is_static() -> Iterator[None]:
+    with _generate_with(lambda options: options.update(cache_implementation="static", disable_compile=True)):
+        yield
+
+
+@sabotage
+def no_assistant() -> Iterator[None]:
+    with _generate_with(lambda options: options.pop("assistant_model", None)):
+        yield
+
+
+@sabotage
+def no_lookup() -> Iterator[None]:
+    with _generate_with(lambda options: options.pop("prompt_lookup_num_tokens", None)):
+        yield
+
+
+@sabotage
+def longer_drafts() -> Iterator[None]:
+    def longer(options: dict[str, Any]) -> None:
+        if "assistant_model" in options:
+            options["assistant_model"].generation_config.num_assistant_tokens = 9
+
+    with _generate_with(longer):
+        yield
+
+
+@sabotage
+def longer_lookups() -> Iterator[None]:
+    with _generate_with(lambda options: options.update(prompt_lookup_num_tokens=9)):
+        yield
+
+
+@sabotage
+def whole_model_on_each_rank() -> Iterator[None]:
+    """No shard, no stage, but collectives do run."""
+    import torch
+
+    facet = type(load_facet("parallel"))
+
+    def busy(self: Any, value: Any, loaded: Any) -> None:
+        def reduce(*arguments: Any) -> None:
+            torch.distributed.all_reduce(torch.ones(1))
+
+        loaded.model.register_forward_pre_hook(reduce)
+
+    with patch.object(facet, "load_options", lambda *arguments: {}), patch.object(facet, "after_load", busy):
+        yield
+
+
+@sabotage
+def each_rank_alone() -> Iterator[None]:
+    with method("parallel", "load_options", {}), method("parallel", "after_load", None):
+        yield

@@ -1,0 +1,68 @@
+import gc
+import time
+
+import pytest
+import torch
+
+from scripts.inference import calibration
+from scripts.inference.calibration import calibrate
+from scripts.inference.memory import MemoryMeter
+
+CPU = torch.device("cpu")
+MB = 1 << 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warmed():
+    """The libraries' own first-use set-up."""
+    calibrate(CPU, torch.float32)
+
+
+def test_the_peaks_are_of_this_machine_and_name_their_type():
+    peaks = calibrate(CPU, torch.bfloat16)
+    assert peaks["matmul_dtype"] == "bfloat16"
+    # From a small board to the largest server's socket.
+    assert 5e8 < peaks["copy_bytes_per_s"] < 2e12
+    assert 1e7 < peaks["matmul_flops_per_s"] < 5e13
+
+
+def test_the_rate_is_bytes_read_and_written_of_the_fastest_repetition(monkeypatch):
+    moments = iter([0.0, 0.004, 1.0, 1.002, 2.0, 2.003] + [100.0 + 50 * n for n in range(9)])
+    monkeypatch.setattr(calibration.time, "perf_counter", lambda: next(moments))
+    assert calibration._best(lambda: None, 0.01) == pytest.approx(0.002)
+    monkeypatch.undo()
+    monkeypatch.setattr(calibration, "_best", lambda action, budget: action() is None or 0.5)
+    assert calibration._copy_on_cpu() == calibration.CPU_BUFFER_BYTES / 0.5
+
+
+def test_a_type_without_a_fast_path_does_not_hold_the_run_up(monkeypatch):
+    multiply = torch.mm
+
+    def slow(a, b, **options):
+        time.sleep(a.shape[0] ** 3 * 3e-9)  # 768 wide: 1.4 s
+        return multiply(a, b, **options)
+
+    monkeypatch.setattr(torch, "mm", slow)
+    began = time.perf_counter()
+    peaks = calibrate(CPU, torch.float32)
+    assert time.perf_counter() - began < 0.8
+    assert peaks["matmul_flops_per_s"] == pytest.approx(2 / 3e-9, rel=0.5)
+
+
+def test_nothing_of_it_stays_in_the_resident_set():
+    meter = MemoryMeter(CPU)
+    gc.collect()
+    before = meter.current()
+    calibrate(CPU, torch.float32)
+    assert meter.current() < before + 8 * MB
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_nothing_of_it_stays_on_the_gpu():
+    device = torch.device("cuda", 0)
+    held = torch.cuda.memory_allocated(device)
+    peaks = calibrate(device, torch.bfloat16)
+    assert torch.cuda.memory_allocated(device) == held
+    assert 1e11 < peaks["copy_bytes_per_s"] < 2e13
+    assert 1e12 < peaks["matmul_flops_per_s"] < 1e16

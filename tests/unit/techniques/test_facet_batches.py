@@ -1,0 +1,52 @@
+"""Batch sizes and prompt lengths: what their evidence accepts and refuses, and what they don't go with."""
+
+import pytest
+
+from scripts.foundation.errors import StudyError
+from scripts.techniques import load_facet
+from scripts.techniques.facet import EvidenceError
+from tests.support.observations import observation
+
+BATCH, PROMPT = load_facet("batch_size"), load_facet("prompt_tokens")
+FOUR = {"requests": 4, "prompt_lengths": [10, 9, 7, 6], "forward_rows": [4, 4, 4]}
+
+
+def test_a_batch_is_proved_by_the_sequences_of_every_forward():
+    facts = BATCH.evidence(4, None, observation(**FOUR))
+    assert facts["sequences_per_forward"] == [4]
+    assert facts["padding_share"] == pytest.approx(8 / 40)
+    # The data set's last batch.
+    assert BATCH.evidence(8, None, observation(**FOUR))["sequences_per_forward"] == [4]
+
+
+@pytest.mark.parametrize(
+    ("size", "seen", "sentence"),
+    [
+        (4, {"forward_rows": [1, 1, 1]}, "4 requests were run 1 at a time"),
+        (4, {"forward_rows": [4, 4, 2]}, "4 requests were run 2, 4 at a time"),
+        (2, {}, "batch_size is 2, but 4 requests were run"),
+        (4, {"padded_left": False}, "not padded on the left"),
+    ],
+)
+def test_a_batch_that_was_none_is_refused(size, seen, sentence):
+    with pytest.raises(EvidenceError, match=sentence):
+        BATCH.evidence(size, None, observation(**FOUR | seen))
+
+
+def test_one_request_at_a_time_is_no_batch():
+    assert BATCH.resolve(1) is None
+    assert BATCH.resolve(2) == 2
+
+
+@pytest.mark.parametrize("facet", [BATCH, PROMPT])
+@pytest.mark.parametrize("value", [0, -1, 2.5, "8", True])
+def test_what_is_no_number_of_requests_or_tokens_is_refused(facet, value):
+    with pytest.raises(StudyError, match="give a whole number from 1"):
+        facet.check(value, {})
+
+
+def test_prompts_of_another_length_are_refused():
+    assert PROMPT.evidence(10, None, observation()) == {"prompt_tokens": 10}
+    for seen in ({"prompt_lengths": [9]}, {"forward_lengths": [9, 1, 1]}):
+        with pytest.raises(EvidenceError, match="prompt_tokens is 10, but"):
+            PROMPT.evidence(10, None, observation(**seen))
