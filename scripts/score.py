@@ -5,6 +5,7 @@ import logging
 
 from scripts.foundation import entry, files
 from scripts.metrics import dataset as dataset_file
+from scripts.metrics import noise, texts
 from scripts.metrics import runs as run_files
 from scripts.metrics import technique as technique_file
 
@@ -12,17 +13,29 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Read the runs of a technique and write its metrics file."""
+    """Read the runs of a technique and the scores of its text, and write its metrics file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--technique", required=True, help="name of the technique, as in run.json")
     parser.add_argument("--dataset", required=True, help="evaluation set (eval.jsonl) that the runs were timed on")
-    parser.add_argument("--runs", required=True, nargs="+", help="folders with samples.jsonl and run.json, run 1 first")
+    parser.add_argument("--runs", required=True, nargs="+", help="folders of the runs, run 1 first")
+    parser.add_argument("--text", required=True, help="run 1's file from score_text")
+    parser.add_argument("--semantic", help="run 1's file from score_semantic")
+    parser.add_argument(
+        "--spread-bound", type=float, default=noise.SPREAD_BOUND,
+        help="relative standard deviation between runs above which latency is flagged (default %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--output", required=True, help="metrics file to write")
     arguments = parser.parse_args()
     dataset = dataset_file.read_dataset(arguments.dataset)
     ids = [row["id"] for row in dataset]
     runs = [run_files.read_run(path, arguments.technique, ids) for path in arguments.runs]
-    metrics = technique_file.technique_metrics(arguments.technique, dataset, runs)
+    text = texts.read_scores(arguments.text, runs[0], texts.UNITS, "score_text")
+    semantic = None
+    if arguments.semantic:
+        semantic = texts.read_scores(arguments.semantic, runs[0], texts.SEMANTIC_UNITS, "score_semantic")
+    metrics = technique_file.technique_metrics(
+        arguments.technique, dataset, runs, text, semantic, arguments.spread_bound
+    )
     files.write_json(arguments.output, metrics)
     logger.info("scored %s: %s, %d samples, %d runs", arguments.technique, metrics["status"], len(dataset), len(runs))
 

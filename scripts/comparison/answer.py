@@ -2,7 +2,11 @@
 
 from typing import Any
 
-QUALITY = "quality_kept_percent_rougeL"
+from scripts.comparison import changes, two_levels, verdicts
+from scripts.comparison.columns import Columns
+from scripts.comparison.loading import Metrics
+
+LATENCY = changes.TIMINGS["latency_change_percent"]
 
 
 def answer(techniques: list[dict[str, Any]], baseline: str | None) -> dict[str, Any]:
@@ -18,7 +22,7 @@ def answer(techniques: list[dict[str, Any]], baseline: str | None) -> dict[str, 
         includes the baseline itself. ``smallest``: lowest peak memory. Each is a name or None.
     """
     ran = [technique for technique in techniques if technique["status"] == "ok"]
-    kept = [technique for technique in ran if technique["name"] == baseline or _gate(technique) == "kept"]
+    kept = [technique for technique in ran if technique["name"] == baseline or _kept(technique)]
     measured = any(technique["quality_measured"] for technique in ran)
     return {
         "reference": baseline,
@@ -30,9 +34,34 @@ def answer(techniques: list[dict[str, Any]], baseline: str | None) -> dict[str, 
     }
 
 
-def _gate(technique: dict[str, Any]) -> str | None:
-    changes = technique["changes"]["baseline"]["figures"]
-    return changes[QUALITY]["gate"] if changes else None
+def ties(fastest: str | None, metrics: Metrics, columns: Columns) -> list[str] | None:
+    """Return the techniques that are not shown to be slower than the fastest, by the same test as every change.
+
+    Args:
+        fastest: the technique with the lowest mean latency, or None.
+        metrics: per technique the content of its metrics file.
+        columns: of all techniques that ran.
+
+    Returns:
+        Names in report order; None where nothing can be tested, as with one run of each.
+    """
+    others = [name for name, content in metrics.items() if content["status"] == "ok" and name != fastest]
+    if fastest is None:
+        return None
+    p_values = {}
+    for name in others:
+        mine, best = changes.timing_quantities(LATENCY, [metrics[name], metrics[fastest]], columns)
+        found = two_levels.ratio([mine], [best])
+        if found and found.p_value is not None:
+            p_values[name] = found.p_value
+    if others and not p_values:
+        return None
+    adjusted = verdicts.holm(p_values)
+    return [name for name in others if adjusted.get(name, 1.0) >= verdicts.ALPHA]
+
+
+def _kept(technique: dict[str, Any]) -> bool:
+    return technique["changes"]["baseline"]["quality_kept"]["verdict"] == "kept"
 
 
 def _lowest(techniques: list[dict[str, Any]], key: str) -> str | None:

@@ -1,25 +1,49 @@
-"""Changes of a technique against another over the same prompts, with paired bootstrap intervals and verdicts.
+"""Changes of a technique against another over the same prompts, with intervals and p-values.
 
 Signs: ``*_change_percent`` is technique / reference - 1, so a negative latency change is faster and a positive
 throughput change is more work done. ``*_kept_percent`` is technique / reference, so 100 is unchanged.
+``reference_nll_change`` is technique - reference in nats a token, so negative is better.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from scripts.comparison.columns import FIXED, NATURAL, Columns, batches_of
+from scripts.comparison.two_levels import FEW_PROMPTS, PROMPTS_ONLY, Quantity, percent_figure, ratio
 from scripts.metrics import figures, resampling, rouge
 from scripts.metrics.figures import Figure
 
-# Change -> (numerator, denominator) columns of a technique; the change compares the two techniques' ratios.
-RATES = {
-    "latency_change_percent": ("latency_s", None),
-    "ttft_change_percent": ("ttft_s", "ttft_s known"),
-    "tpot_change_percent": ("tpot_s", "tpot_s known"),
-    "throughput_change_percent": (None, "busy_s"),
-    "tokens_per_s_change_percent": ("new_tokens", "busy_s"),
-    "output_length_change_percent": ("new_tokens", None),
+Content = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A timing to compare: mean of ``top`` over mean of ``bottom``, columns of a mode (None for ones).
+
+    ``figure`` has its value in each run, and ``per_run`` of the samples, where there is one, the requests behind that.
+    """
+
+    figure: str
+    mode: str
+    top: str | None
+    bottom: str | None = None
+    per_run: str | None = None
+
+
+TIMINGS = {
+    "latency_change_percent": Timing("latency_s", NATURAL, "latency_s", None, "run_latency_s"),
+    "ttft_change_percent": Timing("ttft_s", NATURAL, "ttft_s", "ttft_s known"),
+    "tpot_change_percent": Timing("tpot_s", NATURAL, "tpot_s", "tpot_s known"),
+    "throughput_change_percent": Timing("throughput_samples_per_s", NATURAL, None, "busy_s", "run_latency_s"),
+    "tokens_per_s_change_percent": Timing("throughput_tokens_per_s", NATURAL, "new_tokens", "busy_s"),
+    "fixed_latency_change_percent": Timing("fixed_latency_s", FIXED, "latency_s", None, "fixed_run_latency_s"),
+    "fixed_ttft_change_percent": Timing("fixed_ttft_s", FIXED, "ttft_s", "ttft_s known"),
+    "fixed_tpot_change_percent": Timing("fixed_tpot_s", FIXED, "tpot_s", "tpot_s known"),
+    "fixed_throughput_change_percent": Timing(
+        "fixed_throughput_samples_per_s", FIXED, None, "busy_s", "fixed_run_latency_s"
+    ),
 }
 MEMORY = {
     "peak_memory_change_percent": "peak_memory_bytes",
@@ -28,121 +52,68 @@ MEMORY = {
 }
 KEPT = {f"quality_kept_percent_{key}": key for key in rouge.KEYS}
 TOKEN_LENGTH = "output_length_change_percent"
+NLL = "reference_nll_change"
+NLL_UNIT = "nats/token"
+UNMEASURED = "not measured: random weights"
 
 
-@dataclass
-class Resampled:
-    """Point means and resampled means of a technique's columns.
-
-    ``means`` are floats and ``spread`` arrays of shape (resamples,), None where there are too few prompts.
-    """
-
-    prompts: int
-    means: dict[str, float] = field(default_factory=dict)
-    spread: dict[str, np.ndarray] | None = None
-
-
-def resample(techniques: dict[str, dict[str, Any]]) -> dict[str, Resampled]:
-    """Resample the prompts of every technique that ran, with the same draws for all of them.
-
-    Args:
-        techniques: per technique the content of its metrics file.
-
-    Returns:
-        The techniques with status ok.
-    """
-    columns = {
-        (name, key): values
-        for name, content in techniques.items()
-        if content["status"] == "ok"
-        for key, values in _columns(content["samples"]).items()
-    }
-    result: dict[str, Resampled] = {}
-    if not columns:
-        return result
-    table = np.array(list(columns.values()))  # (techniques * columns, prompts)
-    drawn = resampling.resampled_means(table) if table.shape[1] >= resampling.FEWEST else None
-    for row, (name, key) in enumerate(columns):
-        entry = result.setdefault(name, Resampled(table.shape[1], spread=None if drawn is None else {}))
-        entry.means[key] = float(table[row].mean())
-        if drawn is not None:
-            entry.spread[key] = drawn[row]
-    return result
-
-
-def _columns(samples: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Return a technique's values per prompt; a value that is not there counts as zero and is marked as not known."""
-    columns = {key: np.array(samples[key], dtype=float) for key in ("latency_s", "busy_s", "new_tokens")}
-    for key in ("ttft_s", "tpot_s"):
-        values = np.array(samples[key], dtype=float)  # None becomes NaN
-        known = ~np.isnan(values)
-        columns |= {key: np.where(known, values, 0.0), f"{key} known": known.astype(float)}
-    measured = [key for key in rouge.KEYS if samples[key] is not None]
-    return columns | {key: np.array(samples[key], dtype=float) for key in measured}
-
-
-def changes(ours: dict[str, Any], theirs: dict[str, Any], resampled: dict[str, Resampled]) -> dict[str, Figure]:
+def changes(ours: Content, theirs: Content, columns: Columns) -> dict[str, Figure]:
     """Return every change of a technique against another; both must have status ok.
 
     Args:
         ours: metrics of the technique.
         theirs: metrics of what it is compared with.
-        resampled: the result of :func:`resample`.
+        columns: of both, at least.
     """
-    mine, reference = resampled[ours["technique"]], resampled[theirs["technique"]]
-    result = {}
-    for key, (top, bottom) in RATES.items():
-        result[key] = _relative(_Rate(mine, top, bottom), _Rate(reference, top, bottom), offset=100.0)
+    names = [ours["technique"], theirs["technique"]]
+    result = {key: _timing(timing, ours, theirs, columns) for key, timing in TIMINGS.items()}
+    result[TOKEN_LENGTH] = percent_figure(_ratio(names, "new_tokens", columns), offset=100.0)
     for key, source in MEMORY.items():
         result[key] = _memory_change(ours["figures"][source], theirs["figures"][source])
     for key, score in KEPT.items():
-        result[key] = _kept(mine, reference, score)
-    _add_runs(result, ours, theirs)
+        measured = all(columns.has(name, NATURAL, score) for name in names)
+        found = percent_figure(_ratio(names, score, columns), offset=0.0) if measured else None
+        unscored = ours.get("unscored_reason") or theirs.get("unscored_reason") or UNMEASURED
+        result[key] = found or figures.missing("%", unscored)
+    result[NLL] = _nll_change(names, columns)
     return result
 
 
-class _Rate:
-    """The ratio of two columns of a technique, at its point value and over the resamples; None stands for ones."""
+def timing_quantities(timing: Timing, contents: list[Content], columns: Columns) -> list[Quantity] | None:
+    """Return a timing of several techniques over the same prompts, or None where one of them has it not.
 
-    def __init__(self, entry: Resampled, top: str | None, bottom: str | None):
-        self.prompts = entry.prompts
-        with np.errstate(divide="ignore", invalid="ignore"):
-            self.value = np.float64(self._pick(entry.means, top)) / self._pick(entry.means, bottom)
-            self.spread = None
-            if entry.spread is not None:
-                self.spread = np.float64(1) * self._pick(entry.spread, top) / self._pick(entry.spread, bottom)
-
-    @staticmethod
-    def _pick(columns: dict[str, Any], key: str | None) -> Any:
-        return 1.0 if key is None else columns[key]
-
-
-def _relative(mine: _Rate, reference: _Rate, offset: float) -> Figure:
-    """Return 100 * mine / reference - offset with its interval and the two-sided bootstrap p-value of no change."""
-    if not np.isfinite(mine.value) or not np.isfinite(reference.value) or reference.value == 0:
-        return figures.missing("%", "the reference is zero or one of the two has no value")
-    value = float(100 * mine.value / reference.value - offset)
-    if mine.spread is None:
-        return figures.figure(value, "%", mine.prompts, note=figures.few_note(mine.prompts), p_value=None)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = 100 * mine.spread / reference.spread - offset
-    bounds = resampling.percentile_interval(spread)
-    if bounds[0] is None:
-        return figures.figure(value, "%", mine.prompts, note="the reference can be zero: no interval", p_value=None)
-    p_value = two_sided_p(spread - (100 - offset))
-    return figures.figure(value, "%", mine.prompts, bounds, interval="paired bootstrap", p_value=p_value)
-
-
-def two_sided_p(distribution: np.ndarray) -> float:
-    """Return the two-sided bootstrap p-value of zero: twice the smaller tail, counted with one extra resample.
-
-    Davison and Hinkley, Bootstrap Methods and their Application, section 4.2.
+    The prompts of a batch share its time, so where there are batches whole ones are resampled.
     """
-    # A change of exactly nothing comes out as rounding noise of either sign.
-    tolerance = 1e-9
-    below = int((distribution <= tolerance).sum())
-    above = int((distribution >= -tolerance).sum())
-    return min(1.0, 2 * (min(below, above) + 1) / (len(distribution) + 1))
+    names = [content["technique"] for content in contents]
+    if not columns.comparable(names, timing.mode):
+        return None
+    batches = batches_of(contents, timing.mode)
+    return [_quantity(timing, content, columns, batches) for content in contents]
+
+
+def _quantity(timing: Timing, content: Content, columns: Columns, batches: np.ndarray | None) -> Quantity:
+    """Return a timing of one technique with its value in each run and, where it is known, each request in each run."""
+    per_run = content["samples"].get(timing.per_run) if timing.per_run else None
+    is_latency = timing.top == "latency_s"
+    if not is_latency and batches is not None:
+        per_run = None  # the time of a batch is not that of its requests
+    if is_latency and per_run:
+        runs = [float(np.mean(run)) for run in per_run]
+    else:
+        runs = (content["figures"].get(timing.figure) or {}).get("runs") or []
+    return columns.quantity(content["technique"], timing.top, timing.bottom, timing.mode, batches, runs, per_run)
+
+
+def _timing(timing: Timing, ours: Content, theirs: Content, columns: Columns) -> Figure:
+    quantities = timing_quantities(timing, [ours, theirs], columns)
+    if quantities is None:
+        return figures.missing("%", "requests of a fixed length were not measured for both, over the same prompts")
+    return percent_figure(ratio(quantities[:1], quantities[1:]), offset=100.0)
+
+
+def _ratio(names: list[str], key: str, columns: Columns) -> Any:
+    mine, reference = (columns.quantity(name, key) for name in names)
+    return ratio([mine], [reference])
 
 
 def _memory_change(ours: Figure, theirs: Figure) -> Figure:
@@ -152,25 +123,20 @@ def _memory_change(ours: Figure, theirs: Figure) -> Figure:
     return figures.figure(value, "%", min(ours["n"], theirs["n"]), note=figures.ONE_READING)
 
 
-def _kept(mine: Resampled, reference: Resampled, score: str) -> Figure:
-    if score not in mine.means or score not in reference.means:
-        return figures.missing("%", "not measured: random weights")
-    return _relative(_Rate(mine, score, None), _Rate(reference, score, None), offset=0.0)
-
-
-def _add_runs(result: dict[str, Figure], ours: dict[str, Any], theirs: dict[str, Any]) -> None:
-    """Say of each timing whether the runs of the two overlap: then run-to-run noise alone could explain the change."""
-    sources = {
-        "latency_change_percent": "latency_s",
-        "ttft_change_percent": "ttft_s",
-        "tpot_change_percent": "tpot_s",
-        "throughput_change_percent": "throughput_samples_per_s",
-        "tokens_per_s_change_percent": "throughput_tokens_per_s",
-    }
-    for key, source in sources.items():
-        mine = [value for value in ours["figures"][source].get("runs") or [] if value is not None]
-        other = [value for value in theirs["figures"][source].get("runs") or [] if value is not None]
-        if len(mine) > 1 and len(other) > 1:
-            result[key]["runs_overlap"] = min(mine) <= max(other) and min(other) <= max(mine)
-        else:
-            result[key]["runs_overlap"] = None
+def _nll_change(names: list[str], columns: Columns) -> Figure:
+    """Return the difference of the reference headlines' negative log-likelihood, paired by prompt."""
+    measured = all(columns.has(name, NATURAL, "reference_nll") for name in names)
+    tokens = [columns.columns[name, NATURAL]["reference_tokens"] for name in names] if measured else []
+    if not measured or not all(counts.any() for counts in tokens):
+        return figures.missing(NLL_UNIT, "the reference headlines' likelihood was not measured for both")
+    if not np.array_equal(*tokens):
+        return figures.missing(NLL_UNIT, "the two split the reference headlines into other tokens")
+    mine, reference = (columns.quantity(name, "reference_nll", "reference_tokens") for name in names)
+    value = mine.value - reference.value
+    if mine.spread is None:
+        note = figures.few_note(mine.prompts)
+        return figures.figure(value, NLL_UNIT, mine.prompts, note=note, p_value=None, verdict=FEW_PROMPTS)
+    spread = mine.spread - reference.spread
+    bounds = resampling.percentile_interval(spread)
+    p_value = resampling.two_sided_p(spread) if bounds[0] is not None else None
+    return figures.figure(value, NLL_UNIT, mine.prompts, bounds, interval=PROMPTS_ONLY, p_value=p_value)

@@ -1,8 +1,20 @@
 """The content of comparison.json."""
 
+import copy
 from typing import Any
 
-from scripts.comparison import answer, changes, matches, verdicts
+from scripts.comparison import (
+    answer,
+    audit,
+    changes,
+    costs,
+    interactions,
+    order,
+    speculation,
+    sweeps,
+    verdicts,
+)
+from scripts.comparison.columns import Columns
 from scripts.comparison.loading import Metrics
 
 COPIED = (
@@ -16,14 +28,26 @@ COPIED = (
     "tokens_differ_between_runs",
     "memory_method",
     "memory_devices",
+    "memory_anatomy",
+    "memory_check",
+    "smallest_gpu",
+    "semantic_model",
+    "unscored_reason",
+    "modes",
     "models",
     "generation",
     "evidence",
     "threads",
     "processes",
     "runs",
+    "calibration",
+    "conditions",
+    "energy",
+    "time",
+    "provenance",
 )
 DEFAULT_EXAMPLES = 12
+REFERENCES = ("parent", "baseline")
 
 
 def comparison(
@@ -32,91 +56,101 @@ def comparison(
     """Put the techniques of a study side by side.
 
     Args:
-        study: title, baseline, prompt, examples and the techniques in report order.
+        study: title, baseline, prompt, examples, comparison, sweeps and the techniques in report order.
         dataset: the rows of the evaluation set.
         manifest: the dataset's manifest, passed through.
         metrics: per technique the content of its metrics file.
     """
-    resampled = changes.resample(metrics)
+    metrics, found = audit.audited(study, metrics)
+    columns = Columns(metrics)
     baseline = study.get("baseline")
-    rows = [_technique(entry, baseline, metrics, resampled) for entry in study["techniques"]]
-    for kind in ("parent", "baseline"):
-        compared = {row["name"]: row["changes"][kind]["figures"] for row in rows if row["changes"][kind]["figures"]}
-        verdicts.add_verdicts(compared)
+    rows = [_technique(entry, baseline, metrics, columns, found[entry["name"]]) for entry in study["techniques"]]
+    _judge(rows, metrics, study.get("comparison") or {}, bool(study.get("on_gpus")))
     present = baseline if baseline in metrics and metrics[baseline]["status"] == "ok" else None
     ran = [metrics[row["name"]] for row in rows if row["status"] == "ok"]
     source = next(iter(ran or metrics.values()))
+    found_answer = answer.answer(rows, present)
+    break_even = speculation.break_evens(metrics, {row["name"]: row["measured_speedup"] for row in rows})
     return {
         "title": study.get("title") or "Inference optimisation study",
         "prompt": study.get("prompt"),
-        "baseline": {"name": baseline, "reason": None if present else _absent(baseline, metrics)},
-        "answer": answer.answer(rows, present),
+        "baseline": {"name": baseline, "reason": None if present else audit.no_figures(baseline, metrics)},
+        "answer": found_answer | {"fastest_ties": answer.ties(found_answer["fastest"], metrics, columns)},
         "techniques": rows,
+        "interactions": interactions.interactions(study, metrics, columns),
+        "sweeps": sweeps.sweeps(study, metrics, break_even),
+        "break_even": break_even,
+        "order": order.order(metrics),
         "examples": _examples(study, dataset, rows, metrics),
         "dataset": {"samples": len(dataset), "manifest": manifest},
         "machine": source.get("machine"),
         "versions": source.get("versions"),
+        "provenance": source.get("provenance"),
         "started_at": _extreme(min, metrics, "started_at"),
         "finished_at": _extreme(max, metrics, "finished_at"),
     }
 
 
 def _technique(
-    entry: dict[str, Any], baseline: str | None, metrics: Metrics, resampled: dict[str, changes.Resampled]
+    entry: dict[str, Any], baseline: str | None, metrics: Metrics, columns: Columns, match: dict[str, Any]
 ) -> dict[str, Any]:
-    """Build the part of one technique."""
+    """Build the part of one technique, its verdicts left out."""
     name, parent = entry["name"], entry.get("parent")
     content = metrics[name]
-    reasons = {
-        "parent": _reason(name, parent, "parent", metrics),
-        "baseline": _reason(name, baseline, "baseline", metrics),
-    }
-    against = {"parent": parent, "baseline": baseline}
-    compared = {
-        kind: {
-            "against": against[kind],
-            "reason": reason,
-            "figures": None if reason else changes.changes(content, metrics[against[kind]], resampled),
-        }
-        for kind, reason in reasons.items()
-    }
-    lossless = bool(entry.get("lossless"))
-    if reasons["parent"]:
-        match = matches.no_matches(parent, reasons["parent"])
-    else:
-        match = matches.matches(content, metrics[parent], lossless)
+    compared = {}
+    for kind, other in zip(REFERENCES, (parent, baseline), strict=True):
+        reason = audit.absence(name, other, kind, metrics)
+        figures = None
+        if kind == "baseline" and other == parent and not reason:
+            figures = copy.deepcopy(compared["parent"]["figures"])  # the same changes, judged apart
+        elif not reason:
+            figures = changes.changes(content, metrics[other], columns)
+        compared[kind] = {"against": other, "reason": reason, "figures": figures}
     return {
         "name": name,
         "label": entry.get("label") or name,
         "parent": parent,
-        "lossless": lossless,
+        "lossless": bool(entry.get("lossless")),
         "difference": entry.get("difference") or {},
+        "facets": entry.get("facets"),
         "settings": entry.get("settings") or content.get("settings") or {},
         **{key: content.get(key) for key in COPIED},
+        "flags": (content.get("flags") or []) + _several_changes(entry),
         "changes": compared,
         "matches": match,
     }
 
 
-def _reason(name: str, other: str | None, kind: str, metrics: Metrics) -> str | None:
-    """Say why a technique can't be compared with another, or None when it can."""
-    if metrics[name]["status"] != "ok":
-        return "this technique has no figures"
-    if other is None:
-        return f"it has no {kind}"
-    if other == name:
-        return f"it is the {kind}"
-    return _absent(other, metrics)
+def _several_changes(entry: dict[str, Any]) -> list[dict[str, str]]:
+    """Flag a technique that changes more than one facet of its parent: which of them did it can't be told."""
+    changed = sorted(entry.get("difference") or {})
+    if entry.get("parent") is None or len(changed) < 2:
+        return []
+    named = f"{', '.join(changed[:-1])} and {changed[-1]}"
+    message = f"It differs from its parent in {named} at once, so that the change of neither can be told."
+    return [{"kind": "several_changes", "message": message}]
 
 
-def _absent(name: str | None, metrics: Metrics) -> str | None:
-    """Say why a technique has no figures, or None when it has."""
-    if name is None:
-        return "the study names no baseline"
-    if name not in metrics:
-        return f"{name} is not among the selected techniques"
-    status = metrics[name]["status"]
-    return None if status == "ok" else f"{name} has no figures ({status.replace('_', ' ')})"
+def _judge(rows: list[dict[str, Any]], metrics: Metrics, settings: dict[str, Any], on_gpus: bool) -> None:
+    """Add to every technique what is said of it only after all of them were compared, and what it costs."""
+    margin = settings.get("non_inferiority_margin", verdicts.MARGIN)
+    bound = settings.get("length_bound", verdicts.LENGTH_BOUND)
+    for kind in REFERENCES:
+        compared = {row["name"]: row["changes"][kind]["figures"] for row in rows if row["changes"][kind]["figures"]}
+        verdicts.add_verdicts(compared, margin)
+        for row in rows:
+            change = row["changes"][kind]
+            change["quality_kept"] = (
+                verdicts.quality_kept(change["figures"], margin, bound)
+                if change["figures"]
+                else verdicts.missing_quality(change["reason"])
+            )
+    for row in rows:
+        parent, content = row["changes"]["parent"], metrics[row["name"]]
+        row["quality_kept"] = row["changes"]["baseline"]["quality_kept"]
+        row["measured_speedup"] = verdicts.measured_speedup(parent["figures"], parent["reason"])
+        row["predicted_speedup"] = costs.predicted_speedup(content, metrics.get(row["parent"]), parent["reason"])
+        row["price_per_1000"] = costs.price_per_1000(content, settings, on_gpus)
 
 
 def _examples(

@@ -26,9 +26,31 @@ FIGURES = {
     "new_tokens_mean": ("new_tokens", 1),
     "acceptance_rate": ("acceptance_rate", 1),
     "drafted_kept": ("drafted_kept", 1),
+    "fixed_latency_mean_s": ("fixed_latency_s", 1),
+    "fixed_tpot_s": ("fixed_tpot_s", 1),
+    "fixed_throughput_samples_per_s": ("fixed_throughput_samples_per_s", 1),
+    "reference_nll_per_token_nats": ("reference_nll_per_token", 1),
+    "mbu_datasheet": ("mbu_datasheet", 1),
+    "mbu_measured": ("mbu_measured", 1),
+    "mfu_datasheet": ("mfu_datasheet", 1),
+    "mfu_measured": ("mfu_measured", 1),
+    "energy_per_sample_j": ("energy_per_sample_j", 1),
+}
+BETWEEN_RUNS = {
+    "latency_between_run_percent": "latency_s",
+    "fixed_latency_between_run_percent": "fixed_latency_s",
+}
+VERDICTS = {
+    "latency_verdict": "latency_change_percent",
+    "fixed_latency_verdict": "fixed_latency_change_percent",
+    "throughput_verdict": "throughput_change_percent",
+    "quality_verdict": "quality_kept_percent_rougeL",
+    "reference_nll_verdict": "reference_nll_change",
 }
 CHANGES = [
     "latency_change_percent",
+    "fixed_latency_change_percent",
+    "reference_nll_change",
     "throughput_change_percent",
     "peak_memory_change_percent",
     "weight_change_percent",
@@ -37,7 +59,14 @@ CHANGES = [
     "quality_kept_percent_rougeL",
     "quality_kept_percent_rougeLsum",
 ]
-WITH_BOUNDS = {"latency_mean_s", "rougeL_f1", "latency_change_percent", "quality_kept_percent_rougeL"}
+WITH_BOUNDS = {
+    "latency_mean_s",
+    "fixed_latency_mean_s",
+    "rougeL_f1",
+    "latency_change_percent",
+    "fixed_latency_change_percent",
+    "quality_kept_percent_rougeL",
+}
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -63,12 +92,23 @@ def _row(technique: dict[str, Any]) -> dict[str, Any]:
     texts = ("name", "label", "parent", "status", "reason")
     row = {f"{'technique' if key == 'name' else key}": inert(technique[key] or "") for key in texts}
     row |= {"samples": technique["sample_count"], "runs": technique["run_count"], "batch_size": technique["batch_size"]}
+    figures = technique["figures"]
     for column, (key, divisor) in FIGURES.items():
-        _put(row, column, technique["figures"][key], lambda value, by=divisor: value / by)
+        _put(row, column, figures.get(key) or {}, lambda value, by=divisor: value / by)
+    for column, key in BETWEEN_RUNS.items():
+        _put(row, column, {"value": (figures.get(key) or {}).get("between_run_percent")}, lambda value: value)
+    _put(row, "price_per_1000", technique["price_per_1000"], lambda value: value)
+    row["currency"] = technique["price_per_1000"]["unit"] if row["price_per_1000"] else ""
+    row["flags"] = len(technique["flags"])
     for kind in ("parent", "baseline"):
-        figures = technique["changes"][kind]["figures"] or {}
+        against = technique["changes"][kind]
+        changed = against["figures"] or {}
         for key in CHANGES:
-            _put(row, key, figures.get(key) or {}, lambda value: value, suffix=f"_vs_{kind}")
+            _put(row, key, changed.get(key) or {}, lambda value: value, suffix=f"_vs_{kind}")
+        for column, key in VERDICTS.items():
+            row[f"{column}_vs_{kind}"] = (changed.get(key) or {}).get("verdict") or ""
+        row[f"quality_kept_vs_{kind}"] = against["quality_kept"]["verdict"] or ""
+    row["lossless_audit"] = (technique["matches"]["audit"] or {}).get("verdict") or ""
     return row
 
 

@@ -1,30 +1,43 @@
-"""Words for changes, said only after a test: Holm's correction over the techniques, and the gate on quality."""
+"""Words for changes, said only after a test: Holm's correction over the study, and the gate on quality."""
+
+from collections.abc import Hashable
+from typing import Any
 
 from scripts.comparison import changes
+from scripts.metrics import figures as figure_tools
 from scripts.metrics.figures import Figure
 
 ALPHA = 0.05
-KEPT_PERCENT = 99.0
-"""Quality counts as kept from this share of the reference on, as MLPerf Inference has it."""
-LENGTH_PERCENT = (-10.0, 10.0)
-"""Output length counts as kept within this change, as MLPerf Inference has it."""
+MARGIN = 0.01
+"""Quality counts as kept from 99% of the reference on, as MLPerf Inference has it."""
+LENGTH_BOUND = 0.1
+"""Output length counts as kept within this share of the reference's, as MLPerf Inference has it."""
 
 SAME = "no measurable difference"
 # Change -> the words for a fall and for a rise.
-WORDS = {
-    "latency_change_percent": ("faster", "slower"),
-    "ttft_change_percent": ("faster", "slower"),
-    "tpot_change_percent": ("faster", "slower"),
-    "throughput_change_percent": ("lower", "higher"),
-    "tokens_per_s_change_percent": ("lower", "higher"),
-    "output_length_change_percent": ("shorter", "longer"),
-} | dict.fromkeys(changes.KEPT, ("lower", "higher"))
+WORDS = (
+    dict.fromkeys(changes.TIMINGS, ("faster", "slower"))
+    | dict.fromkeys([key for key, t in changes.TIMINGS.items() if "throughput" in t.figure], ("lower", "higher"))
+    | {changes.TOKEN_LENGTH: ("shorter", "longer"), changes.NLL: ("better", "worse")}
+    | dict.fromkeys(changes.KEPT, ("worse", "better"))
+)
+# What is tested together: one question each, which both modes or several scores answer.
+FAMILIES = (
+    ("latency_change_percent", "fixed_latency_change_percent"),
+    ("ttft_change_percent", "fixed_ttft_change_percent"),
+    ("tpot_change_percent", "fixed_tpot_change_percent"),
+    ("throughput_change_percent", "tokens_per_s_change_percent", "fixed_throughput_change_percent"),
+    tuple(changes.KEPT),
+    (changes.NLL,),
+    (changes.TOKEN_LENGTH,),
+)
+GATED = "quality_kept_percent_rougeL"
 
 
-def holm(p_values: dict[str, float]) -> dict[str, float]:
+def holm(p_values: dict[Hashable, float]) -> dict[Hashable, float]:
     """Adjust p-values for how many there are (Holm, 1979); the order of the result is that of the argument."""
     ascending = sorted(p_values, key=lambda name: p_values[name])
-    adjusted: dict[str, float] = {}
+    adjusted: dict[Hashable, float] = {}
     largest = 0.0
     for rank, name in enumerate(ascending):
         largest = max(largest, min(1.0, (len(ascending) - rank) * p_values[name]))
@@ -32,40 +45,92 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def add_verdicts(comparisons: dict[str, dict[str, Figure]]) -> None:
+def add_verdicts(comparisons: dict[str, dict[str, Figure]], margin: float = MARGIN) -> None:
     """Add ``adjusted_p_value`` and ``verdict`` to the changes of all techniques against one kind of reference.
 
-    A timing is called different only if the adjusted p-value is below 0.05 and, with several runs, no run of one lies
-    among the runs of the other. Quality also gets ``gate``: ``kept``, ``not kept`` or ``undecided``, a non-inferiority
-    test against 99% of the reference.
+    A change is called one only if its p-value, adjusted over all techniques of the study and all changes of its
+    family, is below 0.05. Quality also gets ``gate``: ``kept``, ``not kept`` or ``undecided``, a non-inferiority
+    test at ``margin``.
 
     Args:
         comparisons: per technique its changes.
+        margin: the share of the reference's quality that may be lost.
     """
-    for key, words in WORDS.items():
+    for family in FAMILIES:
         tested = {
-            name: figures[key] for name, figures in comparisons.items() if figures[key].get("p_value") is not None
+            (name, key): changed[key]
+            for name, changed in comparisons.items()
+            for key in family
+            if changed[key].get("p_value") is not None
         }
-        adjusted = holm({name: figure["p_value"] for name, figure in tested.items()})
-        for name, figure in tested.items():
-            figure["adjusted_p_value"] = adjusted[name]
-            figure["verdict"] = _verdict(key, figure, words)
-    for figures in comparisons.values():
+        judge(tested, {name: WORDS[name[1]] for name in tested})
+    for changed in comparisons.values():
         for key in changes.KEPT:
-            figures[key]["gate"] = gate(figures[key])
+            changed[key]["gate"] = gate(changed[key], margin)
 
 
-def _verdict(key: str, figure: Figure, words: tuple[str, str]) -> str:
-    unchanged = 100.0 if key in changes.KEPT else 0.0
-    if figure["adjusted_p_value"] >= ALPHA or figure.get("runs_overlap"):
-        return SAME
-    return words[0] if figure["value"] < unchanged else words[1]
+def judge(tested: dict[Hashable, Figure], words: dict[Hashable, tuple[str, str]], same: str = SAME) -> None:
+    """Adjust the p-values of a family and add a verdict to each figure; ``words`` are those of a fall and a rise."""
+    adjusted = holm({name: figure["p_value"] for name, figure in tested.items()})
+    for name, figure in tested.items():
+        fell = figure["ratio"] < 1 if "ratio" in figure else figure["value"] < 0
+        figure["adjusted_p_value"] = adjusted[name]
+        figure["verdict"] = same if adjusted[name] >= ALPHA else words[name][0 if fell else 1]
 
 
-def gate(figure: Figure) -> str | None:
-    """Decide whether quality is kept: the whole interval at or above 99%, the whole below it, or neither."""
+def gate(figure: Figure, margin: float = MARGIN) -> str | None:
+    """Decide whether quality is kept: the whole interval at or above the bound, the whole below it, or neither."""
     if figure["low"] is None:
         return None
-    if figure["low"] >= KEPT_PERCENT:
+    bound = 100 * (1 - margin)
+    if figure["low"] >= bound:
         return "kept"
-    return "not kept" if figure["high"] < KEPT_PERCENT else "undecided"
+    return "not kept" if figure["high"] < bound else "undecided"
+
+
+def quality_kept(
+    changed: dict[str, Figure], margin: float = MARGIN, length_bound: float = LENGTH_BOUND
+) -> dict[str, Any]:
+    """Decide whether a technique keeps the quality of another, ROUGE-L and output length both, and say why.
+
+    Args:
+        changed: its changes against the other.
+        margin: the share of the reference's ROUGE-L that may be lost.
+        length_bound: the share of the reference's output length by which it may differ.
+
+    Returns:
+        ``verdict``: ``kept``, ``not kept``, ``undecided``, or None where quality is not measured; ``reason``: why.
+    """
+    score, length = changed[GATED], changed[changes.TOKEN_LENGTH]
+    if score["value"] is None:
+        return {"verdict": None, "reason": f"Quality can't be judged: {score['note']}."}
+    if score["low"] is None or length["low"] is None:
+        return {"verdict": "undecided", "reason": f"No interval: {score['note'] or length['note']}."}
+    rouge, low, high = gate(score, margin), -100 * length_bound, 100 * length_bound
+    lengths = "undecided"
+    if low <= length["low"] and length["high"] <= high:
+        lengths = "kept"
+    elif length["high"] < low or length["low"] > high:
+        lengths = "not kept"
+    verdict = next((word for word in ("not kept", "undecided") if word in (rouge, lengths)), "kept")
+    reason = (
+        f"ROUGE-L is {score['value']:.1f}% of the reference's (95% interval {score['low']:.1f} to {score['high']:.1f}; "
+        f"at least {100 * (1 - margin):g} wanted) and the output length {length['value']:+.1f}% "
+        f"({length['low']:+.1f} to {length['high']:+.1f}; within {high:g} wanted)."
+    )
+    return {"verdict": verdict, "reason": reason}
+
+
+def missing_quality(reason: str) -> dict[str, Any]:
+    """Return :func:`quality_kept` where there is nothing to compare with."""
+    return {"verdict": None, "reason": f"Quality can't be judged: {reason}."}
+
+
+def measured_speedup(changed: dict[str, Figure] | None, reason: str | None) -> Figure:
+    """Return how many times the reference's samples per second a technique does."""
+    change = changed["throughput_change_percent"] if changed else None
+    if change is None or change["value"] is None:
+        return figure_tools.missing("1", reason or change["note"])
+    bounds = (change["ratio_low"], change["ratio_high"])
+    kept = {key: change.get(key) for key in ("p_value", "adjusted_p_value", "verdict")}
+    return figure_tools.figure(change["ratio"], "1", change["n"], bounds, change["interval"], change["note"], **kept)

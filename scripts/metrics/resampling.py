@@ -1,5 +1,7 @@
 """The bootstrap over prompts that every interval of a mean, a ratio or a change rests on."""
 
+import functools
+
 import numpy as np
 from scipy import stats
 
@@ -8,10 +10,18 @@ RESAMPLES = 9_999
 SEED = 0
 FEWEST = 10
 """Below this many prompts no interval is given: a resampled handful says little about the prompts to come."""
+DRAWN_AT_ONCE = 1_000
+PRODUCT_SIZE = 250_000
+"""Multiplications in one matrix product: OpenBLAS keeps that many on one core, and on a busy machine waking the others
+costs fifty times what it saves."""
 
 
 def resampled_means(columns: np.ndarray) -> np.ndarray:
-    """Return the means of each column over resampled prompts.
+    """Return the means of each column over resampled prompts (Efron and Tibshirani, 1993, chapter 6).
+
+    They are moved away from the column's own mean as far as Student's t is wider than what resampling gives, 4% with 48
+    prompts, so that percentile intervals of few prompts hold what they say (Hesterberg, What Teachers Should Know About
+    the Bootstrap, American Statistician 69, 2015: expanded percentiles). No mean of values from 0 on falls below 0.
 
     Every column sees the same draws, so a difference or a ratio of two columns is paired by prompt. The seed is fixed:
     the same columns always give the same intervals.
@@ -23,23 +33,39 @@ def resampled_means(columns: np.ndarray) -> np.ndarray:
         Shape (columns, resamples).
     """
     prompts = columns.shape[1]
+    drawn = _draws(prompts, RESAMPLES)
+    means = np.empty((len(columns), len(drawn)))
+    block = max(1, PRODUCT_SIZE // max(1, columns.size))
+    for start in range(0, len(drawn), block):
+        # How often each prompt was drawn, then a matrix product: far cheaper than gathering every column.
+        means[:, start : start + block] = columns @ drawn[start : start + block].T.astype(float)
+    means /= prompts
+    centres = columns.mean(axis=1, keepdims=True)
+    means = centres + _expansion(prompts) * (means - centres)
+    positive = (columns >= 0).all(axis=1)
+    means[positive] = np.maximum(means[positive], 0.0)
+    return means
 
-    def means(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        # How often each prompt was drawn, then one matrix product: far cheaper than gathering every column.
-        rows = np.arange(len(drawn))[:, None] * prompts
-        counts = np.bincount((drawn + rows).ravel(), minlength=drawn.size).reshape(drawn.shape)  # (batch, prompts)
-        return columns @ counts.T / prompts
 
-    result = stats.bootstrap(
-        (np.arange(prompts),),
-        means,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=1_000,
-        method="percentile",
-        rng=np.random.default_rng(SEED),
-    )
-    return result.bootstrap_distribution
+def _expansion(prompts: int) -> float:
+    """Return how much wider t with its unbiased standard error is than the normal with the bootstrap's."""
+    upper = (1 + LEVEL) / 2
+    return float(stats.t.ppf(upper, prompts - 1) / stats.norm.ppf(upper) * np.sqrt(prompts / (prompts - 1)))
+
+
+@functools.lru_cache(maxsize=4)
+def _draws(prompts: int, resamples: int) -> np.ndarray:
+    """Return how often each prompt is in each resample, shape (resamples, prompts); not to be changed."""
+    drawn = np.random.default_rng(SEED).integers(prompts, size=(resamples, prompts), dtype=np.int32)
+    # No prompt is in a resample 65,536 times; 2 bytes a count keep 10,000 resamples of 1,000 prompts at 20 MB.
+    counts = np.empty(drawn.shape, dtype=np.uint16)
+    for start in range(0, resamples, DRAWN_AT_ONCE):
+        block = drawn[start : start + DRAWN_AT_ONCE]
+        rows = np.arange(len(block))[:, None] * prompts
+        counted = np.bincount((block + rows).ravel(), minlength=block.size)
+        counts[start : start + DRAWN_AT_ONCE] = counted.reshape(block.shape)
+    counts.flags.writeable = False
+    return counts
 
 
 def percentile_interval(distribution: np.ndarray) -> tuple[float, float] | tuple[None, None]:
@@ -55,3 +81,14 @@ def ratio_interval(tops: np.ndarray, bottoms: np.ndarray) -> tuple[float, float]
     """Return the 95% interval of a ratio of means; (None, None) where a resample has a denominator of zero."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return percentile_interval(tops / bottoms)
+
+
+def two_sided_p(distribution: np.ndarray, tolerance: float = 1e-9) -> float:
+    """Return the two-sided bootstrap p-value of zero: twice the smaller tail, counted with one extra resample.
+
+    Davison and Hinkley, Bootstrap Methods and their Application, section 4.2. A change of exactly nothing comes out as
+    rounding noise of either sign, hence the tolerance.
+    """
+    below = int((distribution <= tolerance).sum())
+    above = int((distribution >= -tolerance).sum())
+    return min(1.0, 2 * (min(below, above) + 1) / (len(distribution) + 1))

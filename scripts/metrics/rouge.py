@@ -1,7 +1,8 @@
 """ROUGE of the headlines, through the ``evaluate`` library and a metric module of the project's own.
 
-``evaluate`` is imported late (this is the only module that needs it), cut off from the network, with its caches in a
-temporary folder, so that jobs side by side and homes that can't be written to are no trouble.
+``evaluate`` is imported late, by the one stage that scores text (the names alone don't wait for
+it), cut off from the network, with its caches in a temporary folder, so that jobs side by side and homes that can't be
+written to are no trouble.
 """
 
 import atexit
@@ -14,11 +15,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-
-from scripts.metrics import figures
-from scripts.metrics.figures import Figure
 
 KEYS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 MODULE = Path(__file__).parent / "evaluate_modules" / "headline_rouge" / "headline_rouge.py"
@@ -39,11 +35,6 @@ OFFLINE = {
 def rouge_scores(predictions: list[str], references: list[str]) -> dict[str, list[float]]:
     """Return the F1 score of each text for each ROUGE variant, with the stemmer, in the order of the texts."""
     return _metric().compute(predictions=predictions, references=references, use_stemmer=True)
-
-
-def rouge_figures(scores: dict[str, list[float]]) -> dict[str, Figure]:
-    """Return the mean of each variant with its interval over prompts."""
-    return figures.mean_figures({key: (np.array(scores[key], dtype=float), "1") for key in KEYS})
 
 
 @functools.cache

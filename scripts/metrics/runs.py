@@ -1,61 +1,53 @@
-"""Reading of the runs of a technique, with every check that keeps a damaged file from becoming a figure."""
+"""Reading of the runs of a technique, natural and fixed mode; :mod:`scripts.metrics.samples` checks each line."""
 
-import math
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
+from scripts.metrics import samples as lines
+from scripts.metrics.samples import STOP_REASONS, Sample
+
+__all__ = ["STATUSES", "STOP_REASONS", "Run", "Sample", "is_random", "read_run", "unscored_reason"]
 
 STATUSES = ("ok", "unsupported", "out_of_memory", "invalid")
-STOP_REASONS = ("end", "line_break", "length")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one request left behind. Times are in seconds since the request began."""
-
-    id: str
-    headline: str
-    token_ids: list[int]
-    latency_s: float
-    ttft_s: float | None
-    token_times_s: list[float]
-    stop_reason: str
-    drafted_tokens: int | None = None
-    accepted_tokens: int | None = None
-    rejected_tokens: int | None = None
-    rounds: int | None = None
-
-    @property
-    def new_tokens(self) -> int:
-        """Number of generated tokens."""
-        return len(self.token_ids)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One fresh process: what it says of itself (``info``) and its samples, in evaluation order."""
+    """One fresh process: what it says of itself (``info``) and its samples, in evaluation order.
+
+    Attributes:
+        path: its folder.
+        info: the content of run.json.
+        samples: the natural mode, every prompt of the evaluation set; generation stops where the model stops.
+        fixed: the fixed mode, the first prompts of the set with the same number of new tokens each; [] where it is off.
+    """
 
     path: Path
     info: dict[str, Any]
     samples: list[Sample]
+    fixed: list[Sample] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         """Whether the run has figures at all."""
         return self.info["status"] == "ok"
 
+    def mode(self, fixed: bool) -> list[Sample]:
+        """The samples of one of the two modes."""
+        return self.fixed if fixed else self.samples
 
-def read_run(directory: str | Path, technique: str, ids: list[str]) -> Run:
-    """Read ``run.json`` and ``samples.jsonl`` of one run.
+
+def read_run(directory: str | Path, technique: str, ids: list[str], fixed: bool = True) -> Run:
+    """Read ``run.json``, ``samples.jsonl`` and ``fixed.jsonl`` of one run.
 
     Args:
         directory: the folder of the run.
         technique: the name that the run must carry.
         ids: the ids of the evaluation set, in order; the samples must have exactly these.
+        fixed: whether to read the fixed mode too.
 
     Raises:
         StudyError: a file is missing, damaged, of another technique or does not match the evaluation set.
@@ -72,81 +64,53 @@ def read_run(directory: str | Path, technique: str, ids: list[str]) -> Run:
     if not isinstance(info.get("memory"), dict) or not isinstance(info.get("models"), dict):
         raise StudyError(f"{path}: 'memory' or 'models' is missing from a run that is ok; delete it and run again.")
     source = directory / "samples.jsonl"
-    samples = [_sample(row, f"{source}, line {n}") for n, row in enumerate(files.read_json_lines(source), start=1)]
-    _check_ids(source, [sample.id for sample in samples], ids)
-    return Run(directory, info, samples)
+    samples = lines.read_samples(source)
+    lines.check_ids(source, samples, ids)
+    return Run(directory, info, samples, _fixed(directory / "fixed.jsonl", info, ids) if fixed else [])
 
 
-def _check_ids(source: Path, found: list[str], expected: list[str]) -> None:
-    """Refuse samples that are not those of the evaluation set, one by one and in its order."""
-    if len(found) != len(expected):
-        raise StudyError(
-            f"{source} has {len(found)} lines and the evaluation set {len(expected)}; run the technique again."
-        )
-    for line, (ours, theirs) in enumerate(zip(found, expected, strict=True), start=1):
-        if ours != theirs:
-            raise StudyError(
-                f"{source}, line {line}: id {ours!r} where the evaluation set has {theirs!r}; run it again."
-            )
+def is_random(run: Run, role: str = "target") -> bool:
+    """Say whether a model of the run has random weights, so that what it writes means nothing."""
+    return (run.info["models"].get(role) or {}).get("source") == "random"
 
 
-def _sample(row: Any, where: str) -> Sample:
-    """Check one line of samples.jsonl and turn it into a Sample."""
-    try:
-        sample = Sample(
-            id=row["id"],
-            headline=row["headline"],
-            token_ids=row["token_ids"],
-            latency_s=row["latency_s"],
-            ttft_s=row["ttft_s"],
-            token_times_s=row["token_times_s"],
-            stop_reason=row["stop_reason"],
-            drafted_tokens=row.get("drafted_tokens"),
-            accepted_tokens=row.get("accepted_tokens"),
-            rejected_tokens=row.get("rejected_tokens"),
-            rounds=row.get("rounds"),
-        )
-        new_tokens = row["new_tokens"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise StudyError(f"{where}: not a sample ({error!r}); delete the run and make it again.") from None
-    fault = _fault(sample, new_tokens)
-    if fault:
-        raise StudyError(f"{where}: {fault}; delete the run and make it again.")
-    return sample
-
-
-def _fault(sample: Sample, new_tokens: Any) -> str | None:
-    """Say what is wrong with a sample, or None."""
-    if not isinstance(sample.id, str) or not _is_text(sample.headline):
-        return "'id' or 'headline' is not text"
-    if not isinstance(sample.token_ids, list) or not all(type(token) is int for token in sample.token_ids):
-        return "'token_ids' is not a list of integers"
-    if new_tokens != len(sample.token_ids):
-        return f"'new_tokens' is {new_tokens!r} and there are {len(sample.token_ids)} token ids"
-    if not _is_time(sample.latency_s) or sample.latency_s == 0:
-        return f"'latency_s' is {sample.latency_s!r}, not a positive time"
-    times = sample.token_times_s
-    if not isinstance(times, list) or len(times) != new_tokens or not all(_is_time(time) for time in times):
-        return "'token_times_s' is not one time a token"
-    if any(later < earlier for earlier, later in pairwise(times)):
-        return "'token_times_s' runs backwards"
-    if new_tokens and not (_is_time(sample.ttft_s) and sample.ttft_s <= sample.latency_s):
-        return f"'ttft_s' is {sample.ttft_s!r}, not a time within the latency"
-    if sample.stop_reason not in STOP_REASONS:
-        return f"'stop_reason' is {sample.stop_reason!r}, none of {', '.join(STOP_REASONS)}"
-    counts = (sample.drafted_tokens, sample.accepted_tokens, sample.rejected_tokens, sample.rounds)
-    if any(count is not None for count in counts):
-        if not all(type(count) is int and count >= 0 for count in counts):
-            return "'drafted_tokens', 'accepted_tokens', 'rejected_tokens' and 'rounds' are not four counts"
-        if sample.accepted_tokens + sample.rejected_tokens > sample.drafted_tokens:
-            return "more tokens were accepted or rejected than drafted"
+def unscored_reason(run: Run) -> str | None:
+    """Say why nothing that the run wrote means anything, or None where its text can be scored."""
+    if is_random(run):
+        return "not measured: random weights"
+    if (run.info.get("settings") or {}).get("prompt_tokens"):
+        return "not measured: prompts cut to a length ask for no headline"
     return None
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-
-
-def _is_text(value: Any) -> bool:
-    # A lone surrogate passes through JSON but can't be written out again.
-    return isinstance(value, str) and not any(0xD800 <= ord(letter) <= 0xDFFF for letter in value)
+def _fixed(source: Path, info: dict[str, Any], ids: list[str]) -> list[Sample]:
+    """Read the fixed mode and check it against what run.json says of it."""
+    samples = lines.read_samples(source)
+    modes = info.get("modes")
+    if modes is not None and not isinstance(modes, dict):
+        raise StudyError(f"{source.with_name('run.json')}: 'modes' is not an object; delete the run and make it again.")
+    if len(samples) > len(ids):
+        raise StudyError(
+            f"{source} has {len(samples)} lines and the evaluation set {len(ids)}; run the technique again."
+        )
+    lines.check_ids(source, samples, ids[: len(samples)])
+    tokens = samples[0].new_tokens if samples else 0
+    if modes is not None:
+        said = modes.get("fixed") or {"samples": 0, "new_tokens": 0}
+        if said.get("samples") != len(samples):
+            raise StudyError(
+                f"{source} has {len(samples)} lines and run.json says {said.get('samples')!r}; run the technique again."
+            )
+        tokens = said.get("new_tokens") if samples else 0
+    for line, sample in enumerate(samples, start=1):
+        if sample.stop_reason != "length":
+            raise StudyError(
+                f"{source}, line {line}: 'stop_reason' is {sample.stop_reason!r}, and only 'length' ends a request of "
+                "the fixed mode; delete the run and make it again."
+            )
+        if sample.new_tokens != tokens or not tokens:
+            raise StudyError(
+                f"{source}, line {line}: {sample.new_tokens} new tokens where every request of the fixed mode has "
+                f"{tokens!r}; delete the run and make it again."
+            )
+    return samples

@@ -9,17 +9,18 @@ import numpy as np
 
 from scripts.metrics import figures
 from scripts.metrics.figures import Figure
-from scripts.metrics.runs import Run
+from scripts.metrics.runs import Run, is_random, unscored_reason
 
 UNITS = {"acceptance_rate": "1", "drafted_kept": "1", "accepted_per_round": "tokens"}
 
 
-def speculation_figures(run: Run, weights_are_random: bool) -> dict[str, Figure]:
-    """Return the speculation figures of one run, without values where nothing is drafted or the weights are random."""
+def speculation_figures(run: Run) -> dict[str, Figure]:
+    """Return the speculation figures of one run, without values where nothing is drafted or it has no sense."""
     if all(sample.drafted_tokens is None for sample in run.samples):
         return {key: figures.missing(unit, "no speculation") for key, unit in UNITS.items()}
-    if weights_are_random:
-        return {key: figures.missing(unit, "not measured: random weights") for key, unit in UNITS.items()}
+    unscored = unscored_reason(run) or ("not measured: random weights" if is_random(run, "draft") else None)
+    if unscored:
+        return {key: figures.missing(unit, unscored) for key, unit in UNITS.items()}
     drafted = np.array([sample.drafted_tokens or 0 for sample in run.samples], dtype=float)
     accepted = np.array([sample.accepted_tokens or 0 for sample in run.samples], dtype=float)
     rejected = np.array([sample.rejected_tokens or 0 for sample in run.samples], dtype=float)

@@ -5,14 +5,41 @@ from typing import Any
 import numpy as np
 
 from scripts.foundation.errors import StudyError
-from scripts.metrics import figures, latency, machines, memory, output, rouge, speculation, throughput
-from scripts.metrics.runs import Run
+from scripts.metrics import (
+    energy,
+    figures,
+    latency,
+    likelihood,
+    machines,
+    memory,
+    modes,
+    noise,
+    output,
+    rouge,
+    speculation,
+    texts,
+    throughput,
+    why,
+)
+from scripts.metrics.runs import Run, unscored_reason
 
-CONTEXT = ("settings", "models", "generation", "evidence", "machine", "versions", "threads", "processes")
+# What is passed through from run.json: of the first run here, and of each run in ``runs``.
+READINGS = ("provenance", "calibration", "conditions", "energy", "time")
+CONTEXT = ("settings", "models", "generation", "evidence", "machine", "versions", "threads", "processes", "modes")
 COSTS = ("load_time_s", "warmup_time_s", "compile_time_s", "generation_time_s", "started_at", "finished_at")
+NO_SEMANTIC_MODEL = "not scored: the study names no model for it"
+
+Scores = dict[str, list[float | None]]
 
 
-def technique_metrics(technique: str, dataset: list[dict[str, Any]], runs: list[Run]) -> dict[str, Any]:
+def technique_metrics(
+    technique: str,
+    dataset: list[dict[str, Any]],
+    runs: list[Run],
+    text: dict[str, Any] | None,
+    semantic: dict[str, Any] | None = None,
+    spread_bound: float = noise.SPREAD_BOUND,
+) -> dict[str, Any]:
     """Score a technique.
 
     Timing is averaged per prompt over the runs, memory over the runs; quality comes from the first run.
@@ -21,6 +48,9 @@ def technique_metrics(technique: str, dataset: list[dict[str, Any]], runs: list[
         technique: its name.
         dataset: the rows of the evaluation set.
         runs: its runs, at least one.
+        text: the first run's file of text scores, as :func:`scripts.metrics.texts.read_scores` gives it.
+        semantic: the same of its semantic scores, or None where the study has none.
+        spread_bound: relative standard deviation between runs above which latency is flagged.
 
     Returns:
         The content of ``results/metrics/<technique>.json``.
@@ -34,26 +64,27 @@ def technique_metrics(technique: str, dataset: list[dict[str, Any]], runs: list[
         return head | _without_figures(failed[0], runs)
     _check_together(runs)
     first = runs[0]
-    random_target = _is_random(first, "target")
-    scores = None if random_target else _rouge(first, dataset)
-    quality = rouge.rouge_figures(scores) if scores else _unmeasured_rouge()
+    scores, meaning = (content["scores"] if content else None for content in (text, semantic))
+    result = _figures(runs, scores, meaning, has_semantic=semantic is not None)
+    check = memory.check(runs)
     return head | {
         "status": "ok",
         "reason": None,
-        "quality_measured": not random_target,
-        "figures": latency.latency_figures(runs)
-        | throughput.throughput_figures(runs)
-        | memory.memory_figures(runs)
-        | quality
-        | output.output_figures(first, not random_target)
-        | speculation.speculation_figures(first, random_target or _is_random(first, "draft")),
-        "samples": _samples(runs, scores),
+        "quality_measured": unscored_reason(first) is None,
+        "unscored_reason": unscored_reason(first),
+        "figures": result,
+        "flags": noise.flags(runs, result, check, spread_bound),
+        "samples": _samples(runs, scores, meaning),
         "tokens_differ_between_runs": _differing(runs),
         "memory_method": first.info["memory"].get("method"),
         "memory_devices": memory.devices(runs),
+        "memory_anatomy": memory.anatomy(runs),
+        "memory_check": check,
+        "smallest_gpu": memory.smallest_gpu(runs),
+        "semantic_model": (semantic or {}).get("model"),
         "batch_size": throughput.batch_size(first),
         "runs": [_costs(run) for run in runs],
-        **{key: first.info.get(key) for key in CONTEXT},
+        **{key: first.info.get(key) for key in CONTEXT + READINGS},
     }
 
 
@@ -61,15 +92,43 @@ def figure_units() -> dict[str, str]:
     """Return every figure that a metrics file has, with its unit."""
     times = ("latency_s", "ttft_s", "decode_s", "tpot_s", *(f"latency_{name}_s" for name in latency.PERCENTILES))
     gaps = ("inter_token_latency_s", "inter_token_latency_p99_s")
-    shares = ("empty_share", *(f"stop_{reason}_share" for reason in output.STOP_REASONS))
     return (
-        dict.fromkeys((*times, *gaps), "s")
-        | {"throughput_samples_per_s": "samples/s", "throughput_tokens_per_s": "tokens/s"}
-        | dict.fromkeys(memory.SUMS, "B")
-        | dict.fromkeys(rouge.KEYS, "1")
-        | {"new_tokens": "tokens", "headline_words": "words"}
-        | dict.fromkeys(shares, "1")
+        dict.fromkeys((*times, *gaps, *latency.FIXED_KEYS), "s")
+        | throughput.UNITS
+        | {f"fixed_{key}": unit for key, unit in throughput.UNITS.items()}
+        | modes.UNITS
+        | memory.UNITS
+        | texts.UNITS
+        | texts.SEMANTIC_UNITS
+        | likelihood.UNITS
+        | output.UNITS
         | speculation.UNITS
+        | why.WHY_UNITS
+        | energy.ENERGY_UNITS
+    )
+
+
+def _figures(
+    runs: list[Run], scores: Scores | None, meaning: Scores | None, has_semantic: bool
+) -> dict[str, figures.Figure]:
+    first = runs[0]
+    unscored = unscored_reason(first)
+    return (
+        latency.latency_figures(runs)
+        | latency.fixed_latency_figures(runs)
+        | throughput.throughput_figures(runs)
+        | throughput.fixed_throughput_figures(runs)
+        | modes.prefix_figures(first)
+        | memory.memory_figures(runs)
+        | texts.score_figures(scores, texts.UNITS, unscored or "not scored")
+        | texts.score_figures(
+            meaning, texts.SEMANTIC_UNITS, unscored or ("not scored" if has_semantic else NO_SEMANTIC_MODEL)
+        )
+        | likelihood.likelihood_figures(first)
+        | output.output_figures(first, unscored)
+        | speculation.speculation_figures(first)
+        | why.why_figures(runs)
+        | energy.energy_figures(runs)
     )
 
 
@@ -82,54 +141,69 @@ def _without_figures(failed: Run, runs: list[Run]) -> dict[str, Any]:
         "status": status,
         "reason": reason,
         "quality_measured": False,
+        "unscored_reason": status.replace("_", " "),
         "figures": {key: figures.missing(unit, status.replace("_", " ")) for key, unit in figure_units().items()},
+        "flags": [],
         "samples": None,
         "tokens_differ_between_runs": None,
         "memory_method": None,
         "memory_devices": [],
+        "memory_anatomy": [],
+        "memory_check": None,
+        "smallest_gpu": None,
+        "semantic_model": None,
         "batch_size": throughput.batch_size(failed),
         "runs": [_costs(run) for run in runs],
-        **{key: failed.info.get(key) for key in CONTEXT},
+        **{key: failed.info.get(key) for key in CONTEXT + READINGS},
     }
 
 
 def _check_together(runs: list[Run]) -> None:
-    """Refuse runs that differ in what they ran or in what they ran on."""
+    """Refuse runs that differ in what they ran, on which data or machine; the code's revision may differ."""
     first = runs[0]
     for run in runs[1:]:
         for key in ("settings", "generation"):
             if run.info.get(key) != first.info.get(key):
                 raise StudyError(f"{run.path} and {first.path} differ in '{key}'; run the technique again.")
+        ours, theirs = ((one.info.get("provenance") or {}).get("dataset_digest") for one in (first, run))
+        if ours != theirs:
+            raise StudyError(f"{run.path} and {first.path} were made from other data sets; run the technique again.")
+        if [sample.new_tokens for sample in run.fixed] != [sample.new_tokens for sample in first.fixed]:
+            raise StudyError(f"{run.path} and {first.path} differ in their fixed mode; run the technique again.")
         difference = machines.difference(first.info, run.info)
         if difference:
             raise StudyError(f"{run.path} and {first.path} differ in {difference}; run the technique again.")
 
 
-def _is_random(run: Run, role: str) -> bool:
-    return (run.info["models"].get(role) or {}).get("source") == "random"
-
-
-def _rouge(run: Run, dataset: list[dict[str, Any]]) -> dict[str, list[float]]:
-    return rouge.rouge_scores([sample.headline for sample in run.samples], [row["headline"] for row in dataset])
-
-
-def _unmeasured_rouge() -> dict[str, figures.Figure]:
-    return {key: figures.missing("1", output.RANDOM) for key in rouge.KEYS}
-
-
-def _samples(runs: list[Run], scores: dict[str, list[float]] | None) -> dict[str, list[Any] | None]:
+def _samples(runs: list[Run], scores: Scores | None, meaning: Scores | None) -> dict[str, Any]:
     """Return the values per sample that a comparison needs, so that it reads no generations."""
     first = runs[0].samples
-    timing = latency.per_sample(runs) | {"busy_s": throughput.per_sample(runs)["busy_s"]}
+    per_text = (*rouge.KEYS, "copied_share")
     return {
         "id": [sample.id for sample in first],
-        **{key: _numbers(latency.averaged(values)) for key, values in timing.items()},
+        "batch": [sample.batch for sample in first],
+        **_times(runs, fixed=False),
+        "run_latency_s": [[sample.latency_s for sample in run.samples] for run in runs],
+        "fixed_run_latency_s": [[sample.latency_s for sample in run.fixed] for run in runs],
+        "fixed": {
+            "id": [sample.id for sample in runs[0].fixed],
+            "batch": [sample.batch for sample in runs[0].fixed],
+        }
+        | _times(runs, fixed=True),
         "new_tokens": [sample.new_tokens for sample in first],
         "stop_reason": [sample.stop_reason for sample in first],
-        **{key: scores[key] if scores else None for key in rouge.KEYS},
+        **{key: scores[key] if scores else None for key in per_text},
+        "semantic_similarity": meaning["semantic_similarity"] if meaning else None,
+        **likelihood.columns(runs[0]),
         "headline": [sample.headline for sample in first],
         "token_ids": [sample.token_ids for sample in first],
     }
+
+
+def _times(runs: list[Run], fixed: bool) -> dict[str, list[float | None]]:
+    """Return each prompt's times, averaged over the runs."""
+    timing = latency.per_sample(runs, fixed) | {"busy_s": throughput.per_sample(runs, fixed)["busy_s"]}
+    return {key: _numbers(latency.averaged(values)) for key, values in timing.items()}
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:
@@ -143,5 +217,6 @@ def _differing(runs: list[Run]) -> int:
 
 
 def _costs(run: Run) -> dict[str, Any]:
-    """Return what a run cost beside its requests, and when it was."""
-    return {"run": run.info.get("run"), "status": run.info["status"]} | {key: run.info.get(key) for key in COSTS}
+    """Return what a run cost beside its requests, when it was, and what the machine was like."""
+    head = {"run": run.info.get("run"), "status": run.info["status"]}
+    return head | {key: run.info.get(key) for key in COSTS + READINGS}

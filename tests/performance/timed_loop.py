@@ -17,7 +17,7 @@ from scipy.stats import bootstrap
 from scripts.foundation import files
 from scripts.inference.loading import load, load_tokenizer
 from scripts.inference.prompts import stop_token_ids
-from scripts.inference.timed_loop import Stops, generation_config, synchronise, time_sample
+from scripts.inference.timed_loop import Stops, generation_config, synchronise, time_batch
 from scripts.techniques.facet import Process
 
 PROMPT = "Generate a concise headline for the following news summary: {summary}"
@@ -54,7 +54,7 @@ def main() -> None:
         return time.perf_counter() - began
 
     def timed(prompt: str) -> float:
-        return time_sample(prompt, tokenizer, loaded, options, stops, None)["latency_s"]
+        return time_batch([prompt], tokenizer, loaded, options, stops)[0]["latency_s"]
 
     prompts = [PROMPT.replace("{summary}", row["summary"]) for row in files.read_json_lines(arguments.dataset)]
     for prompt in prompts[:3]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.comparison import changes, loading, table, verdicts
+from scripts.comparison import loading, table, verdicts
 from scripts.comparison.matches import divergence
 from scripts.foundation.errors import StudyError
+from scripts.metrics import resampling
 from tests.support import synthetic_runs as synthetic
 from tests.support.synthetic_study import GPU, Technique, compare, everything, write_study
 
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return compare(write_study(tmp_path_factory.mktemp("study"), everything(), count=30, runs=2))
+    return compare(write_study(tmp_path_factory.mktemp("study"), everything(), count=30, runs=3))
 
 
 def row(comparison, name):
@@ -27,7 +28,7 @@ def row(comparison, name):
 
 
 def small(tmp_path, techniques, **options):
-    return compare(write_study(tmp_path, techniques, **({"count": 20, "runs": 1} | options)))
+    return compare(write_study(tmp_path, techniques, **({"count": 20, "runs": 3} | options)))
 
 
 def test_order_is_the_studys_and_everything_is_json(whole):
@@ -48,7 +49,7 @@ def test_signs_and_sizes_of_changes(whole):
 def test_a_damaged_model_is_not_said_to_keep_quality(whole):
     kept = row(whole, "pruned_50")["changes"]["parent"]["figures"]["quality_kept_percent_rougeL"]
     assert kept["high"] < 99
-    assert (kept["gate"], kept["verdict"]) == ("not kept", "lower")
+    assert (kept["gate"], kept["verdict"]) == ("not kept", "worse")
 
 
 def test_no_difference_is_said_to_be_none(whole):
@@ -58,9 +59,10 @@ def test_no_difference_is_said_to_be_none(whole):
 
 def test_failed_techniques_have_reasons_in_place_of_changes(whole):
     failed = row(whole, "tensor_parallel_4")
-    assert failed["changes"]["parent"] == {
-        "against": "kv_cache", "reason": "this technique has no figures", "figures": None,
-    }  # fmt: skip
+    change = failed["changes"]["parent"]
+    assert (change["against"], change["figures"]) == ("kv_cache", None)
+    assert change["reason"] == "this technique has no figures"
+    assert failed["quality_kept"]["verdict"] is None
     assert failed["matches"]["reason"] == "this technique has no figures"
     assert row(whole, "baseline")["changes"]["baseline"]["reason"] == "it is the baseline"
     assert "tensor_parallel_4" not in whole["examples"][0]["headlines"]
@@ -133,7 +135,7 @@ def test_four_samples_give_values_without_intervals_or_verdicts(tmp_path):
     assert change["value"] < -40
     assert change["low"] is None
     assert "too few" in change["note"]
-    assert "verdict" not in change
+    assert change["verdict"] == "not tested: too few prompts"
 
 
 def test_no_technique_ran(tmp_path):
@@ -176,16 +178,32 @@ def test_holm():
 
 
 def test_p_value_is_uniform_enough_and_never_zero():
-    assert changes.two_sided_p(np.full(999, 5.0)) == pytest.approx(0.002)
-    assert changes.two_sided_p(np.zeros(999)) == 1.0
-    assert changes.two_sided_p(np.linspace(-1, 1, 999)) == 1.0
+    assert resampling.two_sided_p(np.full(999, 5.0)) == pytest.approx(0.002)
+    assert resampling.two_sided_p(np.zeros(999)) == 1.0
+    assert resampling.two_sided_p(np.linspace(-1, 1, 999)) == 1.0
 
 
-def test_overlapping_runs_are_no_measurable_difference():
-    figure = {"value": -3.0, "low": -4.0, "high": -2.0, "p_value": 0.001, "runs_overlap": True}
-    still = {key: {"p_value": None, "low": None} for key in verdicts.WORDS}
-    verdicts.add_verdicts({"a": still | {"latency_change_percent": figure}})
-    assert figure["verdict"] == verdicts.SAME
+def test_both_modes_of_all_techniques_are_corrected_together():
+    def one(p_value):
+        changed = {key: {"p_value": None, "low": None} for key in verdicts.WORDS}
+        speed = ("latency_change_percent", "fixed_latency_change_percent")
+        return changed | {key: {"value": -3.0, "ratio": 0.97, "p_value": p_value} for key in speed}
+
+    compared = {"a": one(0.012), "b": one(0.013)}
+    verdicts.add_verdicts(compared)
+    assert compared["a"]["latency_change_percent"]["adjusted_p_value"] == pytest.approx(4 * 0.012)
+    assert compared["b"]["fixed_latency_change_percent"]["verdict"] == "faster"
+    compared = {"a": one(0.013), "b": one(0.013)}
+    verdicts.add_verdicts(compared)
+    assert compared["a"]["latency_change_percent"]["verdict"] == verdicts.SAME
+
+
+def test_one_run_is_not_tested(tmp_path):
+    changed = row(small(tmp_path, [Technique("baseline", None), Technique("fast", speed=2)], runs=1), "fast")
+    change = changed["changes"]["parent"]["figures"]["latency_change_percent"]
+    assert change["verdict"] == "not tested: one run"
+    assert change["low"] < -40 < change["high"] + 20
+    assert changed["measured_speedup"]["verdict"] == "not tested: one run"
 
 
 @pytest.mark.parametrize(
@@ -213,9 +231,9 @@ def test_labels_are_no_formulas_in_the_table(tmp_path):
     assert table.inert(-5.0) == -5.0
 
 
-def test_stages_after_scoring_import_no_heavy_library():
+def test_scoring_and_what_follows_import_no_heavy_library():
     code = (
-        "import sys, scripts.compare, scripts.plot, scripts.render\n"
+        "import sys, scripts.score, scripts.compare, scripts.plot, scripts.render\n"
         "print([n for n in ('torch', 'transformers', 'evaluate', 'datasets', 'rouge_score') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -1,36 +1,16 @@
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
+import numpy as np
 import pytest
 
-from scripts import score
 from scripts.foundation.errors import StudyError
-from scripts.metrics import rouge, runs, technique
+from scripts.metrics import technique
 from scripts.metrics.machines import difference
 from tests.support import synthetic_runs as synthetic
 
-ROOT = Path(__file__).parents[3]
 
-
-@pytest.fixture
-def dataset():
-    return synthetic.make_dataset(12)
-
-
-def read(folder, dataset, name="kv_cache"):
-    return runs.read_run(folder, name, [row["id"] for row in dataset])
-
-
-def metrics(tmp_path, dataset, *written, name="kv_cache"):
-    folders = [synthetic.write_run(tmp_path / f"run-{n}", *run) for n, run in enumerate(written, start=1)]
-    return technique.technique_metrics(name, dataset, [read(folder, dataset, name) for folder in folders])
-
-
-def test_every_figure_of_a_plain_run(tmp_path, dataset):
-    result = metrics(tmp_path, dataset, (synthetic.make_run("kv_cache"), synthetic.make_samples(dataset)))
+def test_every_figure_of_a_plain_run(dataset, metrics):
+    result = metrics((synthetic.make_run("kv_cache"), synthetic.make_samples(dataset)))
     assert set(result["figures"]) == set(technique.figure_units())
     assert result["status"] == "ok"
     for key, unit in technique.figure_units().items():
@@ -43,11 +23,9 @@ def test_every_figure_of_a_plain_run(tmp_path, dataset):
     json.dumps(result, allow_nan=False)
 
 
-def test_runs_are_averaged_per_prompt_and_shown_apart(tmp_path, dataset):
+def test_runs_are_averaged_per_prompt_and_shown_apart(dataset, metrics):
     slow, fast = (synthetic.make_samples(dataset, speed=speed) for speed in (1, 2))
-    result = metrics(
-        tmp_path, dataset, (synthetic.make_run("kv_cache", 1), slow), (synthetic.make_run("kv_cache", 2), fast)
-    )
+    result = metrics((synthetic.make_run("kv_cache", 1), slow), (synthetic.make_run("kv_cache", 2), fast))
     both = (slow[0]["latency_s"] + fast[0]["latency_s"]) / 2
     assert result["samples"]["latency_s"][0] == pytest.approx(both)
     first, second = result["figures"]["latency_s"]["runs"]
@@ -55,19 +33,17 @@ def test_runs_are_averaged_per_prompt_and_shown_apart(tmp_path, dataset):
     assert result["tokens_differ_between_runs"] == 0
 
 
-def test_other_tokens_in_another_run_are_counted_and_quality_is_of_the_first(tmp_path, dataset):
+def test_other_tokens_in_another_run_are_counted_and_quality_is_of_the_first(dataset, metrics):
     good, bad = synthetic.make_samples(dataset, damage=0), synthetic.make_samples(dataset, damage=1, seed=5)
-    result = metrics(
-        tmp_path, dataset, (synthetic.make_run("kv_cache", 1), good), (synthetic.make_run("kv_cache", 2), bad)
-    )
+    result = metrics((synthetic.make_run("kv_cache", 1), good), (synthetic.make_run("kv_cache", 2), bad))
     assert result["figures"]["rouge1"]["value"] == pytest.approx(1)
     assert result["tokens_differ_between_runs"] == 12
 
 
-def test_random_weights_have_no_quality(tmp_path, dataset):
+def test_random_weights_have_no_quality(dataset, metrics):
     models = {"target": {"name": "small", "source": "random", "parameters": 1, "dtype": "float32"}}
     run = synthetic.make_run("kv_cache", models=models)
-    result = metrics(tmp_path, dataset, (run, synthetic.make_samples(dataset, speculative=True)))
+    result = metrics((run, synthetic.make_samples(dataset, speculative=True)))
     for key in ("rouge1", "rougeLsum", "empty_share", "headline_words", "acceptance_rate", "stop_end_share"):
         assert result["figures"][key]["value"] is None
         assert result["figures"][key]["note"] == "not measured: random weights"
@@ -75,17 +51,17 @@ def test_random_weights_have_no_quality(tmp_path, dataset):
     assert result["figures"]["latency_s"]["value"] > 0
 
 
-def test_random_draft_has_quality_but_no_acceptance(tmp_path, dataset):
+def test_random_draft_has_quality_but_no_acceptance(dataset, metrics):
     models = synthetic.make_run("x")["models"] | {"draft": {"name": "d", "source": "random", "dtype": "float32"}}
     run = synthetic.make_run("kv_cache", models=models)
-    figures = metrics(tmp_path, dataset, (run, synthetic.make_samples(dataset, speculative=True)))["figures"]
+    figures = metrics((run, synthetic.make_samples(dataset, speculative=True)))["figures"]
     assert figures["acceptance_rate"]["value"] is None
     assert figures["rouge1"]["value"] > 0
 
 
-def test_speculation_rates(tmp_path, dataset):
+def test_speculation_rates(dataset, metrics):
     samples = synthetic.make_samples(dataset, speculative=True)
-    figures = metrics(tmp_path, dataset, (synthetic.make_run("kv_cache"), samples))["figures"]
+    figures = metrics((synthetic.make_run("kv_cache"), samples))["figures"]
     accepted = sum(sample["accepted_tokens"] for sample in samples)
     assert figures["acceptance_rate"]["value"] == pytest.approx(accepted / (accepted + 2 * len(samples)))
     assert figures["drafted_kept"]["value"] == pytest.approx(accepted / (12 * len(samples)))
@@ -93,42 +69,33 @@ def test_speculation_rates(tmp_path, dataset):
 
 
 @pytest.mark.parametrize("status", ["unsupported", "out_of_memory", "invalid"])
-def test_a_technique_that_did_not_run_has_a_reason_and_no_number(tmp_path, dataset, status):
-    result = metrics(tmp_path, dataset, (synthetic.make_failed_run("kv_cache", status, "too few GPUs"), []))
+def test_a_technique_that_did_not_run_has_a_reason_and_no_number(metrics, status):
+    result = metrics((synthetic.make_failed_run("kv_cache", status, "too few GPUs"), []))
     assert (result["status"], result["reason"]) == (status, "too few GPUs")
     assert all(figure["value"] is None for figure in result["figures"].values())
     assert set(result["figures"]) == set(technique.figure_units())
 
 
-def test_one_failed_run_fails_the_technique_and_is_named(tmp_path, dataset):
+def test_one_failed_run_fails_the_technique_and_is_named(dataset, metrics):
     good = (synthetic.make_run("kv_cache", 1), synthetic.make_samples(dataset))
     bad = (synthetic.make_failed_run("kv_cache", "out_of_memory", "full", 2), [])
-    result = metrics(tmp_path, dataset, good, bad)
+    result = metrics(good, bad)
     assert result["status"] == "out_of_memory"
     assert result["reason"] == "run 2 of 2: full"
 
 
-def test_batches_share_the_time_of_their_slowest_request(tmp_path, dataset):
-    run = synthetic.make_run("kv_cache", settings={"batch_size": 4})
-    samples = synthetic.make_samples(dataset)
-    figures = metrics(tmp_path, dataset, (run, samples))["figures"]
-    total = sum(max(sample["latency_s"] for sample in samples[start : start + 4]) for start in (0, 4, 8))
-    assert figures["throughput_samples_per_s"]["value"] == pytest.approx(12 / total)
-    assert figures["throughput_samples_per_s"]["batch_size"] == 4
-
-
-def test_memory_of_several_devices_is_summed_and_checked(tmp_path, dataset):
+def test_memory_of_several_devices_is_summed_and_checked(dataset, metrics):
     run = synthetic.make_run("kv_cache")
     run["memory"]["peak_memory_bytes"] += 1
     with pytest.raises(StudyError, match="sum of its devices"):
-        metrics(tmp_path, dataset, (run, synthetic.make_samples(dataset)))
+        metrics((run, synthetic.make_samples(dataset)))
 
 
-def test_one_token_and_no_token_are_no_division_by_zero(tmp_path, dataset):
+def test_one_token_and_no_token_are_no_division_by_zero(dataset, metrics):
     samples = synthetic.make_samples(dataset)
     samples[0] |= {"token_ids": [1], "new_tokens": 1, "token_times_s": [0.03], "headline": ""}
     samples[1] |= {"token_ids": [], "new_tokens": 0, "token_times_s": [], "ttft_s": None, "headline": ""}
-    result = metrics(tmp_path, dataset, (synthetic.make_run("kv_cache"), samples))
+    result = metrics((synthetic.make_run("kv_cache"), samples))
     assert result["samples"]["tpot_s"][:2] == [None, None]
     assert result["samples"]["ttft_s"][1] is None
     assert result["figures"]["empty_share"]["count"] == 2
@@ -156,26 +123,26 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_damaged_samples_are_refused_with_their_place(tmp_path, dataset, fault):
+def test_damaged_samples_are_refused_with_their_place(tmp_path, dataset, read, fault):
     damage, message = FAULTS[fault]
     samples = synthetic.make_samples(dataset)
     damage(samples)
     folder = synthetic.write_run(tmp_path / "run-1", synthetic.make_run("kv_cache"), samples)
     with pytest.raises(StudyError, match=message):
-        read(folder, dataset)
+        read(folder)
 
 
-def test_a_run_of_another_technique_is_refused(tmp_path, dataset):
+def test_a_run_of_another_technique_is_refused(tmp_path, dataset, read):
     folder = synthetic.write_run(tmp_path / "run-1", synthetic.make_run("int8"), synthetic.make_samples(dataset))
     with pytest.raises(StudyError, match="'int8', not of 'kv_cache'"):
-        read(folder, dataset)
+        read(folder)
 
 
-def test_runs_on_two_machines_are_refused(tmp_path, dataset):
+def test_runs_on_two_machines_are_refused(dataset, metrics):
     other = synthetic.make_run("kv_cache", 2, machine=synthetic.MACHINE | {"cpu_model": "Other CPU"})
     samples = synthetic.make_samples(dataset)
     with pytest.raises(StudyError, match="Other CPU"):
-        metrics(tmp_path, dataset, (synthetic.make_run("kv_cache", 1), samples), (other, samples))
+        metrics((synthetic.make_run("kv_cache", 1), samples), (other, samples))
 
 
 def test_machine_difference_names_versions_and_ignores_the_number_of_gpus():
@@ -184,55 +151,44 @@ def test_machine_difference_names_versions_and_ignores_the_number_of_gpus():
     assert difference(one, two) is None
     assert "torch 2 and 3" in difference(one, one | {"versions": {"torch": "3"}})
     assert "GPU" in difference(one, {"machine": {"gpus": []}, "versions": {"torch": "2"}})
+    newer = {"machine": {"gpus": [gpu | {"driver": "2"}]}, "versions": {"torch": "2"}}
+    assert "GPU (H100, 1 and H100, 2)" in difference(one, newer)
 
 
-def test_rouge_is_that_of_rouge_score():
-    from rouge_score import rouge_scorer
+def test_other_data_is_refused_and_other_code_is_not(dataset, metrics):
+    samples = synthetic.make_samples(dataset)
+    first, second = synthetic.make_run("kv_cache", 1), synthetic.make_run("kv_cache", 2)
+    second["provenance"] = first["provenance"] | {"git_revision": "1" * 40, "code_digest": "other"}
+    result = metrics((first, samples), (second, samples))
+    assert result["provenance"] == first["provenance"]
+    assert [run["provenance"]["git_revision"][0] for run in result["runs"]] == ["0", "1"]
+    second["provenance"] = first["provenance"] | {"dataset_digest": "other"}
+    with pytest.raises(StudyError, match="other data sets"):
+        metrics((first, samples), (second, samples))
 
-    texts = [
-        ("Storm hits the coast. Thousands flee", "Thousands flee as storms hit coast"),
-        ("", "x"),
-        ("日本", "日本"),
+
+def test_spread_between_runs_and_within_them(dataset, metrics):
+    samples = synthetic.make_samples(dataset)
+    double = [
+        sample | {"latency_s": 2 * sample["latency_s"], "ttft_s": 2 * sample["ttft_s"]}
+        for sample in synthetic.make_samples(dataset)
     ]
-    scores = rouge.rouge_scores([a for a, _ in texts], [b for _, b in texts])
-    scorer = rouge_scorer.RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
-    for index, (prediction, reference) in enumerate(texts):
-        expected = scorer.score(reference, prediction)
-        for key in expected:
-            assert scores[key][index] == pytest.approx(expected[key].fmeasure)
-    # Lsum looks for each sentence of its own, L for one common subsequence: only Lsum forgives the order.
-    assert scores["rougeLsum"][0] > scores["rougeL"][0]
+    runs = [(synthetic.make_run("kv_cache", 1), samples), (synthetic.make_run("kv_cache", 2), double)]
+    figures = metrics(*runs)["figures"]
+    # Of 1 and 2 the mean is 1.5 and the standard deviation 0.707.
+    assert figures["latency_s"]["between_run_percent"] == pytest.approx(100 * 0.5**0.5 / 1.5)
+    latencies = np.array([sample["latency_s"] for sample in samples])
+    assert figures["latency_s"]["within_run_percent"] == pytest.approx(100 * latencies.std(ddof=1) / latencies.mean())
+    for key in ("latency_s", "ttft_s", "tpot_s", "throughput_samples_per_s", "throughput_tokens_per_s"):
+        assert figures[key]["between_run_percent"] > 10
+        assert figures[f"fixed_{key}"]["between_run_percent"] is not None
+        assert len(figures[f"fixed_{key}"]["runs"]) == 2
+    assert metrics(runs[0])["figures"]["latency_s"]["between_run_percent"] is None
 
 
-def test_scoring_works_offline_with_a_home_that_cannot_be_written(tmp_path, dataset):
-    synthetic.write_lines(tmp_path / "eval.jsonl", dataset)
-    folder = synthetic.write_run(tmp_path / "run-1", synthetic.make_run("kv_cache"), synthetic.make_samples(dataset))
-    output = tmp_path / "metrics" / "kv_cache.json"
-    # A file where the home should be: nothing can be written below it, even by root.
-    home = tmp_path / "home"
-    home.write_text("")
-    program = (
-        "import socket, sys, runpy\n"
-        "def refuse(*a, **k): raise AssertionError('network')\n"
-        "socket.socket.connect = refuse\n"
-        "socket.getaddrinfo = refuse\n"
-        "runpy.run_module('scripts.score', run_name='__main__')\n"
-        "heavy = [name for name in ('torch', 'transformers', 'tensorflow') if name in sys.modules]\n"
-        "assert not heavy, heavy\n"
-    )
-    arguments = ["--technique", "kv_cache", "--dataset", str(tmp_path / "eval.jsonl"), "--runs", str(folder)]
-    environment = os.environ | {"HOME": str(home), "XDG_CACHE_HOME": str(home)}
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments, "--output", str(output)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert json.loads(output.read_text())["figures"]["rouge1"]["value"] > 0.5
-
-
-def test_an_empty_dataset_is_one_sentence(tmp_path, monkeypatch):
-    (tmp_path / "eval.jsonl").write_text("")
-    arguments = ["score", "--technique", "a", "--dataset", str(tmp_path / "eval.jsonl"), "--runs", "x", "--output", "y"]
-    monkeypatch.setattr(sys, "argv", arguments)
-    with pytest.raises(StudyError, match="has no rows"):
-        score.main()
+def test_raw_times_of_every_run_are_kept(dataset, metrics):
+    samples = synthetic.make_samples(dataset)
+    runs = [(synthetic.make_run("kv_cache", number), samples) for number in (1, 2)]
+    found = metrics(*runs)["samples"]
+    assert found["run_latency_s"] == [[sample["latency_s"] for sample in samples]] * 2
+    assert [len(row) for row in found["fixed_run_latency_s"]] == [12, 12]

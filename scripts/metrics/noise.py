@@ -1,0 +1,138 @@
+"""Reasons to doubt a technique's timings, each as a sentence with the figure in it: what a report shows as a flag."""
+
+from collections.abc import Callable
+from typing import Any
+
+from scripts.metrics import memory
+from scripts.metrics.figures import Figure
+from scripts.metrics.modes import is_exact
+from scripts.metrics.runs import Run
+
+Flag = dict[str, str]
+
+SPREAD_BOUND = 0.1
+FOREIGN_CPU_BOUND = 0.1
+STEAL_BOUND = 0.05
+DRIFT_BOUND = 0.1
+GREEDY_BOUND = 0.999
+
+CALIBRATED = {"copy_bytes_per_s": "memory bandwidth", "matmul_flops_per_s": "matrix multiplication"}
+
+
+def flags(
+    runs: list[Run],
+    figures: dict[str, Figure],
+    memory_check: dict[str, Any] | None = None,
+    spread_bound: float = SPREAD_BOUND,
+) -> list[Flag]:
+    """Return the flags of a technique that ran; one of a kind, for the run where it is worst.
+
+    Args:
+        runs: its runs.
+        figures: its figures.
+        memory_check: measured over analytic bytes of weights and KV cache, and whether they agree.
+        spread_bound: relative standard deviation between runs above which latency is flagged; 0.1 is 10%.
+    """
+    found = {
+        "throttled": _throttled(runs),
+        "foreign_gpu": _foreign_gpu(runs),
+        "foreign_cpu": _share(
+            runs, "foreign_cpu_share", FOREIGN_CPU_BOUND, "other programs used {share:.0%} of the CPU"
+        ),
+        "steal": _share(runs, "steal_share", STEAL_BOUND, "the hypervisor took away {share:.0%} of the CPU"),
+        "spread": _spread(figures, spread_bound),
+        "drift": _drift(runs),
+        "memory": _memory(memory_check),
+        "not_greedy": _not_greedy(runs[0], figures),
+    }
+    return [{"kind": kind, "message": message} for kind, message in found.items() if message]
+
+
+def _during(run: Run) -> dict[str, Any]:
+    return (run.info.get("conditions") or {}).get("during") or {}
+
+
+def _name(runs: list[Run], run: Run) -> str:
+    return f"Run {run.info.get('run') or runs.index(run) + 1} of {len(runs)}"
+
+
+def _worst(runs: list[Run], badness: Callable[[Run], float | None]) -> tuple[Run, float] | None:
+    """Return the run with the largest value, or None where no run has one."""
+    known = [(run, value) for run in runs if (value := badness(run)) is not None]
+    return max(known, key=lambda pair: pair[1]) if known else None
+
+
+def _throttled(runs: list[Run]) -> str | None:
+    worst = _worst(runs, lambda run: len(_during(run).get("throttle_reasons") or []))
+    if not worst or not worst[1]:
+        return None
+    reasons = ", ".join(reason.replace("_", " ") for reason in _during(worst[0])["throttle_reasons"])
+    return f"{_name(runs, worst[0])}: the GPU's clocks were held down while it ran ({reasons})."
+
+
+def _foreign_gpu(runs: list[Run]) -> str | None:
+    worst = _worst(runs, lambda run: len(_during(run).get("foreign_gpu_processes") or []))
+    if not worst or not worst[1]:
+        return None
+    count = int(worst[1])
+    others = "1 other process was" if count == 1 else f"{count} other processes were"
+    return f"{_name(runs, worst[0])}: {others} on its GPUs."
+
+
+def _share(runs: list[Run], key: str, bound: float, words: str) -> str | None:
+    worst = _worst(runs, lambda run: _during(run).get(key))
+    if not worst or worst[1] <= bound:
+        return None
+    return f"{_name(runs, worst[0])}: {words.format(share=worst[1])} (more than {bound:.0%})."
+
+
+def _spread(figures: dict[str, Figure], bound: float) -> str | None:
+    for key, what in (("latency_s", "latency"), ("fixed_latency_s", "fixed-mode latency")):
+        percent = figures[key].get("between_run_percent")
+        if percent is not None and percent > 100 * bound:
+            n = len(figures[key]["runs"])
+            return f"The mean {what} of its {n} runs varies by {percent:.1f}% (more than {bound:.0%})."
+    return None
+
+
+def _drift(runs: list[Run]) -> str | None:
+    """Compare what the machine could do before and after each run."""
+    changes = []
+    for run in runs:
+        calibration = run.info.get("calibration") or {}
+        before, after = calibration.get("before") or {}, calibration.get("after") or {}
+        changes += [
+            (run, what, after[key] / before[key] - 1)
+            for key, what in CALIBRATED.items()
+            if before.get(key) and after.get(key)
+        ]
+    if not changes:
+        return None
+    run, what, change = max(changes, key=lambda entry: abs(entry[2]))
+    if abs(change) <= DRIFT_BOUND:
+        return None
+    moved = f"{abs(change):.0%} {'faster' if change > 0 else 'slower'}"
+    return f"{_name(runs, run)}: {what} was {moved} after it than before (more than {DRIFT_BOUND:.0%})."
+
+
+def _memory(check: dict[str, Any] | None) -> str | None:
+    if not check or check.get("agrees") is not False:
+        return None
+    ratios = {"weights": check.get("weights_ratio"), "KV cache": check.get("kv_cache_ratio")}
+    off = [
+        f"its {name} took {ratio:.2f} times the bytes"
+        for name, ratio in ratios.items()
+        if ratio is not None and abs(ratio - 1) > memory.TOLERANCE
+    ]
+    what = " and ".join(off) or "it held a KV cache and should have none"
+    return f"Memory is not what the model's shape implies: {what}."
+
+
+def _not_greedy(first: Run, figures: dict[str, Figure]) -> str | None:
+    share = figures["greedy_agreement"]["value"]
+    if share is None or share >= GREEDY_BOUND or not is_exact(first):
+        return None
+    return (
+        f"Only {share:.2%} of its tokens are the most likely ones in a pass of their own (at least {GREEDY_BOUND:.1%} "
+        "expected in float32), so it did not decode greedily."
+    )

@@ -1,0 +1,207 @@
+"""One line of samples.jsonl or fixed.jsonl, with every check that keeps a damaged file from becoming a figure."""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from scripts.foundation import files
+from scripts.foundation.errors import StudyError
+
+STOP_REASONS = ("end", "line_break", "length")
+COUNTS = ("drafted_tokens", "accepted_tokens", "rejected_tokens", "rounds")
+CLOCK = 1e-6  # s; two readings of one clock, written as decimals, may differ by this much
+ROUNDING = 1e-3  # nats; the sum of probabilities close to 1 can come out a little above it
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one request left behind. Times are in seconds since the request began.
+
+    Attributes:
+        latency_s: until the request's own last kept token was out.
+        batch: the batch that it was in, from 0.
+        batch_requests: how many requests that batch had.
+        batch_time_s: until the last token of the whole batch was out.
+        reference_nll: the reference headline's negative log-likelihood in nats, summed over ``reference_tokens``.
+        margins: per generated token the logit of the best minus that of the second-best token.
+        runners_up: per generated token the second-best one.
+        argmax_agrees: how many generated tokens are the best.
+    """
+
+    id: str
+    headline: str
+    token_ids: list[int]
+    latency_s: float
+    ttft_s: float | None
+    token_times_s: list[float]
+    stop_reason: str
+    batch: int
+    batch_requests: int
+    batch_time_s: float
+    prompt_tokens: int | None = None
+    drafted_tokens: int | None = None
+    accepted_tokens: int | None = None
+    rejected_tokens: int | None = None
+    rounds: int | None = None
+    reference_nll: float | None = None
+    reference_tokens: int | None = None
+    margins: list[float] | None = None
+    runners_up: list[int] | None = None
+    argmax_agrees: int | None = None
+
+    @property
+    def new_tokens(self) -> int:
+        """Number of generated tokens."""
+        return len(self.token_ids)
+
+
+def read_samples(source: Path) -> list[Sample]:
+    """Read the samples of one mode of one run.
+
+    Raises:
+        StudyError: the file is missing, a line is damaged, or a batch contradicts itself; the message names the line.
+    """
+    samples = [_sample(row, n, f"{source}, line {n}") for n, row in enumerate(files.read_json_lines(source), start=1)]
+    _check_batches(source, samples)
+    return samples
+
+
+def check_ids(source: Path, samples: list[Sample], expected: list[str]) -> None:
+    """Refuse samples that are not those of the evaluation set, one by one and in its order."""
+    if len(samples) != len(expected):
+        raise StudyError(
+            f"{source} has {len(samples)} lines and the evaluation set {len(expected)}; run the technique again."
+        )
+    for line, (sample, theirs) in enumerate(zip(samples, expected, strict=True), start=1):
+        if sample.id != theirs:
+            raise StudyError(
+                f"{source}, line {line}: id {sample.id!r} where the evaluation set has {theirs!r}; run it again."
+            )
+
+
+def _check_batches(source: Path, samples: list[Sample]) -> None:
+    """Refuse a batch whose requests disagree on how many they were or how long it took."""
+    batches = defaultdict(list)
+    for sample in samples:
+        batches[sample.batch].append(sample)
+    for number, members in batches.items():
+        if any(sample.batch_requests != len(members) for sample in members):
+            raise StudyError(
+                f"{source}: batch {number} has {len(members)} requests and its 'batch_requests' say otherwise; "
+                "delete the run and make it again."
+            )
+        if len({sample.batch_time_s for sample in members}) > 1:
+            raise StudyError(
+                f"{source}: the requests of batch {number} disagree on 'batch_time_s'; "
+                "delete the run and make it again."
+            )
+
+
+def _sample(row: Any, line: int, where: str) -> Sample:
+    """Check one line and turn it into a Sample; without batch fields it is a batch of one."""
+    try:
+        optional = ("prompt_tokens", *COUNTS, "reference_nll", "reference_tokens", "margins", "runners_up")
+        sample = Sample(
+            id=row["id"],
+            headline=row["headline"],
+            token_ids=row["token_ids"],
+            latency_s=row["latency_s"],
+            ttft_s=row["ttft_s"],
+            token_times_s=row["token_times_s"],
+            stop_reason=row["stop_reason"],
+            batch=row.get("batch", line - 1),
+            batch_requests=row.get("batch_requests", 1),
+            batch_time_s=row.get("batch_time_s", row["latency_s"]),
+            argmax_agrees=row.get("argmax_agrees"),
+            **{key: row.get(key) for key in optional},
+        )
+        new_tokens = row["new_tokens"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StudyError(f"{where}: not a sample ({error!r}); delete the run and make it again.") from None
+    fault = _fault(sample, new_tokens) or _batch_fault(sample) or _counts_fault(sample) or _likelihood_fault(sample)
+    if fault:
+        raise StudyError(f"{where}: {fault}; delete the run and make it again.")
+    return sample
+
+
+def _fault(sample: Sample, new_tokens: Any) -> str | None:
+    """Say what is wrong with the text, the tokens or the times of a sample, or None."""
+    if not isinstance(sample.id, str) or not _is_text(sample.headline):
+        return "'id' or 'headline' is not text"
+    if not _are_tokens(sample.token_ids):
+        return "'token_ids' is not a list of integers"
+    if new_tokens != len(sample.token_ids):
+        return f"'new_tokens' is {new_tokens!r} and there are {len(sample.token_ids)} token ids"
+    if not _is_number(sample.latency_s) or sample.latency_s == 0:
+        return f"'latency_s' is {sample.latency_s!r}, not a positive time"
+    times = sample.token_times_s
+    if not isinstance(times, list) or len(times) != new_tokens or not all(_is_number(time) for time in times):
+        return "'token_times_s' is not one time a token"
+    if any(later < earlier for earlier, later in pairwise(times)):
+        return "'token_times_s' runs backwards"
+    if new_tokens and not (_is_number(sample.ttft_s) and sample.ttft_s <= sample.latency_s):
+        return f"'ttft_s' is {sample.ttft_s!r}, not a time within the latency"
+    if sample.stop_reason not in STOP_REASONS:
+        return f"'stop_reason' is {sample.stop_reason!r}, none of {', '.join(STOP_REASONS)}"
+    return None
+
+
+def _batch_fault(sample: Sample) -> str | None:
+    if not _is_count(sample.batch) or not _is_count(sample.batch_requests) or sample.batch_requests == 0:
+        return "'batch' and 'batch_requests' are not two counts"
+    if not _is_number(sample.batch_time_s) or sample.batch_time_s < sample.latency_s - CLOCK:
+        return f"'batch_time_s' is {sample.batch_time_s!r}, shorter than the request's own latency"
+    return None
+
+
+def _counts_fault(sample: Sample) -> str | None:
+    if sample.prompt_tokens is not None and not _is_count(sample.prompt_tokens):
+        return "'prompt_tokens' is not a count"
+    counts = [getattr(sample, key) for key in COUNTS]
+    if all(count is None for count in counts):
+        return None
+    if not all(_is_count(count) for count in counts):
+        return "'drafted_tokens', 'accepted_tokens', 'rejected_tokens' and 'rounds' are not four counts"
+    if sample.accepted_tokens + sample.rejected_tokens > sample.drafted_tokens:
+        return "more tokens were accepted or rejected than drafted"
+    return None
+
+
+def _likelihood_fault(sample: Sample) -> str | None:
+    """Say what is wrong with what the teacher-forced passes left, all of which may be absent."""
+    n = sample.new_tokens
+    if sample.reference_nll is not None:
+        if not _is_number(sample.reference_nll, least=-ROUNDING):
+            return f"'reference_nll' is {sample.reference_nll!r}, not a number of nats"
+        if not _is_count(sample.reference_tokens) or sample.reference_tokens == 0:
+            return f"'reference_tokens' is {sample.reference_tokens!r}, not how many tokens 'reference_nll' sums"
+    if sample.margins is not None and not (
+        isinstance(sample.margins, list) and len(sample.margins) == n and all(_is_number(m) for m in sample.margins)
+    ):
+        return "'margins' is not one difference of logits a generated token"
+    if sample.runners_up is not None and not (_are_tokens(sample.runners_up) and len(sample.runners_up) == n):
+        return "'runners_up' is not one token a generated token"
+    if sample.argmax_agrees is not None and not (_is_count(sample.argmax_agrees) and sample.argmax_agrees <= n):
+        return f"'argmax_agrees' is {sample.argmax_agrees!r} of {n} generated tokens"
+    return None
+
+
+def _is_number(value: Any, least: float = 0.0) -> bool:
+    """Whether it is a finite number, not below ``least``."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= least
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _are_tokens(value: Any) -> bool:
+    return isinstance(value, list) and all(type(token) is int for token in value)
+
+
+def _is_text(value: Any) -> bool:
+    # A lone surrogate passes through JSON but can't be written out again.
+    return isinstance(value, str) and not any(0xD800 <= ord(letter) <= 0xDFFF for letter in value)

@@ -1,0 +1,92 @@
+"""Files of scores per headline: what they hold, and the check that they are of the headlines that were timed.
+
+The stages that score text are apart from the one that reads every run, since their libraries take seconds to import and
+only the first run's headlines matter to them.
+"""
+
+import hashlib
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from scripts.foundation import files
+from scripts.foundation.errors import StudyError
+from scripts.metrics import figures, rouge
+from scripts.metrics.figures import Figure
+from scripts.metrics.runs import Run, unscored_reason
+
+UNITS = dict.fromkeys(rouge.KEYS, "1") | {"copied_share": "1", "headline_words": "words"}
+SEMANTIC_UNITS = {"semantic_similarity": "1"}
+
+
+def headlines_digest(run: Run) -> str:
+    """Return a digest of the ids and headlines of a run, in order."""
+    pairs = [[sample.id, sample.headline] for sample in run.samples]
+    return "sha256:" + hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
+
+
+def document(run: Run, scores: dict[str, list[float | None]] | None) -> dict[str, Any]:
+    """Return the content of a file of scores; ``scores`` is None where nothing was scored."""
+    return {
+        "technique": run.info["technique"],
+        "status": run.info["status"],
+        "reason": run.info.get("reason"),
+        "run": run.info.get("run"),
+        "ids": [sample.id for sample in run.samples],
+        "headlines_digest": headlines_digest(run),
+        "scores": scores,
+        "quality_measured": scores is not None,
+    }
+
+
+def is_scorable(run: Run) -> bool:
+    """Say whether a run's headlines mean anything: it ran to the end, on a model and on prompts that ask for some."""
+    return run.ok and unscored_reason(run) is None
+
+
+def read_scores(path: str, run: Run, keys: dict[str, str], stage: str) -> dict[str, Any]:
+    """Read a file of scores and check that it is of the headlines of ``run``.
+
+    Args:
+        path: the file.
+        run: the first run of the technique.
+        keys: the scores that it must have.
+        stage: the stage that makes it, for the message.
+
+    Raises:
+        StudyError: it is missing, damaged, of other headlines, or scores what can't be scored.
+    """
+    content = files.read_json(path)
+    again = f"run {stage} again"
+    if not isinstance(content, dict) or not isinstance(content.get("scores", ""), dict | None):
+        raise StudyError(f"{path} has no 'scores' that can be read; {again}.")
+    if content.get("technique") != run.info["technique"]:
+        raise StudyError(f"{path} is of {content.get('technique')!r}, not of {run.info['technique']!r}; {again}.")
+    if content.get("headlines_digest") != headlines_digest(run):
+        raise StudyError(f"{path} scores other headlines than those of {run.path}; {again}.")
+    scores = content["scores"]
+    if (scores is not None) != is_scorable(run):
+        raise StudyError(f"{path} and {run.path} disagree on whether there is anything to score; {again}.")
+    for key in keys if scores is not None else ():
+        if not _are_scores(scores.get(key), len(run.samples)):
+            raise StudyError(f"{path}: '{key}' is not one number a headline; {again}.")
+    return content
+
+
+def score_figures(
+    scores: dict[str, list[float | None]] | None, units: dict[str, str], reason: str
+) -> dict[str, Figure]:
+    """Return the mean of each score with its interval over prompts; ``reason`` says why there are none."""
+    if scores is None:
+        return {key: figures.missing(unit, reason) for key, unit in units.items()}
+    return figures.mean_figures({key: (np.array(scores[key], dtype=float), unit) for key, unit in units.items()})
+
+
+def _are_scores(values: Any, n: int) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == n
+        and all(value is None or (type(value) in (int, float) and math.isfinite(value)) for value in values)
+    )

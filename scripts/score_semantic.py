@@ -1,0 +1,54 @@
+"""Score how close in meaning one technique's headlines are to the references, with a local text model."""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+from scripts.foundation import entry, files
+from scripts.foundation.errors import StudyError
+from scripts.metrics import dataset as dataset_file
+from scripts.metrics import runs as run_files
+from scripts.metrics import semantic, texts
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Read a run and write the similarity of each of its headlines to its reference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--technique", required=True, help="name of the technique, as in run.json")
+    parser.add_argument("--dataset", required=True, help="evaluation set (eval.jsonl) that the run was timed on")
+    parser.add_argument("--run", required=True, help="folder with samples.jsonl and run.json of the first run")
+    parser.add_argument(
+        "--model", required=True, type=Path, help="folder of the text model, or the manifest.json of one"
+    )
+    parser.add_argument("--output", required=True, help="file of scores to write")
+    arguments = parser.parse_args()
+    dataset = dataset_file.read_dataset(arguments.dataset)
+    run = run_files.read_run(arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False)
+    directory, description = _model(arguments.model)
+    scores = None
+    if texts.is_scorable(run):
+        headlines, references = [sample.headline for sample in run.samples], [row["headline"] for row in dataset]
+        similarities = semantic.similarities(headlines, references, directory, label=arguments.technique)
+        scores = {"semantic_similarity": similarities}
+    files.write_json(arguments.output, texts.document(run, scores) | {"model": description})
+    logger.info("scored the meaning of %s: %s", arguments.technique, "done" if scores else "nothing to score")
+
+
+def _model(path: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the folder of the model that was named by its folder or its manifest, and what a report says of it."""
+    if not path.is_file():
+        return path, {"name": path.name}
+    manifest = files.read_json(path)
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("path"), str):
+        raise StudyError(f"{path} has no 'path' to the model; prepare the model again.")
+    directory = path.parent / manifest["path"]
+    name = manifest.get("repository") or directory.resolve().name
+    known = {key: manifest[key] for key in ("source", "revision", "weights_digest") if manifest.get(key)}
+    return directory, {"name": name} | known
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,41 @@
+"""Score the headlines of one technique's first run: ROUGE, length, and how much was copied from the summary."""
+
+import argparse
+import logging
+from typing import Any
+
+from scripts.foundation import entry, files
+from scripts.metrics import copied, rouge, texts
+from scripts.metrics import dataset as dataset_file
+from scripts.metrics import runs as run_files
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Read a run and write the scores of its headlines, one value a sample."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--technique", required=True, help="name of the technique, as in run.json")
+    parser.add_argument("--dataset", required=True, help="evaluation set (eval.jsonl) that the run was timed on")
+    parser.add_argument("--run", required=True, help="folder with samples.jsonl and run.json of the first run")
+    parser.add_argument("--output", required=True, help="file of scores to write")
+    arguments = parser.parse_args()
+    dataset = dataset_file.read_dataset(arguments.dataset)
+    run = run_files.read_run(arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False)
+    scores = text_scores([sample.headline for sample in run.samples], dataset) if texts.is_scorable(run) else None
+    files.write_json(arguments.output, texts.document(run, scores))
+    logger.info("scored the text of %s: %s", arguments.technique, "done" if scores else "nothing to score")
+
+
+def text_scores(headlines: list[str], dataset: list[dict[str, Any]]) -> dict[str, list[float | None]]:
+    """Return every score of each headline, in evaluation order."""
+    return rouge.rouge_scores(headlines, [row["headline"] for row in dataset]) | {
+        "copied_share": [
+            copied.copied_share(headline, row["summary"]) for headline, row in zip(headlines, dataset, strict=True)
+        ],
+        "headline_words": [len(headline.split()) for headline in headlines],
+    }
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,108 @@
+"""Real A/A studies on this machine: one technique under two names, and a third that was slowed down on purpose.
+
+    python -m tests.performance.real_aa_study --model results/models/small --dataset results/dataset/eval.jsonl
+
+Each study runs all three in fresh processes, in rounds of a seeded order, and compares them as the workflow does. The
+machine should have nothing else to do. Prints the verdicts of each study and how many were right.
+"""
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from scripts import generate
+from scripts.comparison import document, verdicts
+from scripts.foundation import files
+from scripts.metrics import runs as run_files
+from scripts.metrics import technique, texts
+from scripts.score_text import text_scores
+
+PROMPT = "Generate a concise headline for the following news summary: {summary}"
+GENERATION = {"prompt": PROMPT, "shots": 0, "chat_template": False, "max_new_tokens": 40, "stop": "line_break"}
+SETTINGS = {"model": "small", "kv_cache": "dynamic"}
+NAMES = ("plain", "again", "slowed")
+KEYS = ("latency_change_percent", "fixed_latency_change_percent")
+
+
+def main() -> None:
+    """Run the studies and print what they say."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="directory with the model's manifest.json")
+    parser.add_argument("--dataset", type=Path, required=True, help="evaluation samples, JSON lines")
+    parser.add_argument("--studies", type=int, default=10, help="how many studies")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each technique in a study")
+    parser.add_argument("--slowdown", type=float, default=0.05, help="the planted slowdown, a share")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    arguments = parser.parse_args()
+    equal = found = 0
+    for number in range(arguments.studies):
+        with tempfile.TemporaryDirectory() as folder:
+            changes = study(number, arguments, Path(folder))
+        said = {name: [changes[name][key]["verdict"] for key in KEYS] for name in changes}
+        equal += set(said["again"]) == {verdicts.SAME}
+        found += "slower" in said["slowed"]
+        for name in ("again", "slowed"):
+            figures = [changes[name][key] for key in KEYS]
+            shown = [f"{f['value']:+.2f}% [{f['low']:+.2f}, {f['high']:+.2f}] {f['verdict']}" for f in figures]
+            print(f"study {number + 1}, {name}: natural {shown[0]}; fixed {shown[1]}", flush=True)
+    print(f"equal techniques called equal: {equal} of {arguments.studies}")
+    print(f"{100 * arguments.slowdown:g}% slowdown found: {found} of {arguments.studies}")
+
+
+def study(seed: int, arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
+    """Run one study; return the changes against the plain technique of the two others."""
+    rows = files.read_json_lines(arguments.dataset)
+    for run in range(1, arguments.repeats + 1):
+        for name in random.Random(f"{seed}/{run}").sample(NAMES, len(NAMES)):
+            outcome, samples = run_once(name, run, arguments)
+            files.write_json(folder / name / str(run) / "run.json", outcome)
+            files.write_json_lines(folder / name / str(run) / "samples.jsonl", samples["natural"])
+            files.write_json_lines(folder / name / str(run) / "fixed.jsonl", samples["fixed"])
+    metrics = {name: scored(name, arguments.repeats, rows, folder) for name in NAMES}
+    changes = {}
+    for name in ("again", "slowed"):  # each a study of its own with the plain one
+        entries = [{"name": "plain", "parent": None}, {"name": name, "parent": "plain"}]
+        pair = {key: metrics[key] for key in ("plain", name)}
+        compared = document.comparison({"baseline": "plain", "techniques": entries}, rows, {}, pair)
+        changes[name] = compared["techniques"][1]["changes"]["parent"]["figures"]
+    return changes
+
+
+def run_once(name: str, run: int, arguments: argparse.Namespace) -> tuple[dict[str, Any], generate.Samples]:
+    """One fresh process, that of the slowed technique with its clock held up."""
+    namespace = argparse.Namespace(
+        technique=name, run=run, settings=SETTINGS, generation=GENERATION, target=arguments.model / "manifest.json",
+        draft=None, rows=None, dataset=arguments.dataset, fixed={"new_tokens": 16, "samples": 12}, warmup=3,
+        threads=1, device=arguments.device, output=None,
+    )  # fmt: skip
+    start = subprocess.Popen
+    slowed = [sys.executable, "-m", "tests.support.slowed_worker", str(arguments.slowdown)]
+
+    def started(command: list[str], **options: Any) -> subprocess.Popen:
+        if name == "slowed" and "scripts.inference.worker" in command:
+            command = slowed + command[command.index("scripts.inference.worker") + 1 :]
+        return start(command, **options | {"stderr": subprocess.DEVNULL})
+
+    with mock.patch.object(generate.subprocess, "Popen", started):
+        return generate.run(namespace)
+
+
+def scored(name: str, repeats: int, rows: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """The metrics of a technique's runs."""
+    ids = [row["id"] for row in rows]
+    runs = [run_files.read_run(folder / name / str(run), name, ids) for run in range(1, repeats + 1)]
+    files.write_json(
+        folder / "text.json",
+        texts.document(runs[0], text_scores([sample.headline for sample in runs[0].samples], rows)),
+    )
+    text = texts.read_scores(folder / "text.json", runs[0], texts.UNITS, "score_text")
+    return technique.technique_metrics(name, rows, runs, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+import copy
+import json
+
+import pytest
+
+from scripts.foundation.errors import StudyError
+from scripts.hardware import fit
+from scripts.metrics import memory
+from tests.support.analytic_runs import GB, KV, ROTARY, SHAPE, WEIGHTS, device, make_run
+
+FULL = WEIGHTS + ROTARY
+
+
+def value(figures, key):
+    return figures[key]["value"]
+
+
+def test_the_peak_is_taken_apart():
+    run = make_run(devices=[device(before_load_bytes=7, peak_bytes=FULL + 110 * KV + GB + 7)])
+    figures = memory.memory_figures([run])
+    assert value(figures, "base_memory_bytes") == 7
+    assert value(figures, "weight_bytes") == FULL
+    assert value(figures, "kv_cache_bytes") == 110 * KV
+    assert value(figures, "activation_bytes") == GB
+    assert value(figures, "peak_memory_bytes") == 7 + FULL + 110 * KV + GB
+    assert set(figures) == set(memory.UNITS)
+    assert all(figure["unit"] == memory.UNITS[key] for key, figure in figures.items())
+
+
+def test_parts_are_summed_over_devices_and_averaged_over_runs():
+    def two(extra):
+        return make_run(devices=[device(0), device(1, peak_bytes=FULL + 110 * KV + GB + extra)])
+
+    runs = [two(0), two(2 * GB)]
+    figure = memory.memory_figures(runs)["activation_bytes"]
+    assert figure["runs"] == [2 * GB, 4 * GB]
+    rows = memory.anatomy(runs)
+    assert [row["activation_bytes"] for row in rows] == [GB, 2 * GB]
+    assert [row["rank"] for row in rows] == [0, 1]
+    assert rows[0]["load_peak_bytes"] == FULL
+
+
+def test_a_peak_below_what_is_named_leaves_no_negative_part():
+    run = make_run(devices=[device(peak_bytes=FULL)])
+    assert value(memory.memory_figures([run]), "activation_bytes") == 0
+
+
+def test_a_part_that_was_not_read_is_missing_and_so_is_what_follows_from_it():
+    run = make_run(devices=[device(kv_cache_bytes=None, kv_cache_positions=None)])
+    figures = memory.memory_figures([run])
+    for key in ("kv_cache_bytes", "activation_bytes", "needed_bytes_per_device", "analytic_kv_cache_bytes"):
+        assert figures[key]["value"] is None
+        assert figures[key]["note"]
+    assert value(figures, "weight_bytes") == FULL
+    assert memory.smallest_gpu([run]) is None
+    assert memory.check([run]) == {"weights_ratio": 1.0, "kv_cache_ratio": None, "agrees": True}
+
+
+def test_a_sum_that_is_not_the_sum_of_its_devices_is_refused():
+    run = make_run(devices=[device(0), device(1)])
+    run.info["memory"]["weight_bytes"] += 1
+    with pytest.raises(StudyError, match="weight_bytes"):
+        memory.memory_figures([run])
+
+
+def test_measured_and_computed_bytes_are_held_against_each_other():
+    run = make_run()
+    figures = memory.memory_figures([run])
+    assert value(figures, "analytic_weight_bytes") == FULL
+    assert value(figures, "analytic_kv_cache_bytes") == 110 * KV
+    assert memory.check([run]) == {"weights_ratio": 1.0, "kv_cache_ratio": 1.0, "agrees": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "agrees"),
+    [
+        ({"weight_bytes": int(1.04 * FULL)}, True),
+        ({"weight_bytes": int(1.06 * FULL)}, False),
+        ({"weight_bytes": int(0.94 * FULL)}, False),
+        ({"kv_cache_bytes": 111 * KV}, True),
+        # A cache twice as large as its positions need, say one in another number type.
+        ({"kv_cache_bytes": 220 * KV}, False),
+    ],
+)
+def test_five_percent_off_is_no_agreement(changes, agrees):
+    assert memory.check([make_run(devices=[device(**changes)])])["agrees"] is agrees
+
+
+def test_a_cache_where_there_should_be_none_is_no_agreement():
+    kept = make_run(settings={"kv_cache": "none"})
+    assert memory.check([kept])["agrees"] is False
+    json.dumps(memory.check([kept]), allow_nan=False)
+    empty = make_run(settings={"kv_cache": "none"}, devices=[device(kv_cache_bytes=0, kv_cache_positions=0)])
+    assert memory.check([empty]) == {"weights_ratio": 1.0, "kv_cache_ratio": None, "agrees": True}
+    assert value(memory.memory_figures([empty]), "analytic_kv_cache_bytes") == 0
+
+
+def test_shards_are_checked_in_sum():
+    norms = 2 * 21 * 4096
+    half = device(weight_bytes=(WEIGHTS - norms) // 2 + norms + ROTARY, kv_cache_bytes=55 * KV)
+    run = make_run(devices=[half, half | {"rank": 1}], settings={"parallel": {"tensor": 2, "pipeline": 1}})
+    assert memory.check([run]) == {"weights_ratio": 1.0, "kv_cache_ratio": 1.0, "agrees": True}
+
+
+def test_weights_that_the_library_laid_out_anew_still_agree():
+    from scripts.hardware import sizes
+
+    settings = {"kv_cache": "dynamic", "quantization": {"method": "nf4", "double_quantization": False}}
+    for repacked in (False, True):
+        held = sizes.weight_bytes(SHAPE, settings, "bfloat16", repacked=repacked)
+        run = make_run(devices=[device(weight_bytes=held)], settings=settings)
+        assert memory.check([run])["weights_ratio"] == 1.0
+        assert value(memory.memory_figures([run]), "analytic_weight_bytes") == held
+
+
+@pytest.mark.parametrize("models", [{}, {"target": {"dtype": "bfloat16", "architecture": None}},
+                                    {"target": {"dtype": "float8", "architecture": SHAPE}}])  # fmt: skip
+def test_a_model_of_unknown_shape_is_measured_and_not_computed(models):
+    run = make_run(models=models)
+    figures = memory.memory_figures([run])
+    assert value(figures, "analytic_weight_bytes") is None
+    assert value(figures, "weight_bytes") == FULL
+    assert memory.check([run]) == {"weights_ratio": None, "kv_cache_ratio": None, "agrees": None}
+
+
+def test_the_smallest_gpu_holds_the_fullest_device_with_a_context_and_headroom():
+    runs = [make_run(devices=[device(0), device(1, peak_bytes=FULL + 110 * KV + 3 * GB)])]
+    needed = FULL + 110 * KV + 3 * GB + fit.CONTEXT_BYTES
+    assert value(memory.memory_figures(runs), "needed_bytes_per_device") == needed
+    gpu = memory.smallest_gpu(runs)
+    assert gpu["needed_bytes"] == needed
+    assert gpu["devices"] == 2
+    assert gpu["memory_bytes"] * 0.95 >= needed
+    assert gpu["name"] == "RTX 4070 12GB"
+    assert "0.5 GB" in gpu["note"]
+    assert "processor" not in gpu["note"]
+
+
+def test_the_run_that_needed_most_decides():
+    runs = [make_run(devices=[device(peak_bytes=FULL + 110 * KV + extra * GB)]) for extra in (1, 20, 2)]
+    assert memory.smallest_gpu(runs)["needed_bytes"] == FULL + 110 * KV + 20 * GB + fit.CONTEXT_BYTES
+
+
+def test_no_gpu_may_be_large_enough():
+    gpu = memory.smallest_gpu([make_run(devices=[device(peak_bytes=400 * GB)])])
+    assert (gpu["name"], gpu["memory_bytes"]) == (None, None)
+    assert gpu["needed_bytes"] > 390 * GB
+
+
+def test_what_was_held_before_the_run_is_not_asked_of_a_gpu():
+    base = device(device="cpu process 0", before_load_bytes=9 * GB, peak_bytes=9 * GB + FULL + 110 * KV + GB)
+    gpu = memory.smallest_gpu([make_run(devices=[base], method="resident_set")])
+    assert gpu["needed_bytes"] == FULL + 110 * KV + GB + fit.CONTEXT_BYTES
+    assert "processor" in gpu["note"]
+
+
+def test_a_peak_that_was_not_reset_is_said_to_be_the_whole_processs():
+    run = make_run()
+    run = make_run(memory=copy.deepcopy(run.info["memory"]) | {"peak_is_exact": False})
+    figures = memory.memory_figures([run])
+    assert "could not be reset" in figures["peak_memory_bytes"]["note"]
+    assert "could not be reset" in figures["activation_bytes"]["note"]
+    assert "could not be reset" not in (figures["weight_bytes"]["note"] or "")
