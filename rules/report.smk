@@ -60,7 +60,7 @@ rule render:
         "../envs/udaciheadline.yaml"
     params:
         code=code_of("scripts.render", files=["report/report.html.j2", "report"]),
-        versions=versions_of("jinja2", "markupsafe"),
+        versions=versions_of("jinja2", "markupsafe", "matplotlib"),
     shell:
         "python -m scripts.render --comparison {input.comparison} --plots {input.plots} --output {output}"
         " 2>&1 | tee {log:q} >&2"

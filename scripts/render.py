@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from scripts.foundation import entry, files
-from scripts.report import drawing, page, view
+from scripts.report import curves, drawing, page, view
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,12 @@ def main() -> None:
     arguments = parser.parse_args()
     comparison = files.read_json(arguments.comparison)
     drawings = [drawing.inline_svg(path, f"plot-{n}-") for n, path in enumerate(arguments.plots, start=1)]
-    files.write_text(arguments.output, page.page(view.report_view(comparison), arguments.template, drawings))
+    small = [
+        drawing.inert_svg(svg, f"sweep-{n}-") if (svg := curves.svg(comparison, sweep)) else ""
+        for n, sweep in enumerate(comparison["sweeps"], start=1)
+    ]
+    shown = page.page(view.report_view(comparison), arguments.template, drawings, small)
+    files.write_text(arguments.output, shown)
     logger.info("wrote %s", arguments.output)
 
 

@@ -11,6 +11,12 @@ GATE = {
     "undecided": "is not shown to keep {reference}'s ROUGE-L ({kept})",
 }
 
+# Where the output length decides, not ROUGE-L.
+LENGTH = {
+    "not kept": "does not keep {reference}'s output length ({change})",
+    "undecided": "is not shown to keep {reference}'s output length ({change})",
+}
+
 
 def sentences(comparison: dict[str, Any]) -> list[str]:
     """Return the answer: which technique is fastest at what quality, and which needs the least memory."""
@@ -20,6 +26,9 @@ def sentences(comparison: dict[str, Any]) -> list[str]:
         return [f"None of the {len(by_name)} techniques ran to the end on this machine; the table says why."]
     reference = by_name.get(answer["reference"])
     result = [_speed(answer, by_name, reference)]
+    if answer["fastest_ties"]:
+        tied = ", ".join(by_name[name]["label"] for name in answer["fastest_ties"])
+        result.append(f"Not shown to be slower than {by_name[answer['fastest']]['label']}: {tied}.")
     if answer["smallest"]:
         result.append(_memory(by_name[answer["smallest"]], reference))
     return result
@@ -36,12 +45,12 @@ def _speed(answer: dict[str, Any], by_name: dict[str, Any], reference: dict[str,
     if kept is fastest:
         quality = "" if fastest is reference else f" and {_quality(fastest, reference)}"
         return f"{fastest['label']} is the fastest {of}{quality}: {_latency(fastest, reference)}."
-    rest = f"({_latency(fastest, reference)}) but {_quality(fastest, reference)}"
+    rest = f"at {_latency(fastest, reference)}, but {_quality(fastest, reference)}"
     if kept is reference:
         none = f"No technique is shown to be faster than {reference['label']} and to keep its quality"
-        return f"{none}; {fastest['label']} is the fastest {rest}."
+        return f"{none}; {fastest['label']} is the fastest, {rest}."
     best = f"{kept['label']} is the fastest that {_quality(kept, reference)}: {_latency(kept, reference)}"
-    return f"{best}; {fastest['label']} is faster still {rest}."
+    return f"{best}; {fastest['label']} is faster still, {rest}."
 
 
 def _memory(smallest: dict[str, Any], reference: dict[str, Any] | None) -> str:
@@ -72,7 +81,10 @@ def _latency(technique: dict[str, Any], reference: dict[str, Any] | None) -> str
     if change.get("verdict") == SAME:
         return f"{told}, {SAME} from {reference['label']}"
     interval = numbers.percent_interval(change["low"], change["high"])
-    between = f" (95% interval {interval})" if interval else ""
+    beside = [f"95% interval {interval}"] if interval else []
+    if (change.get("verdict") or "").startswith("not tested"):
+        beside.append(change["verdict"])
+    between = f" ({'; '.join(beside)})" if beside else ""
     return f"{told}, {_less(change['value'])} than {reference['label']}{between}"
 
 
@@ -83,6 +95,9 @@ def _quality(technique: dict[str, Any], reference: dict[str, Any]) -> str:
     kept = technique["changes"]["baseline"]["figures"]["quality_kept_percent_rougeL"]
     if kept["gate"] is None:
         return f"its quality can't be judged ({kept['note']})"
+    judged = technique["changes"]["baseline"]["quality_kept"]["verdict"]
+    if judged != kept["gate"]:
+        return LENGTH[judged].format(reference=reference["label"], change=_length(technique))
     if kept["low"] == kept["high"] == kept["value"] == 100:
         return f"matches {reference['label']}'s ROUGE-L on every prompt"
     interval = numbers.percent_interval(kept["low"], kept["high"], signed=False)
@@ -90,6 +105,13 @@ def _quality(technique: dict[str, Any], reference: dict[str, Any]) -> str:
     if kept["gate"] == "not kept":
         value = f"{numbers.fixed(kept['value'], 1)}% (95% interval {interval})"
     return GATE[kept["gate"]].format(reference=reference["label"], kept=value)
+
+
+def _length(technique: dict[str, Any]) -> str:
+    """Return the change of the output length against the baseline, with its interval."""
+    change = technique["changes"]["baseline"]["figures"]["output_length_change_percent"]
+    interval = numbers.percent_interval(change["low"], change["high"])
+    return numbers.percent(change["value"]) + (f", 95% interval {interval}" if interval else "")
 
 
 def _less(change: float) -> str:

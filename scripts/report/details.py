@@ -1,9 +1,8 @@
-"""The evidence of each technique, and what ran on what, as keys and values."""
+"""What is folded away under each technique: evidence, further figures and changes, costs, settings."""
 
-from datetime import datetime
 from typing import Any
 
-from scripts.report import numbers, text
+from scripts.report import changes_view, machine_view, numbers, rows, text
 
 EXTRA_FIGURES = {
     "latency_p50_s": ("Latency P50", numbers.TIME),
@@ -11,6 +10,14 @@ EXTRA_FIGURES = {
     "decode_s": ("Decode time", numbers.TIME),
     "inter_token_latency_s": ("Inter-token latency, mean", numbers.TIME),
     "inter_token_latency_p99_s": ("Inter-token latency, P99", numbers.TIME),
+    "fixed_latency_p50_s": ("Fixed length: latency P50", numbers.TIME),
+    "fixed_ttft_s": ("Fixed length: TTFT", numbers.TIME),
+    "fixed_inter_token_latency_s": ("Fixed length: inter-token latency", numbers.TIME),
+    "fixed_throughput_samples_per_s": ("Fixed length: throughput", [(1.0, "samples/s")]),
+    "fixed_throughput_tokens_per_s": ("Fixed length: throughput", [(1.0, "tokens/s")]),
+    "analytic_weight_bytes": ("Weights, computed", numbers.BYTES),
+    "analytic_kv_cache_bytes": ("KV cache, computed", numbers.BYTES),
+    "needed_bytes_per_device": ("Memory that a GPU must have", numbers.BYTES),
     "load_peak_memory_bytes": ("Peak memory while loading", numbers.BYTES),
     "new_tokens": ("New tokens", [(1.0, "tokens")]),
     "headline_words": ("Headline length", [(1.0, "words")]),
@@ -20,6 +27,7 @@ SHARES = {
     "acceptance_rate": "Acceptance rate of judged draft tokens",
     "drafted_kept": "Accepted share of all drafted tokens",
     "empty_share": "Empty headlines",
+    "fixed_prefix_share": "Fixed-length texts that begin as the natural ones",
     "stop_end_share": "Stopped at end of sequence",
     "stop_line_break_share": "Stopped at a line break",
     "stop_length_share": "Stopped at the length limit",
@@ -36,11 +44,17 @@ def technique_details(technique: dict[str, Any], labels: dict[str, str]) -> dict
     groups = [
         ("Evidence that it was on", _pairs(technique["evidence"])),
         ("Further figures", _figures(technique["figures"])),
+        ("Further changes against the parent", changes_view.further(technique["changes"]["parent"]["figures"])),
+        ("Spread within a run", _spreads(technique["figures"])),
+        ("Observed batch", _times(technique["time"])),
         ("Memory", _memory(technique)),
         ("Runs", _runs(technique["runs"])),
         ("Settings", _pairs(technique["settings"])),
         ("Generation", _pairs(technique["generation"])),
-        ("Models", [(role, model_line(model)) for role, model in (technique["models"] or {}).items() if model]),
+        (
+            "Models",
+            [(role, machine_view.model_line(model)) for role, model in (technique["models"] or {}).items() if model],
+        ),
         ("Processes", _pairs({"processes": technique["processes"], "threads": technique["threads"]})),
     ]
     return {
@@ -51,85 +65,9 @@ def technique_details(technique: dict[str, Any], labels: dict[str, str]) -> dict
         "reason": technique["reason"] or "",
         "lossless": technique["lossless"],
         "parent": labels.get(parent, parent or ""),
-        "difference": difference_text(technique["difference"]),
+        "difference": rows.difference_text(technique["difference"]),
         "groups": [{"title": title, "pairs": pairs} for title, pairs in groups if pairs],
     }
-
-
-def difference_text(difference: dict[str, Any]) -> str:
-    """Return a technique's difference from its parent in one line."""
-    return "; ".join(f"{key} = {value}" for key, value in text.flattened(difference))
-
-
-def model_line(model: dict[str, Any]) -> str:
-    """Return a model in one line: name, source, parameters, dtype."""
-    count = model.get("parameters")
-    parts = [model.get("name"), model.get("source") and f"source {model['source']}"]
-    parts += [f"{parameter_count(count)} parameters" if count else None, model.get("dtype")]
-    return ", ".join(str(part) for part in parts if part)
-
-
-def parameter_count(count: int) -> str:
-    """Return a number of parameters as people write it, e.g. ``1.24 B``."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return str(count)
-
-
-def machine_line(machine: dict[str, Any] | None) -> str:
-    """Return a machine in one line."""
-    if not machine:
-        return "not recorded"
-    gpus = [gpu.get("name") or "GPU" for gpu in machine.get("gpus") or []]
-    if gpus:
-        counts = {name: gpus.count(name) for name in gpus}
-        return ", ".join(f"{count} \N{MULTIPLICATION SIGN} {name}" for name, count in counts.items())
-    return f"{machine.get('cpu_model') or 'CPU'}, {machine.get('cpu_count') or '?'} cores, no GPU"
-
-
-def time_span(start: str, end: str | None) -> str:
-    """Return when something was measured, to the minute, in UTC; a time that can't be read stays as it is."""
-    try:
-        first, last = (datetime.fromisoformat(moment) for moment in (start, end or start))
-    except ValueError:
-        return start
-    shown = f"{first:%Y-%m-%d %H:%M}"
-    if first.date() == last.date():
-        return f"{shown}{numbers.DASH}{last:%H:%M} UTC"
-    return f"{shown} to {last:%Y-%m-%d %H:%M} UTC"
-
-
-def conditions(comparison: dict[str, Any]) -> dict[str, Any]:
-    """Return what ran on what: machine, versions, models, dataset, prompt, time."""
-    machine = comparison["machine"] or {}
-    pairs = [("processor", f"{machine.get('cpu_model')}, {machine.get('cpu_count')} cores")] if machine else []
-    if machine.get("memory_bytes"):
-        scale = numbers.column_scale([machine["memory_bytes"]], numbers.BYTES)
-        pairs.append(("memory", scale.show_with_unit(machine["memory_bytes"])))
-    if machine.get("platform"):
-        pairs.append(("platform", machine["platform"]))
-    for index, gpu in enumerate(machine.get("gpus") or []):
-        size = gpu.get("memory_bytes")
-        shown = f", {numbers.column_scale([size], numbers.BYTES).show_with_unit(size)}" if size else ""
-        pairs.append((f"GPU {index}", f"{gpu.get('name')}{shown}, driver {gpu.get('driver')}"))
-    models: dict[str, None] = {}
-    for technique in comparison["techniques"]:
-        models |= {model_line(model): None for model in (technique["models"] or {}).values() if model}
-    return {
-        "machine": pairs,
-        "versions": _pairs(comparison["versions"]),
-        "models": list(models),
-        "dataset": [("evaluation set", f"{comparison['dataset']['samples']:,} rows"), *_manifest(comparison)],
-        "prompt": comparison["prompt"] or "",
-        "when": time_span(comparison["started_at"], comparison["finished_at"]) if comparison["started_at"] else "",
-    }
-
-
-def _manifest(comparison: dict[str, Any]) -> list[tuple[str, str]]:
-    # Long lists (e.g. of columns or words) would drown the counts.
-    pairs = text.flattened(comparison["dataset"]["manifest"])
-    return [(key, text.shortened(value, 120)) for key, value in pairs[:60]]
 
 
 def _pairs(value: Any) -> list[tuple[str, str]]:
@@ -151,6 +89,30 @@ def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
             interval = numbers.percent_interval(low, high, signed=False)
             pairs.append((title, numbers.share(figure["value"]) + (f" ({interval})" if interval else "")))
     return pairs
+
+
+def _spreads(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return how far the prompts of a run lie apart, which is their difference and not noise alone."""
+    titles = {"latency_s": "latency", "fixed_latency_s": "latency, fixed length", "tpot_s": "TPOT"}
+    known = {title: figures[key].get("within_run_percent") for key, title in titles.items()}
+    return [
+        (title, f"\N{PLUS-MINUS SIGN}{numbers.fixed(value, 1)}%") for title, value in known.items() if value is not None
+    ]
+
+
+def _times(time: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return where the time of the observed batch went."""
+    titles = {
+        "sample_s": "whole batch",
+        "operators_s": "in operators or kernels",
+        "target_forward_s": "a target pass",
+        "draft_forward_s": "a draft pass",
+    }
+    return [
+        (title, numbers.column_scale([time[key]], numbers.TIME).show_with_unit(time[key]))
+        for key, title in titles.items()
+        if (time or {}).get(key) is not None
+    ]
 
 
 def _with_interval(shown: str, scale: numbers.Scale, figure: dict[str, Any]) -> str:
@@ -181,6 +143,6 @@ def _runs(runs: list[dict[str, Any]]) -> list[tuple[str, str]]:
         for key, name in (("load_time_s", "loading"), ("warmup_time_s", "warm-up"), ("compile_time_s", "compiling")):
             if run.get(key):
                 costs.append(f"{name} {numbers.column_scale([run[key]], numbers.TIME).show_with_unit(run[key])}")
-        when = time_span(run["started_at"], run.get("finished_at")) if run.get("started_at") else ""
+        when = machine_view.time_span(run["started_at"], run.get("finished_at")) if run.get("started_at") else ""
         pairs.append((f"run {run['run']}", "; ".join([*costs, when] if when else costs)))
     return [pair for pair in pairs if pair[1]]

@@ -22,21 +22,32 @@ VARIABLES = {
 
 
 def inline_svg(path: str | Path, prefix: str) -> str:
-    """Read an SVG file and return it as markup for an HTML page.
-
-    Only shapes and text are kept: no scripts, handlers, styles or references out of the drawing.
-
-    Args:
-        path: the file.
-        prefix: put before every id, since ids must be unique in a page.
+    """Read an SVG file and return it as :func:`inert_svg` does.
 
     Raises:
         StudyError: the file is missing or is no SVG.
     """
     try:
-        root = ElementTree.fromstring(Path(path).read_bytes())
+        return inert_svg(Path(path).read_bytes(), prefix, path)
     except FileNotFoundError:
         raise StudyError(f"{path} does not exist; draw the plots first.") from None
+
+
+def inert_svg(drawing: str | bytes, prefix: str, path: str | Path = "the drawing") -> str:
+    """Return an SVG drawing as markup for an HTML page.
+
+    Only shapes and text are kept: no scripts, handlers, styles or references out of the drawing.
+
+    Args:
+        drawing: the SVG document.
+        prefix: put before every id, since ids must be unique in a page.
+        path: where it comes from, for the message.
+
+    Raises:
+        StudyError: it is no SVG.
+    """
+    try:
+        root = ElementTree.fromstring(drawing)
     except ElementTree.ParseError as error:
         raise StudyError(f"{path} is not an SVG drawing ({error}); draw the plots again.") from None
     if root.tag != f"{{{SVG}}}svg":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 NOTHING = "\N{EM DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 TIME = [(1.0, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s")]
 BYTES = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")]

@@ -1,5 +1,6 @@
 """Turns the view into one HTML file that needs nothing beside it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ from markupsafe import Markup
 from scripts.foundation.errors import StudyError
 
 
-def page(view: dict[str, Any], template: str | Path, drawings: list[str]) -> str:
+def page(view: dict[str, Any], template: str | Path, drawings: list[str], curves: Sequence[str] = ()) -> str:
     """Render the report.
 
     Args:
         view: what the template shows; text in it is escaped.
         template: the Jinja template; its partials and report.css lie beside it.
         drawings: SVG markup that is known to be inert.
+        curves: the same of each sweep, in their order; empty where a sweep has none.
 
     Raises:
         StudyError: the template, one of its partials or the style sheet is missing, or it has a fault.
@@ -32,8 +34,9 @@ def page(view: dict[str, Any], template: str | Path, drawings: list[str]) -> str
     )
     try:
         style = _style(template.with_name("report.css"))
-        shown = [Markup(svg) for svg in drawings]
-        return environment.get_template(template.name).render(report=view, style=style, drawings=shown)
+        shown, small = ([Markup(svg) for svg in group] for group in (drawings, curves))
+        found = environment.get_template(template.name)
+        return found.render(report=view, style=style, drawings=shown, curves=small)
     except TemplateNotFound as error:
         raise StudyError(
             f"{template.parent / str(error.name)} does not exist; restore the report's template."

@@ -1,0 +1,65 @@
+"""The lossless audit: whose tokens are the parent's, where they part, and what follows from that."""
+
+from typing import Any
+
+from scripts.report import columns, numbers, rows
+
+
+def audit(techniques: list[dict[str, Any]], labels: dict[str, str]) -> list[dict[str, Any]]:
+    """Return every technique with a parent, those that must match it first; also those whose figures were withdrawn."""
+    found = []
+    for technique in sorted(techniques, key=lambda technique: not technique["lossless"]):
+        match = technique["matches"]
+        if technique["parent"] is None or (match["reason"] and not technique["lossless"]):
+            continue
+        row = rows.head(technique) | {
+            "parent": labels.get(technique["parent"], technique["parent"]),
+            "must": technique["lossless"],
+            "why_not": match["reason"] or "",
+        }
+        if not match["reason"]:
+            row |= {
+                "tokens": _count(match["same_tokens"]),
+                "headlines": _count(match["same_headlines"]),
+                "verdict": _verdict(match),
+                "sentence": match["audit"]["sentence"],
+                "dtype": match["dtype"] or "",
+                "divergences": [_divergence(entry) for entry in match["divergences"]],
+                "differing": match["same_tokens"]["n"] - match["same_tokens"]["count"],
+            }
+        found.append(row)
+    return found
+
+
+def _count(figure: dict[str, Any]) -> dict[str, str]:
+    low, high = (None if figure[end] is None else 100 * figure[end] for end in ("low", "high"))
+    return {
+        "text": f"{figure['count']} of {figure['n']}",
+        "share": numbers.share(figure["value"]),
+        "interval": numbers.percent_interval(low, high, signed=False),
+    }
+
+
+def _verdict(match: dict[str, Any]) -> dict[str, str]:
+    """Return the audit's verdict in words; a technique that promises nothing may differ."""
+    verdict = match["audit"]["verdict"]
+    if verdict == "identical":
+        return {"text": verdict, "tone": "good"}
+    if match["lossless"] is None:
+        return {"text": "may differ", "tone": ""}
+    words = {"tie": "differs at a tie", "error": "error: differs"}
+    return {"text": words.get(verdict, verdict), "tone": columns.tone(verdict)}
+
+
+def _divergence(entry: dict[str, Any]) -> dict[str, str]:
+    """Return where the tokens of a prompt part; a text that had ended has no token there."""
+    own = entry["own_token_is_runner_up"]
+    gap = entry["logit_gap"]
+    return {
+        "sample": entry["id"],
+        "position": str(entry["position"] + 1),
+        "gap": "not recorded" if gap is None else f"{gap:.3g}",
+        "parent": "ended" if entry["parent_token"] is None else str(entry["parent_token"]),
+        "own": "ended" if entry["own_token"] is None else str(entry["own_token"]),
+        "runner_up": {True: "yes", False: "no", None: "not recorded"}[own],
+    }

@@ -1,0 +1,125 @@
+"""Changes against parent and baseline: ratios with their intervals, and the words that a test allows."""
+
+from typing import Any
+
+from scripts.comparison import changes as compared
+from scripts.report import columns, forest, numbers, rows
+
+KEYS = {
+    "latency_change_percent": "Latency",
+    "fixed_latency_change_percent": "Latency, fixed length",
+    "fixed_tpot_change_percent": "TPOT, fixed length",
+    "throughput_change_percent": "Samples/s",
+    "peak_memory_change_percent": "Peak memory",
+    "quality_kept_percent_rougeL": "ROUGE-L",
+    compared.NLL: "Reference NLL",
+}
+FURTHER = {
+    "ttft_change_percent": "TTFT",
+    "tpot_change_percent": "TPOT",
+    "tokens_per_s_change_percent": "Tokens/s",
+    "fixed_ttft_change_percent": "TTFT, fixed length",
+    "fixed_throughput_change_percent": "Samples/s, fixed length",
+    "output_length_change_percent": "Output length",
+    "load_peak_memory_change_percent": "Peak memory while loading",
+    "weight_change_percent": "Weights",
+    "quality_kept_percent_rouge1": "ROUGE-1",
+    "quality_kept_percent_rouge2": "ROUGE-2",
+    "quality_kept_percent_rougeLsum": "ROUGE-Lsum",
+}
+PLOTTED = "latency_change_percent"
+TITLES = {"parent": "Against the parent", "baseline": "Against the baseline"}
+
+
+def tables(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one table a kind of reference, each with interval plots of the latency."""
+    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+    return [_table(comparison, kind, labels) for kind in TITLES]
+
+
+def _table(comparison: dict[str, Any], kind: str, labels: dict[str, str]) -> dict[str, Any]:
+    shown = rows.ran(comparison["techniques"])
+    axis = forest.forest([(technique["changes"][kind]["figures"] or {}).get(PLOTTED) for technique in shown])
+    found = []
+    for technique, plotted in zip(shown, axis["rows"], strict=True):
+        change = technique["changes"][kind]
+        found.append(
+            rows.head(technique)
+            | {
+                "against": labels.get(change["against"], change["against"] or ""),
+                "difference": rows.difference_text(technique["difference"]),
+                "forest": plotted,
+                "reason": change["reason"] if change["figures"] is None else "",
+                "cells": [ratio_cell(change["figures"][key], key) for key in KEYS] if change["figures"] else [],
+                "quality": _quality(change["quality_kept"]),
+            }
+        )
+    judged = [technique for technique in shown if technique["changes"][kind]["figures"]]
+    notes = rows.missing_lines(
+        [(title, [(t["label"], t["changes"][kind]["figures"][key]) for t in judged]) for key, title in KEYS.items()]
+    )
+    return {
+        "kind": kind,
+        "title": TITLES[kind],
+        "baseline": labels.get(comparison["baseline"]["name"], "") if kind == "baseline" else "",
+        "keys": list(KEYS.values()),
+        "axis": axis,
+        "rows": found,
+        "notes": notes,
+    }
+
+
+def further(figures: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return the changes that the tables leave out, each in one line."""
+    pairs = []
+    for key, title in FURTHER.items():
+        cell = ratio_cell(figures[key], key) if figures else None
+        if cell and cell["text"] != numbers.NOTHING:
+            between = f" ({cell['interval']})" if cell["interval"] else ""
+            pairs.append((title, f"{cell['text']}{between}{', ' if cell['verdict'] else ''}{cell['verdict']}"))
+    return pairs
+
+
+def ratio_cell(figure: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return one cell: the ratio to the reference (a difference for the likelihood), interval, verdict and its test."""
+    if key == compared.NLL and figure["value"] is not None:
+        text = numbers.fixed(figure["value"], 3)
+        text = text if figure["value"] <= 0 or text == "0.000" else f"+{text}"
+        interval = _between(figure["low"], figure["high"])
+    elif figure["value"] is None:
+        text, interval = numbers.NOTHING, ""
+    else:
+        # Memory is one reading a run: its change has no test and so no ratio of its own.
+        ratio = figure.get("ratio", 1 + figure["value"] / 100)
+        text, interval = columns.ratio_texts(ratio, figure.get("ratio_low"), figure.get("ratio_high"))
+    verdict = figure.get("verdict")
+    return {
+        "text": text,
+        "interval": interval,
+        "verdict": verdict or "",
+        "tone": columns.tone(verdict),
+        "note": "; ".join(filter(None, (_test(figure), figure["note"]))),
+    }
+
+
+def _between(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return ""
+    return f"{numbers.fixed(low, 3)} to {numbers.fixed(high, 3)}"
+
+
+def _test(figure: dict[str, Any]) -> str:
+    """Return what a cell says on hovering: the change in percent, and the p-value and method behind the verdict."""
+    parts = []
+    if figure["unit"] == "%" and figure["value"] is not None and "ratio" in figure:
+        parts.append(f"{numbers.percent(100 * figure['ratio'] - 100)}")
+    if figure.get("adjusted_p_value") is not None:
+        p_value = figure["adjusted_p_value"]
+        shown = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+        parts.append(f"{shown} after Holm's correction")
+    return "; ".join([*parts, figure["interval"]] if figure["interval"] else parts)
+
+
+def _quality(kept: dict[str, Any]) -> dict[str, str]:
+    verdict = kept["verdict"]
+    return {"verdict": verdict or "", "tone": columns.tone(verdict), "reason": kept["reason"]}

@@ -1,0 +1,77 @@
+"""What ran on what, and when: machine, versions, models and dataset as keys and values."""
+
+from datetime import datetime
+from typing import Any
+
+from scripts.report import numbers, text
+
+
+def model_line(model: dict[str, Any]) -> str:
+    """Return a model in one line: name, source, parameters, dtype."""
+    count = model.get("parameters")
+    parts = [model.get("name"), model.get("source") and f"source {model['source']}"]
+    parts += [f"{parameter_count(count)} parameters" if count else None, model.get("dtype")]
+    return ", ".join(str(part) for part in parts if part)
+
+
+def parameter_count(count: int) -> str:
+    """Return a number of parameters as people write it, e.g. ``1.24 B``."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)
+
+
+def machine_line(machine: dict[str, Any] | None) -> str:
+    """Return a machine in one line."""
+    if not machine:
+        return "not recorded"
+    gpus = [gpu.get("name") or "GPU" for gpu in machine.get("gpus") or []]
+    if gpus:
+        counts = {name: gpus.count(name) for name in gpus}
+        return ", ".join(f"{count} \N{MULTIPLICATION SIGN} {name}" for name, count in counts.items())
+    return f"{machine.get('cpu_model') or 'CPU'}, {machine.get('cpu_count') or '?'} cores, no GPU"
+
+
+def time_span(start: str, end: str | None) -> str:
+    """Return when something was measured, to the minute, in UTC; a time that can't be read stays as it is."""
+    try:
+        first, last = (datetime.fromisoformat(moment) for moment in (start, end or start))
+    except ValueError:
+        return start
+    shown = f"{first:%Y-%m-%d %H:%M}"
+    if first.date() == last.date():
+        return f"{shown}{numbers.DASH}{last:%H:%M} UTC"
+    return f"{shown} to {last:%Y-%m-%d %H:%M} UTC"
+
+
+def conditions(comparison: dict[str, Any]) -> dict[str, Any]:
+    """Return what ran on what: machine, versions, models, dataset, prompt, time."""
+    machine = comparison["machine"] or {}
+    pairs = [("processor", f"{machine.get('cpu_model')}, {machine.get('cpu_count')} cores")] if machine else []
+    if machine.get("memory_bytes"):
+        scale = numbers.column_scale([machine["memory_bytes"]], numbers.BYTES)
+        pairs.append(("memory", scale.show_with_unit(machine["memory_bytes"])))
+    if machine.get("platform"):
+        pairs.append(("platform", machine["platform"]))
+    for index, gpu in enumerate(machine.get("gpus") or []):
+        size = gpu.get("memory_bytes")
+        shown = f", {numbers.column_scale([size], numbers.BYTES).show_with_unit(size)}" if size else ""
+        pairs.append((f"GPU {index}", f"{gpu.get('name')}{shown}, driver {gpu.get('driver')}"))
+    models: dict[str, None] = {}
+    for technique in comparison["techniques"]:
+        models |= {model_line(model): None for model in (technique["models"] or {}).values() if model}
+    return {
+        "machine": pairs,
+        "versions": text.flattened(comparison["versions"] or {}),
+        "models": list(models),
+        "dataset": [("evaluation set", f"{comparison['dataset']['samples']:,} rows"), *_manifest(comparison)],
+        "prompt": comparison["prompt"] or "",
+        "when": time_span(comparison["started_at"], comparison["finished_at"]) if comparison["started_at"] else "",
+    }
+
+
+def _manifest(comparison: dict[str, Any]) -> list[tuple[str, str]]:
+    # Long lists (e.g. of columns or words) would drown the counts.
+    pairs = text.flattened(comparison["dataset"]["manifest"])
+    return [(key, text.shortened(value, 120)) for key, value in pairs[:60]]

@@ -1,0 +1,70 @@
+"""Sweeps: techniques that differ in one value, in the order of that value, with those that did not run."""
+
+from typing import Any
+
+from scripts.report import changes_view, columns, numbers, rows, text
+from scripts.report.columns import Column
+
+COLUMNS = (
+    Column("latency_s", "", "latency", numbers.TIME, spread=True),
+    Column("throughput_samples_per_s", "", "samples/s", columns.PLAIN),
+    Column("peak_memory_bytes", "", "peak memory", numbers.BYTES),
+    Column("rougeL", "", "ROUGE-L", columns.PLAIN, decimals=3),
+    Column("reference_nll_per_token", "", "NLL", [(1.0, "nats/token")], decimals=3),
+)
+VERDICTS = ("latency_change_percent", "throughput_change_percent")
+
+
+def sweeps(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a table a sweep."""
+    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
+    return [_sweep(sweep, techniques) for sweep in comparison["sweeps"]]
+
+
+def _sweep(sweep: dict[str, Any], techniques: dict[str, Any]) -> dict[str, Any]:
+    points = sweep["points"]
+    ran = [techniques[p["technique"]] for p in points if p["status"] == "ok" and p["technique"] in techniques]
+    chosen = columns.scales(COLUMNS, ran)
+    base = techniques.get(sweep["technique"])
+    return {
+        "name": sweep["name"] or "",
+        "facet": sweep["facet"] or "",
+        "base": base["label"] if base else sweep["technique"] or "",
+        "heads": [{"title": column.title, "unit": chosen[column.key].unit} for column in COLUMNS],
+        "rows": [_row(point, techniques.get(point["technique"]), chosen, sweep) for point in points],
+        "drafting": bool(sweep["break_even"]),
+        "notes": columns.notes(COLUMNS, ran),
+        "compared": ", ".join(dict.fromkeys(_against(t, techniques) for t in ran if t["name"] != sweep["technique"])),
+    }
+
+
+def _row(
+    point: dict[str, Any], technique: dict[str, Any] | None, chosen: dict[str, Any], sweep: dict[str, Any]
+) -> dict[str, Any]:
+    row = {"value": text.plain(point["value"]), "name": point["technique"], "label": point["technique"], "ok": False}
+    if technique is not None:
+        row["label"] = technique["label"]
+    if technique is None or point["status"] != "ok":
+        status = rows.STATUS.get(point["status"], point["status"])
+        return row | {"reason": f"{status}: {point['reason'] or 'no reason was recorded'}"}
+    own = point["technique"] == sweep["technique"]
+    figures = None if own else technique["changes"]["parent"]["figures"]
+    kept = technique["changes"]["parent"]["quality_kept"]
+    verdicts = [changes_view.ratio_cell(figures[key], key) for key in VERDICTS] if figures else []
+    if verdicts:
+        verdicts.append({"text": kept["verdict"] or numbers.NOTHING, "interval": "", "verdict": "",
+                         "tone": columns.tone(kept["verdict"]), "note": kept["reason"]})  # fmt: skip
+    return row | {
+        "ok": True,
+        "why_not": "what the others differ from" if own else technique["changes"]["parent"]["reason"] or "",
+        "cells": [
+            columns.cell(technique["figures"][column.key], chosen[column.key], spread=column.spread)
+            for column in COLUMNS
+        ],
+        "verdicts": verdicts,
+    }
+
+
+def _against(technique: dict[str, Any], techniques: dict[str, Any]) -> str:
+    parent = techniques.get(technique["parent"])
+    return parent["label"] if parent else "no parent"

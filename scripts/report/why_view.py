@@ -1,0 +1,115 @@
+"""Why techniques are as fast as they are, how differences combine, and whether drafting pays."""
+
+from typing import Any
+
+from scripts.comparison import interactions as squares
+from scripts.metrics import figures
+from scripts.report import columns, numbers, rows
+from scripts.report.columns import Column
+
+RATIO = [(1.0, numbers.TIMES)]
+WHY = (
+    Column("bytes_per_token", "Work per new token", "moved", numbers.BYTES, alone="Bytes per token"),
+    Column("flops_per_token", "Work per new token", "operations", columns.OPERATIONS, alone="Operations per token"),
+    Column("mbu_datasheet", "MBU", "of data sheet", columns.PERCENT, decimals=2, alone="MBU of the data sheet's peak"),
+    Column("mbu_measured", "MBU", "of measured peak", columns.PERCENT, decimals=2, alone="MBU of the measured peak"),
+    Column("mfu_datasheet", "MFU", "of data sheet", columns.PERCENT, decimals=2, alone="MFU of the data sheet's peak"),
+    Column("mfu_measured", "MFU", "of measured peak", columns.PERCENT, decimals=2, alone="MFU of the measured peak"),
+    Column("host_bound_share", "Time", "host-bound", columns.PERCENT, decimals=1, alone="Host-bound share"),
+    Column("predicted_time_per_sample_s", "Time", "predicted, per headline", numbers.TIME, alone="Predicted time"),
+    Column(rows.PER_SAMPLE, "Time", "measured, per headline", numbers.TIME),
+    Column("predicted_speedup", "Speed-up over the parent", "predicted", RATIO, decimals=2, alone="Predicted speed-up"),
+    Column("measured_speedup", "Speed-up over the parent", "measured", RATIO, decimals=2, alone="Measured speed-up"),
+)
+COMBINED = {
+    squares.MORE: "together they gain more than the parts multiplied",
+    squares.LESS: "together they gain less than the parts multiplied",
+    squares.AS: "no measurable difference from the parts multiplied",
+}
+
+
+def why(techniques: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the table of bytes, operations, utilisation and speed-ups, with why a figure has no value."""
+    table = columns.table(WHY, techniques)
+    shown = rows.ran(techniques)
+    table["notes"] += _caveats(shown)
+    for row, technique in zip(table["rows"], shown, strict=True):
+        verdict = technique["measured_speedup"].get("verdict")
+        if verdict and row["cells"]:
+            # More samples a second than the parent: faster in the words of the rest of the page.
+            word = {"higher": "faster", "lower": "slower"}.get(verdict, verdict)
+            row["cells"][-1] |= {"verdict": word, "tone": columns.tone(word)}
+    return table
+
+
+def _caveats(techniques: list[dict[str, Any]]) -> list[str]:
+    """Return what to know of figures that have a value, e.g. that small weights can stay in a processor's cache."""
+    noted: dict[tuple[str, str], list[str]] = {}
+    title = "Predicted time and MBU of the measured peak"
+    for technique in techniques:
+        figure = technique["figures"]["predicted_time_per_sample_s"]
+        if figure["value"] is not None and figure["note"] not in (None, figures.ONE_READING):
+            noted.setdefault((title, figure["note"]), []).append(technique["label"])
+    return rows.lines(noted, len(techniques))
+
+
+def interactions(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict[str, str]]:
+    """Return each pair of differences that was measured alone and together, in words."""
+    found = []
+    for square in comparison["interactions"]:
+        figure = square["ratio"]
+        combined, partner, alone, base = (labels[square[key]] for key in ("technique", "with", "alone", "base"))
+        text, _ = columns.ratio_texts(figure["value"])
+        between = ""
+        if figure["value"] is not None and figure["low"] is not None and figure["high"] is not None:
+            between = f" ({numbers.fixed(figure['low'], 2)} to {numbers.fixed(figure['high'], 2)})"
+        verdict = COMBINED.get(square["verdict"], square["verdict"] or figure["note"] or "not tested")
+        share = f"{text}{between} of what the parts multiplied would take"
+        if figure["value"] is None:
+            share = f"no ratio: {figure['note']}"
+        found.append(
+            {
+                "combined": combined,
+                "sentence": f"{share}; {verdict}.",
+                "parts": f"{partner} and {alone}, each alone over {base}",
+                "facet": square["facet"],
+                "note": figure["note"] or "",
+            }
+        )
+    return found
+
+
+def speculation(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict[str, Any]]:
+    """Return per technique that drafts: tokens a round, cost, acceptance and break-even, speed-ups."""
+    found = []
+    for row in comparison["break_even"]:
+        measured = row["measured_speedup"]
+        word = {"higher": "faster", "lower": "slower"}.get(measured.get("verdict"), measured.get("verdict") or "")
+        cells = [
+            _cell(row["cost_ratio"], ratio=True),
+            _cell(row["acceptance_rate"]),
+            _cell(row["break_even_acceptance"]),
+            _cell(row["predicted_speedup"], ratio=True),
+            _cell(measured, ratio=True) | {"verdict": word, "tone": columns.tone(word)},
+        ]
+        notes = {row[key]["note"] for key in ("cost_ratio", "acceptance_rate", "break_even_acceptance")
+                 if row[key]["value"] is None}  # fmt: skip
+        found.append(
+            {
+                "name": row["technique"],
+                "label": labels.get(row["technique"], row["technique"]),
+                "tokens": row["draft_tokens"],
+                "cells": cells,
+                "notes": sorted(note for note in notes if note),
+            }
+        )
+    return found
+
+
+def _cell(figure: dict[str, Any], ratio: bool = False) -> dict[str, Any]:
+    if ratio:
+        text, interval = columns.ratio_texts(figure["value"], figure["low"], figure["high"])
+        return {"text": text, "interval": interval, "note": figure["note"] or ""}
+    return columns.cell(figure, numbers.Scale("%", 0.01, 1)) | {
+        "text": numbers.share(figure["value"]),
+    }

@@ -1,0 +1,365 @@
+import copy
+import html
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from scripts.metrics import figures
+from scripts.report import curves, drawing, page, view
+from tests.support import synthetic_runs as synthetic
+from tests.support.synthetic_study import Technique, compare, everything, write_study
+
+TEMPLATE = Path(__file__).parents[3] / "report" / "report.html.j2"
+SWEEP = {
+    "name": "how much is pruned",
+    "technique": "kv_cache",
+    "facet": "pruning.amount",
+    "points": [
+        {"value": amount, "technique": name}
+        for amount, name in ((0, "kv_cache"), (0.3, "pruned"), (0.5, "pruned_50"), (0.9, "huge"))
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    written = write_study(tmp_path_factory.mktemp("study"), everything(), count=30, runs=2)
+    written["study"] |= {"sweeps": [SWEEP], "comparison": {"price_per_device_hour": 3.6, "currency": "EUR"}}
+    return compare(written)
+
+
+@pytest.fixture
+def whole(compared):
+    return copy.deepcopy(compared)
+
+
+@pytest.fixture
+def small(tmp_path):
+    def build(techniques, **options):
+        return compare(write_study(tmp_path / "study", techniques, **({"count": 20, "runs": 2} | options)))
+
+    return build
+
+
+def read(comparison):
+    """Return the text of the page, as a reader sees it, and its source."""
+    small = [
+        drawing.inert_svg(svg, f"s{n}-") if (svg := curves.svg(comparison, sweep)) else ""
+        for n, sweep in enumerate(comparison["sweeps"])
+    ]
+    source = page.page(view.report_view(comparison), TEMPLATE, [], small)
+    text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", source, flags=re.DOTALL)
+    return " ".join(html.unescape(text).split()), source
+
+
+def named(rows, name):
+    return next(row for row in rows if row["name"] == name)
+
+
+def technique(comparison, name):
+    return named(comparison["techniques"], name)
+
+
+def test_the_spread_between_runs_stands_beside_both_modes(whole):
+    technique(whole, "kv_cache")["figures"]["latency_s"]["between_run_percent"] = 1.234
+    technique(whole, "kv_cache")["figures"]["fixed_latency_s"]["between_run_percent"] = 5.678
+    shown = view.report_view(whole)["results"]
+    cells = named(shown["rows"], "kv_cache")["cells"]
+    assert [cell["spread"] for cell in cells if cell["spread"]] == ["±1.2%", "±5.7%"]
+    assert "Fixed length, 16 tokens" in [group["title"] for group in shown["groups"]]
+
+
+def test_one_run_has_no_spread_and_its_speed_is_not_tested(small):
+    comparison = small([Technique("baseline", None), Technique("fast", speed=3)], runs=1)
+    shown = view.report_view(comparison)
+    assert not [cell for row in shown["results"]["rows"] for cell in row["cells"] if cell["spread"]]
+    cells = named(shown["changes"][0]["rows"], "fast")["cells"]
+    assert cells[0]["verdict"] == "not tested: one run"
+    assert cells[0]["interval"]
+    assert "not tested: one run" in read(comparison)[0]
+
+
+def test_flags_are_chips_with_the_sentence_and_a_list(whole):
+    sentence = "Run 1 of 2: other programs used 23% of the CPU (more than 10%)."
+    text, source = read(whole)
+    assert f'title="{sentence}">CPU shared' in source
+    assert f"Pruned 50% : {sentence}" in text
+    for entry in whole["techniques"]:
+        entry["flags"] = []
+    assert "None: no run was flagged" in read(whole)[0]
+
+
+def test_figures_without_a_value_say_why_once(whole):
+    notes = view.report_view(whole)["results"]["more"]["notes"]
+    assert "Energy a headline: This machine shows no energy counters." in notes
+    assert "Semantic similarity: not scored: the study names no model for it." in notes
+    technique(whole, "nf4")["figures"]["fixed_latency_s"] = figures.missing("s", "the fixed mode was off")
+    assert "Latency, fixed length: the fixed mode was off (4-bit NF4)." in read(whole)[0]
+
+
+def test_price_is_shown_in_its_currency(whole):
+    more = view.report_view(whole)["results"]["more"]
+    heads = [column for group in more["groups"] for column in group["columns"]]
+    place = next(n for n, head in enumerate(heads) if head["title"] == "price of 1,000")
+    assert heads[place]["unit"] == "EUR"
+    # 3.6 an hour is 0.001 a second: 1,000 samples cost 1 / (samples a second).
+    throughput = technique(whole, "baseline")["figures"]["throughput_samples_per_s"]["value"]
+    assert float(named(more["rows"], "baseline")["cells"][place]["text"]) == pytest.approx(1 / throughput, rel=0.02)
+
+
+def test_changes_are_ratios_with_verdicts_against_both_references(whole):
+    figure = technique(whole, "nf4")["changes"]["baseline"]["figures"]["fixed_latency_change_percent"]
+    figure |= {"ratio": 0.5, "ratio_low": 0.45, "ratio_high": 0.56, "verdict": "faster", "adjusted_p_value": 0.0123}
+    parent, baseline = view.report_view(whole)["changes"]
+    assert (parent["kind"], baseline["kind"]) == ("parent", "baseline")
+    cell = named(baseline["rows"], "nf4")["cells"][baseline["keys"].index("Latency, fixed length")]
+    assert (cell["text"], cell["interval"], cell["verdict"], cell["tone"]) == (
+        "0.500\N{MULTIPLICATION SIGN}", "0.450\N{EN DASH}0.560", "faster", "good",
+    )  # fmt: skip
+    assert "p = 0.012 after Holm's correction" in cell["note"]
+    assert named(parent["rows"], "baseline")["reason"] == "it has no parent"
+
+
+def test_worse_likelihood_is_a_signed_difference(whole):
+    figure = technique(whole, "nf4")["changes"]["parent"]["figures"]["reference_nll_change"]
+    figure |= {"value": 0.125, "low": 0.12, "high": 0.13, "verdict": "worse"}
+    table = view.report_view(whole)["changes"][0]
+    cell = named(table["rows"], "nf4")["cells"][table["keys"].index("Reference NLL")]
+    assert (cell["text"], cell["interval"], cell["tone"]) == ("+0.125", "0.120 to 0.130", "bad")
+
+
+def test_quality_verdict_has_its_sentence(whole):
+    kept = technique(whole, "pruned")["changes"]["parent"]["quality_kept"]
+    assert kept["verdict"] == "not kept"
+    row = named(view.report_view(whole)["changes"][0]["rows"], "pruned")
+    assert row["quality"] == {"verdict": "not kept", "tone": "bad", "reason": kept["reason"]}
+    assert f"Pruned 30% : not kept . {kept['reason']}" in read(whole)[0]
+
+
+def test_the_page_says_how_verdicts_are_reached(whole):
+    text, _ = read(whole)
+    for expected in ("paired bootstrap over prompts combined with Welch's t between runs", "Holm's correction"):
+        assert expected in text
+
+
+def test_a_lossless_technique_that_differs_is_withdrawn_and_explained(small):
+    wrong = Technique("cached", label="Cached", lossless=True, damage=0.6, seed=5)
+    comparison = small([Technique("baseline", None), wrong])
+    assert comparison["techniques"][1]["status"] == "invalid"
+    row = named(view.report_view(comparison)["matches"], "cached")
+    assert row["verdict"] == {"text": "error: differs", "tone": "bad"}
+    assert row["sentence"] == comparison["techniques"][1]["reason"]
+    first = comparison["techniques"][1]["matches"]["first_divergence"]
+    assert row["divergences"][0]["position"] == str(first["position"] + 1)
+    text, _ = read(comparison)
+    assert row["sentence"] in text
+    assert "withdrawn" in text
+
+
+def test_divergences_say_whether_the_other_token_was_the_runner_up(whole):
+    match = technique(whole, "pruned")["matches"]
+    match["divergences"] = [
+        {"id": "a", "position": 3, "logit_gap": 0.00042, "parent_token": 7, "own_token": 9,
+         "own_token_is_runner_up": True},
+        {"id": "b", "position": 0, "logit_gap": None, "parent_token": None, "own_token": 9,
+         "own_token_is_runner_up": None},
+    ]  # fmt: skip
+    row = named(view.report_view(whole)["matches"], "pruned")
+    assert row["divergences"] == [
+        {"sample": "a", "position": "4", "gap": "0.00042", "parent": "7", "own": "9", "runner_up": "yes"},
+        {"sample": "b", "position": "1", "gap": "not recorded", "parent": "ended", "own": "9",
+         "runner_up": "not recorded"},
+    ]  # fmt: skip
+
+
+def test_memory_is_summed_over_devices_and_drawn_on_one_scale(whole):
+    memory = view.report_view(whole)["memory"]
+    row = named(memory["rows"], "tensor_parallel")
+    assert row["devices"] == 2
+    assert memory["unit"] == "MB"
+    # 2 x 90 MiB before loading, 2 x 53.5 MiB of weights
+    assert row["cells"][:2] == ["188.7", "112.2"]
+    assert len([cells for cells in memory["devices"] if cells[0] == row["label"]]) == 2
+    longest = named(memory["rows"], "speculative")["bar"]
+    assert longest["mark"] == memory["width"] - 1
+    ends = [part["x"] + part["width"] for part in longest["parts"]]
+    assert [part["x"] for part in longest["parts"][1:]] == pytest.approx(ends[:-1], abs=0.2)
+    # Its parts make up its peak: 1110 of the 1332 MiB that the scale ends at.
+    assert ends[-1] == pytest.approx(memory["width"] * 1110 / 1332, abs=0.5)
+
+
+def test_memory_that_disagrees_with_the_shape_is_said(whole):
+    technique(whole, "nf4")["memory_check"] = {"weights_ratio": 1.2, "kv_cache_ratio": None, "agrees": False}
+    technique(whole, "nf4")["smallest_gpu"] |= {"name": None, "devices": 1}
+    row = named(view.report_view(whole)["memory"]["rows"], "nf4")
+    assert (row["check"]["weights"], row["check"]["cache"], row["check"]["agrees"]) == ("1.200", "—", "no")
+    assert row["gpu"]["text"] == "none of the table is large enough"
+
+
+def test_memory_that_was_not_read_is_a_dash_and_no_bar(whole):
+    entry = technique(whole, "nf4")
+    entry |= {"memory_anatomy": [], "memory_check": None, "smallest_gpu": None}
+    row = named(view.report_view(whole)["memory"]["rows"], "nf4")
+    assert set(row["cells"]) == {"—"}
+    assert row["bar"] == {"parts": [], "mark": None, "text": ""}
+    assert row["gpu"]["text"] == "memory was not read"
+
+
+def test_predicted_and_measured_time_have_one_unit(whole):
+    for entry in whole["techniques"]:
+        entry["figures"]["predicted_time_per_sample_s"]["value"] = 0.0002
+    table = view.report_view(whole)["why"]
+    columns = next(group["columns"] for group in table["groups"] if group["title"] == "Time")
+    units = {column["title"]: column["unit"] for column in columns}
+    assert units["predicted, per headline"] == units["measured, per headline"] == "ms"
+
+
+def test_why_shows_speedups_and_says_what_is_not_known(whole):
+    technique(whole, "int8")["measured_speedup"] |= {"value": 0.5, "low": 0.4, "high": 0.6, "verdict": "lower"}
+    table = view.report_view(whole)["why"]
+    cell = named(table["rows"], "int8")["cells"][-1]
+    assert (cell["text"], cell["interval"], cell["verdict"], cell["tone"]) == ("0.50", "0.40–0.60", "slower", "bad")  # noqa: RUF001
+    assert (
+        "MBU of the data sheet's peak, MFU of the data sheet's peak: no data sheet for this processor."
+        in table["notes"]
+    )
+
+
+def test_interactions_are_told_in_words(small):
+    off, cache = {"model": "small", "kv_cache": "none"}, {"kv_cache": "dynamic"}
+    four = {"quantization": {"method": "nf4", "double_quantization": False, "compute_dtype": "model"}}
+    comparison = small(
+        [
+            Technique("baseline", None, "Plain", off),
+            Technique("cached", "baseline", "Cache", cache, speed=2),
+            Technique("four", "baseline", "4-bit", four, speed=0.8),
+            Technique("both", "cached", "4-bit with cache", four, speed=1.6),
+        ]
+    )
+    square = comparison["interactions"][0]
+    square["ratio"] |= {"value": 1.124, "low": 1.05, "high": 1.2}
+    square["verdict"] = "less than the parts multiplied"
+    text, _ = read(comparison)
+    sentence = "4-bit with cache : 1.12\N{MULTIPLICATION SIGN} (1.05 to 1.20) of what the parts multiplied would take"
+    assert f"{sentence}; together they gain less than the parts multiplied." in text
+    assert "Cache and 4-bit, each alone over Plain" in text
+    square |= {"ratio": figures.missing("1", "one of them has no value"), "verdict": None}
+    assert "no ratio: one of them has no value" in read(comparison)[0]
+
+
+def test_sweeps_keep_the_points_that_did_not_run(whole):
+    sweep = view.report_view(whole)["sweeps"][0]
+    assert [row["value"] for row in sweep["rows"]] == ["0", "0.3", "0.5", "0.9"]
+    assert [row["ok"] for row in sweep["rows"]] == [True, True, True, False]
+    assert sweep["rows"][3]["reason"].startswith("out of memory: CUDA out of memory while loading")
+    assert [cell["text"] for cell in sweep["rows"][1]["verdicts"]][-1] == "not kept"
+    assert sweep["compared"] == "KV cache"
+    text, source = read(whole)
+    assert sweep["rows"][3]["reason"] in text
+    assert '<figure class="curve">' in source
+
+
+def test_curves_are_drawn_the_same_and_only_from_two_points_on(whole):
+    sweep = whole["sweeps"][0]
+    latency, quality = curves.panels(whole, sweep)
+    assert [index for index, *_ in latency["points"]] == [0, 1, 2]
+    assert quality["label"] == "ROUGE-L F1"
+    assert curves.svg(whole, sweep) == curves.svg(whole, sweep)
+    ElementTree.fromstring(curves.svg(whole, sweep))
+    assert curves.svg(whole, sweep | {"points": sweep["points"][2:]}) == ""
+
+
+def test_values_of_a_sweep_that_are_no_numbers_stand_one_after_the_other():
+    assert curves.positions([0, 4, 16]) == [0, 4, 16]
+    assert curves.positions([1, 4, 16]) == pytest.approx([0, math.log(4), 2 * math.log(4)])
+    assert curves.positions([True, False]) == [0, 1]
+    assert curves.positions(["a", 2, None]) == [0, 1, 2]
+
+
+def test_drafting_stands_beside_where_it_breaks_even(whole):
+    row = whole["break_even"][0]
+    row |= {
+        "cost_ratio": figures.figure(0.3, "1", 1),
+        "break_even_acceptance": figures.figure(0.62, "1", 1),
+        "predicted_speedup": figures.figure(1.4, "1", 30, (1.3, 1.5)),
+    }
+    shown = view.report_view(whole)["speculation"][0]
+    assert shown["tokens"] == 4
+    assert [cell["text"] for cell in shown["cells"][:4]] == ["0.300×", "77.9%", "62.0%", "1.40×"]  # noqa: RUF001
+    row["break_even_acceptance"] = figures.missing("1", "not reachable: a draft costs too much")
+    text, _ = read(whole)
+    assert "not reachable: a draft costs too much" in text
+    assert "S(α) = 1" in text  # noqa: RUF001
+
+
+def test_provenance_names_what_differs_between_runs(whole):
+    run = technique(whole, "nf4")["runs"][0]
+    run["provenance"] |= {"code_digest": "other", "git_modified": True}
+    run["conditions"] = synthetic.make_conditions(steal_share=0.31)
+    run["calibration"]["before"]["copy_bytes_per_s"] = 1.5e10
+    shown = view.report_view(whole)["provenance"]
+    pairs = {key: value for group in shown["groups"] for key, value in group["pairs"]}
+    assert pairs["code digest"] == f"{'c' * 16} (31 runs); other (1 run)"
+    assert "with uncommitted changes (1 run)" in pairs["git revision"]
+    assert pairs["CPU taken away by the hypervisor"] == "at most 31.0% (4-bit NF4, run 1)"
+    assert pairs["copy"].startswith("15.0")
+    assert pairs["why not"] == "This machine shows no energy counters."
+    text, _ = read(whole)
+    assert "Interleaved: yes. Runs were interleaved: every technique ran once before any ran again (2 blocks)." in text
+    assert len(shown["runs"]) == 32
+    starts = [cells[2] for cells in shown["runs"]]
+    assert starts == sorted(starts)
+    assert shown["runs"][0][:4] == ["Baseline", "1", "2025-01-02 03:00:00", "50.0 s"]
+
+
+def test_gpus_throttling_is_said_of_machines_that_have_gpus(whole):
+    whole["machine"] = whole["machine"] | {"gpus": [{"name": "H100", "memory_bytes": 8e10, "driver": "570"}]}
+    run = technique(whole, "nf4")["runs"][1]
+    run["conditions"] = synthetic.make_conditions(throttle_reasons=["software_power_cap"])
+    pairs = dict(view.report_view(whole)["provenance"]["groups"][2]["pairs"])
+    assert pairs["GPU clocks held down"] == "software power cap"
+    assert pairs["Other programs on the GPUs"] == "none seen"
+
+
+def test_a_run_that_recorded_nothing_still_renders(whole):
+    for entry in whole["techniques"]:
+        entry |= {"semantic_model": None, "energy": None, "time": None, "modes": None, "memory_anatomy": []}
+        entry["runs"] = [{"run": 1, "status": "ok"}]
+    whole |= {"order": {"interleaved": None, "note": "Nothing is known.", "blocks": []}}
+    text, _ = read(whole)
+    assert "Interleaved: not known. Nothing is known." in text
+    assert "None" not in text.replace("None: no run", "")
+
+
+def test_hostile_text_in_the_new_parts_is_inert(whole):
+    bad = "<img src=x onerror=alert(1)>\u202e$\\frac{"
+    entry = technique(whole, "pruned")
+    entry["flags"] = [{"kind": bad, "message": bad}]
+    entry["semantic_model"] = {"name": bad}
+    entry["matches"]["divergences"][0]["id"] = bad
+    entry["matches"]["audit"]["sentence"] = bad
+    entry["memory_anatomy"] = [entry["memory_anatomy"][0] | {"device": bad}] * 2
+    entry["smallest_gpu"] |= {"name": bad, "note": bad}
+    entry["changes"]["parent"]["quality_kept"]["reason"] = bad
+    entry["figures"]["mbu_datasheet"]["note"] = bad
+    entry["price_per_1000"]["unit"] = bad
+    entry["energy"] = {"method": bad, "reason": bad, "domains": [bad]}
+    entry["runs"][0]["provenance"] = {"git_revision": bad, "git_modified": None, "code_digest": bad}
+    entry["runs"][0]["started_at"] = bad
+    entry["models"]["target"] |= {"name": bad, "digest": bad}
+    whole["order"] |= {"note": bad, "blocks": [[bad]]}
+    whole["sweeps"][0] |= {"name": bad, "facet": bad, "technique": bad}
+    for point in whole["sweeps"][0]["points"]:
+        point |= {"value": bad, "reason": bad}
+    whole["interactions"] = [
+        {"technique": "nf4", "with": "kv_cache", "alone": "pruned", "base": "baseline", "facet": bad,
+         "ratio": figures.missing("1", bad), "verdict": bad}
+    ]  # fmt: skip
+    whole["break_even"][0]["cost_ratio"]["note"] = bad
+    text, source = read(whole)
+    assert "<img" not in source
+    assert "\u202e" not in source
+    assert text.count("<img src=x onerror=alert(1)>[U+202E]$\\frac{") > 15
