@@ -3,7 +3,6 @@
 import argparse
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,6 @@ def prepare(
         raise StudyError(f"models.{name} has the source {read.source}, which needs training rows; give --train.")
     with directory.building(output) as partial:
         if read.source == "train":
-            # Threads that wait by spinning slow each other down wherever the machine has anything else to do.
-            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
             from scripts.models import from_training
 
             manifest = from_training.prepare(name, read, train, prompt, threads, partial)

@@ -101,7 +101,9 @@ def _quantity(timing: Timing, content: Content, columns: Columns, batches: np.nd
         runs = [float(np.mean(run)) for run in per_run]
     else:
         runs = (content["figures"].get(timing.figure) or {}).get("runs") or []
-    return columns.quantity(content["technique"], timing.top, timing.bottom, timing.mode, batches, runs, per_run)
+    return columns.quantity(
+        content["technique"], timing.top, timing.bottom, timing.mode, batches, runs, per_run, timing.figure
+    )
 
 
 def _timing(timing: Timing, ours: Content, theirs: Content, columns: Columns) -> Figure:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from scripts.comparison.moderation import Prior, prior
 from scripts.comparison.two_levels import Quantity, request_noise
 from scripts.metrics import resampling, rouge
 
@@ -31,6 +32,11 @@ class Columns:
             for mode in (NATURAL, FIXED)
             if (name, mode) in self.columns
         }
+        self._runs = {
+            figure: [tuple(run for run in each["runs"] if run) for each in found]
+            for figure, found in _with_runs(metrics).items()
+        }
+        self._priors: dict[str, Prior | None] = {}
         self._drawn: dict[tuple[str, str, bytes | None], dict[str, np.ndarray] | None] = {}
 
     def has(self, name: str, mode: str, *keys: str | None) -> bool:
@@ -43,6 +49,12 @@ class Columns:
         ids = [self.ids.get((name, mode)) for name in names]
         return None not in ids and all(other == ids[0] for other in ids)
 
+    def prior(self, figure: str) -> Prior | None:
+        """Return how much a figure varies between processes, over all techniques that ran."""
+        if figure not in self._priors:
+            self._priors[figure] = prior(self._runs.get(figure, []))
+        return self._priors[figure]
+
     def quantity(
         self,
         name: str,
@@ -52,6 +64,7 @@ class Columns:
         batches: np.ndarray | None = None,
         runs: list[float | None] | None = None,
         per_run: list[list[float]] | None = None,
+        figure: str | None = None,
     ) -> Quantity:
         """Return the mean of ``top`` over the mean of ``bottom``; None stands for ones.
 
@@ -63,6 +76,7 @@ class Columns:
             batches: the batch of each prompt where those of a batch, which share its time, are resampled together.
             runs: one value a run, where processes make the quantity vary; an empty list is as good as one run.
             per_run: the times behind ``runs``, runs by prompts, where they are known.
+            figure: the figure that ``runs`` are values of.
         """
         columns = self.columns[name, mode]
         prompts = len(next(iter(columns.values())))
@@ -76,7 +90,8 @@ class Columns:
         noise = 0.0
         if per_run and len(per_run) > 1:
             noise = request_noise(_summed(np.array(per_run, dtype=float), batches))
-        return Quantity(prompts, float(value), spread, known, None if batches is None else len(set(batches)), noise)
+        units = None if batches is None else len(set(batches))
+        return Quantity(prompts, float(value), spread, known, units, noise, self.prior(figure) if figure else None)
 
     def _resampled(self, name: str, mode: str, batches: np.ndarray | None) -> dict[str, np.ndarray] | None:
         """Return the means of a technique's columns over resampled prompts or batches; None where there are too few."""
@@ -89,6 +104,16 @@ class Columns:
             means = None if few else resampling.resampled_means(units)
             self._drawn[key] = None if few else dict(zip([*columns, "ones"], means, strict=True))
         return self._drawn[key]
+
+
+def _with_runs(metrics: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return, of every figure that has a value a run, those of the techniques that ran."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for content in metrics.values():
+        for key, each in content["figures"].items() if content["status"] == "ok" else ():
+            if each.get("runs"):
+                found.setdefault(key, []).append(each)
+    return found
 
 
 def batches_of(contents: list[dict[str, Any]], mode: str) -> np.ndarray | None:

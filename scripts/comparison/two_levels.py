@@ -3,7 +3,8 @@
 A process is faster or slower as a whole (memory layout, clocks, what else the machine does), and no number of prompts
 averages that out: Kalibera and Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013. So the distribution of a log
 ratio is the paired bootstrap over prompts of the run-averaged times plus a process term: Student's t with Welch's
-degrees of freedom (Welch, Biometrika 34, 1947) times the standard error of the difference of the per-run log means.
+degrees of freedom (Welch, Biometrika 34, 1947) times the standard error of the difference of the per-run log means,
+whose variances are moderated where the study has enough techniques (``moderation``).
 The scatter of single requests inside a run is in both parts, so where it can be told from what prompts do to techniques
 (``noise``) it is taken out of the first; where it can't, the interval is wider than it need be.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scripts.comparison.moderation import Prior
 from scripts.metrics import figures, resampling
 from scripts.metrics.figures import Figure
 
@@ -35,6 +37,7 @@ class Quantity:
         runs: one value a run where processes make it vary, else None.
         batches: how many batches were resampled in place of the prompts, or None.
         noise: the relative variance of the value that the scatter of requests inside runs gives it; 0 where unknown.
+        prior: how much processes vary over the whole study; None where too few techniques say so.
     """
 
     prompts: int
@@ -43,6 +46,7 @@ class Quantity:
     runs: tuple[float, ...] | None = None
     batches: int | None = None
     noise: float = 0.0
+    prior: Prior | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def _over_runs(
     quantities: list[Quantity], value: float, logs: np.ndarray, interval: str, note: str | None = None
 ) -> Ratio:
     """Build a ratio from the distribution of its logarithm over prompts and the runs of its quantities."""
-    logs = logs + process_term([np.log(quantity.runs) for quantity in quantities])
+    logs = logs + process_term([np.log(quantity.runs) for quantity in quantities], quantities[0].prior)
     low, high = np.exp(resampling.percentile_interval(logs))
     p_value = resampling.two_sided_p(logs, 1e-11)
     return Ratio(quantities[0].prompts, value, float(low), float(high), p_value, interval, note)
@@ -136,21 +140,26 @@ def _over_prompts(prompts: int, value: float, spread: np.ndarray) -> Ratio:
     return Ratio(prompts, value, low, high, resampling.two_sided_p(spread - 1, 1e-11), PROMPTS_ONLY)
 
 
-def process_term(logs: list[np.ndarray]) -> np.ndarray:
+def process_term(logs: list[np.ndarray], prior: Prior | None = None) -> np.ndarray:
     """Draw what processes add to a sum or difference of means, from a fixed seed.
 
     Args:
         logs: per technique its per-run log values, at least two each.
+        prior: what moderates their variances, if anything.
 
     Returns:
         Shape (resamples,): standard error times t with the degrees of freedom of Welch and Satterthwaite, which for two
         techniques are those of ``scipy.stats.ttest_ind(equal_var=False)``; zeros where no runs differ.
     """
-    variances = np.array([np.var(values, ddof=1) / len(values) for values in logs])
+    own = [(float(np.var(values, ddof=1)), len(values) - 1) for values in logs]
+    moderated = np.array([prior.moderate(*each) if prior else each for each in own])
+    variances = moderated[:, 0] / np.array([len(values) for values in logs])
     total = variances.sum()
     if total == 0:
         return np.zeros(resampling.RESAMPLES)
-    freedom = total**2 / (variances**2 / np.array([len(values) - 1 for values in logs])).sum()
+    freedom = total**2 / (variances**2 / moderated[:, 1]).sum()
+    if prior:
+        freedom = min(freedom, prior.residual)
     # A seed of its own, as the draws of the prompts have one: the two must be independent.
     draws = np.random.default_rng(resampling.SEED + 1).standard_t(freedom, resampling.RESAMPLES)
     return np.sqrt(total) * draws

@@ -28,7 +28,7 @@ def test_a_technique_measured_twice_is_hardly_ever_called_different():
 
 def test_prompts_alone_would_call_it_different(monkeypatch):
     """Without the process term the same studies fail, so the test above has something to find."""
-    monkeypatch.setattr("scripts.comparison.two_levels.process_term", lambda logs: 0.0)
+    monkeypatch.setattr("scripts.comparison.two_levels.process_term", lambda logs, prior: 0.0)
     assert len(false_alarms(20, Chance(process_sd=0.02))) >= 10
 
 
