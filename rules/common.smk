@@ -152,16 +152,13 @@ def model_rows(wildcards):
     return ["results/dataset/train.jsonl"] if trains_on_dataset(wildcards.model) else []
 
 
-def training_threads():
-    """Cores of one model's training: all of few; of many, which one small model can't use, models share them."""
-    trained = sum(config["models"][model]["source"] == "train" for model in MODELS)
+def model_threads(wildcards):
+    """Cores that preparing a model takes: a training's own number, or all where there is no room for two."""
     usable = min(cores(), machine.usable_cores())
-    return usable if usable <= 4 else max(4, usable // max(1, trained))
-
-
-def training_share():
-    """What a training takes of the cores that Snakemake was given, so that two don't run where one fills them."""
-    return cores() if machine.usable_cores() <= 4 else training_threads()
+    if config["models"][wildcards.model]["source"] != "train":
+        return usable
+    wanted = config["models"][wildcards.model]["train"]["threads"]
+    return wanted if usable >= 2 * wanted else cores()
 
 
 def encoder_content():

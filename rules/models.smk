@@ -10,9 +10,7 @@ rule prepare_model:
     priority: 1000000
     conda:
         "../envs/udaciheadline.yaml"
-    threads: training_share()
-    resources:
-        training_threads=training_threads(),
+    threads: model_threads
     params:
         settings=model_settings,
         content=model_content,
@@ -21,7 +19,7 @@ rule prepare_model:
         code=code_of("scripts.prepare_model"),
     shell:
         "python -m scripts.prepare_model --name {wildcards.model} --settings {params.settings:q} {params.rows}"
-        " --prompt {params.prompt:q} --threads {resources.training_threads} --output results/models/{wildcards.model}"
+        " --prompt {params.prompt:q} --threads {threads} --output results/models/{wildcards.model}"
         " 2>&1 | tee {log:q} >&2"
 
 

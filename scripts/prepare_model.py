@@ -29,7 +29,7 @@ def prepare(
         if read.source == "train":
             from scripts.models import from_training
 
-            manifest = from_training.prepare(name, read, train, prompt, threads, partial)
+            manifest = from_training.prepare(name, read, train, prompt, partial)
         elif read.source == "random":
             from scripts.models import from_random
 
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument(
         "--kind", choices=("writer", "encoder"), default="writer", help="writes headlines, or encodes texts for a score"
     )
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads to use")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads that draw random weights")
     parser.add_argument("--output", required=True, type=Path, help="the model's directory")
     arguments = parser.parse_args()
     prepare(

@@ -13,7 +13,7 @@ from scripts.models.settings import ModelSettings, TrainSettings, check_train
 _MAX_POSITIONS = 2048
 
 
-def prepare(name: str, settings: ModelSettings, train: Path, prompt: str, threads: int, output: Path) -> dict[str, Any]:
+def prepare(name: str, settings: ModelSettings, train: Path, prompt: str, output: Path) -> dict[str, Any]:
     """Train a model into ``output`` and return its manifest.
 
     Raises:
@@ -25,7 +25,7 @@ def prepare(name: str, settings: ModelSettings, train: Path, prompt: str, thread
     assert isinstance(options, TrainSettings)
     check_train(name, options)
     tokenizers.check_prompt(prompt)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(options.threads)
     rows = files.read_json_lines(train)
     tokenizer = tokenizers.train(rows, prompt, options.vocabulary)
     sequences = batches.encode(rows[: options.max_rows], prompt, tokenizer)

@@ -31,6 +31,7 @@ class TrainSettings:
     learning_rate: float = 5e-3  # peak of AdamW's; Muon's is three times that
     copy_steps: int = 150  # optimiser steps on random sequences to copy, before any headline
     max_rows: int | None = None  # training rows used; None uses all
+    threads: int = 2  # CPU threads; another number rounds otherwise, and so gives other weights
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def check_train(name: str, options: TrainSettings) -> None:
         StudyError: naming the first key that does not fit.
     """
     where = f"models.{name}.train"
-    least = dict.fromkeys(("layers", "hidden", "heads", "kv_heads", "intermediate", "batch", "steps"), 1)
+    least = dict.fromkeys(("layers", "hidden", "heads", "kv_heads", "intermediate", "batch", "steps", "threads"), 1)
     least |= {"vocabulary": SMALLEST_VOCABULARY, "copy_steps": 0}
     if options.max_rows is not None:
         least["max_rows"] = 2

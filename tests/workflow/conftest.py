@@ -23,11 +23,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with FileLock(base / "finished.lock"):
         if not done.exists() and not failure.exists():
             project = Project.create(project.root)
-            # Nobody reads these timings, so two techniques may run side by side; the models are too small for threads.
-            outcome = project.snakemake(
-                "--set-threads", "generate=1", "prepare_model=1",
-                "--set-resources", "prepare_model:training_threads=1",
-            )  # fmt: skip
+            # Nobody reads these timings, so two techniques may run side by side.
+            outcome = project.snakemake("--set-threads", "generate=1", "prepare_model=1")
             (failure if outcome.status else done).write_text(outcome.text, encoding="utf-8")
     if failure.exists():
         pytest.fail(f"the tiny study did not run:\n{failure.read_text(encoding='utf-8')}", pytrace=False)

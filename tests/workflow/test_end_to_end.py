@@ -1,14 +1,16 @@
 """The finished study: every technique ran, proved its facets, and kept its promise about the tokens."""
 
+import gzip
 import html
 import json
+import shutil
 from typing import Any
 
 import pytest
 
 from scripts.study import configuration
 from scripts.techniques import FACETS
-from tests.workflow.project import Project, techniques
+from tests.workflow.project import Project, planned, techniques
 from tests.workflow.test_errors import BUILT_IN, study
 
 LOSSLESS = {
@@ -17,6 +19,7 @@ LOSSLESS = {
     "pipeline_parallel": "kv_cache",
     "speculative": "target_only",
     "prompt_lookup": "target_only",
+    "batch_8": "kv_cache",
 }
 
 
@@ -72,9 +75,34 @@ def test_speculation_accepts_some_tokens_and_refuses_some(finished: Project) -> 
 def test_the_report_shows_every_label_as_text(finished: Project) -> None:
     page = (finished.root / "results/report.html").read_text(encoding="utf-8")
     labels = {name: entry["label"] for name, entry in BUILT_IN["techniques"].items()}
-    labels |= {name: entry["label"] for name, entry in finished.study["techniques"].items()}
+    labels |= {name: entry["label"] for name, entry in finished.study["techniques"].items() if "label" in entry}
     for technique in techniques():
         assert labels[technique] in html.unescape(page)
     assert "<b>30%</b>" not in page
     table = (finished.root / "results/comparison.csv").read_text(encoding="utf-8")
     assert len(table.splitlines()) == 1 + len(techniques())
+
+
+def test_a_semantic_score_and_a_profile_are_made_where_they_are_asked_for(project: Project) -> None:
+    """A sweep of batches too, all on top of a finished study, of which nothing runs again."""
+    shutil.copytree(project.root / "results/models/small", project.root / "encoder")
+    project.study["quality"] = {"semantic": {"source": "path", "path": {"path": "encoder"}}}
+    project.study["measurement"]["profile"] = 1
+    project.study["comparison"] = {"price_per_device_hour": 2.5, "currency": "EUR"}
+    project.study["sweeps"] = {"size": {"technique": "kv_cache", "facet": "batch_size", "values": [2]}}
+    project.study["select"] = ["baseline", "kv_cache"]
+    outcome = project.snakemake()
+    assert outcome.status == 0, outcome.text
+    assert {job for job in planned(outcome.text) if job.startswith("generate:")} == {"generate:size_2"}
+    comparison = json.loads((project.root / "results/comparison.json").read_text(encoding="utf-8"))
+    for technique in comparison["techniques"]:
+        assert -1 <= technique["figures"]["semantic_similarity"]["value"] <= 1
+        assert technique["price_per_1000"]["unit"] == "EUR"
+    assert comparison["sweeps"][0]["points"][0]["status"] == "ok"
+    profile = project.root / "results/profiles/size_2"
+    assert "aten::" in (profile / "operators.csv").read_text(encoding="utf-8")
+    with gzip.open(profile / "trace.json.gz", "rt", encoding="utf-8") as trace:
+        assert json.load(trace)["traceEvents"]
+    page = html.unescape((project.root / "results/report.html").read_text(encoding="utf-8"))
+    assert "batch_size 2" in page
+    assert "EUR" in page

@@ -185,7 +185,7 @@ def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> N
     assert "division by zero" in project.snakemake().text
     project.edit("scripts/techniques/pruning.py", "transforms_weights = 1 / 0", "transforms_weights = True")
     project.edit(
-        "scripts/techniques/pruning.py",
+        "scripts/techniques/pruning_methods/magnitude.py",
         "    if remaining == 0:",
         "    raise KeyError('a fault')\n    if remaining == 0:",
     )

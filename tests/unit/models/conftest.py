@@ -10,7 +10,7 @@ PROMPT = "Write a headline: {summary}"
 WORDS = ["mayor", "storm", "team", "bank", "river", "school", "plan", "vote", "price", "award"]
 TINY = {
     "layers": 2, "hidden": 32, "heads": 2, "kv_heads": 1, "intermediate": 64, "vocabulary": 384,
-    "steps": 5, "batch": 4, "copy_steps": 2,
+    "steps": 5, "batch": 4, "copy_steps": 2, "threads": 1,
 }  # fmt: skip
 
 

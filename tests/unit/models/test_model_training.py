@@ -37,6 +37,7 @@ def test_the_manifest_tells_what_was_trained_and_how(checkpoint_directory):
     assert manifest["architecture"]["num_hidden_layers"] == 2
     figures = manifest["training"]
     assert figures["rows"] + figures["validation_rows"] == 60
+    assert figures["threads"] == figures["settings"]["threads"] == 1
     assert 0 < figures["validation_loss"] < 2 * math.log(384)
     assert [point["step"] for point in figures["curve"]] == [1, 2, 3, 4, 5, 6, 7]
     assert [point["phase"] for point in figures["curve"]] == ["copying"] * 2 + ["headlines"] * 5
