@@ -66,7 +66,7 @@ def _memory(smallest: dict[str, Any], reference: dict[str, Any] | None) -> str:
     # Peaks are single readings: a difference below half a percent is not worth a claim.
     against = "" if change is None else f", {_less(change)} than {reference['label']}"
     if change is not None and abs(change) < 0.5:
-        against = f", no measurable difference from {reference['label']}"
+        against = f", within 0.5% of {reference['label']}'s"
     quality = f"; it {_quality(smallest, reference)}" if figures["quality_kept_percent_rougeL"]["gate"] else ""
     return f"{smallest['label']} has the smallest peak memory, {size}{against}{quality}."
 
