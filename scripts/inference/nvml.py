@@ -15,7 +15,7 @@ class Session:
 
     def __init__(self, gpu_uuids: list[str]) -> None:
         self.handles: list[tuple[str, Any]] = []
-        self.library: Any = None
+        self.bindings: Any = None
         self.reason: str | None = "no GPU is used"
         if not gpu_uuids:
             return
@@ -26,7 +26,7 @@ class Session:
             return
         try:
             pynvml.nvmlInit()
-            self.library = pynvml
+            self.bindings = pynvml
             self.handles = [(uuid, pynvml.nvmlDeviceGetHandleByUUID(uuid)) for uuid in gpu_uuids]
             self.reason = None
         except pynvml.NVMLError as error:
@@ -35,21 +35,21 @@ class Session:
 
     def query(self, name: str, *arguments: Any) -> Any:
         """The answer of an NVML function, None where this GPU, driver or binding does not have it."""
-        function = getattr(self.library, name, None)
+        function = getattr(self.bindings, name, None)
         if function is None:
             return None
         try:
             return function(*arguments)
-        except self.library.NVMLError:
+        except self.bindings.NVMLError:
             return None
 
     def close(self) -> None:
         """End the session."""
         self.handles = []
-        if self.library is not None:
-            with contextlib.suppress(self.library.NVMLError):
-                self.library.nvmlShutdown()
-            self.library = None
+        if self.bindings is not None:
+            with contextlib.suppress(self.bindings.NVMLError):
+                self.bindings.nvmlShutdown()
+            self.bindings = None
 
     def __enter__(self) -> Session:
         return self
