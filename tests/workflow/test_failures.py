@@ -208,6 +208,8 @@ def started(project: Project, sign: Callable[[], bool]):
         process = subprocess.Popen(
             project.command(), cwd=project.root, env=clean_environment() | project.environment,
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            # Tests that run in a shell's background inherit that interrupts are ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 120
