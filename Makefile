@@ -26,7 +26,7 @@ setup: $(VENV)/.ready  ## make the virtual environment with the pinned libraries
 
 report: setup  ## run the study to results/report.html (STUDY=config/studies/<study>.yaml for another)
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPUS) $(if $(STUDY),--configfile $(STUDY))
-	@echo "The report is in results/report.html"
+	@$(BIN)/python -m scripts.answer --comparison results/comparison.json --report results/report.html
 
 dry-run: setup  ## show what would run
 	$(BIN)/snakemake -n --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))

@@ -30,3 +30,4 @@ rule all:
         "results/comparison.csv",
         plot_files(),
         "results/report.html",
+        "results/report.md",

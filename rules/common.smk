@@ -14,7 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 from scripts.foundation.errors import StudyError
 from scripts.inference import leases, machine
-from scripts.study import configuration, environment, sources
+from scripts.study import configuration, environment, references, sources
 
 environment.prepare(ROOT)
 
@@ -34,8 +34,9 @@ TECHNIQUES = {
 MODELS = configuration.models_used(list(TECHNIQUES.values()))
 RUNS = range(1, config["measurement"]["repeats"] + 1)
 SWEEPS = configuration.sweeps_of(config)
+REFERENCES = checked(references.read, config["references"])
 ENCODER = configuration.encoder_settings(config)
-PLOTS = ["latency_quality", "memory_quality"]
+PLOTS = ["latency_quality", "memory_quality", "throughput_quality"]
 
 
 wildcard_constraints:
@@ -305,6 +306,10 @@ def study_settings():
             "examples": config["report"]["examples"],
             "comparison": config["comparison"],
             "sweeps": SWEEPS,
+            "ranking": config["ranking"],
+            "scenarios": config["scenarios"],
+            "scenario_order": list(config["scenarios"]),
+            "references": REFERENCES,
             "repeats": config["measurement"]["repeats"],
             "order_seed": config["measurement"]["order_seed"],
             "on_gpus": ON_GPUS,

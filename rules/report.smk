@@ -5,14 +5,10 @@ rule compare:
         metrics=metrics_files(),
     output:
         comparison=report(
-            "results/comparison.json",
-            caption="../report/captions/comparison.rst",
-            category="Figures",
+            "results/comparison.json", "../report/captions/comparison.rst", "Figures"
         ),
         table=report(
-            "results/comparison.csv",
-            caption="../report/captions/table.rst",
-            category="Table",
+            "results/comparison.csv", "../report/captions/table.rst", "Figures"
         ),
     log:
         "results/logs/report/compare.log",
@@ -32,7 +28,15 @@ rule plot:
     input:
         "results/comparison.json",
     output:
-        report(plot_files(), caption="../report/captions/plots.rst", category="Plots"),
+        [
+            report(
+                plot,
+                caption=f"../report/captions/{Path(plot).stem}.rst",
+                category="Plots",
+                labels={"plot": Path(plot).stem.replace("_", " and ")},
+            )
+            for plot in plot_files()
+        ],
     log:
         "results/logs/report/plot.log",
     conda:
@@ -47,20 +51,18 @@ rule plot:
 rule render:
     input:
         comparison="results/comparison.json",
+        table="results/comparison.csv",
         plots=plot_files(),
     output:
-        report(
-            "results/report.html",
-            caption="../report/captions/report.rst",
-            category="Report",
-        ),
+        page=report("results/report.html", "../report/captions/report.rst", "Report"),
+        short=report("results/report.md", "../report/captions/short.rst", "Report"),
     log:
         "results/logs/report/render.log",
     conda:
         "../envs/udaciheadline.yaml"
     params:
-        code=code_of("scripts.render", files=["report/report.html.j2", "report"]),
+        code=code_of("scripts.render", files=["report"]),
         versions=versions_of("jinja2", "markupsafe", "matplotlib"),
     shell:
-        "python -m scripts.render --comparison {input.comparison} --plots {input.plots} --output {output}"
-        " 2>&1 | tee {log:q} >&2"
+        "python -m scripts.render --comparison {input.comparison} --table {input.table} --plots {input.plots}"
+        " --output {output.page} --markdown {output.short} 2>&1 | tee {log:q} >&2"

@@ -1,1 +1,1 @@
-"""Techniques side by side: changes against parent and baseline, matches, examples. Reads metrics files alone."""
+"""Techniques side by side: changes against parent and baseline, matches, choices. Reads metrics files alone."""

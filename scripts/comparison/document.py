@@ -10,12 +10,18 @@ from scripts.comparison import (
     costs,
     interactions,
     order,
+    prompts,
+    ranking,
+    references,
+    scenarios,
+    shapes,
     speculation,
     sweeps,
     verdicts,
 )
 from scripts.comparison.columns import Columns
 from scripts.comparison.loading import Metrics
+from scripts.hardware import datasheet, fit
 
 COPIED = (
     "status",
@@ -46,7 +52,6 @@ COPIED = (
     "time",
     "provenance",
 )
-DEFAULT_EXAMPLES = 12
 REFERENCES = ("parent", "baseline")
 
 
@@ -70,18 +75,25 @@ def comparison(
     ran = [metrics[row["name"]] for row in rows if row["status"] == "ok"]
     source = next(iter(ran or metrics.values()))
     found_answer = answer.answer(rows, present)
+    drawn = shapes.shapes(metrics, present)
+    rows = [row | {"shapes": drawn.get(row["name"])} for row in rows]
+    ranked = ranking.ranking(study, rows, metrics, columns)
     break_even = speculation.break_evens(metrics, {row["name"]: row["measured_speedup"] for row in rows})
     return {
         "title": study.get("title") or "Inference optimisation study",
         "prompt": study.get("prompt"),
         "baseline": {"name": baseline, "reason": None if present else audit.no_figures(baseline, metrics)},
         "answer": found_answer | {"fastest_ties": answer.ties(found_answer["fastest"], metrics, columns)},
+        "ranking": ranked,
+        "scenarios": scenarios.scenarios(study, rows, ranked),
         "techniques": rows,
         "interactions": interactions.interactions(study, metrics, columns),
         "sweeps": sweeps.sweeps(study, metrics, break_even),
         "break_even": break_even,
         "order": order.order(metrics),
-        "examples": _examples(study, dataset, rows, metrics),
+        "prompts": prompts.prompts(study, dataset, metrics),
+        "references": references.references(study, rows),
+        "gpus": _gpus(),
         "dataset": {"samples": len(dataset), "manifest": manifest},
         "machine": source.get("machine"),
         "versions": source.get("versions"),
@@ -153,22 +165,17 @@ def _judge(rows: list[dict[str, Any]], metrics: Metrics, settings: dict[str, Any
         row["price_per_1000"] = costs.price_per_1000(content, settings, on_gpus)
 
 
-def _examples(
-    study: dict[str, Any], dataset: list[dict[str, Any]], rows: list[dict[str, Any]], metrics: Metrics
-) -> list[dict[str, Any]]:
-    """Return the first rows of the evaluation set with what every technique made of them."""
-    count = study.get("examples", DEFAULT_EXAMPLES)
-    ran = [row["name"] for row in rows if row["status"] == "ok"]
-    return [
+def _gpus() -> list[dict[str, Any]]:
+    """Return the GPUs that a reader can choose from, the smallest first, with what a technique may need on them."""
+    found = [
         {
-            "id": row["id"],
-            "summary": row["summary"],
-            "reference": row["headline"],
-            "category": row.get("category") or "",
-            "headlines": {name: metrics[name]["samples"]["headline"][index] for name in ran},
+            "name": device.label,
+            "memory_bytes": device.memory_bytes,
+            "usable_bytes": device.memory_bytes * (1 - fit.HEADROOM),
         }
-        for index, row in enumerate(dataset[:count])
+        for device in datasheet.devices()
     ]
+    return sorted(found, key=lambda gpu: (gpu["memory_bytes"], gpu["name"]))
 
 
 def _extreme(pick: Any, metrics: Metrics, key: str) -> str | None:

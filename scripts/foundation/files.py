@@ -56,6 +56,18 @@ def write_json_lines(path: str | Path, rows: Iterable[Any]) -> int:
     return count
 
 
+def read_text(path: str | Path) -> str:
+    """Read a text file as it is, line ends included.
+
+    Raises:
+        StudyError: the file is missing.
+    """
+    try:
+        return Path(path).read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise StudyError(f"{path} does not exist; run the stage that makes it first.") from None
+
+
 def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 

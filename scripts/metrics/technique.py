@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from scripts.foundation.errors import StudyError
 from scripts.metrics import (
     energy,
@@ -15,7 +13,7 @@ from scripts.metrics import (
     modes,
     noise,
     output,
-    rouge,
+    per_prompt,
     speculation,
     texts,
     throughput,
@@ -74,7 +72,7 @@ def technique_metrics(
         "unscored_reason": unscored_reason(first),
         "figures": result,
         "flags": noise.flags(runs, result, check, spread_bound),
-        "samples": _samples(runs, scores, meaning),
+        "samples": per_prompt.columns(runs, scores, meaning),
         "tokens_differ_between_runs": _differing(runs),
         "memory_method": first.info["memory"].get("method"),
         "memory_devices": memory.devices(runs),
@@ -173,41 +171,6 @@ def _check_together(runs: list[Run]) -> None:
         difference = machines.difference(first.info, run.info)
         if difference:
             raise StudyError(f"{run.path} and {first.path} differ in {difference}; run the technique again.")
-
-
-def _samples(runs: list[Run], scores: Scores | None, meaning: Scores | None) -> dict[str, Any]:
-    """Return the values per sample that a comparison needs, so that it reads no generations."""
-    first = runs[0].samples
-    per_text = (*rouge.KEYS, "copied_share")
-    return {
-        "id": [sample.id for sample in first],
-        "batch": [sample.batch for sample in first],
-        **_times(runs, fixed=False),
-        "run_latency_s": [[sample.latency_s for sample in run.samples] for run in runs],
-        "fixed_run_latency_s": [[sample.latency_s for sample in run.fixed] for run in runs],
-        "fixed": {
-            "id": [sample.id for sample in runs[0].fixed],
-            "batch": [sample.batch for sample in runs[0].fixed],
-        }
-        | _times(runs, fixed=True),
-        "new_tokens": [sample.new_tokens for sample in first],
-        "stop_reason": [sample.stop_reason for sample in first],
-        **{key: scores[key] if scores else None for key in per_text},
-        "semantic_similarity": meaning["semantic_similarity"] if meaning else None,
-        **likelihood.columns(runs[0]),
-        "headline": [sample.headline for sample in first],
-        "token_ids": [sample.token_ids for sample in first],
-    }
-
-
-def _times(runs: list[Run], fixed: bool) -> dict[str, list[float | None]]:
-    """Return each prompt's times, averaged over the runs."""
-    timing = latency.per_sample(runs, fixed) | {"busy_s": throughput.per_sample(runs, fixed)["busy_s"]}
-    return {key: _numbers(latency.averaged(values)) for key, values in timing.items()}
-
-
-def _numbers(values: np.ndarray) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def _differing(runs: list[Run]) -> int:

@@ -1,9 +1,9 @@
-"""The two sentences that a reader takes away, derived from the comparison."""
+"""The sentences that a reader takes away, at most three, derived from the comparison."""
 
 from typing import Any
 
 from scripts.comparison.verdicts import SAME
-from scripts.report import numbers
+from scripts.report import limits, numbers
 
 GATE = {
     "kept": "keeps {reference}'s ROUGE-L ({kept})",
@@ -18,20 +18,79 @@ LENGTH = {
 }
 
 
+# From this chance of being the best on, a technique leads; another's chance is worth a word from RIVAL on.
+LEADS = 0.75
+RIVAL = 0.1
+
+
 def sentences(comparison: dict[str, Any]) -> list[str]:
-    """Return the answer: which technique is fastest at what quality, and which needs the least memory."""
+    """Return the answer in at most three lines.
+
+    They say which technique is the best by its overall score and how sure that is, which is the fastest at what
+    quality, and which needs the least memory. Each stands only where the study has the figures for it.
+    """
     answer = comparison["answer"]
     by_name = {technique["name"]: technique for technique in comparison["techniques"]}
     if not answer["fastest"]:
         return [f"None of the {len(by_name)} techniques ran to the end on this machine; the table says why."]
     reference = by_name.get(answer["reference"])
-    result = [_speed(answer, by_name, reference)]
+    result = [_overall(comparison, by_name, reference)] if _ranked(comparison) else []
+    speed = _speed(answer, by_name, reference)
     if answer["fastest_ties"]:
         tied = ", ".join(by_name[name]["label"] for name in answer["fastest_ties"])
-        result.append(f"Not shown to be slower than {by_name[answer['fastest']]['label']}: {tied}.")
+        speed = f"{speed} Not shown to be slower than {by_name[answer['fastest']]['label']}: {tied}."
+    result.append(speed)
     if answer["smallest"]:
         result.append(_memory(by_name[answer["smallest"]], reference))
     return result
+
+
+def _ranked(comparison: dict[str, Any]) -> bool:
+    """Tell whether there is a choice: one technique alone is the best of nothing."""
+    return bool(comparison["ranking"]) and len(comparison["ranking"]["overall"]) > 1
+
+
+def _overall(comparison: dict[str, Any], by_name: dict[str, Any], reference: dict[str, Any] | None) -> str:
+    """Say which technique has the highest overall score, or between which ones that is not decided."""
+    ranking = comparison["ranking"]
+    first, *others = ranking["overall"]
+    best = by_name[first["technique"]]
+    of = limits.reference(comparison)
+    rivals = [entry for entry in others if (entry["chance_best"] or 0) >= RIVAL]
+    named = [
+        f"{by_name[entry['technique']]['label']} ({limits.score(entry['score'])} {of}, {_chance(entry)})"
+        for entry in [first, *rivals]
+    ]
+    weighed = "under the study's own weights"
+    if rivals and (first["chance_best"] or 0) < LEADS:
+        return f"Which technique is the best overall {weighed} is not decided: {_listed(named, 'or')}."
+    sure = _chance(first, "chance of being the best")
+    if best["name"] == ranking["reference"]:
+        lead = f"No technique scores higher overall than {best['label']} {weighed} ({sure})"
+    else:
+        lead = f"{best['label']} is the best overall {weighed}: {limits.score(first['score'])} {of}, {sure}"
+    if rivals:
+        lead += f"; not ruled out: {_listed(named[1:], 'and')}"
+    return f"{lead}{_doubt(best, reference)}."
+
+
+def _chance(entry: dict[str, Any], title: str = "chance") -> str:
+    """Return a chance, or that none is known, where too few prompts were timed to draw one."""
+    if entry["chance_best"] is None:
+        return "its chance of being the best is not known"
+    return f"{title} {limits.chance(entry['chance_best'])}"
+
+
+def _doubt(technique: dict[str, Any], reference: dict[str, Any] | None) -> str:
+    """Return what must not be left unsaid of a technique's quality where it is recommended."""
+    if reference is None or technique is reference or technique["quality_kept"]["verdict"] in (None, "kept"):
+        return ""
+    gate = technique["changes"]["baseline"]["figures"]["quality_kept_percent_rougeL"]["gate"]
+    return f"; {'it ' if gate else ''}{_quality(technique, reference)}"
+
+
+def _listed(parts: list[str], last: str) -> str:
+    return f"{', '.join(parts[:-1])} {last} {parts[-1]}" if len(parts) > 1 else parts[0]
 
 
 def _speed(answer: dict[str, Any], by_name: dict[str, Any], reference: dict[str, Any] | None) -> str:

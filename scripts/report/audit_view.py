@@ -1,5 +1,6 @@
 """The lossless audit: whose tokens are the parent's, where they part, and what follows from that."""
 
+import re
 from typing import Any
 
 from scripts.report import columns, numbers, rows
@@ -15,20 +16,30 @@ def audit(techniques: list[dict[str, Any]], labels: dict[str, str]) -> list[dict
         row = rows.head(technique) | {
             "parent": labels.get(technique["parent"], technique["parent"]),
             "must": technique["lossless"],
-            "why_not": match["reason"] or "",
+            "why_not": _labelled(match["reason"] or "", technique["parent"], labels),
         }
         if not match["reason"]:
             row |= {
                 "tokens": _count(match["same_tokens"]),
                 "headlines": _count(match["same_headlines"]),
                 "verdict": _verdict(match),
-                "sentence": match["audit"]["sentence"],
+                "sentence": _labelled(match["audit"]["sentence"], technique["parent"], labels),
                 "dtype": match["dtype"] or "",
                 "divergences": [_divergence(entry) for entry in match["divergences"]],
                 "differing": match["same_tokens"]["n"] - match["same_tokens"]["count"],
             }
         found.append(row)
     return found
+
+
+def _labelled(sentence: str, parent: str, labels: dict[str, str]) -> str:
+    """Put the parent's label where a sentence of the audit has its name; other words that read like it stay."""
+    name = re.escape(parent)
+    places = (
+        rf"(?<=the tokens of ){name}(?=\.)|(?<=other tokens than ){name}(?=,)|(?<=; ){name}(?='s two best)"
+        rf"|^{name}(?= has | is )"
+    )
+    return re.sub(places, lambda _: labels.get(parent, parent), sentence)
 
 
 def _count(figure: dict[str, Any]) -> dict[str, str]:

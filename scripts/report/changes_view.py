@@ -65,6 +65,8 @@ def _table(comparison: dict[str, Any], kind: str, labels: dict[str, str]) -> dic
         "keys": list(KEYS.values()),
         "axis": axis,
         "rows": found,
+        "tested": _tested(found),
+        "methods": _methods(judged, kind),
         "notes": notes,
     }
 
@@ -99,6 +101,7 @@ def ratio_cell(figure: dict[str, Any], key: str) -> dict[str, Any]:
         "verdict": verdict or "",
         "tone": columns.tone(verdict),
         "note": "; ".join(filter(None, (_test(figure), figure["note"]))),
+        "p_value": _p_value(figure),
     }
 
 
@@ -113,11 +116,37 @@ def _test(figure: dict[str, Any]) -> str:
     parts = []
     if figure["unit"] == "%" and figure["value"] is not None and "ratio" in figure:
         parts.append(f"{numbers.percent(100 * figure['ratio'] - 100)}")
-    if figure.get("adjusted_p_value") is not None:
-        p_value = figure["adjusted_p_value"]
-        shown = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-        parts.append(f"{shown} after Holm's correction")
+    if p_value := _p_value(figure):
+        parts.append(f"{p_value} after Holm's correction")
     return "; ".join([*parts, figure["interval"]] if figure["interval"] else parts)
+
+
+def _p_value(figure: dict[str, Any]) -> str:
+    """Return the corrected p-value, or nothing where no test was made."""
+    p_value = figure.get("adjusted_p_value")
+    if p_value is None:
+        return ""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+def _tested(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows that a test was made for, with the p-value of each cell, or a dash."""
+    return [
+        {"name": row["name"], "label": row["label"],
+         "p_values": [cell["p_value"].removeprefix("p = ") or numbers.NOTHING for cell in row["cells"]]}
+        for row in found
+        if any(cell["p_value"] for cell in row["cells"])
+    ]  # fmt: skip
+
+
+def _methods(judged: list[dict[str, Any]], kind: str) -> list[str]:
+    """Return how the intervals of each figure were made, a line a method."""
+    named: dict[str, list[str]] = {}
+    for key, title in KEYS.items():
+        used = {technique["changes"][kind]["figures"][key]["interval"] for technique in judged}
+        for method in sorted(used - {None}):
+            named.setdefault(method, []).append(title)
+    return [f"{', '.join(titles)}: {method}." for method, titles in named.items()]
 
 
 def _quality(kept: dict[str, Any]) -> dict[str, str]:

@@ -1,89 +1,17 @@
 """Tables of figures: their columns, one unit and number of decimals for each, and their cells as text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from scripts.report import numbers, rows
+from scripts.report.column import OPERATIONS as OPERATIONS
+from scripts.report.column import PERCENT as PERCENT
+from scripts.report.column import PLAIN as PLAIN
+from scripts.report.column import Column
 from scripts.report.numbers import Scale
+from scripts.report.results_columns import MEASURED
 
-PLAIN = [(1.0, "")]
-PERCENT = [(0.01, "%")]
-OPERATIONS = [(1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1.0, "FLOP")]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table.
-
-    Attributes:
-        key: its figure.
-        group, title: its header.
-        units: those it may be shown in; None for the figure's own.
-        better: which end is better, ``low`` or ``high``; empty where neither is.
-        decimals: where they are fixed.
-        spread: whether the spread between runs stands in its cells.
-        alone: its name where no group stands above it.
-    """
-
-    key: str
-    group: str
-    title: str
-    units: list[tuple[float, str]] | None
-    better: str = ""
-    decimals: int | None = None
-    spread: bool = False
-    alone: str = ""
-
-    @property
-    def name(self) -> str:
-        """What the column is called where its group does not stand above it."""
-        return self.alone or f"{self.title[:1].upper()}{self.title[1:]}"
-
-
-RESULTS = (
-    Column("latency_s", "Latency", "mean", numbers.TIME, "low", spread=True, alone="Latency"),
-    Column("latency_p99_s", "Latency", "P99", numbers.TIME, "low"),
-    Column("ttft_s", "Latency", "TTFT", numbers.TIME, "low"),
-    Column("tpot_s", "Latency", "TPOT", numbers.TIME, "low"),
-    Column("fixed_latency_s", "Fixed length", "mean", numbers.TIME, "low", spread=True, alone="Latency, fixed length"),
-    Column("fixed_tpot_s", "Fixed length", "TPOT", numbers.TIME, "low", alone="TPOT, fixed length"),
-    Column("throughput_samples_per_s", "Throughput", "samples/s", PLAIN, "high"),
-    Column("throughput_tokens_per_s", "Throughput", "tokens/s", PLAIN, "high"),
-    Column("peak_memory_bytes", "Memory", "peak", numbers.BYTES, "low"),
-    Column("rouge1", "Quality (ROUGE F1; NLL)", "1", PLAIN, "high", 3, alone="ROUGE-1"),
-    Column("rouge2", "Quality (ROUGE F1; NLL)", "2", PLAIN, "high", 3, alone="ROUGE-2"),
-    Column("rougeL", "Quality (ROUGE F1; NLL)", "L", PLAIN, "high", 3, alone="ROUGE-L"),
-    Column(
-        "reference_nll_per_token",
-        "Quality (ROUGE F1; NLL)",
-        "NLL",
-        [(1.0, "nats/token")],
-        "low",
-        3,
-        alone="Reference NLL",
-    ),
-)
-MORE = (
-    Column("rougeLsum", "Headlines", "ROUGE-Lsum", PLAIN, decimals=3),
-    Column("copied_share", "Headlines", "copied words", PERCENT, decimals=1),
-    Column("same_headlines", "Headlines", "same as parent", PERCENT, decimals=1),
-    Column("semantic_similarity", "Headlines", "semantic similarity", PLAIN, decimals=3),
-    Column("empty_share", "Headlines", "empty", PERCENT, decimals=1),
-    Column("stop_length_share", "Headlines", "runaway", PERCENT, decimals=1),
-    Column("new_tokens", "Headlines", "new tokens", PLAIN),
-    Column("weight_bytes", "Machine", "weights", numbers.BYTES),
-    Column("energy_per_sample_j", "Machine", "energy a headline", [(1.0, "J")]),
-    Column("price_per_1000", "Machine", "price of 1,000", None),
-    Column("mbu_measured", "Machine", "MBU", PERCENT, decimals=2),
-    Column("mfu_measured", "Machine", "MFU", PERCENT, decimals=2),
-    Column("greedy_agreement", "Machine", "greedy", PERCENT, decimals=1),
-)
-CHANGES = {
-    "latency_change_percent": "latency",
-    "peak_memory_change_percent": "memory",
-    "quality_kept_percent_rougeL": "ROUGE-L kept",
-}
+RESULTS = MEASURED
 TONES = {
     **dict.fromkeys(("faster", "better", "higher", "kept", "identical"), "good"),
     **dict.fromkeys(("slower", "worse", "lower", "not kept", "error", "tie"), "bad"),

@@ -1,8 +1,12 @@
-"""Small curves of a sweep as SVG: latency and quality over the value that is swept, with 95% intervals."""
+"""Small curves of a sweep as SVG: latency, throughput and quality over the value that is swept.
+
+95% intervals stand at the points, and a ring marks where a curve bends most.
+"""
 
 import io
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -11,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from scripts.report import numbers, plots, text
+from scripts.report import knee, numbers, plots, text, words
 
-SIZE = (560, 190)
+PANEL, HEIGHT = 290, 190
 FEWEST = 2
 
 
@@ -21,8 +25,8 @@ def panels(comparison: dict[str, Any], sweep: dict[str, Any]) -> list[dict[str, 
     """Choose what the curves of a sweep show.
 
     Returns:
-        Per panel ``label`` and ``points`` of (index of the value in the sweep, y, low, high); quality, or throughput
-        where it was not measured, second. Empty with fewer than two points that ran.
+        Per panel ``label``, ``name`` as it stands in a sentence, ``points`` of (index of the value in the sweep, y,
+        low, high), and ``knee``; quality only where it was measured. Empty with fewer than two points that ran.
     """
     techniques = {technique["name"]: technique for technique in comparison["techniques"]}
     ran = [
@@ -33,12 +37,49 @@ def panels(comparison: dict[str, Any], sweep: dict[str, Any]) -> list[dict[str, 
     if len(ran) < FEWEST:
         return []
     measured = any(figures["rougeL"]["value"] is not None for _, figures in ran)
-    second = ("rougeL", "ROUGE-L F1") if measured else ("throughput_samples_per_s", "Samples/s")
     scale = numbers.column_scale([figures["latency_s"]["value"] for _, figures in ran], numbers.TIME)
-    return [
-        {"label": f"Mean latency in {scale.unit}", "points": _points(ran, "latency_s", scale.size)},
-        {"label": second[1], "points": _points(ran, second[0], 1.0)},
+    chosen = [
+        (f"Mean latency in {scale.unit}", "latency", "latency_s", scale.size),
+        ("Samples/s", "samples a second", "throughput_samples_per_s", 1.0),
     ]
+    if measured:
+        chosen.append(("ROUGE-L F1", "ROUGE-L", "rougeL", 1.0))
+    values = [point["value"] for point in sweep["points"]]
+    found = []
+    for label, name, key, size in chosen:
+        points = _points(ran, key, size)
+        found.append({"label": label, "name": name, "points": points, "knee": _knee(points, values)})
+    return found
+
+
+def knees(comparison: dict[str, Any], sweep: dict[str, Any]) -> list[str]:
+    """Return for each curve of a sweep where it bends, or why it has no knee, in a sentence."""
+    values = [text.plain(point["value"]) for point in sweep["points"]]
+    bends, without = [], {}
+    for panel in panels(comparison, sweep):
+        found = panel["knee"]
+        if found.index is None:
+            without.setdefault(found.reason, []).append(panel["name"])
+        else:
+            value = values[panel["points"][found.index][0]]
+            what = "turns" if found.turns else "has its knee"
+            bends.append(f"The curve of {panel['name']} {what} at {value}.")
+    return bends + [f"No knee in {words.listed(names)}: {reason}." for reason, names in without.items()]
+
+
+def _knee(points: list[tuple], values: list[Any]) -> knee.Knee:
+    """Find the knee of a panel; its index counts the panel's own points."""
+    if not _numeric([values[index] for index, *_ in points]):
+        return knee.Knee(None, "the values are no different numbers")
+    order = sorted(range(len(points)), key=lambda place: values[points[place][0]])
+    found = knee.knee([knee.Point(float(values[points[place][0]]), *points[place][1:]) for place in order])
+    return found if found.index is None else replace(found, index=order[found.index])
+
+
+def _numeric(values: list[Any]) -> bool:
+    """Return whether all values are different numbers."""
+    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return numeric and len(set(values)) == len(values)
 
 
 def svg(comparison: dict[str, Any], sweep: dict[str, Any]) -> str:
@@ -52,10 +93,12 @@ def svg(comparison: dict[str, Any], sweep: dict[str, Any]) -> str:
     step = 1 + len(ticks) // 9
     with matplotlib.rc_context(plots.SETTINGS | {"font.size": 9}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=(SIZE[0] / plots.DPI, SIZE[1] / plots.DPI), dpi=plots.DPI)
+        width = PANEL * len(shown)
+        figure = Figure(figsize=(width / plots.DPI, HEIGHT / plots.DPI), dpi=plots.DPI)
         FigureCanvasAgg(figure)
         for number, panel in enumerate(shown):
-            axes = figure.add_axes((0.085 + 0.5 * number, 0.2, 0.4, 0.64))
+            left = (PANEL * number + 48) / width
+            axes = figure.add_axes((left, 0.2, (PANEL - 64) / width, 0.64))
             _draw(axes, panel, places)
             axes.set_xticks(places[::step], ticks[::step], parse_math=False)
             axes.set_xlabel(text.inert(text.shortened(str(sweep["facet"] or ""), 40)), parse_math=False)
@@ -63,15 +106,17 @@ def svg(comparison: dict[str, Any], sweep: dict[str, Any]) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     drawing = buffer.getvalue()
     start = drawing.index(">", drawing.index("<svg"))
-    told = escape(text.inert(f"Latency and quality over {sweep['facet']}"))
+    names = words.listed([panel["name"] for panel in shown])
+    told = escape(
+        text.inert(f"{names[:1].upper()}{names[1:]} over {sweep['facet']}. {' '.join(knees(comparison, sweep))}")
+    )
     return f'{drawing[:start]} role="img">\n<title>{told}</title>{drawing[start + 1 :]}'
 
 
 def positions(values: list[Any]) -> list[float]:
     """Place values by their size where all are different numbers (by its logarithm where they lie far apart), else one
     after the other."""
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if numeric and len(set(values)) == len(values):
+    if _numeric(values):
         if min(values) > 0 and max(values) / min(values) >= plots.LOG_FROM:
             return [math.log(value) for value in values]
         return [float(value) for value in values]
@@ -101,6 +146,12 @@ def _draw(axes: Axes, panel: dict[str, Any], places: list[float]) -> None:
             axes.plot((places[index],) * 2, (low, high), color=plots.DOMINATED, linewidth=1.2, zorder=2)
     line = sorted((places[index], value) for index, value, _, _ in panel["points"])
     axes.plot(*zip(*line, strict=True), color=plots.FRONT, linewidth=1.2, marker="o", markersize=4.5, zorder=3)
+    if panel["knee"].index is not None:
+        index, value, *_ = panel["points"][panel["knee"].index]
+        axes.plot(places[index], value, marker="o", markersize=11, fillstyle="none", color=plots.BASELINE, zorder=4)
+        name = "turn" if panel["knee"].turns else "knee"
+        beside = {"xytext": (0, -14), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(name, (places[index], value), fontsize=8, color=plots.BASELINE, **beside)
     room = (max(places) - min(places)) or 1.0
     # From zero, so that a curve is as steep as what it shows.
     tops = [end for _, value, _, high in panel["points"] for end in (value, high) if end is not None]

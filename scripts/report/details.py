@@ -1,8 +1,22 @@
-"""What is folded away under each technique: evidence, further figures and changes, costs, settings."""
+"""The section of each technique: what it is, what was measured of it in words, and what is folded away under that."""
 
 from typing import Any
 
-from scripts.report import changes_view, machine_view, numbers, rows, text
+from scripts.report import (
+    audit_view,
+    changes_view,
+    machine_view,
+    memory_view,
+    numbers,
+    reasons,
+    rows,
+    shapes_view,
+    text,
+    why_view,
+    words_facets,
+    words_measured,
+    words_summary,
+)
 
 EXTRA_FIGURES = {
     "latency_p50_s": ("Latency P50", numbers.TIME),
@@ -36,6 +50,50 @@ METHODS = {
     "cuda_allocator": "high-water mark of the CUDA allocator, reset after loading",
     "resident_set": "resident set of the processes",
 }
+
+
+def technique_details_all(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the section of every technique, those that did not run among them.
+
+    Args:
+        comparison: content of comparison.json, its texts inert.
+    """
+    techniques = comparison["techniques"]
+    labels = {technique["name"]: technique["label"] for technique in techniques}
+    known = {technique["name"]: technique for technique in techniques}
+    bars = {row["name"]: row for row in memory_view.memory(techniques)["rows"]}
+    audits = {row["name"]: row for row in audit_view.audit(techniques, labels)}
+    whole = shapes_view.span(rows.ran(techniques))
+    even = {row["technique"]: row["break_even_acceptance"]["value"] for row in comparison["break_even"]}
+    found = []
+    for technique in techniques:
+        details = technique_details(technique, labels)
+        details["what"] = words_facets.what(technique, comparison)
+        details["audit"] = audits.get(technique["name"])
+        if details["ok"]:
+            details |= {
+                "measured": _measured(technique, comparison, labels),
+                "why": reasons.why_sentence(technique, comparison),
+                "utilisation": why_view.utilisation(technique),
+                "bar": bars[technique["name"]]["bar"],
+                "shapes": shapes_view.figures(technique, known, whole, even.get(technique["name"])),
+            }
+        else:
+            details["needed"] = words_summary.needed(technique)
+        found.append(details)
+    return found
+
+
+def _measured(
+    technique: dict[str, Any], comparison: dict[str, Any], labels: dict[str, str]
+) -> list[dict[str, str | list[str]]]:
+    """Return the four headings under which each technique is told."""
+    return [
+        {"title": "Performance", "sentences": words_measured.performance(technique, labels)},
+        {"title": "Memory", "sentences": words_measured.memory(technique, labels)},
+        {"title": "Quality", "sentences": words_measured.quality(technique, labels)},
+        {"title": "Summary", "sentences": words_summary.summary(technique, comparison, labels)},
+    ]
 
 
 def technique_details(technique: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:

@@ -65,10 +65,41 @@ def conditions(comparison: dict[str, Any]) -> dict[str, Any]:
         "machine": pairs,
         "versions": text.flattened(comparison["versions"] or {}),
         "models": list(models),
-        "dataset": [("evaluation set", f"{comparison['dataset']['samples']:,} rows"), *_manifest(comparison)],
+        "data": data_counts(comparison["dataset"]),
+        "dataset": _manifest(comparison),
         "prompt": comparison["prompt"] or "",
         "when": time_span(comparison["started_at"], comparison["finished_at"]) if comparison["started_at"] else "",
     }
+
+
+def data_counts(dataset: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return how many rows were read, turned away and why, and used; what the manifest does not count is left out."""
+    manifest = dataset["manifest"] if isinstance(dataset["manifest"], dict) else {}
+    counts = manifest.get("counts") if isinstance(manifest.get("counts"), dict) else {}
+    pairs = [("source", str(manifest["source"]))] if manifest.get("source") else []
+    titles = {"read": "rows read", "rejected": "rejected", "leakage": "rejected as leakage"}
+    titles |= {"train": "training rows", "pool": "evaluation pool"}
+    for key, title in titles.items():
+        if counts.get(key) is not None and not (key == "leakage" and not counts[key]):
+            pairs.append((title, text.plain(counts[key]) + (_rejects(manifest, counts) if key == "rejected" else "")))
+    return [
+        *pairs,
+        (
+            "evaluated",
+            f"{dataset['samples']:,} rows: the first of the pool"
+            if "pool" in counts
+            else f"{dataset['samples']:,} rows",
+        ),
+    ]
+
+
+def _rejects(manifest: dict[str, Any], counts: dict[str, Any]) -> str:
+    """Return the reasons for rejected rows, the most frequent first."""
+    reasons = counts.get("rejected_by_reason") or manifest.get("rejected") or {}
+    if not isinstance(reasons, dict) or not reasons:
+        return ""
+    known = sorted(reasons.items(), key=lambda pair: -pair[1] if isinstance(pair[1], int) else 0)
+    return f" ({', '.join(f'{reason}: {text.plain(count)}' for reason, count in known)})"
 
 
 def _manifest(comparison: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,6 +1,10 @@
-"""Turns the view into one HTML file that needs nothing beside it."""
+"""Turns the view into one HTML file that needs nothing beside it: styles, scripts and all numbers stand in it."""
 
-from collections.abc import Sequence
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +13,44 @@ from markupsafe import Markup
 
 from scripts.foundation.errors import StudyError
 
+# In the order in which they stand in the page; a script may use those before it.
+STYLES = (
+    "base", "decision", "scenarios", "tradeoff", "table", "changes", "techniques", "sweeps", "headlines", "references",
+    "trust", "print",
+)  # fmt: skip
+SCRIPTS = (
+    "dom", "data", "numbers", "state", "ranking", "limits", "decision", "scenarios", "table", "tradeoff", "techniques",
+    "diff", "headlines", "downloads", "start",
+)  # fmt: skip
 
-def page(view: dict[str, Any], template: str | Path, drawings: list[str], curves: Sequence[str] = ()) -> str:
+
+@dataclass(frozen=True)
+class Contents:
+    """What a page is made of beside the view.
+
+    Attributes:
+        drawings: SVG markup that is known to be inert, by name.
+        curves: the same of each sweep, in their order; empty where a sweep has none.
+        numbers: the comparison, every text in it inert, to be embedded whole.
+        table: the same as CSV.
+    """
+
+    drawings: Mapping[str, str] = field(default_factory=dict)
+    curves: Sequence[str] = ()
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    table: str = ""
+
+
+def page(view: dict[str, Any], template: str | Path, contents: Contents) -> str:
     """Render the report.
 
     Args:
         view: what the template shows; text in it is escaped.
-        template: the Jinja template; its partials and report.css lie beside it.
-        drawings: SVG markup that is known to be inert.
-        curves: the same of each sweep, in their order; empty where a sweep has none.
+        template: the Jinja template; its partials, styles and scripts lie beside it.
+        contents: drawings, and the numbers that scripts read and readers download.
 
     Raises:
-        StudyError: the template, one of its partials or the style sheet is missing, or it has a fault.
+        StudyError: the template, one of its partials, styles or scripts is missing, or the template has a fault.
     """
     template = Path(template)
     if not template.is_file():
@@ -33,10 +63,17 @@ def page(view: dict[str, Any], template: str | Path, drawings: list[str], curves
         lstrip_blocks=True,
     )
     try:
-        style = _style(template.with_name("report.css"))
-        shown, small = ([Markup(svg) for svg in group] for group in (drawings, curves))
-        found = environment.get_template(template.name)
-        return found.render(report=view, style=style, drawings=shown, curves=small)
+        script = _script(template.parent / "scripts")
+        return environment.get_template(template.name).render(
+            report=view,
+            style=_style(template.parent / "styles"),
+            script=Markup(script),
+            script_digest=_digest(script),
+            numbers=Markup(embedded(contents.numbers)),
+            table=Markup(embedded(contents.table)),
+            drawings={name: Markup(svg) for name, svg in contents.drawings.items()},
+            curves=[Markup(svg) for svg in contents.curves],
+        )
     except TemplateNotFound as error:
         raise StudyError(
             f"{template.parent / str(error.name)} does not exist; restore the report's template."
@@ -45,12 +82,39 @@ def page(view: dict[str, Any], template: str | Path, drawings: list[str], curves
         raise StudyError(f"{template}: {error}; correct the report's template.") from error
 
 
-def _style(path: Path) -> Markup:
-    """Read the style sheet; it is put into the page as it is, so it must not be able to end its element."""
+def embedded(value: Any) -> str:
+    """Return a value as JSON that may stand inside a script element: no character in it can end the element.
+
+    Raises:
+        ValueError: a number in it is not finite.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _style(folder: Path) -> Markup:
+    return Markup("\n".join(_part(folder / f"{name}.css", "style sheet") for name in STYLES))
+
+
+def _script(folder: Path) -> str:
+    """Put the scripts into one function, so that a page's names are theirs alone."""
+    parts = "\n".join(_part(folder / f"{name}.js", "script") for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}\n}})();\n'
+
+
+def _digest(script: str) -> str:
+    """Return the digest by which the page's policy knows its one script; no other script may run in it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+def _part(path: Path, kind: str) -> str:
+    """Read a part that is put into the page as it is, so it must not be able to end its element."""
     try:
-        style = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise StudyError(f"{path} does not exist; restore the report's style sheet.") from None
-    if "</" in style:
-        raise StudyError(f"{path} holds '</', which would end it within the page; remove that from it.")
-    return Markup(style)
+        raise StudyError(f"{path} does not exist; restore the report's {kind}.") from None
+    if "</" in text or "<!--" in text:
+        raise StudyError(f"{path} holds '</' or '<!--', which could end it within the page; remove that from it.")
+    return text

@@ -1,8 +1,7 @@
-"""The two scatter plots of the report as SVG: latency and memory against quality."""
+"""The scatter plots of the report as SVG: latency, memory and throughput against quality."""
 
 import io
 import warnings
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 from xml.sax.saxutils import escape
@@ -14,7 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from scripts.report import labels, numbers, text
+from scripts.report import labels
+from scripts.report.picture import Plot, Point, front
+from scripts.report.picture import plot_of as plot_of
 
 # Okabe and Ito's palette, told apart with every common colour blindness; shape says the same as colour.
 INK, MUTED, GRID, FRONT, DOMINATED, BASELINE = "#1f2933", "#52606d", "#e4e7eb", "#0072b2", "#7b8794", "#d55e00"
@@ -34,77 +35,6 @@ LOG_FROM = 6.0
 """A ratio of largest to smallest from which the x axis is logarithmic."""
 
 
-@dataclass(frozen=True)
-class Point:
-    """One technique: its place, the ends of its intervals, and whether it is the baseline."""
-
-    label: str
-    x: float
-    y: float
-    x_bounds: tuple[float, float] | None
-    y_bounds: tuple[float, float] | None
-    baseline: bool = False
-
-
-@dataclass(frozen=True)
-class Plot:
-    """What a plot shows."""
-
-    title: str
-    x_label: str
-    y_label: str
-    points: list[Point]
-    left_out: list[str]
-
-
-def front(points: list[Point]) -> set[int]:
-    """Return the indexes of the points on the Pareto front: no other is at least as low in x and as high in y, and
-    better in one of them."""
-    return {
-        index
-        for index, point in enumerate(points)
-        if not any(o.x <= point.x and o.y >= point.y and (o.x < point.x or o.y > point.y) for o in points)
-    }
-
-
-def plot_of(comparison: dict[str, Any], x_key: str) -> Plot:
-    """Choose the points of a plot.
-
-    Args:
-        comparison: the content of comparison.json.
-        x_key: ``latency_s`` or ``peak_memory_bytes``.
-    """
-    techniques = [technique for technique in comparison["techniques"] if technique["status"] == "ok"]
-    measured = any(technique["figures"]["rougeL"]["value"] is not None for technique in techniques)
-    y_key = "rougeL" if measured else "throughput_samples_per_s"
-    name = "Latency" if x_key == "latency_s" else "Peak memory"
-    units = numbers.TIME if x_key == "latency_s" else numbers.BYTES
-    shown = [
-        t for t in techniques if t["figures"][x_key]["value"] is not None and t["figures"][y_key]["value"] is not None
-    ]
-    scale = numbers.column_scale([technique["figures"][x_key]["value"] for technique in shown], units)
-    points = [
-        Point(
-            text.inert(text.shortened(technique["label"], 34)),
-            technique["figures"][x_key]["value"] / scale.size,
-            technique["figures"][y_key]["value"],
-            _bounds(technique["figures"][x_key], scale.size),
-            _bounds(technique["figures"][y_key], 1.0),
-            technique["name"] == comparison["baseline"]["name"],
-        )
-        for technique in shown
-    ]
-    against = "quality" if measured else "throughput (quality was not measured: random weights)"
-    x_label = "Mean latency" if x_key == "latency_s" else "Peak memory over all devices"
-    return Plot(
-        f"{name} against {against}",
-        f"{x_label} in {scale.unit} (lower is better)",
-        "ROUGE-L F1, mean (higher is better)" if measured else "Throughput in samples/s (higher is better)",
-        points,
-        [text.inert(t["label"]) for t in comparison["techniques"] if t not in shown],
-    )
-
-
 def svg(plot: Plot) -> str:
     """Draw a plot as SVG text; the same plot always gives the same bytes."""
     with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
@@ -118,16 +48,10 @@ def svg(plot: Plot) -> str:
         if plot.points:
             _draw(axes, plot)
         else:
-            axes.text(0.5, 0.5, "No technique has figures to show.", transform=axes.transAxes, ha="center", color=MUTED)
+            axes.text(0.5, 0.5, plot.empty, transform=axes.transAxes, ha="center", color=MUTED)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return _described(buffer.getvalue(), plot)
-
-
-def _bounds(figure: dict[str, Any], size: float) -> tuple[float, float] | None:
-    if figure["low"] is None or figure["high"] is None:
-        return None
-    return figure["low"] / size, figure["high"] / size
 
 
 def _style(axes: Axes) -> None:
@@ -145,6 +69,9 @@ def _draw(axes: Axes, plot: Plot) -> None:
     _limits(axes, plot)
     axes.set_ylabel(plot.y_label)
     for point in points:
+        if point.parent:
+            ends = zip((point.x, point.y), point.parent, strict=True)
+            axes.plot(*ends, color=DOMINATED, linewidth=0.8, alpha=0.4, zorder=0.8)
         if point.x_bounds:
             axes.plot(point.x_bounds, (point.y, point.y), color=DOMINATED, linewidth=0.9, alpha=0.7, zorder=2)
         if point.y_bounds:
@@ -243,15 +170,16 @@ def _legend(axes: Axes) -> None:
 
     handles = [
         mark(FRONT, "o", FRONT, "on the Pareto front"),
-        mark(DOMINATED, "o", "#ffffff", "another is at least as good in both"),
+        mark(DOMINATED, "o", "#ffffff", "not on it"),
         mark(BASELINE, "s", "#ffffff", "baseline (filled: on the front)"),
-        Line2D([], [], color=DOMINATED, linewidth=0.9, label="95% interval"),
+        Line2D([], [], color=DOMINATED, linewidth=1.3, label="95% interval"),
+        Line2D([], [], color=DOMINATED, linewidth=0.8, alpha=0.5, label="to its parent"),
     ]
     axes.legend(
         handles=handles,
         loc="upper left",
         bbox_to_anchor=(-0.06, -0.13),
-        ncols=4,
+        ncols=5,
         frameon=False,
         fontsize=9,
         labelcolor=MUTED,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from scripts.report import numbers, rows, text
+from scripts.report import doubts_view, numbers, rows, text
 
 Pairs = list[tuple[str, str]]
 Runs = list[tuple[str, dict[str, Any]]]
@@ -26,10 +26,11 @@ METHODS = {"nvml": "the GPU's energy counter (NVML)", "rapl": "the processor pac
 
 
 def provenance(comparison: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
-    """Return the order of the runs, their provenance, calibration, conditions and energy, and a line a run."""
+    """Return the doubts, then the order of the runs, provenance, calibration, conditions, energy, and a line a run."""
     runs = list(_runs(comparison["techniques"]))
     order = comparison["order"]
     return {
+        "doubts": doubts_view.summary(comparison, labels),
         "interleaved": INTERLEAVED[order["interleaved"]],
         "note": order["note"],
         "blocks": [", ".join(labels.get(name, name) for name in block) for block in order["blocks"]],

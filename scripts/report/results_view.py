@@ -1,57 +1,42 @@
-"""The results table, the further figures below it, and what raises doubts about them."""
+"""The results table: every figure of every technique, and what raises doubts about them."""
 
 from typing import Any
 
 from scripts.metrics.figures import ONE_READING
-from scripts.report import columns, rows
+from scripts.report import columns, numbers, results_columns, rows
+from scripts.report.column import Column
+from scripts.report.numbers import Scale
+from scripts.report.results_columns import MEASURED, RESULTS
+
+CHIPS = ("good", "bad")
+AUDITED = {"tie": "differs at a tie", "error": "error: differs"}
+BLANK = {"interval": "", "spread": "", "verdict": "", "tone": "", "note": "", "best": False, "chip": False}
 
 
 def results(comparison: dict[str, Any]) -> dict[str, Any]:
-    """Return the results table: every figure, and the change against the baseline."""
+    """Return the results table: every column that a reader can choose, those shown at first marked ``main``."""
     techniques = comparison["techniques"]
-    scales = columns.scales(columns.RESULTS, techniques)
-    best = columns.best_values(columns.RESULTS, techniques)
-    shown = []
-    for technique in techniques:
-        against = technique["changes"]["baseline"]["figures"] or {}
-        shown.append(
-            rows.head(technique)
-            | {
-                "baseline": technique["name"] == comparison["baseline"]["name"],
-                "batch": "" if technique["batch_size"] == 1 else f"batch {technique['batch_size']}",
-                "flags": rows.flags(technique),
-                "cells": [
-                    columns.cell(
-                        technique["figures"][column.key], scales[column.key], best.get(column.key), column.spread
-                    )
-                    for column in columns.RESULTS
-                ],
-                "changes": [
-                    columns.change_cell(against.get(key), key) | {"verdict": "", "interval": ""}
-                    for key in columns.CHANGES
-                ],
-            }
-        )
-    groups = columns.heads(columns.RESULTS, scales)
-    length = _fixed_length(techniques)
-    for group in groups:
-        if group["title"] == "Fixed length" and length:
-            group["title"] = f"Fixed length, {length} tokens"
+    scales = columns.scales(MEASURED, techniques)
+    best = columns.best_values(MEASURED, techniques)
+    heads = results_columns.heads(_fixed_length(techniques), scales, _units(techniques))
     return {
-        "groups": groups,
-        "changes": list(columns.CHANGES.values()),
+        "columns": heads,
+        "groups": results_columns.groups(heads),
+        "main": sum(column.main for column in RESULTS),
         "baseline_reason": comparison["baseline"]["reason"] or "",
-        "rows": shown,
-        "width": 1 + len(columns.RESULTS) + len(columns.CHANGES),
-        "more": columns.table(columns.MORE, techniques),
+        "rows": [_row(comparison, technique, scales, best) for technique in techniques],
+        "methods": _methods(rows.ran(techniques), heads),
         "semantic_model": _semantic_model(techniques),
     }
 
 
 def doubts(techniques: list[dict[str, Any]]) -> list[dict[str, str]]:
     """Return the sentences of every technique that has a flag."""
-    found = [(technique["label"], rows.flags(technique)) for technique in techniques]
-    return [{"label": label, "message": " ".join(flag["message"] for flag in flags)} for label, flags in found if flags]
+    return [
+        {"name": technique["name"], "label": technique["label"], "message": " ".join(flag["message"] for flag in flags)}
+        for technique in techniques
+        if (flags := rows.flags(technique))
+    ]
 
 
 def notes(techniques: list[dict[str, Any]]) -> list[str]:
@@ -66,9 +51,84 @@ def notes(techniques: list[dict[str, Any]]) -> list[str]:
             found.append(
                 f"{technique['label']}: {count} prompts gave other tokens in another run; quality is of run 1."
             )
-    found += columns.notes(columns.RESULTS, ran)
+    found += columns.notes(MEASURED, ran)
     if ran and all(technique["run_count"] == 1 for technique in ran):
         found.append("Each technique ran once, so the spread from run to run is not known.")
+    return found
+
+
+def _row(
+    comparison: dict[str, Any], technique: dict[str, Any], scales: dict[str, Scale], best: dict[str, float]
+) -> dict[str, Any]:
+    ok = technique["status"] == "ok"
+    return rows.head(technique) | {
+        "baseline": technique["name"] == comparison["baseline"]["name"],
+        "batch": "" if technique["batch_size"] in (None, 1) else f"batch {technique['batch_size']}",
+        "flags": rows.flags(technique),
+        "cells": [_cell(technique, column, scales, best) for column in RESULTS] if ok else [],
+    }
+
+
+def _cell(
+    technique: dict[str, Any], column: Column, scales: dict[str, Scale], best: dict[str, float]
+) -> dict[str, Any]:
+    """Return one cell: its text, and ``value``, the raw one that rows are sorted by."""
+    if column.kind == "word":
+        return BLANK | _audit_cell(technique)
+    if column.kind == "change":
+        figure = (technique["changes"]["baseline"]["figures"] or {}).get(column.key)
+        cell = columns.change_cell(figure, column.key)
+        if figure is None:
+            cell["note"] = technique["changes"]["baseline"]["reason"] or ""
+        cell["chip"] = cell["tone"] in CHIPS
+    else:
+        figure = rows.figure(technique, column.key)
+        cell = columns.cell(figure, scales[column.key], best.get(column.key), column.spread)
+    found = figure or {"value": None, "n": 0, "interval": None}
+    method = f"n = {found['n']}" + (f", {found['interval']}" if found["interval"] else "") if found["n"] else ""
+    return BLANK | cell | {"value": found["value"], "note": "; ".join(filter(None, (cell["note"], method)))}
+
+
+def _audit_cell(technique: dict[str, Any]) -> dict[str, Any]:
+    """Return the lossless audit of a technique as a cell; one that promises nothing may differ from its parent."""
+    match = technique["matches"]
+    audit = match["audit"] or {}
+    verdict = audit.get("verdict") or ""
+    promised = verdict == "identical" or technique["lossless"]
+    text = AUDITED.get(verdict, verdict) if promised else "may differ"
+    return {
+        "text": text if verdict else numbers.NOTHING,
+        "note": audit.get("sentence") or match["reason"] or "",
+        "tone": columns.tone(verdict) if promised else "",
+        "chip": bool(verdict) and promised,
+        "value": text if verdict else None,
+    }
+
+
+def _units(techniques: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the unit of each column's raw values."""
+    units = {column.key: rows.figure(techniques[0], column.key)["unit"] for column in MEASURED} if techniques else {}
+    return units | {column.key: "%" for column in RESULTS if column.kind == "change"}
+
+
+def _methods(ran: list[dict[str, Any]], heads: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return per measured column on how many observations its figures rest, and how their intervals were made."""
+    found = []
+    for column, head in zip(RESULTS, heads, strict=True):
+        if column.kind == "word":
+            continue
+        figures = [
+            (t["changes"]["baseline"]["figures"] or {}).get(column.key)
+            if column.kind == "change"
+            else rows.figure(t, column.key)
+            for t in ran
+        ]
+        known = [figure for figure in figures if figure and figure["value"] is not None]
+        if known:
+            counts = sorted({figure["n"] for figure in known})
+            count = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+            methods = ", ".join(sorted({figure["interval"] for figure in known if figure["interval"]}))
+            found.append((head["name"], f"n = {count}; {methods or 'no interval'}"))
     return found
 
 

@@ -1,8 +1,14 @@
-"""Sweeps: techniques that differ in one value, in the order of that value, with those that did not run."""
+"""Sweeps: techniques that differ in one value, in the order of that value, with those that did not run.
 
+Techniques that differ in nothing but the batch size are a sweep too, whether the study calls them one or not.
+"""
+
+import json
 from typing import Any
 
-from scripts.report import changes_view, columns, numbers, rows, text
+from markupsafe import Markup
+
+from scripts.report import changes_view, columns, curves, drawing, numbers, rows, text
 from scripts.report.columns import Column
 
 COLUMNS = (
@@ -16,9 +22,59 @@ VERDICTS = ("latency_change_percent", "throughput_change_percent")
 
 
 def sweeps(comparison: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a table a sweep."""
+    """Return a table a sweep, those of the study first, with where its curves bend.
+
+    Returns:
+        Per sweep its table, ``knees``, and ``curve``: the drawing of a sweep that the study does not name, else empty.
+    """
     techniques = {technique["name"]: technique for technique in comparison["techniques"]}
-    return [_sweep(sweep, techniques) for sweep in comparison["sweeps"]]
+    found = [_sweep(sweep, techniques) | {"curve": "", "knees": curves.knees(comparison, sweep)}
+             for sweep in comparison["sweeps"]]  # fmt: skip
+    for number, sweep in enumerate(batches(comparison)):
+        drawn = curves.svg(comparison, sweep)
+        curve = Markup(drawing.inert_svg(drawn, f"batches-{number}-")) if drawn else ""
+        found.append(_sweep(sweep, techniques) | {"curve": curve, "knees": curves.knees(comparison, sweep)})
+    return found
+
+
+def batches(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a sweep for every group of techniques that differ in nothing but their batch size and are in no sweep yet.
+
+    A group needs two sizes that ran; of equal sizes the first technique stands for all.
+    """
+    swept = [
+        ({point["technique"] for point in sweep["points"]}, {point["value"] for point in sweep["points"]})
+        for sweep in comparison["sweeps"]
+        if sweep["facet"] == "batch_size"
+    ]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for technique in comparison["techniques"]:
+        settings = {key: value for key, value in (technique["settings"] or {}).items() if key != "batch_size"}
+        groups.setdefault(json.dumps(settings, sort_keys=True), []).append(technique)
+    found = []
+    for group in groups.values():
+        by_size: dict[int, dict[str, Any]] = {}
+        for technique in group:
+            by_size.setdefault((technique["settings"] or {}).get("batch_size") or 1, technique)
+        if sum(technique["status"] == "ok" for technique in by_size.values()) < 2:
+            continue
+        members = {technique["name"] for technique in group}
+        if any(names & members and set(by_size) <= sizes for names, sizes in swept):
+            continue
+        points = [
+            {
+                "value": size,
+                "technique": technique["name"],
+                "status": technique["status"],
+                "reason": technique["reason"],
+            }
+            for size, technique in sorted(by_size.items())
+        ]
+        first = points[0]["technique"]
+        found.append(
+            {"name": "batch size", "technique": first, "facet": "batch_size", "points": points, "break_even": []}
+        )
+    return found
 
 
 def _sweep(sweep: dict[str, Any], techniques: dict[str, Any]) -> dict[str, Any]:

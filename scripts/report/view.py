@@ -3,17 +3,21 @@
 from typing import Any
 
 from scripts.report import (
-    answer,
     audit_view,
     changes_view,
+    decision_view,
     details,
+    headlines_view,
     machine_view,
     memory_view,
     provenance_view,
+    references_view,
+    reproduce_view,
     results_view,
-    rows,
+    scenarios_view,
     sweep_view,
     text,
+    tradeoff_view,
     why_view,
 )
 
@@ -25,13 +29,16 @@ def report_view(comparison: dict[str, Any]) -> dict[str, Any]:
     labels = {technique["name"]: technique["label"] for technique in techniques}
     return {
         "title": comparison["title"],
-        "answer": answer.sentences(comparison),
+        "decision": decision_view.decision(comparison),
+        "scenarios": scenarios_view.scenarios(comparison),
+        "tradeoff": tradeoff_view.tradeoff(comparison),
+        "references": references_view.references(comparison),
+        "reproduce": reproduce_view.reproduce(comparison),
         "summary": _summary(comparison),
         "results": results_view.results(comparison),
         "notes": results_view.notes(techniques),
         "doubts": results_view.doubts(techniques),
         "changes": changes_view.tables(comparison),
-        "plots_left_out": _left_out(comparison),
         "matches": audit_view.audit(techniques, labels),
         "memory": memory_view.memory(techniques),
         "why": why_view.why(techniques),
@@ -39,8 +46,8 @@ def report_view(comparison: dict[str, Any]) -> dict[str, Any]:
         "speculation": why_view.speculation(comparison, labels),
         "sweeps": sweep_view.sweeps(comparison),
         "provenance": provenance_view.provenance(comparison, labels),
-        "examples": [_example(example, labels) for example in comparison["examples"]],
-        "techniques": [details.technique_details(technique, labels) for technique in techniques],
+        "headlines": headlines_view.headlines(comparison),
+        "techniques": details.technique_details_all(comparison),
         "conditions": machine_view.conditions(comparison),
     }
 
@@ -57,31 +64,3 @@ def _summary(comparison: dict[str, Any]) -> list[tuple[str, str]]:
     if comparison["started_at"]:
         facts.append(("Measured", machine_view.time_span(comparison["started_at"], comparison["finished_at"])))
     return facts
-
-
-def _left_out(comparison: dict[str, Any]) -> list[str]:
-    """Return the techniques that the plots don't show, each with the reason."""
-    lines = []
-    for technique in comparison["techniques"]:
-        if technique["status"] != "ok":
-            lines.append(f"{technique['label']} ({rows.STATUS[technique['status']]})")
-        elif comparison["answer"]["quality_measured"] and not technique["quality_measured"]:
-            lines.append(f"{technique['label']} (quality not measured)")
-    return lines
-
-
-def _example(example: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
-    """Return one example; techniques that wrote the same headline stand together."""
-    groups: dict[str, list[str]] = {}
-    for name, headline in example["headlines"].items():
-        groups.setdefault(headline, []).append(labels[name])
-    return {
-        "id": example["id"],
-        "category": example["category"],
-        "summary": example["summary"],
-        "reference": example["reference"],
-        "headlines": [
-            {"text": headline, "techniques": names, "exact": headline == example["reference"]}
-            for headline, names in groups.items()
-        ],
-    }

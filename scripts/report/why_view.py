@@ -4,9 +4,10 @@ from typing import Any
 
 from scripts.comparison import interactions as squares
 from scripts.metrics import figures
-from scripts.report import columns, numbers, rows
+from scripts.report import columns, forest, numbers, rows, words
 from scripts.report.columns import Column
 
+FOREST = 260
 RATIO = [(1.0, numbers.TIMES)]
 WHY = (
     Column("bytes_per_token", "Work per new token", "moved", numbers.BYTES, alone="Bytes per token"),
@@ -53,10 +54,33 @@ def _caveats(techniques: list[dict[str, Any]]) -> list[str]:
     return rows.lines(noted, len(techniques))
 
 
-def interactions(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict[str, str]]:
+def utilisation(technique: dict[str, Any]) -> str:
+    """Return how well the machine was used, and whether the speed-up is the one that a roofline predicts."""
+    figures = technique["figures"]
+    parts = []
+    for key, name in (("mbu", "memory bandwidth"), ("mfu", "peak arithmetic")):
+        for kind, whose in (("measured", "measured"), ("datasheet", "data sheet's")):
+            found = (figures.get(f"{key}_{kind}") or {}).get("value")
+            if found is not None:
+                parts.append(f"{numbers.share(found)} of the {whose} {name}")
+                break
+    told = f"It reaches {words.listed(parts)}." if parts else ""
+    host = words.value(technique, "host_bound_share")
+    if host is not None:
+        told += f" {numbers.share(host)} of its time passes outside of operators and kernels."
+    predicted, measured = technique["predicted_speedup"]["value"], technique["measured_speedup"]["value"]
+    if predicted is not None and measured is not None:
+        told += (
+            f" A roofline predicts {words.times(predicted)} the parent's speed; {words.times(measured)} was measured."
+        )
+    return told.strip()
+
+
+def interactions(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict[str, Any]]:
     """Return each pair of differences that was measured alone and together, in words."""
     found = []
-    for square in comparison["interactions"]:
+    axis = forest.forest([square["ratio"] for square in comparison["interactions"]], FOREST)
+    for square, placed in zip(comparison["interactions"], axis["rows"], strict=True):
         figure = square["ratio"]
         combined, partner, alone, base = (labels[square[key]] for key in ("technique", "with", "alone", "base"))
         text, _ = columns.ratio_texts(figure["value"])
@@ -69,7 +93,11 @@ def interactions(comparison: dict[str, Any], labels: dict[str, str]) -> list[dic
             share = f"no ratio: {figure['note']}"
         found.append(
             {
+                "name": square["technique"],
                 "combined": combined,
+                "forest": placed,
+                "axis": axis,
+                "tone": {squares.MORE: "good", squares.LESS: "bad"}.get(square["verdict"] or "", ""),
                 "sentence": f"{share}; {verdict}.",
                 "parts": f"{partner} and {alone}, each alone over {base}",
                 "facet": square["facet"],

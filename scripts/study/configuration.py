@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
 from scripts.foundation.errors import StudyError
+from scripts.hardware import datasheet
 from scripts.models import checks as model_checks
 from scripts.study.sweeps import unfold
 from scripts.study.techniques import Technique, resolve
@@ -40,6 +41,7 @@ def check(config: dict[str, Any]) -> list[Technique]:
     _check_drafts(config, techniques)
     _check_dataset(config["dataset"])
     _check_encoder(config["quality"]["semantic"])
+    _check_choices(config)
     return techniques
 
 
@@ -150,6 +152,20 @@ def _check_encoder(semantic: dict[str, Any]) -> None:
         raise StudyError(
             f"quality.semantic.path.path: {semantic['path']['path']} holds no config.json; name an encoder's directory."
         )
+
+
+def _check_choices(config: dict[str, Any]) -> None:
+    """Check the ranking and the scenarios: something must count, and a GPU must be one that is known."""
+    chosen = {f"scenarios.{name}": entry for name, entry in config["scenarios"].items() if entry is not None}
+    for where, entry in {"ranking": config["ranking"], **chosen}.items():
+        if "weights" in entry and not any(entry["weights"].values()):
+            raise StudyError(f"{where}.weights are all zero; give at least one criterion a weight above 0.")
+        gpu = (entry.get("limits") or {}).get("fits_gpu")
+        known = [device.label for device in datasheet.devices()] if gpu is not None else []
+        if gpu is not None and gpu not in known:
+            raise StudyError(
+                f"{where}.limits.fits_gpu is '{gpu}', not in config/hardware.yaml; use {', '.join(known)}."
+            )
 
 
 def _check_dataset(dataset: dict[str, Any]) -> None:

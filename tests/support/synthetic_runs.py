@@ -51,6 +51,8 @@ WORDS = [
     "budget",
 ]
 FIXED_SAMPLES, FIXED_TOKENS = 16, 16
+ACCEPTANCE = 0.7  # chance that a drafted token is taken when those before it were
+DRAFT_COST = 0.15  # time of a draft's forward over its target's
 RUN_1_KEYS = ("reference_nll", "reference_tokens", "margins", "runners_up", "argmax_agrees")
 
 
@@ -73,7 +75,7 @@ def make_samples(
     damage: float = 0.25,
     seed: int = 0,
     noise_seed: int = 0,
-    speculative: bool = False,
+    drafted: int = 0,
 ) -> list[dict[str, Any]]:
     """Return the samples of one run.
 
@@ -83,9 +85,9 @@ def make_samples(
         damage: share of the reference's words that come out wrong.
         seed: of the text; the same seed and damage give the same tokens.
         noise_seed: of the timing.
-        speculative: whether the counts of speculation are there.
+        drafted: tokens that are proposed at a time; 0 for no speculation.
     """
-    text, noise, likelihood = random.Random(seed), random.Random(noise_seed), random.Random(seed)
+    text, noise, likelihood, luck = (random.Random(each) for each in (seed, noise_seed, seed, seed))
     samples = []
     for row in dataset:
         words = [text.choice(WORDS) if text.random() < damage else word for word in row["headline"].split()]
@@ -107,11 +109,33 @@ def make_samples(
             "reference_nll": (len(words) + 1) * (0.2 + 2 * damage) * likelihood.uniform(0.8, 1.2),
             "reference_tokens": len(words) + 1,
         }
-        if speculative:
-            counts = {"drafted_tokens": 12, "accepted_tokens": noise.randint(3, 10), "rejected_tokens": 2, "rounds": 3}
-            sample |= counts
-        samples.append(sample)
+        samples.append(sample | (_speculated(times, drafted, luck) if drafted else {}))
     return samples
+
+
+def _speculated(times: list[float], drafted: int, luck: random.Random) -> dict[str, Any]:
+    """Return what speculation changes in a sample: its counts, and tokens that come out by the round.
+
+    The request takes as long as before. ``accepted_per_round`` is for the evidence; :func:`write_run` takes it out.
+    """
+    accepted, rejected, rounds_of = [], 0, []
+    while len(rounds_of) < len(times):
+        left = len(times) - len(rounds_of)
+        taken = 0
+        while taken < min(drafted, left) and luck.random() < ACCEPTANCE:
+            taken += 1
+        rejected += taken < min(drafted, left)
+        rounds_of += [len(accepted)] * min(taken + 1, left)
+        accepted.append(taken)
+    step = (times[-1] - times[0]) / max(len(accepted) - 1, 1)
+    return {
+        "token_times_s": [min(times[0] + step * number, times[-1]) for number in rounds_of],
+        "drafted_tokens": drafted * len(accepted),
+        "accepted_tokens": sum(accepted),
+        "rejected_tokens": rejected,
+        "rounds": len(accepted),
+        "accepted_per_round": accepted,
+    }
 
 
 def write_run(
@@ -121,6 +145,7 @@ def write_run(
 
     What a run leaves beside what ``samples`` say is filled in: batches, the fixed mode, and in run 1 the likelihoods.
     """
+    run, samples = _with_evidence(run, samples)
     samples = finished(samples, run)
     fixed = finished(make_fixed(samples), run | {"run": 0}) if fixed is None else fixed
     if "modes" not in run:
@@ -137,6 +162,28 @@ def write_run(
     write_lines(folder / "samples.jsonl", samples)
     write_lines(folder / "fixed.jsonl", fixed)
     return folder
+
+
+def _with_evidence(run: dict[str, Any], samples: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Move what samples say of their rounds into the run's evidence."""
+    rounds = [taken for sample in samples for taken in sample.get("accepted_per_round", ())]
+    if not rounds:
+        return run, samples
+    totals = {
+        key: sum(sample[key] for sample in samples) for key in ("drafted_tokens", "accepted_tokens", "rejected_tokens")
+    }
+    limit = max(sample["drafted_tokens"] // sample["rounds"] for sample in samples)
+    found = {
+        "target_calls": len(rounds),
+        **totals,
+        "acceptance_rate": totals["accepted_tokens"] / (totals["accepted_tokens"] + totals["rejected_tokens"]),
+        "accepted_per_round_histogram": [rounds.count(taken) for taken in range(limit + 1)],
+        "longest_proposal": limit,
+        "draft_calls": totals["drafted_tokens"],
+        "proposed_by": ["AssistedCandidateGenerator"],
+    }
+    kept = [{key: value for key, value in sample.items() if key != "accepted_per_round"} for sample in samples]
+    return run | {"evidence": {"speculation": found} | run["evidence"]}, kept
 
 
 def make_fixed(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:

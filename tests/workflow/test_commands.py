@@ -107,13 +107,16 @@ def test_the_rule_graph_shows_every_stage(fresh: Project, form: str) -> None:
     assert all(stage in outcome.text for stage in STAGES)
 
 
+PLOTS = ("latency_quality.svg", "memory_quality.svg", "throughput_quality.svg")
+
+
 def test_snakemakes_report_holds_the_results_and_their_captions(project: Project) -> None:
     outcome = project.snakemake("--report", "report.zip")
     assert outcome.status == 0, outcome.text
     with zipfile.ZipFile(project.root / "report.zip") as archive:
         names = archive.namelist()
         page = "".join(archive.read(name).decode() for name in names if name.endswith("report.html"))
-    for result in ("report.html", "comparison.csv", "comparison.json", "latency_quality.svg", "memory_quality.svg"):
+    for result in ("report.html", "comparison.csv", "comparison.json", *PLOTS):
         assert any(name.endswith(f"/{result}") for name in names), names
     for caption in (project.root / "report/captions").iterdir():
         assert caption.read_text(encoding="utf-8").split(";")[0].strip()[:30] in page
@@ -132,7 +135,7 @@ def test_another_directory_holds_the_results(project: Project) -> None:
     for name in ("results", ".snakemake"):
         shutil.move(project.root / name, elsewhere / name)
     assert project.plan("--directory", str(elsewhere)) == set()
-    project.append("report/report.css", "\n/* changed */\n")
+    project.append("report/styles/base.css", "\n/* changed */\n")
     outcome = project.snakemake("--directory", str(elsewhere))
     assert outcome.status == 0, outcome.text
     assert "/* changed */" in (elsewhere / "results/report.html").read_text(encoding="utf-8")

@@ -84,11 +84,18 @@ def test_a_module_reruns_the_stages_that_use_it(project: Project, path: str) -> 
     assert project.plan() == CODE[path]
 
 
-REPORT_FILES = ["report.html.j2", "report.css", "partials/results.html.j2", "captions/table.rst"]
+REPORT_FILES = [
+    "report.html.j2",
+    "report.md.j2",
+    "styles/base.css",
+    "scripts/table.js",
+    "partials/table.html.j2",
+    "captions/table.rst",
+]
 
 
 @pytest.mark.parametrize("path", REPORT_FILES)
-def test_template_style_and_captions_rerun_the_report_alone(project: Project, path: str) -> None:
+def test_template_style_script_and_captions_rerun_the_report_alone(project: Project, path: str) -> None:
     project.append(f"report/{path}", "\n")
     assert project.plan() == {"render"}
 
@@ -107,6 +114,9 @@ STUDY = {
     "order": (selection(*reversed(ALL)), REPORT),
     "title": (setting("title", value="Another title"), REPORT),
     "examples": (setting("report", "examples", value=1), REPORT),
+    "weights": (setting("ranking", value={"weights": {"quality": 1}}), REPORT),
+    "scenario": (setting("scenarios", value={"balanced": {"limits": {"max_devices": 1}}}), REPORT),
+    "references": (setting("references", value=[]), REPORT),
     "technique removed": (selection(*(name for name in ALL if name != "pruned")), REPORT),
     "technique added": (selection(*ALL, "nf4_pruned"), runs("nf4_pruned")),
     "technique of one's own": (
@@ -274,7 +284,10 @@ MISSING = {
     "scripts/metrics/rouge.py": "scripts/metrics/rouge.py",
     "scripts/score.py": "scripts/score.py",
     "report/report.html.j2": "report/report.html.j2",
-    "report/report.css": "report/report.css",
+    "report/styles/base.css": "report/styles/base.css",
+    "report/report.md.j2": "report/report.md.j2",
+    "report/scripts/table.js": "report/scripts/table.js",
+    "config/references/benchmark-2025.yaml": "config/references/benchmark-2025.yaml",
     "config/config.schema.yaml": "config.schema.yaml",
 }
 
@@ -313,10 +326,10 @@ def test_what_is_planned_is_what_runs(project: Project) -> None:
         }
 
     before = times()
-    project.append("report/report.css", "\nbody { color: #123456; }\n")
+    project.append("report/styles/base.css", "\nbody { color: #123456; }\n")
     outcome = project.snakemake()
     assert outcome.status == 0, outcome.text
     changed = {Path(path).name for path, time in times().items() if time != before.get(path)}
-    assert changed == {"report.html", "render.log"}
+    assert changed == {"report.html", "report.md", "render.log"}
     assert "#123456" in (project.root / "results/report.html").read_text(encoding="utf-8")
     assert project.plan() == set()

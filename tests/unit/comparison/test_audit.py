@@ -35,7 +35,7 @@ def test_a_lossless_technique_that_differs_in_float32_has_no_figures():
     assert all(figure["value"] is None and figure["note"] == "invalid" for figure in wrong["figures"].values())
     assert wrong["changes"]["baseline"]["figures"] is None
     assert comparison["answer"]["ran"] == 3
-    assert "wrong" not in comparison["examples"][0]["headlines"]
+    assert "wrong" not in comparison["prompts"]["wrote"]
 
 
 def test_nothing_is_compared_with_an_invalid_parent():

@@ -65,7 +65,8 @@ def test_failed_techniques_have_reasons_in_place_of_changes(whole):
     assert failed["quality_kept"]["verdict"] is None
     assert failed["matches"]["reason"] == "this technique has no figures"
     assert row(whole, "baseline")["changes"]["baseline"]["reason"] == "it is the baseline"
-    assert "tensor_parallel_4" not in whole["examples"][0]["headlines"]
+    assert "tensor_parallel_4" not in whole["prompts"]["wrote"]
+    assert failed["shapes"] is None
 
 
 def test_lossless_techniques_are_checked_token_by_token(whole):

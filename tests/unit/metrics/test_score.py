@@ -43,7 +43,7 @@ def test_other_tokens_in_another_run_are_counted_and_quality_is_of_the_first(dat
 def test_random_weights_have_no_quality(dataset, metrics):
     models = {"target": {"name": "small", "source": "random", "parameters": 1, "dtype": "float32"}}
     run = synthetic.make_run("kv_cache", models=models)
-    result = metrics((run, synthetic.make_samples(dataset, speculative=True)))
+    result = metrics((run, synthetic.make_samples(dataset, drafted=4)))
     for key in ("rouge1", "rougeLsum", "empty_share", "headline_words", "acceptance_rate", "stop_end_share"):
         assert result["figures"][key]["value"] is None
         assert result["figures"][key]["note"] == "not measured: random weights"
@@ -54,18 +54,35 @@ def test_random_weights_have_no_quality(dataset, metrics):
 def test_random_draft_has_quality_but_no_acceptance(dataset, metrics):
     models = synthetic.make_run("x")["models"] | {"draft": {"name": "d", "source": "random", "dtype": "float32"}}
     run = synthetic.make_run("kv_cache", models=models)
-    figures = metrics((run, synthetic.make_samples(dataset, speculative=True)))["figures"]
+    figures = metrics((run, synthetic.make_samples(dataset, drafted=4)))["figures"]
     assert figures["acceptance_rate"]["value"] is None
     assert figures["rouge1"]["value"] > 0
 
 
 def test_speculation_rates(dataset, metrics):
-    samples = synthetic.make_samples(dataset, speculative=True)
+    samples = synthetic.make_samples(dataset, drafted=4)
     figures = metrics((synthetic.make_run("kv_cache"), samples))["figures"]
-    accepted = sum(sample["accepted_tokens"] for sample in samples)
-    assert figures["acceptance_rate"]["value"] == pytest.approx(accepted / (accepted + 2 * len(samples)))
-    assert figures["drafted_kept"]["value"] == pytest.approx(accepted / (12 * len(samples)))
-    assert figures["accepted_per_round"]["value"] == pytest.approx(accepted / (3 * len(samples)))
+    accepted, rejected, rounds = (
+        sum(sample[key] for sample in samples) for key in ("accepted_tokens", "rejected_tokens", "rounds")
+    )
+    assert figures["acceptance_rate"]["value"] == pytest.approx(accepted / (accepted + rejected))
+    assert figures["drafted_kept"]["value"] == pytest.approx(accepted / (4 * rounds))
+    assert figures["accepted_per_round"]["value"] == pytest.approx(accepted / rounds)
+
+
+def test_the_counts_of_speculation_stand_there_for_each_prompt_where_there_are_any(dataset, metrics):
+    samples = synthetic.make_samples(dataset, drafted=4)
+    kept = metrics((synthetic.make_run("kv_cache"), samples))["samples"]
+    for key in ("drafted_tokens", "accepted_tokens", "rejected_tokens", "rounds"):
+        assert kept[key] == [sample[key] for sample in samples]
+    assert "rounds" not in metrics((synthetic.make_run("kv_cache"), synthetic.make_samples(dataset)))["samples"]
+
+
+def test_the_tokens_times_are_the_first_runs_to_the_microsecond(dataset, metrics):
+    first, second = (synthetic.make_samples(dataset, speed=speed) for speed in (1, 2))
+    runs = [(synthetic.make_run("kv_cache", number), samples) for number, samples in enumerate((first, second), 1)]
+    times = metrics(*runs)["samples"]["token_times_s"]
+    assert times == [[round(time, 6) for time in sample["token_times_s"]] for sample in first]
 
 
 @pytest.mark.parametrize("status", ["unsupported", "out_of_memory", "invalid"])

@@ -56,9 +56,21 @@ def test_wide_ranges_are_logarithmic_and_say_so():
     assert "log scale" not in drawn([point("a", 1, 0.5), point("b", 2, 0.6)])
 
 
+def test_a_line_goes_from_a_technique_to_its_parent():
+    alone = drawn([point("a", 1, 0.5), point("b", 2, 0.6)])
+    child = drawn([point("a", 1, 0.5), point("b", 2, 0.6, parent=(1, 0.5))])
+    assert child.count("<path") == alone.count("<path") + 1
+
+
+def test_an_empty_plot_says_why():
+    empty = plots.Plot("Title", "x", "y", [], [], "Quality was not measured.")
+    assert "Quality was not measured." in plots.svg(empty)
+
+
 def test_forest_puts_no_change_between_faster_and_slower():
     figures = [
-        {"value": -50.0, "low": -55.0, "high": -45.0}, None, {"value": 100.0, "low": None, "high": None},
+        {"unit": "%", "value": -50.0, "low": -55.0, "high": -45.0}, None,
+        {"unit": "%", "value": 100.0, "low": None, "high": None},
     ]  # fmt: skip
     axis = forest.forest(figures)
     assert axis["rows"][1] is None

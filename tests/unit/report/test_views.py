@@ -50,8 +50,8 @@ def read(comparison):
         drawing.inert_svg(svg, f"s{n}-") if (svg := curves.svg(comparison, sweep)) else ""
         for n, sweep in enumerate(comparison["sweeps"])
     ]
-    source = page.page(view.report_view(comparison), TEMPLATE, [], small)
-    text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", source, flags=re.DOTALL)
+    source = page.page(view.report_view(comparison), TEMPLATE, page.Contents(curves=small))
+    text = re.sub(r"<style>.*?</style>|<script.*?</script>|<[^>]*>", " ", source, flags=re.DOTALL)
     return " ".join(html.unescape(text).split()), source
 
 
@@ -63,13 +63,17 @@ def technique(comparison, name):
     return named(comparison["techniques"], name)
 
 
+def column(shown, key):
+    return next(number for number, head in enumerate(shown["columns"]) if head["key"] == key)
+
+
 def test_the_spread_between_runs_stands_beside_both_modes(whole):
     technique(whole, "kv_cache")["figures"]["latency_s"]["between_run_percent"] = 1.234
     technique(whole, "kv_cache")["figures"]["fixed_latency_s"]["between_run_percent"] = 5.678
     shown = view.report_view(whole)["results"]
     cells = named(shown["rows"], "kv_cache")["cells"]
     assert [cell["spread"] for cell in cells if cell["spread"]] == ["±1.2%", "±5.7%"]
-    assert "Fixed length, 16 tokens" in [group["title"] for group in shown["groups"]]
+    assert shown["columns"][column(shown, "fixed_latency_s")]["name"] == "Latency, 16 tokens"
 
 
 def test_one_run_has_no_spread_and_its_speed_is_not_tested(small):
@@ -93,7 +97,7 @@ def test_flags_are_chips_with_the_sentence_and_a_list(whole):
 
 
 def test_figures_without_a_value_say_why_once(whole):
-    notes = view.report_view(whole)["results"]["more"]["notes"]
+    notes = view.report_view(whole)["notes"]
     assert "Energy a headline: This machine shows no energy counters." in notes
     assert "Semantic similarity: not scored: the study names no model for it." in notes
     technique(whole, "nf4")["figures"]["fixed_latency_s"] = figures.missing("s", "the fixed mode was off")
@@ -101,13 +105,14 @@ def test_figures_without_a_value_say_why_once(whole):
 
 
 def test_price_is_shown_in_its_currency(whole):
-    more = view.report_view(whole)["results"]["more"]
-    heads = [column for group in more["groups"] for column in group["columns"]]
-    place = next(n for n, head in enumerate(heads) if head["title"] == "price of 1,000")
-    assert heads[place]["unit"] == "EUR"
+    shown = view.report_view(whole)["results"]
+    place = column(shown, "price_per_1000")
+    assert shown["columns"][place]["unit"] == "EUR"
     # 3.6 an hour is 0.001 a second: 1,000 samples cost 1 / (samples a second).
     throughput = technique(whole, "baseline")["figures"]["throughput_samples_per_s"]["value"]
-    assert float(named(more["rows"], "baseline")["cells"][place]["text"]) == pytest.approx(1 / throughput, rel=0.02)
+    cell = named(shown["rows"], "baseline")["cells"][place]
+    assert cell["value"] == pytest.approx(1 / throughput)
+    assert float(cell["text"]) == pytest.approx(1 / throughput, rel=0.02)
 
 
 def test_changes_are_ratios_with_verdicts_against_both_references(whole):
@@ -120,6 +125,9 @@ def test_changes_are_ratios_with_verdicts_against_both_references(whole):
         "0.500\N{MULTIPLICATION SIGN}", "0.450\N{EN DASH}0.560", "faster", "good",
     )  # fmt: skip
     assert "p = 0.012 after Holm's correction" in cell["note"]
+    # What stands behind a cell can also be read without pointing at it.
+    assert named(baseline["tested"], "nf4")["p_values"][baseline["keys"].index("Latency, fixed length")] == "0.012"
+    assert any("Welch" in method for method in baseline["methods"])
     assert named(parent["rows"], "baseline")["reason"] == "it has no parent"
 
 
@@ -243,8 +251,10 @@ def test_interactions_are_told_in_words(small):
     square["ratio"] |= {"value": 1.124, "low": 1.05, "high": 1.2}
     square["verdict"] = "less than the parts multiplied"
     text, _ = read(comparison)
-    sentence = "4-bit with cache : 1.12\N{MULTIPLICATION SIGN} (1.05 to 1.20) of what the parts multiplied would take"
-    assert f"{sentence}; together they gain less than the parts multiplied." in text
+    sentence = view.report_view(comparison)["interactions"][0]["sentence"]
+    assert "1.12\N{MULTIPLICATION SIGN} (1.05 to 1.20)" in sentence
+    assert "less than the parts multiplied" in sentence
+    assert sentence in text
     assert "Cache and 4-bit, each alone over Plain" in text
     square |= {"ratio": figures.missing("1", "one of them has no value"), "verdict": None}
     assert "no ratio: one of them has no value" in read(comparison)[0]
@@ -264,7 +274,7 @@ def test_sweeps_keep_the_points_that_did_not_run(whole):
 
 def test_curves_are_drawn_the_same_and_only_from_two_points_on(whole):
     sweep = whole["sweeps"][0]
-    latency, quality = curves.panels(whole, sweep)
+    latency, _, quality = curves.panels(whole, sweep)
     assert [index for index, *_ in latency["points"]] == [0, 1, 2]
     assert quality["label"] == "ROUGE-L F1"
     assert curves.svg(whole, sweep) == curves.svg(whole, sweep)
@@ -288,7 +298,9 @@ def test_drafting_stands_beside_where_it_breaks_even(whole):
     }
     shown = view.report_view(whole)["speculation"][0]
     assert shown["tokens"] == 4
-    assert [cell["text"] for cell in shown["cells"][:4]] == ["0.300×", "77.9%", "62.0%", "1.40×"]  # noqa: RUF001
+    rate = technique(whole, row["technique"])["figures"]["acceptance_rate"]["value"]
+    expected = ["0.300×", f"{100 * rate:.1f}%", "62.0%", "1.40×"]  # noqa: RUF001
+    assert [cell["text"] for cell in shown["cells"][:4]] == expected
     row["break_even_acceptance"] = figures.missing("1", "not reachable: a draft costs too much")
     text, _ = read(whole)
     assert "not reachable: a draft costs too much" in text
@@ -331,7 +343,7 @@ def test_a_run_that_recorded_nothing_still_renders(whole):
     whole |= {"order": {"interleaved": None, "note": "Nothing is known.", "blocks": []}}
     text, _ = read(whole)
     assert "Interleaved: not known. Nothing is known." in text
-    assert "None" not in text.replace("None: no run", "")
+    assert not re.findall(r"\bNone\b(?!: no run| of the)", text)
 
 
 def test_hostile_text_in_the_new_parts_is_inert(whole):

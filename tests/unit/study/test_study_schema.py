@@ -144,6 +144,39 @@ def test_every_study_is_valid_laid_over_the_built_in_one(path):
         ("techniques.tensor_parallel.parallel", {}, "techniques.tensor_parallel.parallel"),
         ("techniques.tensor_parallel.parallel", {"tensor": 0}, "techniques.tensor_parallel.parallel"),
         ("techniques.speculative.speculation", {"draft": "small", "tokens": 33}, "techniques.speculative.speculation"),
+        (
+            "ranking.weights.energy",
+            1,
+            "ranking.weights has no key 'energy'; it has latency, memory, quality, throughput.",
+        ),
+        ("ranking.weights.latency", -1, "ranking.weights.latency: -1 is less than the minimum of 0"),
+        ("ranking.weights", {"latency": 1}, "ranking.weights lacks the key 'throughput'; add it"),
+        ("scenarios.balanced.weights.speed", 1, "scenarios.balanced.weights has no key 'speed'; it has latency, "),
+        ("scenarios.balanced.weights.memory", -0.5, "scenarios.balanced.weights.memory: -0.5 is less than the minimum"),
+        ("scenarios.balanced.weights.memory", None, "scenarios.balanced.weights.memory is null, which is not a number"),
+        ("scenarios.balanced.limit", {}, "scenarios.balanced has no key 'limit'; it has description, label, limits, "),
+        (
+            "scenarios.balanced.limits.max_memory",
+            1,
+            "scenarios.balanced.limits has no key 'max_memory'; it has fits_gpu, ",
+        ),
+        (
+            "scenarios.balanced.limits.max_devices",
+            1.5,
+            "scenarios.balanced.limits.max_devices is 1.5, which is not a whole",
+        ),
+        (
+            "scenarios.balanced.limits.max_devices",
+            0,
+            "scenarios.balanced.limits.max_devices: 0 is less than the minimum",
+        ),
+        (
+            "scenarios.balanced.limits.quality",
+            "sure",
+            'scenarios.balanced.limits.quality is "sure"; use mean or shown.',
+        ),
+        ("scenarios.balanced", "fast", 'scenarios.balanced is "fast", which is not a mapping or null; correct it.'),
+        ("scenarios", {"my phone": {}}, 'scenarios has the name "my phone"; use letters, digits and underscores.'),
     ],
 )
 def test_a_wrong_form_is_one_sentence_that_names_the_key(path, value, sentence):
@@ -195,6 +228,42 @@ def test_a_wrong_meaning_is_one_sentence_that_names_the_key(changes, sentence):
             part = part[key]
         part[last] = value
     assert sentence in refusal(config)
+
+
+NO_WEIGHTS = {"latency": 0, "throughput": 0, "memory": 0, "quality": 0}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("ranking.weights", NO_WEIGHTS, "ranking.weights are all zero; give at least one criterion a weight above 0."),
+        ("scenarios.balanced.weights", NO_WEIGHTS, "scenarios.balanced.weights are all zero; give at least one "),
+        ("scenarios.balanced.weights", {}, "scenarios.balanced.weights are all zero; give at least one "),
+        (
+            "scenarios.mobile_edge.limits.fits_gpu",
+            "T4",
+            "scenarios.mobile_edge.limits.fits_gpu is 'T4', not in config/hardware.yaml; use B200, ",
+        ),
+    ],
+)
+def test_a_choice_without_meaning_is_refused(path, value, sentence):
+    assert refusal(changed(path, value)).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"scenarios": {"mobile_edge": None}},
+        {"scenarios": {"mobile_edge": {"limits": {"min_quality_kept_percent": None, "fits_gpu": "T4 16GB"}}}},
+        {"scenarios": {"balanced": {"weights": {"latency": 0, "throughput": 0, "memory": 0}}}},
+        {"scenarios": {"phone": {}, "server": {"label": "A server", "weights": {"throughput": 0.5}}}},
+        {"ranking": {"weights": {"quality": 0}}},
+    ],
+)
+def test_a_study_lays_its_own_choices_over_the_built_in_ones(over):
+    config = laid_over(built_in(), over)
+    assert check(config)
+    assert "balanced" in config["scenarios"]
 
 
 def test_a_sources_settings_are_its_own_alone():

@@ -1,0 +1,159 @@
+// What to use under the reader's limits and weights: said under the form, and shown in place of the study's own top three.
+const Decision = (() => {
+  const { ranking } = Ranking;
+  const CRITERIA = { latency: "latency", throughput: "samples/s", memory: "peak memory", quality: "ROUGE-L" };
+  let place = null;
+  let own = [];
+  let speaking = null;
+
+  const score = (value) => `${Numbers.fixed(value, 2)}${Numbers.TIMES}`;
+  const interval = ({ low, high }) => (low === null || low === high ? "" : `${Numbers.fixed(low, 2)}${Numbers.DASH}${Numbers.fixed(high, 2)}`);
+
+  // From a limited number of draws: never as certain as 0% or 100%.
+  function chance(value) {
+    if (value === null) return "not known";
+    if (value >= 0.995) return "over 99%";
+    return value < 0.005 ? "under 1%" : `${Numbers.fixed(100 * value, 0)}%`;
+  }
+
+  function reason({ limit, value, bound }) {
+    if (limit in CRITERIA) return `${CRITERIA[limit]} was not measured`;
+    if (limit === "fits_gpu") {
+      if (value === null) return `not known to fit ${bound}: what a GPU would need was not measured`;
+      return `needs ${Limits.show(limit, value)} on each device, too much for ${bound}`;
+    }
+    if (!Numbers.known(value)) return `${Limits.title(limit)} was not measured`;
+    return `${Limits.title(limit)} ${Limits.show(limit, value)}, ${Limits.most(limit) ? "above" : "below"} ${Limits.show(limit, bound)}`;
+  }
+
+  const studysOwn = () =>
+    !Object.keys(State.get("limits")).length &&
+    Object.keys(ranking.weights).every((key) => State.get("weights")[key] === ranking.weights[key]);
+
+  // The limit that strikes out most techniques, with how many.
+  function strictest(failed) {
+    const counts = new Map();
+    for (const entries of failed.values()) for (const { limit, bound } of entries) if (bound !== null) counts.set(limit, (counts.get(limit) ?? 0) + 1);
+    return [...counts].sort((a, b) => b[1] - a[1])[0] ?? null;
+  }
+
+  function counted({ ranked, failed }) {
+    const strict = strictest(failed);
+    const count = `${ranked.length} of ${Ranking.names.length} techniques that ran qualify`;
+    if (!strict) return `${count}.`;
+    const [limit, struck] = strict;
+    return `${count}; ${limit === "fits_gpu" ? "the choice of GPU" : Limits.title(limit)} strikes out the most: ${struck}.`;
+  }
+
+  function relaxation({ failed }) {
+    const found = Ranking.nearest(failed);
+    if (found) {
+      const title = Limits.title(found.limit);
+      const change = found.limit === "fits_gpu"
+        ? `take ${found.needed} instead of ${found.bound}`
+        : `ask for ${title} at ${Limits.most(found.limit) ? "most" : "least"} ${Limits.show(found.limit, Limits.relaxed(found.limit, found.needed))} instead of ${Limits.show(found.limit, found.bound)}`;
+      return `Nearest: ${change}, and ${Data.label(found.name)} qualifies.`;
+    }
+    const fewest = [...failed].sort((a, b) => a[1].length - b[1].length)[0];
+    return fewest ? `No single limit is enough. ${Data.label(fewest[0])} fails the fewest: ${fewest[1].map(reason).join("; ")}.` : "";
+  }
+
+  const of = () => Dom.find("#top")?.dataset.of ?? "the reference";
+  const named = (name) => Dom.el("a", { href: `#technique-${name}` }, Dom.el("bdi", null, Data.label(name)));
+  const told = (row, whole) =>
+    `${score(row.score)}${whole ? ` ${of()} overall` : ""}${whole && interval(row) ? ` (${interval(row)})` : ""}, chance ${whole ? "of being the best " : ""}${chance(row.chance_best)}`;
+
+  function sayChoice(found) {
+    const [first, second] = found.ranked;
+    if (!first) return [Dom.el("p", { class: "winner none" }, "No technique meets these limits."), Dom.el("p", null, relaxation(found))];
+    const use = Dom.el("p", { class: "winner", "data-winner": first.name, "data-chance": first.chance_best }, Dom.el("span", { class: "mark" }, "Use"), " ", named(first.name), " ", Dom.el("span", { class: "odds" }, told(first, true)));
+    const then = second
+      ? Dom.el("p", { class: "second" }, Dom.el("span", { class: "mark" }, "Then"), " ", named(second.name), " ", Dom.el("span", { class: "odds" }, told(second, false)))
+      : Dom.el("p", { class: "second" }, "No other technique qualifies.");
+    return [use, then];
+  }
+
+  function show(found) {
+    place.answer.replaceChildren(...sayChoice(found), Dom.el("p", { class: "count" }, counted(found)));
+    place.struck.hidden = !found.failed.size;
+    place.summary.textContent = `${found.failed.size} struck out, and why`;
+    place.list.replaceChildren(...[...found.failed].map(([name, entries]) =>
+      Dom.el("li", { "data-technique": name }, Dom.el("bdi", null, Data.label(name)), `: ${entries.map(reason).join("; ")}.`)));
+  }
+
+  // The study's own top three, or that of the reader's limits, filled into copies of the same markup.
+  function showTop(found) {
+    const top = Dom.find("#top"), note = Dom.find("#ranked-under");
+    if (!top) return;
+    const same = studysOwn();
+    note.hidden = same;
+    top.classList.toggle("yours", !same);
+    top.replaceChildren(...(same ? own : found.ranked.slice(0, Number(top.dataset.top)).map(filled)));
+  }
+
+  function filled(row, index) {
+    const ours = Dom.find("#candidates").content;
+    const item = Dom.all(".candidate", ours).find((each) => each.dataset.technique === row.name)?.cloneNode(true);
+    if (!item) return Dom.el("li", { class: "candidate", "data-technique": row.name }, named(row.name), ` ${told(row, true)}`);
+    Dom.find(".rank", item).textContent = String(index + 1);
+    Dom.find(".times", item).textContent = score(row.score);
+    Dom.find(".interval", item).textContent = interval(row);
+    Dom.find(".share", item).textContent = chance(row.chance_best);
+    const bar = Dom.find(".filled", item);
+    if (bar) bar.style.width = `${100 * (row.chance_best ?? 0)}%`;
+    return item;
+  }
+
+  function speak(found) {
+    clearTimeout(speaking);
+    speaking = setTimeout(() => {
+      const [first] = found.ranked;
+      Dom.announce(`${first ? `${Data.label(first.name)}: ${told(first, true)}.` : `No technique meets these limits. ${relaxation(found)}`} ${counted(found)}`);
+    }, 700);
+  }
+
+  function choose() {
+    const found = Ranking.choose(State.get("limits"), State.get("weights"));
+    const failing = Object.fromEntries([...found.failed].map(([name, entries]) => [name, entries.map((entry) => `${Limits.capital(reason(entry))}.`)]));
+    show(found);
+    showTop(found);
+    State.set({ choice: { ranked: found.ranked, failing, winner: found.winner } });
+    return found;
+  }
+
+  async function copy() {
+    const address = `${location.href.split("#")[0]}#${State.fragment() || "decision"}`;
+    const said = Dom.find("#limits-copied");
+    try {
+      await navigator.clipboard.writeText(address);
+      said.textContent = "Copied.";
+    } catch {
+      // Without access to the clipboard the reader copies by hand.
+      const field = Dom.el("input", { type: "text", readonly: true, "aria-label": "Link to these limits" });
+      field.value = address;
+      said.replaceChildren("Copy it from here: ", field);
+      field.select();
+    }
+  }
+
+  function start() {
+    State.field("choice", { initial: { ranked: [], failing: {}, winner: null } });
+    const box = Dom.find("#choice");
+    if (!box) return;
+    own = [...(Dom.find("#top")?.children ?? [])];
+    place = { answer: Dom.el("div", { class: "gives" }), struck: Dom.el("details", { class: "fold" }), summary: Dom.el("summary"), list: Dom.el("ul", { class: "struck" }) };
+    place.struck.append(place.summary, place.list);
+    box.append(Dom.el("h4", null, "Under these limits and weights"), place.answer, place.struck);
+    Dom.find("#ranked-under")?.append(
+      Dom.el("strong", null, "With your limits and weights."), " The lines above are the study's own answer. ",
+      Dom.el("button", { type: "button", onclick: Limits.reset }, "Back to the study's own"));
+    Dom.find("#limits-copy").addEventListener("click", copy);
+    State.on(["limits", "weights"], () => {
+      Dom.find("#limits-copied").replaceChildren();
+      speak(choose());
+    });
+    choose();
+  }
+
+  return { start };
+})();

@@ -1,0 +1,419 @@
+// The trade-off picture: techniques on two axes of the reader's choice, with the Pareto front.
+const Tradeoff = (() => {
+  const X = [
+    { key: "latency_s", name: "Mean latency", kind: "time", change: "latency_change_percent" },
+    { key: "latency_p99_s", name: "P99 latency", kind: "time" },
+    { key: "time_per_sample_s", name: "Time per sample", note: "1 / throughput", kind: "time" },
+    { key: "peak_memory_bytes", name: "Peak memory", kind: "bytes", change: "peak_memory_change_percent" },
+    { key: "price_per_1000", name: "Price of 1,000" },
+    { key: "energy_per_sample_j", name: "Energy a headline" },
+  ];
+  const Y = [
+    { key: "rougeL", name: "ROUGE-L", change: "quality_kept_percent_rougeL" },
+    { key: "rouge1", name: "ROUGE-1", change: "quality_kept_percent_rouge1" },
+    { key: "rouge2", name: "ROUGE-2", change: "quality_kept_percent_rouge2" },
+    { key: "reference_nll_per_token", name: "Reference NLL", low: true, change: "reference_nll_change" },
+    { key: "throughput_samples_per_s", name: "Throughput", unit: "samples/s", change: "throughput_change_percent" },
+  ];
+  const LOG_FROM = 6, RADIUS = 5.5, NARROW = 560, FONT = 12;
+  const NEUTRAL = { ranked: [], failing: {}, winner: null };
+  const MISSING = { value: null, low: null, high: null, n: 0 };
+  let axesX, axesY, drawn = null, last = null, current = null;
+
+  const choice = () => State.get("choice") ?? NEUTRAL;
+  const baseline = () => Data.comparison.baseline.name;
+
+  // ---- figures
+
+  function figure(technique, axis) {
+    if (axis.key === "price_per_1000") return technique.price_per_1000 ?? MISSING;
+    if (axis.key !== "time_per_sample_s") return Data.figure(technique, axis.key);
+    const { value, low, high, n } = Data.figure(technique, "throughput_samples_per_s");
+    const inverse = (number) => (number ? 1 / number : null);
+    return { value: inverse(value), low: inverse(high), high: inverse(low), n };
+  }
+
+  const known = (axis) => Data.ran.some((technique) => Numbers.known(figure(technique, axis).value));
+  const unit = (axis) => axis.unit ?? (axis.key === "price_per_1000" || axis.key === "energy_per_sample_j" || axis.low ? figure(Data.ran.find((t) => Numbers.known(figure(t, axis).value)), axis).unit : "");
+  const scaleOf = (axis) => Numbers.scale(Data.ran.map((technique) => figure(technique, axis).value), axis.kind);
+  const named = (axis, scale) => { const shown = scale.unit || unit(axis); return shown ? `${axis.name} in ${shown}` : axis.name; };
+
+  function shown(technique, axis, scale = scaleOf(axis)) {
+    const { value, low, high } = figure(technique, axis);
+    const decimals = axis.key.startsWith("rouge") || axis.low ? 3 : null;
+    const text = (number) => (decimals === null ? scale.show(number) : Numbers.fixed(number, decimals));
+    const unitText = scale.unit || unit(axis);
+    if (!Numbers.known(value)) return [Numbers.NOTHING, ""];
+    const between = Numbers.known(low) && Numbers.known(high) ? `${text(low)}${Numbers.DASH}${text(high)}` : Numbers.known(low) ? `\u2265 ${text(low)}` : "";
+    return [unitText ? `${text(value)} ${unitText}` : text(value), between];
+  }
+
+  const chosen = () => {
+    const [x, y] = State.get("axes").split(",");
+    return [axesX.find((axis) => axis.key === x), axesY.find((axis) => axis.key === y)];
+  };
+
+  // The techniques that no other beats, among those that the reader's limits leave.
+  function front() {
+    const [x, y] = chosen(), sign = y.low ? -1 : 1;
+    const points = Data.ran.filter((technique) => !(technique.name in choice().failing))
+      .map((technique) => ({ name: technique.name, x: figure(technique, x).value, y: figure(technique, y).value }))
+      .filter((point) => Numbers.known(point.x) && Numbers.known(point.y)).map((point) => ({ ...point, y: sign * point.y }));
+    const beaten = (p) => points.some((o) => o.x <= p.x && o.y >= p.y && (o.x < p.x || o.y > p.y));
+    return new Set(points.filter((point) => !beaten(point)).sort((a, b) => a.x - b.x).map((point) => point.name));
+  }
+
+  // ---- scales
+
+  function ticks(low, high, logarithmic, most) {
+    if (logarithmic) {
+      const found = [];
+      for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
+        for (const digit of [1, 2, 5]) found.push(digit * 10 ** power);
+      }
+      return found.filter((tick) => tick >= low && tick <= high);
+    }
+    const rough = (high - low) / most, size = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].find((times) => times * size >= rough) * size;
+    const found = [];
+    for (let tick = Math.ceil(low / step) * step; tick <= high + step * 1e-9; tick += step) found.push(tick);
+    return found;
+  }
+
+  // Positions of values between two pixels, with room around them for labels.
+  function position(figures, from, to, { reversed = false, mayBeLog = false, before = 0.07, after = 0.1 } = {}) {
+    const ends = figures.flatMap(({ value, low, high }) => [value, low, high]).filter(Numbers.known);
+    let low = Math.min(...ends), high = Math.max(...ends);
+    const logarithmic = mayBeLog && low > 0 && high / low >= LOG_FROM;
+    const into = logarithmic ? Math.log : (value) => value;
+    const room = into(high) - into(low) || Math.abs(high) || 1;
+    let start = into(low) - before * room, stop = into(high) + after * room;
+    if (!logarithmic && low >= 0) start = Math.max(start, 0);
+    const back = logarithmic ? Math.exp : (value) => value;
+    const at = (value) => { const share = (into(value) - start) / (stop - start); return from + (reversed ? 1 - share : share) * (to - from); };
+    return { at, low: back(start), high: back(stop), logarithmic };
+  }
+
+  // ---- labels: set one after the other, the most important first, each where it covers least
+
+  const overlap = (a, b) => Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
+  const holds = (box, x, y) => box.left <= x && x <= box.right && box.top <= y && y <= box.bottom;
+
+  // The positions at one distance, the usual one, to the right, first.
+  const RADII = [8, 11, 16, 23, 32, 44, 58, 75, 95, 120, 150];
+  function ring(point, radius, width, height) {
+    return Array.from({ length: 24 }, (_, step) => {
+      const angle = 2 * Math.PI * (Math.ceil(step / 2) * (step % 2 ? -1 : 1)) / 24;
+      const dx = Math.cos(angle), dy = Math.sin(angle);
+      const x = point.px + radius * dx + (width / 2) * (Math.abs(dx) < 0.3 ? 0 : Math.sign(dx));
+      const y = point.py + radius * dy + (height / 2) * Math.max(-1, Math.min(1, 2 * dy));
+      const box = { left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2 };
+      const anchor = radius > 11 ? [Math.min(Math.max(point.px, box.left), box.right), Math.min(Math.max(point.py, box.top), box.bottom)] : null;
+      return { box, anchor };
+    });
+  }
+
+  function cost({ box, anchor }, point, points, bars, placed, frame) {
+    const roomy = { left: box.left - 3, right: box.right + 3, top: box.top - 1, bottom: box.bottom + 1 };
+    let sum = 200 * (Math.max(frame.left - box.left, 0) + Math.max(box.right - frame.right, 0) + Math.max(frame.top - box.top, 0) + Math.max(box.bottom - frame.bottom, 0));
+    for (const other of placed) {
+      sum += 50 * overlap(roomy, other.box);
+      for (const [x, y] of other.line) if (holds(roomy, x, y)) sum += 40;
+    }
+    for (const other of points) sum += 30 * overlap(roomy, other.box);
+    for (const bar of bars) sum += 0.2 * overlap(box, bar);
+    for (const [x, y] of lineTo(point, anchor)) {
+      for (const other of placed) if (holds(other.box, x, y)) sum += 40;
+      for (const other of points) if (other !== point && holds(other.box, x, y)) sum += 25;
+    }
+    const nearX = Math.min(Math.max(point.px, box.left), box.right), nearY = Math.min(Math.max(point.py, box.top), box.bottom);
+    return sum + Math.hypot(point.px - nearX, point.py - nearY);
+  }
+
+  const lineTo = (point, anchor) => (anchor ? [2, 3, 4, 5, 6, 7, 8].map((step) => [point.px + (step / 8) * (anchor[0] - point.px), point.py + (step / 8) * (anchor[1] - point.py)]) : []);
+
+  function placeLabels(points, bars, frame) {
+    const placed = [];
+    const near = (point) => points.filter((other) => Math.hypot(point.px - other.px, point.py - other.py) < 60).length;
+    const turn = [...points].filter((point) => !point.shy).sort((a, b) => near(b) - near(a));
+    for (const point of [...turn, ...points.filter((one) => one.shy)]) {
+      let best = null, least = Infinity;
+      // A label that is only shown alone may cover others.
+      const others = point.shy ? [] : placed;
+      for (const radius of RADII) {
+        // Farther out nothing can cost less: the distance alone costs more.
+        if (least < 0.7 * radius) break;
+        for (const candidate of ring(point, radius, point.width, FONT + 3)) {
+          const price = cost(candidate, point, points, bars, others, frame);
+          if (price < least) { least = price; best = candidate; }
+        }
+      }
+      best.line = lineTo(point, best.anchor);
+      point.place = best;
+      if (!point.shy) placed.push(best);
+    }
+  }
+
+  const cut = (text, most) => { const line = text.replace(/\s+/g, " ").trim(); return line.length > most ? line.slice(0, most - 1).trimEnd() + "\u2026" : line; };
+
+  // ---- drawing
+
+  function draw() {
+    const place = Dom.find("#tradeoff-chart");
+    const width = Math.round(place.clientWidth);
+    if (!width) return;
+    const focused = place.contains(document.activeElement) ? document.activeElement.dataset.technique : null;
+    const [x, y] = chosen(), narrow = width < NARROW;
+    const height = Math.round(Math.min(Math.max(width * 0.58, 380), 580));
+    const frame = { left: narrow ? 40 : 52, right: width - 12, top: 30, bottom: height - 44 };
+    const present = Data.ran.filter((one) => [x, y].every((axis) => Numbers.known(figure(one, axis).value)));
+    const best = front(), scales = [scaleOf(x), scaleOf(y)];
+    if (!present.length) {
+      place.replaceChildren(Dom.el("p", { class: "lead" }, "No technique has both figures."));
+      drawn = { points: new Map(), axes: State.get("axes") };
+      return;
+    }
+    const across = position(present.map((one) => figure(one, x)), frame.left, frame.right, { mayBeLog: true, after: narrow ? 0.1 : 0.14 });
+    const up = position(present.map((one) => figure(one, y)), frame.bottom, frame.top, { reversed: y.low });
+    const pen = measure();
+    const points = present.map((technique) => {
+      const [fx, fy] = [figure(technique, x), figure(technique, y)];
+      const px = across.at(fx.value), py = up.at(fy.value), name = technique.name;
+      const text = cut(technique.label, narrow ? 20 : 34);
+      const shy = narrow && !best.has(name) && name !== baseline() && name !== choice().winner;
+      return { technique, name, fx, fy, px, py, text, shy, width: pen(text) + 2, box: { left: px - 7, right: px + 7, top: py - 7, bottom: py + 7 } };
+    }).sort((a, b) => a.px - b.px || a.py - b.py);
+    const line = points.filter((point) => best.has(point.name));
+    const bars = points.flatMap((point) => spans(point, across, up)).concat(steps(line));
+    placeLabels(points, bars.map(([x1, y1, x2, y2]) => ({ left: Math.min(x1, x2) - 1, right: Math.max(x1, x2) + 1, top: Math.min(y1, y2) - 1, bottom: Math.max(y1, y2) + 1 })), frame);
+
+    const byName = new Map(points.map((point) => [point.name, point]));
+    const tabStop = focused && byName.has(focused) ? focused : byName.has(current) ? current : points[0].name;
+    const svg = Dom.svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `Trade-off: ${named(x, scales[0])} across, ${named(y, scales[1])} up. ${points.length} techniques; arrow keys go from one to the next.` },
+      Dom.svg("g", { "aria-hidden": "true" },
+        grid(x, y, across, up, frame, scales, narrow),
+        points.filter((point) => byName.has(point.technique.parent)).map((point) => {
+          const parent = byName.get(point.technique.parent);
+          return Dom.svg("line", { class: "kin", x1: parent.px, y1: parent.py, x2: point.px, y2: point.py, "data-child": point.name, "data-parent": parent.name });
+        }),
+        line.length > 1 ? Dom.svg("path", { class: "front-line", d: line.map(({ px, py }, index) => (index ? `H${px}V${py}` : `M${px} ${py}`)).join("") }) : null,
+        points.flatMap((point) => spans(point, across, up).map(([x1, y1, x2, y2]) => Dom.svg("line", { class: "interval-bar", "data-of": point.name, x1, y1, x2, y2 }))),
+        points.filter((point) => point.place.anchor).map((point) => Dom.svg("line", { class: "leader" + (point.shy ? " shy" : ""), "data-of": point.name, x1: point.px, y1: point.py, x2: point.place.anchor[0], y2: point.place.anchor[1] }))),
+      points.map((point) => marker(point, best, tabStop, [x, y], scales)),
+      Dom.svg("g", { "aria-hidden": "true" }, points.map((point) => label(point, best))));
+    place.replaceChildren(svg);
+    current = tabStop;
+    drawn = { svg, points: byName, order: points, axes: State.get("axes") };
+    if (focused) markerOf(focused)?.focus();
+    mark("lit", State.get("highlight"));
+    mark("picked", State.get("picked"));
+    tellFront(x, y, scales, points.filter((point) => best.has(point.name)), points.length);
+  }
+
+  function measure() {
+    const context = document.createElement("canvas").getContext("2d");
+    context.font = `${FONT}px ${getComputedStyle(document.body).fontFamily}`;
+    return (text) => context.measureText(text).width;
+  }
+
+  // The lines of a point's intervals, and of the front, which goes right and then up from each point to the next.
+  function spans({ fx, fy, px, py }, across, up) {
+    const lines = [];
+    if (Numbers.known(fx.low) && Numbers.known(fx.high)) lines.push([across.at(fx.low), py, across.at(fx.high), py]);
+    if (Numbers.known(fy.low) && Numbers.known(fy.high)) lines.push([px, up.at(fy.low), px, up.at(fy.high)]);
+    return lines;
+  }
+
+  const steps = (line) => line.slice(1).flatMap((point, index) => [[line[index].px, line[index].py, point.px, line[index].py], [point.px, line[index].py, point.px, point.py]]);
+
+  function grid(x, y, across, up, frame, scales, narrow) {
+    const text = (value, scale) => Number((value / scale.size).toPrecision(6)).toLocaleString("en-US", { maximumFractionDigits: 6 });
+    const rightmost = ticks(across.low, across.high, across.logarithmic, narrow ? 4 : 8).map((tick) => [across.at(tick), text(tick, scales[0])]);
+    const xTicks = rightmost.filter(([px]) => px <= frame.right + 1);
+    const yTicks = ticks(up.low, up.high, false, 7);
+    const better = (low) => (low ? "lower is better" : "higher is better");
+    return [
+      xTicks.map(([px]) => Dom.svg("line", { class: "grid", x1: px, x2: px, y1: frame.top, y2: frame.bottom })),
+      yTicks.map((tick) => Dom.svg("line", { class: "grid", x1: frame.left, x2: frame.right, y1: up.at(tick), y2: up.at(tick) })),
+      Dom.svg("line", { class: "axis", x1: frame.left, x2: frame.right, y1: frame.bottom, y2: frame.bottom }),
+      xTicks.map(([px, shownText]) => Dom.svg("text", { class: "tick", x: px, y: frame.bottom + 17, "text-anchor": "middle" }, shownText)),
+      yTicks.map((tick) => Dom.svg("text", { class: "tick", x: frame.left - 7, y: up.at(tick) + 4, "text-anchor": "end" }, text(tick, scales[1]))),
+      Dom.svg("text", { class: "title", x: 0, y: 14 }, `${named(y, scales[1])} (${better(y.low)})`),
+      Dom.svg("text", { class: "title", x: frame.right, y: frame.bottom + 36, "text-anchor": "end" }, `${named(x, scales[0])}${x.note ? `, ${x.note}` : ""} (${better(true)}${across.logarithmic ? ", log scale" : ""})`),
+    ];
+  }
+
+  function marker(point, best, tabStop, axes, scales) {
+    const { px, py, name, technique } = point;
+    const gone = name in choice().failing, wins = name === choice().winner;
+    const classes = `mark${best.has(name) ? " front" : ""}${name === baseline() ? " base-mark" : ""}`;
+    const said = axes.map((axis, index) => { const [value, between] = shown(technique, axis, scales[index]); return `${axis.name} ${value}${between ? ` (${between})` : ""}`; });
+    const more = [best.has(name) ? "on the Pareto front" : "", name === baseline() ? "baseline" : "", wins ? "highest score" : "", gone ? `left out: ${choice().failing[name].join(" ")}` : ""];
+    return Dom.svg("g", { class: `point${gone ? " out" : ""}`, role: "button", "aria-pressed": State.get("picked") === name ? "true" : "false", tabindex: name === tabStop ? 0 : -1, "data-technique": name, "aria-label": [`${technique.label}: ${said.join(", ")}`, ...more.filter(Boolean)].join("; ") },
+      Dom.svg("circle", { class: "halo", cx: px, cy: py, r: 12 }),
+      wins ? Dom.svg("circle", { class: "ring", cx: px, cy: py, r: RADIUS + 3.5 }) : null,
+      name === baseline()
+        ? Dom.svg("rect", { class: classes, x: px - RADIUS + 0.5, y: py - RADIUS + 0.5, width: 2 * RADIUS - 1, height: 2 * RADIUS - 1 })
+        : Dom.svg("circle", { class: classes, cx: px, cy: py, r: RADIUS - 0.5 }));
+  }
+
+  function label({ name, text, place, shy }, best) {
+    const classes = `label${best.has(name) ? " front" : ""}${shy ? " shy" : ""}${name in choice().failing ? " out" : ""}`;
+    return Dom.svg("text", { class: classes, x: place.box.left + 1, y: place.box.bottom - 4, "font-size": FONT, "data-of": name }, text);
+  }
+
+  function tellFront(x, y, scales, points, count) {
+    const left = count - points.length;
+    const out = [...drawn.points.keys()].filter((name) => name in choice().failing).length;
+    const among = out ? `Of the ${count - out} that your limits leave` : `Of these ${count}`;
+    const named = points.map((point) => `${point.technique.label} (${shown(point.technique, x, scales[0])[0]}; ${shown(point.technique, y, scales[1])[0]})`);
+    const text = points.length
+      ? `${among}, on the Pareto front of ${inText(x.name)} and ${inText(y.name)}: ${named.join(", ")}.${left - out > 0 ? ` For each of the other ${left - out} there is one that is at least as good on both axes and better on one.` : ""}`
+      : "Your limits leave no technique.";
+    const place = Dom.find("#tradeoff-front");
+    if (place.textContent !== text) place.replaceChildren(Dom.el("bdi", {}, text));
+  }
+
+  // ---- the panel
+
+  const signed = (figureGiven, ofKept) => {
+    const shift = ofKept ? -100 : 0, { value, low, high } = figureGiven;
+    const between = Numbers.known(low) && Numbers.known(high) ? ` (${Numbers.signedPercent(low + shift).slice(0, -1)} to ${Numbers.signedPercent(high + shift)})` : "";
+    return Numbers.signedPercent(value + shift) + between;
+  };
+
+  // "Mean latency" within a sentence; "ROUGE-L" and "P99 latency" as they are.
+  const inText = (name) => name.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
+
+  // What the technique changed of one axis against its parent: as it was tested, else from the two values alone.
+  function step(technique, parent, axis) {
+    const tested = axis.change ? technique.changes.parent.figures?.[axis.change] : null;
+    const name = inText(axis.name);
+    if (tested && Numbers.known(tested.value)) {
+      const verdict = tested.verdict ? `, ${tested.verdict}` : "";
+      if (axis.change === "reference_nll_change") {
+        const plus = (value) => (value > 0 ? "+" : "") + Numbers.fixed(value, 3);
+        return `${name} ${plus(tested.value)} ${tested.unit}${Numbers.known(tested.low) ? ` (${plus(tested.low)} to ${plus(tested.high)})` : ""}${verdict}`;
+      }
+      return `${name} ${signed(tested, axis.change.startsWith("quality_kept"))}${verdict}`;
+    }
+    const [own, other] = [figure(technique, axis).value, figure(parent, axis).value];
+    return Numbers.known(own) && other ? `${name} ${Numbers.signedPercent(100 * (own / other - 1))}` : "";
+  }
+
+  function panel() {
+    const name = State.get("highlight") ?? last ?? State.get("picked") ?? choice().winner ?? drawn?.order?.find((point) => front().has(point.name))?.name;
+    const place = Dom.find("#tradeoff-panel"), technique = Data.byName.get(name);
+    if (!technique) {
+      place.replaceChildren(Dom.el("p", { class: "lead" }, "The figures of the technique that you point at stand here."));
+      return;
+    }
+    const [x, y] = chosen(), parent = Data.byName.get(technique.parent);
+    const rest = [...axesX, ...axesY].filter((axis) => axis !== x && axis !== y && Numbers.known(figure(technique, axis).value));
+    const ranked = choice().ranked.find((entry) => entry.name === name);
+    const said = [technique.status === "ok" ? "" : technique.status.replaceAll("_", " "), front().has(name) ? "on the Pareto front" : "", name === baseline() ? "baseline" : "", name === choice().winner ? "highest score" : ranked ? `score ${Numbers.fixed(ranked.score, 2)}` : ""].filter(Boolean).join(" \u00b7 ");
+    const pair = (axis) => { const [value, between] = shown(technique, axis); return Dom.el("div", {}, Dom.el("dt", {}, axis.name), Dom.el("dd", {}, value, between ? Dom.el("span", { class: "interval" }, between) : "")); };
+    const steps = parent?.status === "ok" && technique.status === "ok" ? [x, y].map((axis) => step(technique, parent, axis)).filter(Boolean) : [];
+    const reasons = technique.status === "ok" ? choice().failing[name] : null;
+    place.replaceChildren(
+      Dom.el("p", { class: "name" }, Dom.el("bdi", {}, technique.label)),
+      Dom.el("p", { class: "under" }, said),
+      Dom.el("dl", { class: "pairs" }, technique.status === "ok" ? [x, y, ...rest].map(pair) : []),
+      technique.status === "ok" ? "" : Dom.el("p", {}, technique.reason ?? ""),
+      steps.length ? Dom.el("p", { class: "step" }, Dom.el("bdi", {}, technique.label), " from ", Dom.el("bdi", {}, parent.label), `: ${steps.join("; ")}.`) : "",
+      reasons?.length ? Dom.el("p", { class: "fails" }, Dom.el("b", {}, "left out: "), reasons.join(" ")) : "",
+      Dom.el("p", { class: "step" }, Dom.el("a", { href: `#row-${name}` }, "Row in the table"), " \u00b7 ", Dom.el("a", { href: `#technique-${name}` }, "All figures")));
+  }
+
+  // ---- pointing and picking
+
+  const markerOf = (name) => Dom.find(`.point[data-technique="${CSS.escape(name)}"]`, drawn.svg);
+
+  function mark(kind, name) {
+    if (!drawn?.svg) return;
+    for (const element of Dom.all(`.${kind}`, drawn.svg)) element.classList.remove(kind);
+    if (kind === "picked") for (const point of Dom.all(".point", drawn.svg)) point.setAttribute("aria-pressed", String(point.dataset.technique === name));
+    if (!name || !drawn.points.has(name)) return;
+    const own = CSS.escape(name);
+    const kin = kind === "lit" ? `, [data-child="${own}"], [data-parent="${own}"]` : "";
+    for (const element of Dom.all(`[data-technique="${own}"], [data-of="${own}"]${kin}`, drawn.svg)) element.classList.add(kind);
+  }
+
+  // The nearest point within reach, so that points which lie on each other can be told apart.
+  function pointed(event) {
+    const named = event.target.closest("[data-of], [data-child]");
+    if (named) return named.dataset.of ?? named.dataset.child;
+    const box = drawn.svg.getBoundingClientRect(), factor = drawn.svg.viewBox.baseVal.width / box.width;
+    const x = (event.clientX - box.left) * factor, y = (event.clientY - box.top) * factor;
+    let found = null, least = 22;
+    for (const point of drawn.order) {
+      const distance = Math.hypot(point.px - x, point.py - y);
+      if (distance < least) { least = distance; found = point.name; }
+    }
+    return found;
+  }
+
+  const pick = (name) => State.set({ picked: State.get("picked") === name ? null : name });
+
+  function moveTo(name) {
+    for (const point of Dom.all(".point", drawn.svg)) point.setAttribute("tabindex", point.dataset.technique === name ? 0 : -1);
+    current = name;
+    markerOf(name).focus();
+  }
+
+  function keyed(event) {
+    const name = event.target.closest(".point")?.dataset.technique;
+    if (!name || event.ctrlKey || event.altKey || event.metaKey) return;
+    const names = drawn.order.map((point) => point.name), at = names.indexOf(name);
+    const next = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: names.length - 1 }[event.key];
+    if (next !== undefined) moveTo(names[(next + names.length) % names.length]);
+    else if (event.key === "Enter" || event.key === " ") pick(name);
+    else return;
+    event.preventDefault();
+  }
+
+  function follow(place) {
+    const live = (run) => (event) => { if (drawn?.svg) run(event); };
+    place.addEventListener("pointermove", Dom.perFrame(live((event) => State.set({ highlight: pointed(event) }))));
+    place.addEventListener("pointerleave", () => State.set({ highlight: null }));
+    place.addEventListener("click", live((event) => { const name = pointed(event); if (name) pick(name); }));
+    place.addEventListener("focusin", (event) => State.set({ highlight: event.target.dataset.technique ?? null }));
+    place.addEventListener("focusout", () => State.set({ highlight: null }));
+    place.addEventListener("keydown", live(keyed));
+  }
+
+  function start() {
+    axesX = X.filter(known);
+    axesY = Y.filter(known);
+    const initial = axesX.length && axesY.length ? `${axesX[0].key},${axesY[0].key}` : "";
+    const sensible = (text) => { const [x, y] = text.split(","); return axesX.some((axis) => axis.key === x) && axesY.some((axis) => axis.key === y); };
+    State.field("axes", { initial, write: (text) => text, read: (text) => (sensible(text) ? text : undefined) });
+    State.field("highlight", { initial: null });
+    State.field("picked", { initial: null, write: (name) => name, read: (name) => (Data.byName.has(name) ? name : undefined) });
+    const place = Dom.find("#tradeoff-chart");
+    if (!initial) {
+      Dom.find("#tradeoff .picture").replaceChildren(Dom.el("p", {}, "No technique has figures to show."));
+      return;
+    }
+    const selects = [["#tradeoff-x", axesX, 0], ["#tradeoff-y", axesY, 1]].map(([id, axes, index]) => {
+      const select = Dom.find(id);
+      select.append(...axes.map((axis) => Dom.el("option", { value: axis.key }, axis.note ? `${axis.name} (${axis.note})` : axis.name)));
+      select.addEventListener("change", () => { const now = State.get("axes").split(","); now[index] = select.value; State.set({ axes: now.join(",") }); });
+      return select;
+    });
+    const show = () => {
+      State.get("axes").split(",").forEach((key, index) => { selects[index].value = key; });
+      draw();
+      panel();
+    };
+    follow(place);
+    State.on(["axes", "choice"], show);
+    State.on(["highlight"], () => { mark("lit", State.get("highlight")); if (State.get("highlight")) { last = State.get("highlight"); panel(); } });
+    State.on(["picked"], () => { mark("picked", State.get("picked")); if (State.get("picked")) last = State.get("picked"); panel(); });
+    let width = 0;
+    new ResizeObserver(Dom.perFrame(() => { if (place.clientWidth !== width) { width = place.clientWidth; draw(); panel(); } })).observe(place);
+    show();
+  }
+
+  return { start, front: () => (axesX?.length && axesY?.length ? front() : new Set()) };
+})();

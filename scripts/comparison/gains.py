@@ -1,0 +1,146 @@
+"""What each technique gains over the reference, criterion by criterion, and how far chance can move that.
+
+A gain is the logarithm of a ratio, positive where the technique is better. Its draws join the two sources of chance
+that the intervals of changes know (``two_levels``): resampled prompts, the same ones for all techniques, and the
+processes, drawn for each technique by itself. Latency and throughput come from the same processes, so they share that
+draw. The scatter of single requests is in both sources; changes take it out of one, by an amount that differs from pair
+to pair. Here it stays in both, so the draws spread a little more than they need to. A batch's prompts share its time,
+so techniques with batches are resampled by whole ones, as their changes are.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from scripts.comparison import changes
+from scripts.comparison.columns import NATURAL, Columns
+from scripts.comparison.two_levels import Quantity
+from scripts.metrics import resampling
+
+DRAWS = 1_000
+# Criterion -> (figure, 1 where more is better).
+FIGURES = {
+    "latency": ("latency_s", -1),
+    "throughput": ("throughput_samples_per_s", 1),
+    "memory": ("peak_memory_bytes", -1),
+    "quality": ("rougeL", 1),
+}
+CRITERIA = tuple(FIGURES)
+TIMINGS = {"latency": "latency_change_percent", "throughput": "throughput_change_percent"}
+SMALLEST = float(np.finfo(float).tiny)
+"""What stands for a score of zero, which has no logarithm: no sum of gains makes good for it."""
+LEAST_DRAWN = 1e-3
+"""A resampled mean counts as at least this share of the mean itself, so that its logarithm is finite."""
+
+Metrics = dict[str, dict[str, Any]]
+
+
+@dataclass
+class Chance:
+    """Draws of gains, and what they rest on.
+
+    Attributes:
+        draws: per technique and criterion the drawn gains, shape (DRAWS,); absent where no chance is in one.
+        once: techniques whose processes can't be told apart from others, since they ran once.
+        unresampled: techniques with too few batches for resampling.
+    """
+
+    draws: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    once: list[str] = field(default_factory=list)
+    unresampled: list[str] = field(default_factory=list)
+
+
+def values(content: dict[str, Any]) -> dict[str, float]:
+    """Return what a technique's criteria are judged by; one that was not measured is absent."""
+    found = {criterion: content["figures"].get(key) or {} for criterion, (key, _) in FIGURES.items()}
+    return {criterion: figure["value"] for criterion, figure in found.items() if figure.get("value") is not None}
+
+
+def log_gains(own: dict[str, float], reference: dict[str, float], criteria: Iterable[str]) -> dict[str, float]:
+    """Return the gains of a technique; ``reference`` has a positive value of every criterion."""
+    return {
+        criterion: float(FIGURES[criterion][1] * np.log(max(own[criterion], SMALLEST) / reference[criterion]))
+        for criterion in criteria
+        if criterion in own
+    }
+
+
+def chance(reference: str, gains: dict[str, dict[str, float]], metrics: Metrics, columns: Columns) -> Chance:
+    """Draw the gains of all techniques; there are prompts enough to resample.
+
+    Args:
+        reference: the technique that they are gains over.
+        gains: per technique its gains.
+        metrics: per technique the content of its metrics file.
+        columns: of all techniques that ran.
+    """
+    found = Chance()
+    for name, own in gains.items():
+        drawn = {}
+        for criterion in sorted(own.keys() & TIMINGS.keys()):
+            timing = changes.TIMINGS[TIMINGS[criterion]]
+            pair = changes.timing_quantities(timing, [metrics[name], metrics[reference]], columns)
+            drawn[criterion] = _timing(own[criterion], FIGURES[criterion][1], (name, reference), pair)
+            _note(found, name, pair)
+        if "quality" in own:
+            drawn["quality"] = _quality(own["quality"], name, reference, columns)
+        # The reference's own gain is nothing, whatever was drawn; so is that of a technique with its very headlines.
+        moving = {key: each for key, each in drawn.items() if name != reference and np.ptp(each) > 0}
+        if moving:
+            found.draws[name] = moving
+    return found
+
+
+def _timing(gain: float, sign: int, names: tuple[str, str], pair: list[Quantity]) -> np.ndarray:
+    """Return the drawn gains of a timing; a slower process is slower by both criteria."""
+    own, other = pair
+    drawn = np.full(DRAWS, gain)
+    if own.spread is not None and other.spread is not None:
+        drawn = sign * (_logs(own) - _logs(other))
+    return drawn - _slowness(names[0], own) + _slowness(names[1], other)
+
+
+def _quality(gain: float, name: str, reference: str, columns: Columns) -> np.ndarray:
+    """Return the drawn gains of quality; a score of zero stays zero whichever prompts are drawn."""
+    own, other = (columns.quantity(each, "rougeL") for each in (name, reference))
+    return _logs(own) - _logs(other) if own.value > 0 else np.full(DRAWS, gain)
+
+
+def _logs(quantity: Quantity) -> np.ndarray:
+    return np.log(np.maximum(quantity.spread[:DRAWS], quantity.value * LEAST_DRAWN))
+
+
+def _slowness(name: str, quantity: Quantity) -> np.ndarray:
+    """Draw how much slower a technique's processes are than they were: t times the standard error of their mean.
+
+    The variance is moderated as in ``two_levels.process_term``. The draws are evenly spaced quantiles in an order of
+    the technique's own, which no other technique's presence changes.
+    """
+    runs = quantity.runs or ()
+    if len(runs) < 2:
+        return np.zeros(DRAWS)
+    variance, freedom = float(np.var(np.log(runs), ddof=1)), len(runs) - 1
+    if quantity.prior:
+        variance, freedom = quantity.prior.moderate(variance, freedom)
+    if variance == 0:
+        return np.zeros(DRAWS)
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    order = np.random.default_rng([resampling.SEED + 1, seed]).permutation(DRAWS)
+    return np.sqrt(variance / len(runs)) * stats.t.ppf((order + 0.5) / DRAWS, freedom)
+
+
+def _note(found: Chance, name: str, pair: list[Quantity]) -> None:
+    """Keep in mind which source of chance a technique's speed lacks."""
+    if len(pair[0].runs or ()) < 2 and name not in found.once:
+        found.once.append(name)
+    if pair[0].spread is None and name not in found.unresampled:
+        found.unresampled.append(name)
+
+
+def enough_prompts(name: str, columns: Columns) -> bool:
+    """Whether a technique has as many prompts as resampling takes."""
+    return len(columns.ids[name, NATURAL]) >= resampling.FEWEST

@@ -1,0 +1,103 @@
+"""What a reader may set limits to: each technique's values, and which limits it fails."""
+
+from typing import Any
+
+from scripts.comparison.columns import NATURAL, Columns
+from scripts.comparison.two_levels import percent_figure, ratio
+from scripts.hardware import datasheet, fit
+
+GIGABYTE = 1e9
+# Limit -> the value that it bounds.
+AT_MOST = {
+    "max_p99_latency_s": "p99_latency_s",
+    "max_peak_memory_gb": "peak_memory_gb",
+    "max_peak_memory_ratio": "peak_memory_ratio",
+    "max_devices": "devices",
+    "max_price_per_1000": "price_per_1000",
+    "max_batch_size": "batch_size",
+}
+AT_LEAST = {"min_quality_kept_percent": "quality_kept_percent", "min_devices": "devices"}
+FITS, KEPT, SHOWN = "fits_gpu", "min_quality_kept_percent", "shown"
+BOUNDED = AT_MOST | AT_LEAST | {FITS: "needed_bytes_per_device"}
+
+
+def limit_values(row: dict[str, Any], reference: dict[str, Any], columns: Columns) -> dict[str, float | None]:
+    """Return what limits are held against; None where it was not measured.
+
+    Args:
+        row: a technique of the comparison; one without figures still has a number of devices and a batch size.
+        reference: the one that memory and quality are compared with.
+        columns: of all techniques that ran.
+    """
+    settings = row["settings"] or {}
+    memory, memory_there = (_value(each, "peak_memory_bytes") for each in (row, reference))
+    kept, low = _quality_kept(row, reference, columns)
+    parallel = settings.get("parallel") or {}
+    return {
+        "p99_latency_s": _value(row, "latency_p99_s"),
+        "peak_memory_gb": None if memory is None else memory / GIGABYTE,
+        "peak_memory_ratio": memory / memory_there if memory is not None and memory_there else None,
+        "needed_bytes_per_device": _value(row, "needed_bytes_per_device"),
+        "quality_kept_percent": kept,
+        "quality_kept_low_percent": low,
+        # A run that failed early may not have started them all.
+        "devices": max(row["processes"] or 1, parallel.get("tensor", 1) * parallel.get("pipeline", 1)),
+        "price_per_1000": row["price_per_1000"]["value"],
+        "batch_size": row["batch_size"] or settings.get("batch_size") or 1,
+    }
+
+
+def failing(values: dict[str, float | None], limits: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the limits that a technique does not meet, each with its value (None: not measured) and the bound."""
+    found = []
+    for limit in BOUNDED:
+        bound, value = limits.get(limit), value_of(limit, values, limits)
+        if bound is not None and not meets(limit, value, bound):
+            found.append({"limit": limit, "value": value, "bound": bound})
+    return found
+
+
+def value_of(limit: str, values: dict[str, float | None], limits: dict[str, Any]) -> float | None:
+    """Return the value that a limit bounds; of quality the lower end of its interval where it is to be shown."""
+    shown = limit == KEPT and limits.get("quality") == SHOWN
+    return values["quality_kept_low_percent" if shown else BOUNDED[limit]]
+
+
+def meets(limit: str, value: float | None, bound: Any) -> bool:
+    """Whether a value meets a bound; one that was not measured meets none."""
+    if value is None:
+        return False
+    if limit == FITS:
+        return value <= usable_bytes(bound)
+    return value >= bound if limit in AT_LEAST else value <= bound
+
+
+def usable_bytes(gpu: str) -> float:
+    """Return what a GPU of the table has for a technique, headroom left out."""
+    return next(device.memory_bytes for device in datasheet.devices() if device.label == gpu) * (1 - fit.HEADROOM)
+
+
+def loosened(limit: str, value: float) -> Any:
+    """Return the tightest bound that a value meets, or None where there is none: of a GPU the name of the smallest."""
+    if limit != FITS:
+        return value
+    smallest = fit.smallest(value)
+    return smallest.label if smallest else None
+
+
+def _value(row: dict[str, Any], key: str) -> float | None:
+    return (row["figures"].get(key) or {}).get("value") if row["status"] == "ok" else None
+
+
+def _quality_kept(
+    row: dict[str, Any], reference: dict[str, Any], columns: Columns
+) -> tuple[float | None, float | None]:
+    """Return the share of the reference's quality in percent, and the lower end of its interval."""
+    names = [row["name"], reference["name"]]
+    if not all(columns.has(name, NATURAL, "rougeL") for name in names):
+        return None, None
+    if names[0] == names[1]:
+        return 100.0, 100.0
+    mine, other = (columns.quantity(name, "rougeL") for name in names)
+    kept = percent_figure(ratio([mine], [other]), offset=0.0)
+    return kept["value"], kept["low"]

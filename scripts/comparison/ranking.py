@@ -1,0 +1,129 @@
+"""Overall scores of techniques, and each one's chance of being the best."""
+
+from typing import Any
+
+from scripts.comparison import gains, limits, scores
+from scripts.comparison.columns import Columns
+from scripts.comparison.loading import Metrics
+from scripts.metrics import resampling
+
+WEIGHTS = {"latency": 1, "throughput": 1, "memory": 1, "quality": 3}
+NOT_MEASURED = "it was not measured"
+
+
+def ranking(
+    study: dict[str, Any], rows: list[dict[str, Any]], metrics: Metrics, columns: Columns
+) -> dict[str, Any] | None:
+    """Rank the techniques of a study.
+
+    Args:
+        study: ``ranking`` (its ``weights``) and ``baseline``.
+        rows: the techniques of the comparison, in report order.
+        metrics: per technique the content of its metrics file.
+        columns: of all techniques that ran.
+
+    Returns:
+        None where nothing ran. ``weights``: as configured. ``criteria``: those that were measured; ``left_out``: why
+        the others are not among them. ``reference``: the technique whose score is 1: the baseline, or the first that
+        ran where that one did not or has no value to compare with. ``log_gains``: per technique and criterion the
+        logarithm of its gain over the reference; without a value there is none. ``spread``: the draws of the gains that
+        chance is in (``scores.pack``); ``draws``: how many, 0 where nothing could be drawn; ``covers``: which sources
+        of chance they hold. ``limit_values``: per technique (``limits.limit_values``). ``overall``: the techniques that
+        have every criterion that counts, best first.
+    """
+    ran = {row["name"]: row for row in rows if row["status"] == "ok"}
+    if not ran:
+        return None
+    weights = weights_of(study)
+    known = {name: gains.values(metrics[name]) for name in ran}
+    reference, criteria = _reference(study.get("baseline"), known)
+    log_gains = {name: gains.log_gains(own, known[reference], criteria) for name, own in known.items()}
+    enough = gains.enough_prompts(reference, columns)
+    chance = gains.chance(reference, log_gains, metrics, columns) if enough else gains.Chance()
+    result = {
+        "weights": weights,
+        "criteria": criteria,
+        "left_out": {key: _left_out(key, reference, known, metrics) for key in gains.CRITERIA if key not in criteria},
+        "reference": reference,
+        "draws": gains.DRAWS if enough else 0,
+        "covers": _covers(chance, list(ran)) if enough else _too_few(metrics[reference]),
+        "log_gains": log_gains,
+        "spread": {
+            name: {criterion: scores.pack(drawn) for criterion, drawn in own.items()}
+            for name, own in chance.draws.items()
+        },
+        "limit_values": {row["name"]: limits.limit_values(row, ran[reference], columns) for row in rows},
+    }
+    return result | {"overall": _overall(result)}
+
+
+def weights_of(study: dict[str, Any]) -> dict[str, float]:
+    """Return the study's weights."""
+    return WEIGHTS | ((study.get("ranking") or {}).get("weights") or {})
+
+
+def counted_shares(weights: dict[str, float], ranking: dict[str, Any]) -> dict[str, float]:
+    """Return the shares of the criteria that count.
+
+    What was left out does not count; unless all that weighs anything was, in which case nothing can be ranked by it.
+    """
+    return scores.shares(weights, ranking["criteria"]) or scores.shares(weights, gains.CRITERIA)
+
+
+def unmeasured(name: str, counted: dict[str, float], ranking: dict[str, Any]) -> list[str]:
+    """Return the criteria that count and that a technique has no value of."""
+    return [criterion for criterion in counted if criterion not in ranking["log_gains"][name]]
+
+
+def _overall(ranking: dict[str, Any]) -> list[dict[str, Any]]:
+    counted = counted_shares(ranking["weights"], ranking)
+    complete = [name for name in ranking["log_gains"] if not unmeasured(name, counted, ranking)]
+    found = scores.ranked(complete, ranking, counted) if counted else []
+    return [row | {"rank": rank} for rank, row in enumerate(found, start=1)]
+
+
+def _reference(baseline: str | None, known: dict[str, dict[str, float]]) -> tuple[str, list[str]]:
+    """Return the reference, and the criteria that it has a positive value of and that count here.
+
+    A criterion that no technique has a value of does not count. Without the baseline the first technique with all that
+    count is the reference; where none has, the criteria that the first candidate lacks don't count either.
+    """
+    measured = [key for key in gains.CRITERIA if any(own.get(key) for own in known.values())]
+    candidates = [name for name in (baseline, *known) if name in known]
+    complete = [name for name in candidates if all(known[name].get(key) for key in measured)]
+    reference = (complete or candidates)[0]
+    return reference, [key for key in measured if known[reference].get(key)]
+
+
+def _left_out(criterion: str, reference: str, known: dict[str, dict[str, float]], metrics: Metrics) -> str:
+    """Say why a criterion does not count."""
+    if any(own.get(criterion) for own in known.values()):
+        return f"{reference}, which the others are compared with, has no value of it"
+    if any(criterion in own for own in known.values()):
+        return "it is zero for every technique"
+    if criterion == "quality":
+        reasons = [content.get("unscored_reason") for content in metrics.values() if content["status"] == "ok"]
+        return next(filter(None, reasons), NOT_MEASURED)
+    return metrics[reference]["figures"][gains.FIGURES[criterion][0]].get("note") or NOT_MEASURED
+
+
+def _covers(chance: gains.Chance, ran: list[str]) -> str:
+    """Say which sources of chance are in the draws."""
+    if chance.once == ran:
+        said = "prompts alone: every technique ran once"
+    elif chance.once:
+        said = f"prompts and runs; prompts alone for {_listed(chance.once)}, run once"
+    else:
+        said = "prompts and runs"
+    if chance.unresampled:
+        said += f"; not the prompts in the speed of {_listed(chance.unresampled)}: too few batches to resample"
+    return said
+
+
+def _too_few(content: dict[str, Any]) -> str:
+    prompts = content["sample_count"]
+    return f"neither prompts nor runs: {prompts} prompts are too few to resample ({resampling.FEWEST} are needed)"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

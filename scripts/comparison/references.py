@@ -1,0 +1,182 @@
+"""What reference studies reported, beside what was measured here.
+
+Both are put as ratios to their own study's baseline, since models, data and machines differ. A ratio of latency or
+memory below 1 is less of it; one of throughput or quality above 1 is more.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.comparison.rounding import significant
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure of this study, and the change against the baseline that has its ratio (None where there is none)."""
+
+    figure: str
+    change: str | None
+    label: str
+
+
+MEASURES = {
+    "latency": Measure("latency_s", "latency_change_percent", "mean latency"),
+    "p99_latency": Measure("latency_p99_s", None, "P99 latency"),
+    "throughput": Measure("throughput_samples_per_s", "throughput_change_percent", "samples/s"),
+    "peak_memory": Measure("peak_memory_bytes", "peak_memory_change_percent", "peak memory over all devices"),
+    "rouge1": Measure("rouge1", "quality_kept_percent_rouge1", "ROUGE-1"),
+    "rouge2": Measure("rouge2", "quality_kept_percent_rouge2", "ROUGE-2"),
+    "rougeL": Measure("rougeL", "quality_kept_percent_rougeL", "ROUGE-L"),
+    "rougeLsum": Measure("rougeLsum", "quality_kept_percent_rougeLsum", "ROUGE-Lsum"),
+}
+# How many of a unit make one of the unit that this study's figures have: by what is measured.
+UNITS = {
+    "s": {"s": 1.0, "ms": 1e3},
+    "B": {"B": 1.0, "MB": 1e-6, "MiB": 2.0**-20, "GB": 1e-9, "GiB": 2.0**-30},
+    "samples/s": {"samples/s": 1.0},
+    "1": {"1": 1.0, "%": 100.0},
+}
+# Percent of a change against the baseline, from a ratio to it, and back.
+FORMS = {
+    "percent_less": (lambda ratio: 100 * (1 - ratio), lambda percent: 1 - percent / 100),
+    "percent_more": (lambda ratio: 100 * (ratio - 1), lambda percent: 1 + percent / 100),
+    "percent_kept": (lambda ratio: 100 * ratio, lambda percent: percent / 100),
+}
+NO_NUMBER = "no number was reported"
+
+
+def references(study: dict[str, Any], rows: list[Row]) -> list[dict[str, Any]]:
+    """Put the tables of reference studies beside this study's figures.
+
+    Args:
+        study: ``references`` as :mod:`scripts.study.references` reads them, and ``baseline``.
+        rows: the techniques of the comparison, with their figures and changes.
+
+    Returns:
+        One entry a reference study. Where a row has no value, ``reasons`` says why, by what lacks it and by column.
+    """
+    ours = {row["name"]: row for row in rows}
+    return [_reference(reference, ours, study.get("baseline")) for reference in study.get("references") or []]
+
+
+def _reference(reference: dict[str, Any], ours: dict[str, Row], baseline: str | None) -> dict[str, Any]:
+    columns = reference["columns"]
+    known = {row["name"]: row.get("technique") for row in reference["rows"]}
+    base = next((row for row in reference["rows"] if row["name"] == reference.get("baseline")), None)
+    told = ("id", "title", "date", "model", "dataset", "environment", "prompt", "note")
+    return {
+        **{key: reference.get(key) for key in told},
+        "faults": reference.get("faults") or [],
+        "columns": [
+            {key: column[key] for key in ("key", "title", "unit", "better", "measures", "form")}
+            | {"measured_as": MEASURES[column["measures"]].label}
+            for column in columns
+        ],
+        "rows": [_row(row, base, columns, ours, baseline) for row in reference["rows"]],
+        "choices": [
+            {
+                "scenario": choice["scenario"],
+                "label": choice["label"],
+                "reported": choice["recommended"],
+                "techniques": [known.get(name) for name in choice["recommended"]],
+                "ours": None,
+            }
+            for choice in reference.get("choices") or []
+        ],
+        "top_three": [entry | {"technique": known.get(entry["name"])} for entry in reference.get("top_three") or []],
+    }
+
+
+def _row(
+    row: dict[str, Any], base: dict[str, Any] | None, columns: list[Row], ours: dict[str, Row], baseline: str | None
+) -> dict[str, Any]:
+    """Return a row of a reference study's table; values are None where the same part of ``reasons`` says why."""
+    parts: dict[str, dict[str, Any]] = {"reported_ratio": {}, "measured": {}, "measured_ratio": {}}
+    name = row.get("technique")
+    absent = _absence(row, ours)
+    for column in columns:
+        key = column["key"]
+        parts["reported_ratio"][key] = _reported_ratio(row, base, column)
+        ratio = absent or _measured_ratio(ours[name], ours.get(baseline or ""), MEASURES[column["measures"]])
+        parts["measured_ratio"][key] = ratio
+        parts["measured"][key] = absent or _measured(ours[name], ratio, column)
+    return {
+        "name": row["name"],
+        "technique": name,
+        "why_none": row.get("why_none"),
+        "reported": {column["key"]: row["reported"].get(column["key"]) for column in columns},
+        **{part: {key: None if isinstance(v, str) else v for key, v in found.items()} for part, found in parts.items()},
+        "reasons": {part: {key: v for key, v in found.items() if isinstance(v, str)} for part, found in parts.items()},
+        "note": row.get("note"),
+    }
+
+
+def _absence(row: dict[str, Any], ours: dict[str, Row]) -> str | None:
+    """Say why nothing was measured that this row could be put beside, or None."""
+    name = row.get("technique")
+    if name is None:
+        return row.get("why_none") or "this project has no such technique"
+    if name not in ours:
+        return f"this study has no technique '{name}'"
+    if ours[name]["status"] != "ok":
+        return f"{ours[name]['status'].replace('_', ' ')}: {ours[name]['reason'] or 'no reason was recorded'}"
+    return None
+
+
+def _reported_ratio(row: dict[str, Any], base: dict[str, Any] | None, column: Row) -> float | str:
+    """Return a reported figure over that of its own study's baseline, or why there is none."""
+    key, form = column["key"], column["form"]
+    said = (row.get("ratios") or {}).get(key)
+    if said is not None:
+        return float(said)
+    why = (row.get("why_no_ratio") or {}).get(key)
+    value = row["reported"].get(key)
+    if why or not _is_number(value):
+        return why or NO_NUMBER
+    if form == "as_printed":
+        return "what the printed number means is not said"
+    if form != "absolute":
+        return significant(FORMS[form][1](value))
+    own = base["reported"].get(key) if base else None
+    if not _is_number(own) or own <= 0:
+        return "its baseline has no such figure"
+    return significant(value / own)
+
+
+def _measured_ratio(ours: Row, baseline: Row | None, measure: Measure) -> dict[str, float | None] | str:
+    """Return a technique's figure over that of this study's baseline, with its 95% interval, or why there is none."""
+    figure = ours["figures"].get(measure.figure) or {}
+    if figure.get("value") is None:
+        return figure.get("note") or "not measured"
+    if baseline is None or baseline["status"] != "ok":
+        return ours["changes"]["baseline"]["reason"] or "the baseline has no figures"
+    if ours["name"] == baseline["name"]:
+        return {"value": 1.0, "low": None, "high": None}
+    change = ((ours["changes"]["baseline"]["figures"] or {}).get(measure.change) or {}) if measure.change else {}
+    if change.get("ratio") is not None:
+        return {"value": change["ratio"], "low": change["ratio_low"], "high": change["ratio_high"]}
+    # Percentiles and memory have no such change with an interval, but their two values.
+    theirs = (baseline["figures"].get(measure.figure) or {}).get("value")
+    if theirs:
+        return {"value": figure["value"] / theirs, "low": None, "high": None}
+    return change.get("note") or "the baseline has no such figure"
+
+
+def _measured(ours: Row, ratio: dict[str, float | None] | str, column: Row) -> float | str:
+    """Return a technique's figure in the form of a column, or why there is none."""
+    form = column["form"]
+    if form == "as_printed":
+        return "the column's figures have no fixed meaning; the ratios compare"
+    if form in FORMS:
+        return ratio if isinstance(ratio, str) else FORMS[form][0](ratio["value"])
+    figure = ours["figures"].get(MEASURES[column["measures"]].figure) or {}
+    if figure.get("value") is None:
+        return figure.get("note") or "not measured"
+    size = UNITS.get(figure["unit"], {}).get(column["unit"])
+    return figure["value"] * size if size else f"measured in {figure['unit']}, which is not the unit of this column"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,72 @@
+"""Which technique to choose under the limits and weights of a scenario."""
+
+from typing import Any
+
+from scripts.comparison import alternatives, limits, scores
+from scripts.comparison.gains import CRITERIA
+from scripts.comparison.ranking import counted_shares, unmeasured, weights_of
+
+NOTHING = {"qualifying": [], "failing": {}, "ranked": [], "winner": None, "runner_up": None, "changes": []}
+
+
+def scenarios(
+    study: dict[str, Any], rows: list[dict[str, Any]], ranking: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Choose for every scenario of a study.
+
+    Args:
+        study: ``scenarios``: by name ``label``, ``description``, ``limits`` and ``weights``, or None for one that is
+            left out; without weights of its own a scenario has those of the study's ``ranking``. ``scenario_order``:
+            their names in the order of the configuration, which JSON with sorted keys does not keep.
+        rows: the techniques of the comparison, in report order.
+        ranking: the comparison's, or None where nothing ran.
+
+    Returns:
+        Per scenario, in the order given, its ``name``, ``label``, ``description``, ``limits`` (those that are set) and
+        ``weights``. ``qualifying``: the techniques that meet its limits and have every criterion that counts;
+        ``failing``: of the others that ran what they fail, each ``limit``, ``value`` (None: not measured) and
+        ``bound``, where a criterion that was not measured stands under its own name, without a bound. ``ranked``: those
+        that qualify, best first (``scores.ranked``); ``winner`` and ``runner_up``: the first two of them or None;
+        ``changes``: what would change the choice (``alternatives.changes``).
+    """
+    order = [row["name"] for row in rows if row["status"] == "ok"]
+    described = [
+        {
+            "name": name,
+            "label": entry.get("label") or name,
+            "description": entry.get("description") or "",
+            "limits": {key: bound for key, bound in (entry.get("limits") or {}).items() if bound is not None},
+            "weights": dict.fromkeys(CRITERIA, 0) | (entry.get("weights") or weights_of(study)),
+        }
+        for name, entry in _in_order(study)
+        if entry is not None
+    ]
+    return [scenario | (_chosen(scenario, order, ranking) if ranking else NOTHING) for scenario in described]
+
+
+def _in_order(study: dict[str, Any]) -> list[tuple[str, dict[str, Any] | None]]:
+    entries = study.get("scenarios") or {}
+    return [(name, entries[name]) for name in study.get("scenario_order") or entries]
+
+
+def _chosen(scenario: dict[str, Any], order: list[str], ranking: dict[str, Any]) -> dict[str, Any]:
+    counted = counted_shares(scenario["weights"], ranking)
+    failing = {name: _failing(name, scenario["limits"], counted, ranking) for name in order}
+    qualifying = [name for name in order if not failing[name]]
+    ranked = scores.ranked(qualifying, ranking, counted)
+    result = {
+        "qualifying": qualifying,
+        "failing": {name: failed for name, failed in failing.items() if failed},
+        "ranked": ranked,
+        "winner": ranked[0]["technique"] if ranked else None,
+        "runner_up": ranked[1]["technique"] if len(ranked) > 1 else None,
+    }
+    return result | {"changes": alternatives.changes(scenario | result, ranking, counted)}
+
+
+def _failing(
+    name: str, bounds: dict[str, Any], counted: dict[str, float], ranking: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return what keeps a technique from qualifying: the limits that it fails, then what was not measured."""
+    absent = [{"limit": key, "value": None, "bound": None} for key in unmeasured(name, counted, ranking)]
+    return limits.failing(ranking["limit_values"][name], bounds) + absent

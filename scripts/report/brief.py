@@ -1,0 +1,118 @@
+"""The report in short: what its Markdown version shows."""
+
+from typing import Any
+
+from scripts.report import columns, doubts_view, limits, machine_view, numbers, reproduce_view, rows
+from scripts.report.columns import Column
+
+COLUMNS = (
+    Column("latency_s", "", "Latency", numbers.TIME),
+    Column("latency_p99_s", "", "P99", numbers.TIME),
+    Column("throughput_samples_per_s", "", "Samples/s", columns.PLAIN),
+    Column("peak_memory_bytes", "", "Peak memory", numbers.BYTES),
+    Column("rougeL", "", "ROUGE-L", columns.PLAIN, decimals=3),
+)
+CHANGES = {
+    "latency_change_percent": "Latency change",
+    "peak_memory_change_percent": "Memory change",
+    "quality_kept_percent_rougeL": "ROUGE-L kept",
+}
+TOP = 3
+
+
+class Safe(str):
+    """Text that holds nothing from data, models or configuration, so that it needs no escaping."""
+
+
+def brief(comparison: dict[str, Any]) -> dict[str, Any]:
+    """Return the short version's parts; texts that hold nothing but this project's own are :class:`Safe`."""
+    techniques = comparison["techniques"]
+    labels = {technique["name"]: technique["label"] for technique in techniques}
+    again = reproduce_view.reproduce(comparison)
+    baseline = labels.get(comparison["baseline"]["name"], "") if not comparison["baseline"]["reason"] else ""
+    return {
+        "title": comparison["title"],
+        "top": _top(comparison["ranking"], labels),
+        "scenarios": [_scenario(scenario, labels) for scenario in comparison["scenarios"]],
+        "heads": _heads(techniques),
+        "rows": _rows(techniques),
+        "baseline": baseline,
+        "changes": [Safe(title) for title in CHANGES.values()],
+        "absent": [_absent(technique) for technique in techniques if technique["status"] != "ok"],
+        "doubts": doubts_view.summary(comparison, labels)["sentences"],
+        "flags": [
+            {"label": technique["label"], "message": " ".join(flag["message"] for flag in technique["flags"])}
+            for technique in techniques
+            if technique["flags"]
+        ],
+        "facts": _facts(comparison),
+        "commands": [Safe(line) for line in again["setup"]],
+        "notes": again["notes"],
+    }
+
+
+def _top(ranking: dict[str, Any] | None, labels: dict[str, str]) -> list[dict[str, str]]:
+    """Return the best of the ranking with the study's own weights."""
+    return [
+        {
+            "rank": Safe(entry["rank"]),
+            "label": labels.get(entry["technique"], entry["technique"]),
+            "score": Safe(limits.score(entry["score"])),
+            "interval": Safe(limits.score_interval(entry["low"], entry["high"])),
+            "chance": Safe(limits.chance(entry["chance_best"])),
+        }
+        for entry in ((ranking or {}).get("overall") or [])[:TOP]
+    ]
+
+
+def _scenario(scenario: dict[str, Any], labels: dict[str, str]) -> dict[str, str]:
+    """Return a scenario's winner with its chance; where there is none, that nothing qualifies."""
+    by_name = {entry["technique"]: entry for entry in scenario["ranked"]}
+    winner, second = scenario["winner"], scenario["runner_up"]
+    return {
+        "label": scenario["label"],
+        "winner": labels.get(winner, winner) if winner else "no technique qualifies",
+        "chance": Safe(limits.chance(by_name[winner]["chance_best"]) if winner else numbers.NOTHING),
+        "second": labels.get(second, second) if second else Safe(numbers.NOTHING),
+    }
+
+
+def _heads(techniques: list[dict[str, Any]]) -> list[Safe | str]:
+    scales = columns.scales(COLUMNS, rows.ran(techniques))
+    return [f"{c.title} ({scales[c.key].unit})" if scales[c.key].unit else Safe(c.title) for c in COLUMNS]
+
+
+def _rows(techniques: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the techniques that ran with their figures, and their changes against the baseline with the verdicts."""
+    ran = rows.ran(techniques)
+    scales = columns.scales(COLUMNS, ran)
+    found = []
+    for technique in ran:
+        against = technique["changes"]["baseline"]["figures"] or {}
+        changes = [columns.change_cell(against.get(key), key) for key in CHANGES]
+        found.append(
+            {
+                "label": technique["label"],
+                "cells": [Safe(scales[c.key].show(rows.figure(technique, c.key)["value"])) for c in COLUMNS],
+                "changes": [{"text": Safe(cell["text"]), "verdict": cell["verdict"]} for cell in changes],
+                "flagged": bool(technique["flags"]),
+            }
+        )
+    return found
+
+
+def _absent(technique: dict[str, Any]) -> dict[str, str]:
+    head = rows.head(technique)
+    return {"label": head["label"], "status": head["status"]["text"], "reason": head["reason"]}
+
+
+def _facts(comparison: dict[str, Any]) -> list[dict[str, str]]:
+    """Return machine, models, data and time, a line each."""
+    conditions = machine_view.conditions(comparison)
+    facts = [
+        ("Machine", machine_view.machine_line(comparison["machine"])),
+        ("Models", "; ".join(conditions["models"]) or "not recorded"),
+        ("Data", ", ".join(f"{key} {value}" for key, value in conditions["data"])),
+        ("Measured", conditions["when"] or "nothing was"),
+    ]
+    return [{"title": Safe(title), "value": value} for title, value in facts]

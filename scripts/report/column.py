@@ -1,0 +1,42 @@
+"""What a column of a table is, and the units that it may be shown in."""
+
+from dataclasses import dataclass
+
+PLAIN = [(1.0, "")]
+PERCENT = [(0.01, "%")]
+OPERATIONS = [(1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1.0, "FLOP")]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        key: its figure.
+        group, title: its header.
+        units: those it may be shown in; None for the figure's own.
+        better: which end is better, ``low`` or ``high``; empty where neither is.
+        decimals: where they are fixed.
+        spread: whether the spread between runs stands in its cells.
+        alone: its name where no group stands above it.
+        kind: ``figure`` of the technique, ``change`` against the baseline in percent, or ``word``: a verdict.
+        main: whether the results table shows it unless the reader chooses otherwise.
+        study: whether the reference studies have it.
+    """
+
+    key: str
+    group: str
+    title: str
+    units: list[tuple[float, str]] | None
+    better: str = ""
+    decimals: int | None = None
+    spread: bool = False
+    alone: str = ""
+    kind: str = "figure"
+    main: bool = False
+    study: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the column is called where its group does not stand above it."""
+        return self.alone or f"{self.title[:1].upper()}{self.title[1:]}"

@@ -1,0 +1,196 @@
+"""What a reader may limit, and limits, weights and changes of a choice in words."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.report import numbers
+from scripts.report.numbers import Scale
+
+GIGABYTES = [(1.0, "GB"), (1e-3, "MB"), (1e-6, "kB")]
+COUNT: list[tuple[float, str]] = []
+CRITERIA = {"latency": "latency", "throughput": "samples/s", "memory": "peak memory", "quality": "ROUGE-L"}
+GPU, RATIO, LEAST_QUALITY = "fits_gpu", "max_peak_memory_ratio", "min_quality_kept_percent"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit on one value of a technique.
+
+    Attributes:
+        key: its name among the limits of a scenario.
+        value: the name of what it limits among a technique's ``limit_values``.
+        title: what it limits.
+        most: whether it is the most that is allowed, else the least.
+        units: those it may be shown in; empty for a count, None for the study's currency.
+    """
+
+    key: str
+    value: str
+    title: str
+    most: bool
+    units: list[tuple[float, str]] | None
+
+    def scale(self, ranking: Mapping[str, Any], currency: str) -> Scale:
+        """Return the unit that fits the values of all techniques."""
+        values = [values.get(self.value) for values in ranking["limit_values"].values()]
+        if self.units == COUNT:
+            return Scale("", 1.0, 0)
+        return numbers.column_scale(values, [(1.0, currency)] if self.units is None else self.units)
+
+
+LIMITS = (
+    Limit("max_p99_latency_s", "p99_latency_s", "P99 latency", True, numbers.TIME),
+    Limit("max_peak_memory_gb", "peak_memory_gb", "peak memory", True, GIGABYTES),
+    Limit(LEAST_QUALITY, "quality_kept_percent", "ROUGE-L kept", False, [(1.0, "%")]),
+    Limit("max_devices", "devices", "devices", True, COUNT),
+    Limit("min_devices", "devices", "devices", False, COUNT),
+    Limit("max_price_per_1000", "price_per_1000", "price of 1,000 headlines", True, None),
+    Limit("max_batch_size", "batch_size", "batch size", True, COUNT),
+)
+BY_KEY = {limit.key: limit for limit in LIMITS}
+
+
+class Words:
+    """Says limits in the units of one study, in which something ran."""
+
+    def __init__(self, comparison: Mapping[str, Any]) -> None:
+        ranking = comparison["ranking"]
+        self._currency = currency(comparison)
+        self._labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+        self._reference = reference(comparison)
+        self._peak = ranking["limit_values"][ranking["reference"]].get("peak_memory_gb")
+        self._scales = {limit.key: limit.scale(ranking, self._currency) for limit in LIMITS}
+
+    def value(self, key: str, value: Any) -> str:
+        """Return a value of a limit with its unit."""
+        if key == RATIO:
+            return f"{plain(value)}{numbers.TIMES} that of {self._reference}"
+        if key == GPU:
+            # What a technique needs is in bytes, what it has to fit on is a name.
+            return value if isinstance(value, str) else Scale("GB", 1e9, 2).show_with_unit(value)
+        limit, scale = BY_KEY[key], self._scales[key]
+        shown = plain(value / scale.size)
+        if limit.units == COUNT:
+            return shown
+        return f"{shown}{'' if scale.unit == '%' else ' '}{scale.unit}"
+
+    def rule(self, key: str, bound: Any, shown: bool = False) -> str:
+        """Return one limit, e.g. ``P99 latency at most 50 ms``."""
+        if key == GPU:
+            return f"fits {bound}"
+        if key == RATIO:
+            inside = "" if self._peak is None else f" ({self.value('max_peak_memory_gb', bound * self._peak)})"
+            return f"peak memory at most {self.value(key, bound)}{inside}"
+        limit = BY_KEY[key]
+        if key == LEAST_QUALITY:
+            kept = f"at least {self.value(key, bound)} of {self._reference}'s ROUGE-L"
+            return f"{kept} shown to be kept" if shown else f"{kept} kept"
+        return f"{limit.title} at {'most' if limit.most else 'least'} {self.value(key, bound)}"
+
+    def rules(self, limits: Mapping[str, Any]) -> list[str]:
+        """Return every limit of a scenario in words."""
+        shown = limits.get("quality") == "shown"
+        known = [key for key in (*BY_KEY, RATIO, GPU) if limits.get(key) is not None]
+        return [self.rule(key, limits[key], shown) for key in known]
+
+    def failure(self, found: Mapping[str, Any]) -> str:
+        """Return why a technique fails a limit, with its own value."""
+        key, value, bound = found["limit"], found["value"], found["bound"]
+        if key in CRITERIA:
+            return f"{CRITERIA[key]} was not measured"
+        if key == GPU:
+            if value is None:
+                return f"not known to fit {bound}: what a GPU would need was not measured"
+            return f"needs {self.value(key, value)} on each device, too much for {bound}"
+        title = "peak memory" if key == RATIO else BY_KEY[key].title
+        if value is None:
+            return f"{title} was not measured"
+        beyond = "above" if key == RATIO or BY_KEY[key].most else "below"
+        return f"{title} {self.value(key, value)}, {beyond} {self.value(key, bound)}"
+
+    def change(self, change: Mapping[str, Any], chosen: bool) -> str:
+        """Return what would change a choice; ``chosen`` tells whether there is one."""
+        label = self._labels.get(change["technique"], str(change["technique"]))
+        if change["kind"] == "chance":
+            return f"{label} may be the best as well: its chance is {chance(change['chance_best'])}."
+        if change["kind"] == "weight":
+            criterion = CRITERIA[change["criterion"]]
+            weights = f"weighing {plain(change['to'])} instead of {plain(change['from'])}"
+            return f"With {criterion} {weights}: {label} leads."
+        key, needed, bound = change["limit"], change["needed"], change["bound"]
+        result = "leads" if chosen else "qualifies"
+        if key == GPU:
+            return f"On {needed} instead of {bound}: {label} {result}."
+        if key == RATIO:
+            rule, instead = (
+                f"peak memory at most {self.value(key, self.outward(key, needed))}",
+                f"{plain(bound)}{numbers.TIMES}",
+            )
+        else:
+            rule, instead = self.rule(key, self.outward(key, needed)), self.value(key, bound)
+        return f"With {rule} instead of {instead}: {label} {result}."
+
+    def outward(self, key: str, value: float) -> float:
+        """Round a value to three digits so that it still meets the limit that is set at it."""
+        most, scale = (True, Scale("")) if key == RATIO else (BY_KEY[key].most, self._scales[key])
+        if not value or (key != RATIO and BY_KEY[key].units == COUNT):
+            return value
+        inside = value / scale.size
+        power = 10.0 ** numbers.digits_after_point(abs(inside), 3)
+        steps = float(f"{inside * power:.12g}")
+        return (math.ceil(steps) if most else math.floor(steps)) / power * scale.size
+
+
+def reference(comparison: Mapping[str, Any]) -> str:
+    """Return what scores and limits are multiples of."""
+    name = comparison["ranking"]["reference"]
+    if name == comparison["baseline"]["name"]:
+        return "the baseline"
+    return next(technique["label"] for technique in comparison["techniques"] if technique["name"] == name)
+
+
+def weights(given: Mapping[str, float], counting: Sequence[str]) -> str:
+    """Return weights in words, those of what counts only."""
+    named = [(CRITERIA[key], given.get(key, 0)) for key in CRITERIA if key in counting and given.get(key, 0)]
+    if not named:
+        return "no weights"
+    if len({value for _, value in named}) == 1 and len(named) > 1:
+        return f"{', '.join(name for name, _ in named[:-1])} and {named[-1][0]} weigh the same"
+    if len(named) == 1:
+        return f"{named[0][0]} alone counts"
+    return "weights: " + ", ".join(f"{name} {plain(value)}" for name, value in named)
+
+
+def score(value: float) -> str:
+    """Return an overall score, e.g. ``1.62x``."""
+    return f"{numbers.fixed(value, 2)}{numbers.TIMES}"
+
+
+def score_interval(low: float | None, high: float | None) -> str:
+    """Return the interval of a score; empty where it has no width."""
+    if low is None or high is None or low == high:
+        return ""
+    return f"{numbers.fixed(low, 2)}{numbers.DASH}{numbers.fixed(high, 2)}"
+
+
+def chance(value: float | None) -> str:
+    """Return a chance from a limited number of draws: never as certain as 0% or 100%."""
+    if value is None:
+        return "not known"
+    if value >= 0.995:
+        return "over 99%"
+    return "under 1%" if value < 0.005 else f"{numbers.fixed(100 * value, 0)}%"
+
+
+def plain(value: float) -> str:
+    """Return a number with up to four digits and no zeros that say nothing."""
+    decimals = numbers.digits_after_point(abs(value), 4) if value else 0
+    text = numbers.fixed(value, decimals)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def currency(comparison: Mapping[str, Any]) -> str:
+    """Return the unit of the study's price."""
+    return next((technique["price_per_1000"]["unit"] for technique in comparison["techniques"]), "")

@@ -1,0 +1,61 @@
+"""The short version of the report in Markdown, for a pull request or a wiki."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
+
+from scripts.foundation.errors import StudyError
+from scripts.report import answer, brief, text
+
+# What can start something in Markdown. A minus within a word, and a point without a letter after it, start nothing and
+# stay readable in the source; so does a number but at the start of a line.
+SPECIAL = re.compile(r"[\\`*_{}\[\]<>#+!|~&$^]|(?<!\w)-|-(?!\w)|\.(?=[^\W\d])|:(?=//)|^=")
+NUMBERED = re.compile(r"^(\d+)([.)])")
+# What sites make links of in the finished text, where a backslash stands no longer: names that are then notified, mail
+# addresses, numbers of issues. As code they are left alone.
+LIVE = re.compile(r"([\w.+-]*@[\w-][\w.-]*|[#!]\d+|\bGH-\d+)", re.IGNORECASE)
+
+
+def document(comparison: dict[str, Any], template: str | Path) -> str:
+    """Return the Markdown document.
+
+    Args:
+        comparison: the content of comparison.json, as it is.
+        template: the Jinja template; every text in it that is not :class:`scripts.report.brief.Safe` is escaped.
+
+    Raises:
+        StudyError: the template is missing or has a fault.
+    """
+    template = Path(template)
+    environment = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=False,  # that would be for HTML; `finalize` escapes for Markdown
+        finalize=lambda value: value if isinstance(value, brief.Safe) else escaped(str(value)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    comparison = text.inert_values(comparison)
+    view: dict[str, Any] = brief.brief(comparison) | {"sentences": answer.sentences(comparison)}
+    try:
+        return environment.get_template(template.name).render(report=view)
+    except TemplateNotFound as error:
+        raise StudyError(
+            f"{template.parent / str(error.name)} does not exist; restore the report's template."
+        ) from None
+    except TemplateError as error:
+        raise StudyError(f"{template}: {error}; correct the report's template.") from error
+
+
+def escaped(value: str) -> str:
+    """Return a text as one line that stays what it is in Markdown: no markup, no HTML, no link, nobody notified."""
+    parts = LIVE.split(" ".join(value.split()))
+    shown = [f"`{part}`" if number % 2 else _plain(part) for number, part in enumerate(parts)]
+    return NUMBERED.sub(r"\1\\\2", "".join(shown))
+
+
+def _plain(part: str) -> str:
+    return SPECIAL.sub(lambda match: f"\\{match.group()}", part)

@@ -1,0 +1,117 @@
+"""What a scatter plot of the report shows: its points, its axes, and which techniques are on the Pareto front."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scripts.report import numbers, rows, text
+
+
+@dataclass(frozen=True)
+class Point:
+    """One technique: its place, the ends of its intervals, whether it is the baseline, and its parent's place."""
+
+    label: str
+    x: float
+    y: float
+    x_bounds: tuple[float, float] | None
+    y_bounds: tuple[float, float] | None
+    baseline: bool = False
+    parent: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What a plot shows; ``empty`` says why it shows nothing."""
+
+    title: str
+    x_label: str
+    y_label: str
+    points: list[Point]
+    left_out: list[str]
+    empty: str = "No technique has figures to show."
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What the x axis of a plot shows: its figure, what is set against the other axis, and how the axis is called."""
+
+    title: str
+    label: str
+    units: list[tuple[float, str]]
+
+
+AXES = {
+    "latency_s": Axis("Latency", "Mean latency", numbers.TIME),
+    "peak_memory_bytes": Axis("Peak memory", "Peak memory over all devices", numbers.BYTES),
+    # Time a sample, so that less is better on every x axis and the front lies on the same side.
+    rows.PER_SAMPLE: Axis("Throughput", "Time per sample, 1 / throughput,", numbers.TIME),
+}
+
+
+def front(points: list[Point]) -> set[int]:
+    """Return the indexes of the points on the Pareto front: no other is at least as low in x and as high in y, and
+    better in one of them."""
+    return {
+        index
+        for index, point in enumerate(points)
+        if not any(o.x <= point.x and o.y >= point.y and (o.x < point.x or o.y > point.y) for o in points)
+    }
+
+
+def plot_of(comparison: dict[str, Any], x_key: str) -> Plot:
+    """Choose the points of a plot.
+
+    Args:
+        comparison: the content of comparison.json.
+        x_key: one of :data:`AXES`.
+    """
+    axis, y_key = AXES[x_key], quality_key(comparison)
+    measured = y_key == "rougeL"
+    # Throughput against itself would be one line.
+    shown = [] if x_key == rows.PER_SAMPLE and not measured else _shown(comparison, x_key, y_key)
+    scale = numbers.column_scale([rows.figure(technique, x_key)["value"] for technique in shown], axis.units)
+    places = {t["name"]: (rows.figure(t, x_key)["value"] / scale.size, t["figures"][y_key]["value"]) for t in shown}
+    points = [
+        Point(
+            text.inert(text.shortened(technique["label"], 34)),
+            *places[technique["name"]],
+            _bounds(rows.figure(technique, x_key), scale.size),
+            _bounds(technique["figures"][y_key], 1.0),
+            technique["name"] == comparison["baseline"]["name"],
+            places.get(technique["parent"]),
+        )
+        for technique in shown
+    ]
+    against = "quality" if measured else "throughput (quality was not measured: random weights)"
+    plot = Plot(
+        f"{axis.title} against {against}",
+        f"{axis.label} in {scale.unit} (lower is better)",
+        "ROUGE-L F1, mean (higher is better)" if measured else "Throughput in samples/s (higher is better)",
+        points,
+        [text.inert(t["label"]) for t in comparison["techniques"] if t not in shown],
+    )
+    if x_key == rows.PER_SAMPLE and not measured:
+        return replace(plot, title=f"{axis.title} against quality", empty="Quality was not measured: random weights.")
+    return plot
+
+
+def quality_key(comparison: dict[str, Any]) -> str:
+    """Return what the y axis shows: quality, or throughput where no technique has a quality."""
+    techniques = rows.ran(comparison["techniques"])
+    measured = any(technique["figures"]["rougeL"]["value"] is not None for technique in techniques)
+    return "rougeL" if measured or not techniques else "throughput_samples_per_s"
+
+
+def _shown(comparison: dict[str, Any], x_key: str, y_key: str) -> list[dict[str, Any]]:
+    """Return the techniques that have both figures."""
+    return [
+        technique
+        for technique in rows.ran(comparison["techniques"])
+        if all(rows.figure(technique, key)["value"] is not None for key in (x_key, y_key))
+    ]
+
+
+def _bounds(figure: dict[str, Any], size: float) -> tuple[float, float] | None:
+    if figure["low"] is None or figure["high"] is None:
+        return None
+    return figure["low"] / size, figure["high"] / size

@@ -1,0 +1,190 @@
+"""The decision and the scenarios: every control, what it changes, and what a link keeps."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+CHOICE = "#choice"
+
+
+@pytest.fixture
+def page(open_report):
+    return open_report()
+
+
+def winner(page, within=CHOICE):
+    found = page.locator(f"{within} .winner")
+    return found.get_attribute("data-winner"), found.get_attribute("data-chance")
+
+
+def values(study_report):
+    comparison = json.loads((study_report.parent / "comparison.json").read_text(encoding="utf-8"))
+    return comparison["ranking"]
+
+
+def qualifying(page):
+    return int(re.match(r"(\d+) of", page.locator(f"{CHOICE} .count").inner_text()).group(1))
+
+
+def test_every_scenario_gives_the_choice_that_the_study_computed(page):
+    buttons = page.locator("[data-use]")
+    assert buttons.count() > 0
+    for n in range(buttons.count()):
+        article = page.locator(".situation").nth(n)
+        buttons.nth(n).click()
+        assert page.evaluate("document.activeElement.id") == "choice"
+        told = article.locator(".winner")
+        if told.get_attribute("data-winner") is None:
+            assert page.locator(CHOICE).get_by_text("No technique meets these limits.").is_visible()
+            continue
+        name, chance = winner(page)
+        assert name == told.get_attribute("data-winner")
+        assert abs(float(chance) - float(told.get_attribute("data-chance"))) <= 0.002
+        score = told.locator(".odds").first.inner_text().split()[0]
+        assert score in page.locator(f"{CHOICE} .winner").inner_text()
+        summary = article.locator("summary")
+        if summary.count():
+            assert summary.inner_text().startswith(f"{qualifying(page)} of ")
+
+
+def test_field_and_slider_are_one_value_and_a_link_restores_it(page, open_report, study_report):
+    field, slider = page.locator("#limit-max_p99_latency_s"), page.get_by_label("P99 latency, at most: slider")
+    total = qualifying(page)
+    slider.press("Home")
+    expect(field).not_to_have_value("")
+    strictest = field.input_value()
+    assert qualifying(page) == 1
+    assert slider.get_attribute("aria-valuetext").startswith(strictest)
+    slider.press("End")
+    expect(field).to_have_value("")
+    assert qualifying(page) == total
+    field.fill("75")
+    inside = [v["p99_latency_s"] for v in values(study_report)["limit_values"].values() if v["p99_latency_s"]]
+    assert qualifying(page) == sum(value <= 0.075 for value in inside)
+    assert 0 < int(slider.input_value()) < int(slider.get_attribute("max"))
+    page.locator("#limit-quality").check()
+    page.locator("#weight-memory").fill("2.5")
+    page.wait_for_url(re.compile("weights="))
+    again = open_report(fragment=page.url.split("#")[1])
+    assert again.locator("#limit-max_p99_latency_s").input_value() == "75"
+    assert again.locator("#weight-memory").input_value() == "2.5"
+    assert again.locator("#limit-quality").is_checked()
+    assert again.locator(CHOICE).inner_text() == page.locator(CHOICE).inner_text()
+
+
+def test_each_limit_strikes_out_with_its_reason(page, study_report):
+    ranking = values(study_report)
+    for key, text, value in (
+        ("max_peak_memory_gb", "300", "peak_memory_gb"),
+        ("min_quality_kept_percent", "99", "quality_kept_percent"),
+        ("max_devices", "1", "devices"),
+        ("min_devices", "2", "devices"),
+        ("max_price_per_1000", "0.1", "price_per_1000"),
+        ("max_batch_size", "1", "batch_size"),
+    ):
+        page.locator(f"#limit-{key}").fill(text)
+        bound = float(text) / (1000 if value == "peak_memory_gb" else 1)
+        own = {name: ranking["limit_values"][name][value] for name in ranking["log_gains"]}
+        wrong = {name for name, v in own.items() if (v < bound if key.startswith("min") else v > bound)}
+        struck = page.locator(f"{CHOICE} li").evaluate_all("items => items.map(item => item.dataset.technique)")
+        assert set(struck) == wrong
+        assert len(wrong) > 0
+        page.locator("#limits-reset").click()
+        assert page.locator(f"#limit-{key}").input_value() == ""
+
+
+def test_quality_counts_as_shown_and_a_gpu_can_be_chosen(page, study_report):
+    ranking = values(study_report)
+    own = [ranking["limit_values"][name] for name in ranking["log_gains"]]
+    page.locator("#limit-min_quality_kept_percent").fill("95")
+    assert qualifying(page) == sum(v["quality_kept_percent"] >= 95 for v in own)
+    page.locator("#limit-quality").check()
+    assert qualifying(page) == sum(v["quality_kept_low_percent"] >= 95 for v in own)
+    page.locator("#limits-reset").click()
+    assert not page.locator("#limit-quality").is_checked()
+    select = page.locator("#limit-fits_gpu")
+    assert select.is_enabled()
+    select.select_option(index=1)
+    page.wait_for_url(re.compile("fits_gpu"))
+    assert page.locator(f"{CHOICE} .count").inner_text()
+
+
+def test_weights_move_the_scores_and_the_top_three(page):
+    top = page.locator("#top .candidate")
+    first = [item.get_attribute("data-technique") for item in top.all()]
+    for key in ("latency", "throughput", "quality"):
+        page.locator(f"#weight-{key}").fill("0")
+    note = page.locator("#ranked-under")
+    assert note.is_visible()
+    assert top.first.get_attribute("data-technique") == winner(page)[0] == "nf4"
+    page.locator("#weight-memory").fill("0")
+    assert page.locator("#weight-memory-problem").inner_text().startswith("One weight at least must be above 0.")
+    assert winner(page)[0] == "nf4"
+    slider = page.get_by_label("Weight of latency: slider")
+    slider.press("End")
+    expect(page.locator("#weight-latency")).to_have_value("5")
+    note.get_by_role("button").click()
+    assert note.is_hidden()
+    assert [item.get_attribute("data-technique") for item in top.all()] == first
+
+
+def test_what_cannot_be_read_is_kept_explained_and_ignored(page):
+    total = qualifying(page)
+    field, problem = page.locator("#limit-max_p99_latency_s"), page.locator("#limit-max_p99_latency_s-problem")
+    for text in ("fast", "-3", "0", "1,000", "1e999"):
+        field.fill(text)
+        assert field.get_attribute("aria-invalid") == "true"
+        assert re.match(
+            r"Write a number above 0, such as [\d.]+, or nothing\. Until then: no limit\.", problem.inner_text()
+        )
+        assert qualifying(page) == total
+    page.locator("#limit-max_devices").fill("1.5")
+    assert "whole number" in page.locator("#limit-max_devices-problem").inner_text()
+    page.locator("#weight-quality").fill("-1")
+    assert "0 or more" in page.locator("#weight-quality-problem").inner_text()
+    assert field.input_value() == "1e999"
+    field.fill("90")
+    assert field.get_attribute("aria-invalid") is None
+    assert problem.is_hidden()
+    assert page.locator("#limit-max_devices").input_value() == "1.5"
+    page.locator("#limits-reset").click()
+    assert page.locator("#limits [aria-invalid]").count() == 0
+    assert page.locator("#weight-quality").input_value() == "3"
+
+
+def test_none_qualifies_says_what_would_have_to_give_and_is_announced(page):
+    page.locator("#limit-max_p99_latency_s").fill("0.001")
+    answer = page.locator(CHOICE)
+    assert "No technique meets these limits." in answer.inner_text()
+    told = re.search(r"at most ([\d.]+) ms instead of 0.001 ms, and (.+) qualifies", answer.inner_text())
+    assert page.locator("#top .candidate").count() == 0
+    expect(page.locator("#announcements")).to_contain_text("No technique meets these limits.")
+    page.locator("#limit-max_p99_latency_s").fill(told.group(1))
+    assert qualifying(page) >= 1
+    assert told.group(2) in answer.locator(".winner").inner_text()
+
+
+def test_a_link_can_be_copied(open_report):
+    page = open_report(permissions=["clipboard-read", "clipboard-write"])
+    page.locator("#limit-max_devices").fill("1")
+    page.locator("#limits-copy").click()
+    expect(page.locator("#limits-copied")).not_to_be_empty()
+    copied = page.locator("#limits-copied input")
+    link = copied.input_value() if copied.count() else page.evaluate("navigator.clipboard.readText()")
+    assert link.endswith("#limits=max_devices!1")
+
+
+def test_a_fragment_that_makes_no_sense_changes_nothing(open_report):
+    page = open_report(fragment="limits=max_devices!many~fits_gpu!Abacus~no!1&weights=latency!-4~quality")
+    assert page.locator("#ranked-under").is_hidden()
+    assert page.locator("#limit-max_devices").input_value() == ""
+
+
+def test_without_scripts_the_answer_stands_and_no_control(open_report):
+    page = open_report(java_script_enabled=False)
+    assert page.locator("#top .candidate").count() == 3
+    assert page.locator("#limits").is_hidden()
+    assert page.locator(".situation .winner").first.is_visible()
+    assert page.locator("[data-use]").first.is_hidden()

@@ -1,0 +1,28 @@
+"""The numbers come out of the page as they went in."""
+
+import csv
+import io
+import json
+
+import pytest
+
+
+@pytest.mark.parametrize("name", ["comparison.json", "comparison.csv"])
+def test_the_numbers_are_saved_as_they_were_put_in(open_report, study_report, name):
+    page = open_report()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name=f"Download {name}").click()
+    assert saved.value.suggested_filename == name
+    with open(saved.value.path(), encoding="utf-8", newline="") as handle:
+        text = handle.read()
+    original = (study_report.parent / name).read_text(encoding="utf-8")
+    if name.endswith("json"):
+        assert json.loads(text) == json.loads(original)
+    else:
+        assert list(csv.reader(io.StringIO(text))) == list(csv.reader(io.StringIO(original)))
+
+
+def test_without_scripts_the_page_says_where_the_numbers_are(open_report):
+    page = open_report(java_script_enabled=False)
+    assert page.locator("[data-download]:visible").count() == 0
+    assert "results/comparison.json" in page.locator("#reproduce").inner_text()

@@ -1,0 +1,147 @@
+"""Text from data, models and configuration stays text: through the whole workflow, in the page, Markdown and CSV."""
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from markdown_it import MarkdownIt
+
+from scripts.comparison.table import FORMULA_STARTS
+from scripts.report.text import DANGEROUS, inert
+from tests.browser.controls import use_every_control
+from tests.workflow.project import Project
+
+PWNED = "window.__pwned=1"
+PAYLOADS = (
+    f"</script><script>{PWNED}</script>",
+    f"<img src=x onerror={PWNED}>",
+    f"</style><svg onload={PWNED}></svg>",
+    f"\"'><a href=javascript:{PWNED}>link</a>",
+    f"[link](javascript:{PWNED}) ![image](https://example.invalid/x.png)",
+    "<!--<script> ]]> --> <b>bold</b>",
+    "{{ 7 * 7 }}{% raw %}${7*7}",
+    "| cell | **bold** `code` # no heading",
+    '=HYPERLINK("https://example.invalid";"x")',
+    f"<iframe srcdoc='<script>parent.{PWNED}</script>'>",
+    f"<math><mtext><script>{PWNED}</script></mtext></math>",
+    "<form action=https://example.invalid><button>go</button></form>",
+)
+WORDS = " ".join(PAYLOADS)
+UNSEEN = "bell\x07 right-to-left\u202e isolate\u2066 no-width\u200b"
+LABELS = {"baseline": PAYLOADS[0], "kv_cache": f"=1+1 {PAYLOADS[1]} | **b** \u202e\x07"}
+SCENARIO = {
+    "label": f"{PAYLOADS[2]} | {UNSEEN}",
+    "description": WORDS,
+    "limits": {"min_quality_kept_percent": 50},
+    "weights": {"latency": 1},
+}
+# What would have come out of a text, whichever part of the page it stood in.
+_SUSPECTS = """
+() => [...document.querySelectorAll("*")].flatMap((element) => [
+  ...["img", "iframe", "object", "embed", "form", "base", "math"].filter((tag) => tag === element.localName),
+  ...[...element.attributes].filter(({name, value}) =>
+    name.startsWith("on") || name === "srcdoc" ||
+    (/href|src|action/.test(name) && !/^(#|blob:|data:image)/.test(value)))
+    .map(({name, value}) => `${element.localName} ${name}=${value}`),
+])
+"""
+
+
+@pytest.fixture(scope="module")
+def hostile(browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return results/ of a study in which every text is hostile that a person, a data set or a model can put there."""
+    project = Project.create(tmp_path_factory.mktemp("hostile") / "project")
+    rows = [
+        {"short_description": f"{WORDS} {UNSEEN} Day {number}.", "headline": f"{payload} day {number}",
+         "category": payload}
+        for number, payload in enumerate(PAYLOADS * 5)
+    ]  # fmt: skip
+    (project.root / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    tiny = project.study["models"]["small"]["train"]
+    project.study |= {
+        "title": f"{UNSEEN} {WORDS}",
+        "dataset": {"source": "file", "file": {"path": "rows.jsonl"}, "evaluation_share": 0.2, "samples": 8},
+        # So few rows are learnt by heart: the models write hostile text themselves.
+        "models": {"small": {"train": tiny | {"steps": 60, "batch": 8}}},
+        "generation": {"prompt": f"{WORDS} {{summary}}", "max_new_tokens": 24},
+        "techniques": {name: {"label": label} for name, label in LABELS.items()},
+        "select": list(LABELS),
+        "scenarios": {"hostile": SCENARIO},
+        "comparison": {"price_per_device_hour": 1, "currency": "<b>$</b>"},
+        "report": {"examples": 8},
+    }
+    outcome = project.snakemake("--set-threads", "generate=1", "prepare_model=1")
+    assert outcome.status == 0, outcome.text
+    return project.root / "results"
+
+
+def headlines(results: Path) -> set[str]:
+    """Return the headlines of the data set and those that the model wrote."""
+    files = [results / "dataset" / "eval.jsonl", results / "generations" / "baseline" / "run-1" / "samples.jsonl"]
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    return {json.loads(line)["headline"] for line in lines} - {""}
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_nothing_in_the_page_runs_and_every_text_is_shown(hostile: Path, open_report) -> None:
+    assert any(set("<>|'\"=") & set(text) for text in headlines(hostile))
+    choices = "&".join(f"{key}={quote(PAYLOADS[1])}" for key in ("find", "sort", "picked", "axes", "prompts"))
+    page = open_report(hostile / "report.html", fragment=f"results&{choices}")
+    shown = flat(
+        page.locator("body").evaluate(
+            "body => { for (const p of body.querySelectorAll('script')) p.remove(); return body.textContent; }"
+        )
+    )
+    for text in (WORDS, *LABELS.values(), SCENARIO["label"], *headlines(hostile)):
+        assert flat(inert(text)) in shown
+    page.reload()
+    for text in PAYLOADS[:4]:
+        used = use_every_control(page, text)
+    assert {"details", "mark", "button", "search"} <= used.keys(), used
+    assert page.evaluate("window.__pwned") is None
+    assert page.evaluate(_SUSPECTS) == []
+
+
+class Elements(HTMLParser):
+    """The elements of a document, each with its attributes, and its text."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_short_report_holds_no_markup_but_its_own(hostile: Path) -> None:
+    source = (hostile / "report.md").read_text(encoding="utf-8")
+    assert not DANGEROUS.search(source)
+    found = Elements(MarkdownIt("commonmark", {"html": True}).enable("table").render(source))
+    allowed = {"h1", "h2", "h3", "p", "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td", "code", "pre",
+               "em", "strong", "br", "hr", "a", "blockquote"}  # fmt: skip
+    assert {tag for tag, _ in found.elements} <= allowed
+    links = [attributes.get("href") or "" for tag, attributes in found.elements if tag == "a"]
+    assert not [link for link in links if re.search(r"javascript|example\\.invalid", link)]
+    assert not [key for _, attributes in found.elements for key in attributes if key.startswith("on")]
+    for text in (WORDS, *LABELS.values()):
+        assert flat(inert(text)) in flat(found.text)
+
+
+def test_no_cell_of_the_table_is_a_formula(hostile: Path) -> None:
+    with (hostile / "comparison.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    for cell in (cell for row in rows for cell in row.values()):
+        assert not cell.startswith(FORMULA_STARTS) or re.fullmatch(r"-[\d.e+-]+", cell), cell
+    assert [LABELS["baseline"] in row["label"] for row in rows] == [True, False]

@@ -1,0 +1,163 @@
+"""The page as a whole: alone, safe, addressable, and usable by keyboard and without scripts."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from playwright.sync_api import Browser, Page
+
+from tests.browser.controls import visible
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "report" / "scripts"
+CHOICES = "find=cache&sort=-latency_s&picked=nf4"
+IMPORTANT = (
+    "#decision .answer", "#top .candidate", "#scenarios .situation", "#tradeoff .plot svg", "#results tbody tr",
+    "#changes tbody tr", "#techniques details", "#headlines .example", "#references table", "#trust", "#definitions dt",
+)  # fmt: skip
+RUBBISH = (
+    "%E0%A4%A",
+    "%",
+    "x",
+    "{",
+    "null",
+    "-1",
+    "1e999",
+    "__proto__",
+    "constructor,toString",
+    "a=b&=&&c",
+    "9" * 5000,
+)
+
+
+def test_the_page_needs_nothing_but_its_file(open_report: Callable[..., Page], study_report: Path) -> None:
+    page = open_report()
+    assert page.title() == page.locator("h1").inner_text() == "Headlines: synthetic study"
+    assert page.evaluate("performance.getEntriesByType('resource').length") == 0
+    assert "live" in page.locator("html").get_attribute("class")
+    source = study_report.read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|srcset|poster)=["']?(?!data:)|@import|url\(["']?(?!#|data:)""", source)
+
+
+def test_the_policy_lets_nothing_run_but_the_pages_own_script(browser: Browser, study_report: Path) -> None:
+    page = browser.new_page()
+    refused = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(study_report.as_uri())
+    page.evaluate("""() => {
+      const put = (tag, attributes, text) => {
+        const element = document.createElement(tag);
+        for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+        element.textContent = text;
+        document.body.prepend(element);
+        return element;
+      };
+      put("button", {onclick: "window.__pwned = 'handler'"}, "press").click();
+      put("a", {href: "javascript:window.__pwned = 'link'"}, "link").click();
+      put("script", {}, "window.__pwned = 'script'");
+      put("img", {src: "https://example.invalid/x.png", onerror: "window.__pwned = 'image'"}, "");
+      put("iframe", {srcdoc: "<script>parent.__pwned = 'frame'<\\/script>"}, "");
+    }""")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.__pwned") is None
+    kinds = ("event handler", "script-src", "img-src")
+    assert [any(kind in text for text in refused) for kind in kinds] == [True] * len(kinds), refused
+    page.close()
+
+
+def test_choices_outlive_links_within_the_page_and_the_way_back(open_report: Callable[..., Page]) -> None:
+    page = open_report(fragment=f"results&{CHOICES}")
+    chosen = ("tr.picked", "th[aria-sort]", "#results tbody tr:not([hidden])")
+
+    def state() -> list[list[str]]:
+        return [page.locator(f"#results {selector}").all_inner_texts() for selector in chosen[:2]] + [
+            page.locator(chosen[2]).evaluate_all("rows => rows.map((row) => row.id)")
+        ]
+
+    before = state()
+    assert all(before)
+    for section in ("headlines", "definitions"):
+        page.locator(f"nav a[href='#{section}']").click()
+        page.wait_for_function(f"location.hash.startsWith('#{section}&')")
+        assert state() == before
+    page.go_back()
+    page.wait_for_function("location.hash.startsWith('#headlines&')")
+    assert state() == before
+    page.go_forward()
+    page.wait_for_function("location.hash.startsWith('#definitions&')")
+    assert state() == before
+    page.reload()
+    assert state() == before
+    assert page.locator("#results-find").input_value() == "cache"
+
+
+def test_an_address_that_makes_no_sense_does_no_harm(open_report: Callable[..., Page]) -> None:
+    """Every value that an address can hold, all at once; the page says what it says without."""
+    keys = re.findall(r'State\.field\("(\w+)"', "".join(path.read_text() for path in sorted(SCRIPTS.glob("*.js"))))
+    assert {"limits", "weights", "sort", "columns", "picked", "prompts"} <= set(keys)
+    page = open_report()
+
+    def state() -> list[Any]:
+        return [
+            page.locator(selector).all_inner_texts() for selector in ("#top h3", "#results thead th", "#choice")
+        ] + [page.locator("#results tbody tr:visible").count()]
+
+    before = state()
+    for rubbish in RUBBISH:
+        # Text to find is whatever it is.
+        pairs = "&".join(f"{key}={quote(rubbish, safe='%&=')}" for key in keys if key != "find")
+        page.evaluate("(fragment) => { location.hash = fragment; }", f"__proto__&{pairs}")
+        page.wait_for_timeout(50)
+        assert state() == before, rubbish
+    page.reload()
+    assert state() == before
+
+
+def test_everything_important_is_there_without_scripts(open_report: Callable[..., Page]) -> None:
+    page = open_report(java_script_enabled=False)
+    for selector in IMPORTANT:
+        assert page.locator(selector).first.is_visible(), selector
+    assert visible(page, "button, input, select, textarea") == []
+
+
+_WALK = """
+() => {
+  const stops = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")]
+    .filter((element) => element.tabIndex >= 0 && !element.disabled)
+    .filter((element) => element.checkVisibility({visibilityProperty: true}));
+  const look = (element) => JSON.stringify([element, ...element.children].map((part) => {
+    const {outlineStyle, outlineWidth, boxShadow, stroke, strokeWidth} = getComputedStyle(part);
+    return [outlineStyle, outlineWidth, boxShadow, stroke, strokeWidth];
+  }));
+  const named = (element) => element.cloneNode(false).outerHTML.slice(0, 160);
+  const reached = [], looks = [], unseen = [], backwards = [];
+  document.addEventListener("focusin", ({target}) => {
+    const last = reached.at(-1);
+    if (last?.isConnected) {
+      if (look(last) === looks.at(-1)) unseen.push(named(last));
+      const before = last.compareDocumentPosition(target) & Node.DOCUMENT_POSITION_PRECEDING;
+      if (before && target !== reached[0]) backwards.push(named(target));
+    }
+    reached.push(target);
+    looks.push(look(target));
+  });
+  window.walk = {
+    count: stops.length,
+    rounds: () => reached.lastIndexOf(reached[0]),
+    // What was replaced on the way, as the panel of the technique that has the focus, is another thing now.
+    found: () => ({missed: stops.filter((element) => element.isConnected && !reached.includes(element)).map(named),
+                   unseen, backwards}),
+  };
+}
+"""
+
+
+def test_the_tab_key_reaches_every_control_in_order_and_shows_where_it_is(open_report: Callable[..., Page]) -> None:
+    page = open_report()
+    page.evaluate(_WALK)
+    for _ in range(page.evaluate("walk.count") + 10):
+        page.keyboard.press("Tab")
+    # A trap would have kept the focus from coming round.
+    assert page.evaluate("walk.rounds()") >= 1
+    assert page.evaluate("walk.found()") == {"missed": [], "unseen": [], "backwards": []}

@@ -1,0 +1,75 @@
+"""The page where it is shown elsewhere: on paper, on a phone, in the dark, and from a link to one of its parts."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+
+from playwright.sync_api import Page
+
+from tests.browser.controls import visible
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+_UNFOLD = "document.querySelectorAll('details').forEach((part) => { part.open = true; })"
+# What reaches beyond the right edge and does not lie in a box that scrolls, or that cuts it off.
+_BEYOND = """
+(width) => document.documentElement.scrollWidth <= width ? [] : [...document.querySelectorAll("main *")]
+  .filter((part) => part.getBoundingClientRect().right > width + 1 && part.checkVisibility())
+  .filter((part) => {
+    for (let box = part.parentElement; box; box = box.parentElement) {
+      if (getComputedStyle(box).overflowX !== "visible" && box !== document.documentElement) return false;
+    }
+    return true;
+  })
+  .map((part) => part.cloneNode(false).outerHTML.slice(0, 160))
+"""
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_print_holds_the_answer_and_no_controls(open_report: Callable[..., Page]) -> None:
+    page = open_report(viewport={"width": 1123, "height": 794})
+    answer = words(page.locator("#decision .answer").inner_text())
+    pdf = page.pdf(prefer_css_page_size=True)
+    assert pdf.startswith(b"%PDF-")
+    page.emulate_media(media="print")
+    assert answer in words(page.locator("body").inner_text())
+    # A heading of the table that sorts it is a heading still.
+    assert visible(page, "button:not(thead button), input, select, textarea, nav") == []
+    assert page.locator("#results table").is_visible()
+    if shutil.which("pdftotext"):
+        done = subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True, check=True)
+        assert answer in words(done.stdout.decode())
+
+
+def test_no_section_is_wider_than_a_phone(open_report: Callable[..., Page]) -> None:
+    page = open_report(**PHONE)
+    for unfold in (False, True):
+        if unfold:
+            page.evaluate(_UNFOLD)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, page.evaluate(_BEYOND, 390)
+
+
+def test_the_dark_scheme_turns_the_page_dark(open_report: Callable[..., Page]) -> None:
+    shades = []
+    for scheme in ("light", "dark"):
+        page = open_report(color_scheme=scheme)
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        shades.append(sum(map(int, re.findall(r"\d+", colour)[:3])) / 3)
+    assert shades[0] > 240
+    assert shades[1] < 40
+
+
+def test_every_link_leads_to_a_part_of_the_page(open_report: Callable[..., Page]) -> None:
+    page = open_report()
+    links = page.locator("a[href]").evaluate_all("links => links.map((link) => link.getAttribute('href'))")
+    known = set(page.locator("[id]").evaluate_all("parts => parts.map((part) => part.id)"))
+    assert len(known) == page.locator("[id]").count()
+    assert len(links) > 20
+    assert {link for link in links if not (link.startswith("#") and link[1:] in known)} == set()
+    # A link to what is folded away unfolds it.
+    name = page.locator("#results tbody tr").first.get_attribute("data-technique")
+    page = open_report(fragment=f"technique-{name}")
+    assert page.locator(f"#technique-{name}").get_attribute("open") is not None

@@ -1,0 +1,119 @@
+"""The trade-off picture: its axes, its points, and how they are reached."""
+
+import itertools
+import json
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def techniques(study_report):
+    found = json.loads((study_report.parent / "comparison.json").read_text(encoding="utf-8"))["techniques"]
+    return {technique["name"]: technique for technique in found if technique["status"] == "ok"}
+
+
+def front(techniques, x, y):
+    """Return the techniques that no other beats on two figures, less of the first and more of the second."""
+    points = {name: (t["figures"][x]["value"], t["figures"][y]["value"]) for name, t in techniques.items()}
+    return {
+        name
+        for name, (x, y) in points.items()
+        if not any(a <= x and b >= y and (a < x or b > y) for a, b in points.values())
+    }
+
+
+def marked(page):
+    shown = page.locator("#tradeoff .point:has(.mark.front)")
+    return set(shown.evaluate_all("points => points.map(point => point.dataset.technique)"))
+
+
+def point(page, name):
+    return page.locator(f"#tradeoff .point[data-technique='{name}']")
+
+
+def test_the_front_follows_the_axes_and_is_told_in_words(open_report, techniques):
+    page = open_report()
+    said = page.locator("#tradeoff-front")
+    assert page.locator("#tradeoff .point").count() == len(techniques)
+    assert marked(page) == front(techniques, "latency_s", "rougeL")
+    page.get_by_label("Across", exact=True).select_option("peak_memory_bytes")
+    expected = front(techniques, "peak_memory_bytes", "rougeL")
+    assert marked(page) == expected
+    assert "peak memory and ROUGE-L" in said.inner_text()
+    for name in expected:
+        assert techniques[name]["label"] in said.inner_text()
+    # On an axis on which less is better, up is still better.
+    page.get_by_label("Up", exact=True).select_option("reference_nll_per_token")
+    tops = {name: point(page, name).bounding_box()["y"] for name in ("pruned_50", "target_only")}
+    assert tops["target_only"] < tops["pruned_50"]
+    page.wait_for_url("**axes=peak_memory_bytes**")
+    # The study sets a price, and measured no energy.
+    assert page.locator("#tradeoff-x option[value='price_per_1000']").count() == 1
+    assert page.locator("#tradeoff-x option[value='energy_per_sample_j']").count() == 0
+
+
+def test_points_are_reached_and_picked_by_keyboard(open_report, techniques):
+    page = open_report(fragment="axes=latency_s,rougeL")
+    assert page.locator("#tradeoff .point[tabindex='0']").count() == 1
+    fastest = min(techniques, key=lambda name: techniques[name]["figures"]["latency_s"]["value"])
+    page.get_by_label("Up", exact=True).focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.technique") == fastest
+    assert "Mean latency" in page.evaluate("document.activeElement.getAttribute('aria-label')")
+    page.keyboard.press("ArrowRight")
+    second = page.evaluate("document.activeElement.dataset.technique")
+    assert second != fastest
+    assert techniques[second]["label"] in page.locator("#tradeoff-panel .name").inner_text()
+    page.keyboard.press("Enter")
+    assert point(page, second).get_attribute("aria-pressed") == "true"
+    assert "picked" in page.locator(f"#row-{second}").get_attribute("class")
+    page.keyboard.press("End")
+    assert page.evaluate("document.activeElement.dataset.technique") not in (fastest, second)
+
+
+def test_pointing_says_what_a_change_did(open_report):
+    page = open_report()
+    point(page, "nf4").hover()
+    panel = page.locator("#tradeoff-panel")
+    panel.get_by_text("4-bit NF4 from KV cache: mean latency +").wait_for()
+    assert "slower" in panel.inner_text()
+    lit = page.locator("#tradeoff .kin.lit").evaluate_all("lines => lines.map(line => line.dataset.child)")
+    assert sorted(lit) == ["nf4", "nf4_batch"]
+    assert "lit" in page.locator("#row-nf4").get_attribute("class")
+    point(page, "nf4").click()
+    page.mouse.move(5, 5)
+    assert "picked" in page.locator("#row-nf4").get_attribute("class")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_labels_cover_neither_each_other_nor_leave_the_picture(open_report, width):
+    page = open_report(viewport={"width": width, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for x, y in (("latency_s", "rougeL"), ("peak_memory_bytes", "rougeL"), ("time_per_sample_s", "rouge2")):
+        page.get_by_label("Across", exact=True).select_option(x)
+        page.get_by_label("Up", exact=True).select_option(y)
+        boxes = [label.bounding_box() for label in page.locator("#tradeoff-chart .label:visible").all()]
+        assert len(boxes) > 1
+        chart = page.locator("#tradeoff-chart svg").bounding_box()
+        for box in boxes:
+            assert box["x"] >= chart["x"] - 3
+            assert box["x"] + box["width"] <= chart["x"] + chart["width"] + 3
+        # A label's box has its halo of 3 pixels around it, which may lie below another's.
+        for a, b in itertools.combinations(boxes, 2):
+            wide = min(a["x"] + a["width"], b["x"] + b["width"]) - max(a["x"], b["x"])
+            high = min(a["y"] + a["height"], b["y"] + b["height"]) - max(a["y"], b["y"])
+            assert wide <= 6 or high <= 6, (a, b)
+
+
+def test_the_drawings_stand_in_print_and_without_scripts(open_report):
+    page = open_report()
+    drawings = page.locator("#tradeoff .plot svg")
+    assert drawings.count() == 3
+    assert not drawings.first.is_visible()
+    page.emulate_media(media="print")
+    assert drawings.first.is_visible()
+    assert not page.locator("#tradeoff-chart").is_visible()
+    still = open_report(java_script_enabled=False)
+    assert still.locator("#tradeoff .plot svg").first.is_visible()
+    assert not still.locator("#tradeoff-x").is_visible()
+    assert "On the Pareto front" in still.locator("#tradeoff figcaption").first.inner_text()

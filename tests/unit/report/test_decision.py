@@ -1,0 +1,276 @@
+import copy
+import html
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.report import answer, decision_view, limits, page, scenarios_view, view
+from scripts.report.limits import Words
+from tests.support.synthetic_study import Technique, compare, everything, write_study
+
+TEMPLATE = Path(__file__).parents[3] / "report" / "report.html.j2"
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+LIMIT = {"kind": "limit", "technique": "fast"}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    techniques = [
+        Technique("baseline", None, "Plain"),
+        Technique("fast", label="Fast", speed=3),
+        Technique("small", label="Small", speed=1.5, peak_mib=200, damage=0.6, seed=3),
+        Technique("broken", status="unsupported", reason="no GPU"),
+    ]
+    return compare(write_study(tmp_path_factory.mktemp("decision"), techniques, count=20, runs=2))
+
+
+@pytest.fixture
+def study(compared):
+    """A comparison whose ranking and one scenario are set by hand."""
+    study = copy.deepcopy(compared)
+    values = {
+        "p99_latency_s": 0.3, "peak_memory_gb": 0.42, "peak_memory_ratio": 1.0, "needed_bytes_per_device": 9e8,
+        "quality_kept_percent": 100.0, "quality_kept_low_percent": 100.0, "devices": 1, "price_per_1000": None,
+        "batch_size": 1,
+    }  # fmt: skip
+    study["ranking"] = {
+        "weights": {"latency": 1, "throughput": 0, "memory": 1, "quality": 3},
+        "criteria": ["latency", "throughput", "memory", "quality"],
+        "left_out": {},
+        "reference": "baseline",
+        "draws": 1000,
+        "covers": "prompts and runs",
+        "log_gains": {name: {} for name in ("baseline", "fast", "small")},
+        "spread": {},
+        "limit_values": {
+            "baseline": values,
+            "fast": values | {"p99_latency_s": 0.1},
+            "small": values | {"p99_latency_s": 0.2, "peak_memory_gb": 0.21, "peak_memory_ratio": 0.5},
+        },
+        "overall": ranked(("fast", 1.624, 0.97), ("small", 1.1, 0.03), ("baseline", 1.0, 0.0)),
+    }
+    study["scenarios"] = [scenario()]
+    return study
+
+
+def ranked(*entries):
+    return [
+        {"technique": name, "score": score, "low": score - 0.05, "high": score + 0.05, "chance_best": chance, "rank": n}
+        for n, (name, score, chance) in enumerate(entries, start=1)
+    ]
+
+
+def scenario(**changes):
+    return {
+        "name": "edge",
+        "label": "Edge",
+        "description": "A small device.",
+        "limits": {"max_p99_latency_s": 0.25, "max_peak_memory_ratio": 0.7, "min_quality_kept_percent": 95},
+        "weights": {"latency": 1, "throughput": 0, "memory": 2, "quality": 0},
+        "qualifying": ["small"],
+        "failing": {"fast": [{"limit": "max_peak_memory_ratio", "value": 1.0, "bound": 0.7}],
+                    "baseline": [{"limit": "max_p99_latency_s", "value": 0.3, "bound": 0.25},
+                                 {"limit": "quality", "value": None, "bound": None}]},
+        "ranked": ranked(("small", 1.4, 1.0)),
+        "winner": "small",
+        "runner_up": None,
+        "changes": [],
+    } | changes  # fmt: skip
+
+
+def overall(study, *entries):
+    study["ranking"]["overall"] = ranked(*entries)
+    return answer.sentences(study)[0]
+
+
+def test_the_answer_says_how_sure_the_best_is_in_at_most_three_lines(study):
+    study["answer"]["fastest_ties"] = ["small"]
+    lines = answer.sentences(study)
+    assert lines[0] == (
+        "Fast is the best overall under the study's own weights: "
+        "1.62\N{MULTIPLICATION SIGN} the baseline, chance of being the best 97%."
+    )
+    assert "Fast is the fastest of the 3" in lines[1]
+    assert "Not shown to be slower than Fast: Small." in lines[1]
+    assert lines[2].startswith("Small has the smallest peak memory")
+    assert len(lines) == 3
+
+
+def test_close_chances_are_not_decided(study):
+    said = overall(study, ("fast", 1.62, 0.55), ("small", 1.6, 0.45), ("baseline", 1.0, 0.0))
+    assert said == (
+        "Which technique is the best overall under the study's own weights is not decided: "
+        "Fast (1.62\N{MULTIPLICATION SIGN} the baseline, chance 55%) or "
+        "Small (1.60\N{MULTIPLICATION SIGN} the baseline, chance 45%)."
+    )
+    said = overall(study, ("fast", 1.62, 0.85), ("small", 1.5, 0.15), ("baseline", 1.0, 0.0))
+    assert said.startswith("Fast is the best overall")
+    assert "not ruled out: Small (1.50\N{MULTIPLICATION SIGN} the baseline, chance 15%)" in said
+
+
+def test_a_recommended_technique_that_loses_quality_is_not_praised_alone(study):
+    said = overall(study, ("small", 1.62, 0.99), ("fast", 1.2, 0.01), ("baseline", 1.0, 0.0))
+    assert "Small is the best overall" in said
+    assert "it keeps only" in said
+
+
+def test_the_baseline_may_be_the_best(study):
+    said = overall(study, ("baseline", 1.0, 0.999), ("fast", 0.9, 0.001))
+    assert said.startswith("No technique scores higher overall than Plain")
+    assert said.endswith("(chance of being the best over 99%).")
+
+
+def test_without_draws_no_chance_is_claimed(study):
+    for entry in study["ranking"]["overall"]:
+        entry.update(low=None, high=None, chance_best=None)
+    study["ranking"] |= {"draws": 0, "covers": "neither prompts nor runs: 3 prompts are too few"}
+    assert "its chance of being the best is not known" in answer.sentences(study)[0]
+    shown = decision_view.decision(study)
+    assert shown["covers"].startswith("No interval and no chance can be given")
+    assert shown["ranked"][0]["chance"] == "not known"
+    assert not shown["ranked"][0]["sure"]
+
+
+def test_the_top_three_state_their_figures_and_how_they_are_made(study):
+    shown = decision_view.decision(study)
+    first = shown["ranked"][0]
+    assert (first["score"], first["interval"], first["chance"]) == (
+        "1.62\N{MULTIPLICATION SIGN}",
+        "1.57\N{EN DASH}1.67",
+        "97%",
+    )
+    latency, memory, quality = first["facts"]
+    assert latency["title"] == "Latency"
+    assert latency["text"].startswith("\N{MINUS SIGN}6")
+    assert latency["tone"] == "good"
+    assert memory["under"].endswith("MB")
+    assert quality == {"title": "ROUGE-L kept", "text": "100.0%", "tone": "good", "under": "on every prompt",
+                       "verdict": ""}  # fmt: skip
+    assert first["why"]
+    assert "gains over the baseline" in shown["method"]
+    assert "ROUGE-L 3" in shown["method"]
+    assert "1,000 draws; they cover prompts and runs." in shown["covers"]
+
+
+def test_the_form_has_the_units_of_the_data_and_no_price_that_nobody_set(study):
+    form = decision_view.decision(study)["form"]
+    fields = {field["key"]: field for field in form["fields"]}
+    assert (fields["max_p99_latency_s"]["unit"], fields["max_peak_memory_gb"]["unit"]) == ("ms", "MB")
+    assert "max_price_per_1000" not in fields
+    assert form["gpus"]
+    assert form["gpus_missing"] == ""
+    for values in study["ranking"]["limit_values"].values():
+        values["needed_bytes_per_device"] = None
+    assert "was not measured" in decision_view.decision(study)["form"]["gpus_missing"]
+
+
+def test_a_criterion_that_does_not_count_says_why(study):
+    study["ranking"] |= {"criteria": ["latency", "memory"], "left_out": {"quality": "the weights are random"}}
+    shown = decision_view.decision(study)
+    assert "Left out: ROUGE-L (the weights are random)." in shown["method"]
+    assert {w["key"]: w["reason"] for w in shown["form"]["weights"]}["quality"] == "the weights are random"
+
+
+def test_a_scenario_in_words(study):
+    (shown,) = scenarios_view.scenarios(study)
+    assert shown["rules"] == [
+        "P99 latency at most 250 ms",
+        "at least 95% of the baseline's ROUGE-L kept",
+        "peak memory at most 0.7\N{MULTIPLICATION SIGN} that of the baseline (294 MB)",
+    ]
+    assert shown["weights"] == "weights: latency 1, peak memory 2"
+    assert shown["winner"]["label"] == "Small"
+    assert shown["runner_up"] is None
+    assert [entry["reasons"] for entry in shown["failing"]] == [
+        [
+            "peak memory 1\N{MULTIPLICATION SIGN} that of the baseline, "
+            "above 0.7\N{MULTIPLICATION SIGN} that of the baseline"
+        ],
+        ["P99 latency 300 ms, above 250 ms", "ROUGE-L was not measured"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"kind": "chance", "technique": "fast", "chance_best": 0.22},
+         "Fast may be the best as well: its chance is 22%."),
+        ({"kind": "weight", "criterion": "memory", "from": 3, "to": 0.427, "technique": "fast"},
+         "With peak memory weighing 0.427 instead of 3: Fast leads."),
+        (LIMIT | {"limit": "max_p99_latency_s", "bound": 0.05, "needed": 0.061232},
+         "With P99 latency at most 61.3 ms instead of 50 ms: Fast leads."),
+        (LIMIT | {"limit": "min_quality_kept_percent", "bound": 95, "needed": 89.58},
+         "With at least 89.5% of the baseline's ROUGE-L kept instead of 95%: Fast leads."),
+        (LIMIT | {"limit": "max_peak_memory_ratio", "bound": 0.7, "needed": 1.2341},
+         "With peak memory at most 1.24\N{MULTIPLICATION SIGN} that of the baseline "
+         "instead of 0.7\N{MULTIPLICATION SIGN}: Fast leads."),
+        (LIMIT | {"limit": "min_devices", "bound": 2, "needed": 1},
+         "With devices at least 1 instead of 2: Fast leads."),
+        (LIMIT | {"limit": "fits_gpu", "bound": "RTX 4070 12GB", "needed": "H100 80GB"},
+         "On H100 80GB instead of RTX 4070 12GB: Fast leads."),
+    ],
+)  # fmt: skip
+def test_what_would_change_a_choice(study, change, said):
+    assert Words(study).change(change, chosen=True) == said
+    if change["kind"] == "limit":
+        assert Words(study).change(change, chosen=False) == said.replace("leads", "qualifies")
+
+
+def test_a_relaxed_limit_still_lets_the_technique_in(study):
+    words = Words(study)
+    for value in (0.061232, 0.0999999, 0.1, 0.3):
+        assert words.outward("max_p99_latency_s", value) >= value * (1 - 1e-12)
+        assert words.outward("min_quality_kept_percent", 100 * value) <= 100 * value * (1 + 1e-12)
+
+
+def test_weights_in_words():
+    every = list(limits.CRITERIA)
+    assert limits.weights(dict.fromkeys(every, 2), every).endswith("and ROUGE-L weigh the same")
+    assert limits.weights({"memory": 1}, every) == "peak memory alone counts"
+    assert limits.weights({"quality": 1}, ["latency"]) == "no weights"
+
+
+def test_page_with_hostile_labels_and_none_qualifying(study):
+    study["scenarios"] = [scenario(label=HOSTILE, description=HOSTILE, winner=None, ranked=[], qualifying=[])]
+    study["techniques"][1]["label"] = HOSTILE
+    source = rendered(study)
+    assert HOSTILE not in source
+    assert html.escape(HOSTILE) in source
+    text = visible(source)
+    assert "None qualifies." in text
+    assert "What would have to give" in text
+
+
+def test_page_where_nothing_ran(tmp_path):
+    broken = [Technique("baseline", None, status="unsupported", reason="no GPU")]
+    comparison = compare(write_study(tmp_path, broken, count=20, runs=1))
+    assert comparison["ranking"] is None
+    source = rendered(comparison)
+    assert "None of the 1 techniques ran" in source
+    assert "none ran to the end" in visible(source)
+    assert '<form id="limits"' not in source
+
+
+def test_the_built_in_study_s_scenarios_are_all_told(tmp_path):
+    written = write_study(tmp_path, everything(), count=20, runs=1)
+    written["study"]["scenarios"] = {
+        "all": {"label": "All", "limits": {}, "weights": None},
+        "none": {"label": "None", "limits": {"max_p99_latency_s": 1e-6}, "weights": None},
+    }
+    comparison = compare(written)
+    told = {entry["name"]: entry for entry in scenarios_view.scenarios(comparison)}
+    assert told["all"]["rules"] == ["no limits"]
+    assert told["all"]["winner"]["name"] == "compiled"
+    assert told["none"]["winner"] is None
+    assert told["none"]["qualifying"] == 0
+    assert told["none"]["changes"][0].startswith("With P99 latency at most")
+
+
+def rendered(comparison):
+    return page.page(view.report_view(comparison), TEMPLATE, page.Contents(numbers=comparison))
+
+
+def visible(source):
+    text = re.sub(r"<style>.*?</style>|<script.*?</script>|<[^>]*>", " ", source, flags=re.DOTALL)
+    return " ".join(html.unescape(text).split())

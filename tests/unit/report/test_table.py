@@ -1,0 +1,91 @@
+import copy
+
+import pytest
+
+from scripts.report import results_view, tradeoff_view
+from tests.support.synthetic_study import Technique, compare, everything, write_study
+
+# What studies of this kind report.
+STUDY = {
+    "latency_s", "latency_p99_s", "throughput_samples_per_s", "peak_memory_bytes",
+    "rouge1", "rouge2", "rougeL", "rougeLsum",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    return compare(write_study(tmp_path_factory.mktemp("study"), everything(), count=30, runs=2))
+
+
+@pytest.fixture
+def whole(compared):
+    return copy.deepcopy(compared)
+
+
+def cells_of(shown, name):
+    row = next(row for row in shown["rows"] if row["name"] == name)
+    return dict(zip((head["key"] for head in shown["columns"]), row["cells"], strict=True))
+
+
+def test_every_column_of_the_reference_studies_can_be_chosen(whole):
+    shown = results_view.results(whole)
+    assert {head["key"] for head in shown["columns"] if head["study"]} == STUDY
+    assert sum(len(group["columns"]) for group in shown["groups"]) == len(shown["columns"])
+    assert len({head["name"] for head in shown["columns"]}) == len(shown["columns"])
+    assert shown["main"] == sum(head["main"] for head in shown["columns"])
+
+
+def test_a_cell_has_its_raw_value_and_what_it_rests_on(whole):
+    figure = next(t for t in whole["techniques"] if t["name"] == "nf4")["figures"]["latency_s"]
+    cell = cells_of(results_view.results(whole), "nf4")["latency_s"]
+    assert cell["value"] == figure["value"]
+    assert cell["note"] == "n = 30, bootstrap"
+    assert cell["interval"]
+    methods = dict(results_view.results(whole)["methods"])
+    assert methods["Latency"] == "n = 30; bootstrap"
+    assert methods["Peak memory"] == "n = 2; no interval"
+
+
+def test_changes_have_intervals_and_chips_where_a_test_spoke(whole):
+    shown = results_view.results(whole)
+    compiled = cells_of(shown, "compiled")
+    assert (compiled["latency_change_percent"]["verdict"], compiled["latency_change_percent"]["chip"]) == (
+        "faster",
+        True,
+    )
+    assert " to " in compiled["latency_change_percent"]["interval"]
+    assert compiled["quality_kept_percent_rougeL"]["verdict"] == "kept"
+    assert cells_of(shown, "pruned_50")["quality_kept_percent_rougeL"]["tone"] == "bad"
+    assert cells_of(shown, "baseline")["latency_change_percent"]["value"] is None
+
+
+def test_the_audit_is_a_word_and_promises_nothing_for_lossy_techniques(whole):
+    shown = results_view.results(whole)
+    identical, lossy = (cells_of(shown, name)["lossless_audit"] for name in ("kv_cache", "pruned_50"))
+    assert (identical["text"], identical["chip"], identical["tone"]) == ("identical", True, "good")
+    assert (lossy["text"], lossy["chip"]) == ("may differ", False)
+
+
+def test_a_technique_without_figures_keeps_its_row_and_reason(whole):
+    row = next(row for row in results_view.results(whole)["rows"] if row["name"] == "huge")
+    assert row["cells"] == []
+    assert row["reason"].startswith("CUDA out of memory")
+
+
+def test_the_trade_off_says_its_front_and_what_it_leaves_out(whole):
+    found = tradeoff_view.tradeoff(whole)
+    assert [drawing["name"] for drawing in found["drawings"]] == list(tradeoff_view.FILES)
+    assert found["drawings"][0]["sentence"].startswith(
+        "On the Pareto front (Mean latency in ms; ROUGE-L F1, mean): Comp"
+    )
+    assert {entry["name"]: entry["reason"] for entry in found["left_out"]} == {
+        "tensor_parallel_4": "not supported here", "huge": "out of memory",
+    }  # fmt: skip
+
+
+def test_without_quality_the_throughput_is_not_set_against_itself(tmp_path):
+    models = {"models": {"target": {"name": "s", "source": "random", "parameters": 9, "dtype": "float32"}}}
+    techniques = [Technique("fast", None, changes=models), Technique("slow", "fast", speed=0.5, changes=models)]
+    found = tradeoff_view.tradeoff(compare(write_study(tmp_path, techniques, count=12, runs=1)))
+    assert found["drawings"][2]["sentence"] == "Quality was not measured: random weights."
+    assert "Throughput in samples/s" in found["drawings"][0]["sentence"]

@@ -1,0 +1,205 @@
+import copy
+import html
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from scripts.report import details, memory_view, shapes_view, words_facets, words_summary
+from scripts.report.text import inert_values
+from tests.support.synthetic_study import compare, everything, write_study
+
+REPORT = Path(__file__).parents[3] / "report"
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    return compare(write_study(tmp_path_factory.mktemp("study"), everything(), count=24, runs=3))
+
+
+@pytest.fixture
+def whole(compared):
+    return copy.deepcopy(compared)
+
+
+def technique(comparison, name):
+    return next(entry for entry in comparison["techniques"] if entry["name"] == name)
+
+
+def section(comparison, name):
+    return next(row for row in details.technique_details_all(inert_values(comparison)) if row["name"] == name)
+
+
+def told(comparison, name, title):
+    return " ".join(next(part for part in section(comparison, name)["measured"] if part["title"] == title)["sentences"])
+
+
+def page(comparison):
+    environment = Environment(
+        loader=FileSystemLoader(REPORT),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    comparison = inert_values(comparison)
+    report = {"techniques": details.technique_details_all(comparison),
+              "memory": memory_view.memory(comparison["techniques"])}  # fmt: skip
+    return environment.get_template("partials/techniques.html.j2").render(report=report)
+
+
+def change(comparison, name, key):
+    return technique(comparison, name)["changes"]["parent"]["figures"][key]
+
+
+def verdicts(comparison, name, latency, throughput, kept="kept", memory=0.0):
+    """Set what the tests of a technique against its parent say, its peak memory in percent, and no verdict on ROUGE."""
+    change(comparison, name, "latency_change_percent")["verdict"] = latency
+    change(comparison, name, "throughput_change_percent")["verdict"] = throughput
+    change(comparison, name, "peak_memory_change_percent")["value"] = memory
+    change(comparison, name, "quality_kept_percent_rougeL")["verdict"] = "no measurable difference"
+    technique(comparison, name)["changes"]["parent"]["quality_kept"]["verdict"] = kept
+    technique(comparison, name)["matches"]["audit"]["verdict"] = "other"
+
+
+SAME = "no measurable difference"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (("faster", "higher"), "Use it rather than KV cache: it is faster and serves more samples a second"),
+        (("slower", "lower"), "No measured reason to use it rather than KV cache: it is slower and serves fewer"),
+        ((SAME, SAME), "nor to avoid it: no measurable difference in speed, and the quality is kept."),
+        ((None, None), "Neither for nor against it: its speed against KV cache was not tested."),
+        (("slower", "higher"), "Use it where throughput counts more than latency: against KV cache it serves more"),
+        (("faster", "higher", "not kept"), "Use it where latency and throughput count more than quality"),
+        (("faster", "higher", "undecided"), "Whether it keeps the quality is undecided; more prompts would tell."),
+        (("slower", "lower", "kept", -20.0), "Use it where memory counts more than latency and throughput"),
+        (("faster", "higher", "kept", 4.0), "Use it rather than KV cache"),
+        (("faster", "higher", "kept", 30.0), "count more than memory: against KV cache it is faster"),
+    ],
+)
+def test_the_advice_follows_the_verdicts(whole, outcome, words):
+    verdicts(whole, "nf4", *outcome)
+    assert words in told(whole, "nf4", "Summary")
+
+
+def test_the_words_of_performance_are_those_of_the_tests(whole):
+    for verdict in ("faster", "slower", SAME):
+        change(whole, "nf4", "latency_change_percent")["verdict"] = verdict
+        sentence = next(s for s in told(whole, "nf4", "Performance").split(". ") if "Against KV cache" in s)
+        assert re.search(rf"latency [\d.]+\S* \(\S+\), {verdict}[^;]*; samples/s", sentence)
+        others = {"faster", "slower"} - {verdict}
+        assert not any(word in sentence.split(";")[0] for word in others)
+
+
+def test_quality_that_was_not_measured_is_not_judged(whole):
+    entry = technique(whole, "nf4")
+    entry["figures"]["rougeL"] |= {"value": None, "low": None, "high": None, "note": "random weights"}
+    for kind in ("parent", "baseline"):
+        entry["changes"][kind]["quality_kept"] = {"verdict": None, "reason": ""}
+        entry["changes"][kind]["figures"]["quality_kept_percent_rougeL"]["verdict"] = None
+    assert told(whole, "nf4", "Quality").startswith("Quality was not measured: random weights.")
+    assert "Its quality is not part of this verdict" in told(whole, "nf4", "Summary")
+
+
+def test_the_pareto_front_is_that_of_the_figures(whole):
+    ran = [entry for entry in whole["techniques"] if entry["status"] == "ok"]
+    for entry in ran:
+        figures = entry["figures"]
+        better = [
+            other for other in ran
+            if other["figures"]["latency_s"]["value"] <= figures["latency_s"]["value"]
+            and other["figures"]["rougeL"]["value"] >= figures["rougeL"]["value"]
+            and other["figures"] is not figures
+            and (other["figures"]["latency_s"]["value"], other["figures"]["rougeL"]["value"])
+            != (figures["latency_s"]["value"], figures["rougeL"]["value"])
+        ]  # fmt: skip
+        summary = told(whole, entry["name"], "Summary")
+        assert ("not on the Pareto front" in summary) == bool(better)
+
+
+def test_a_parallel_technique_gains_by_what_each_device_needs(whole):
+    verdicts(whole, "pipeline_parallel", "slower", "lower", memory=50.0)
+    entry, parent = technique(whole, "pipeline_parallel"), technique(whole, "kv_cache")
+    entry["smallest_gpu"] |= {"devices": 2, "needed_bytes": 0.6 * parent["smallest_gpu"]["needed_bytes"]}
+    summary = told(whole, "pipeline_parallel", "Summary")
+    assert "Use it where memory a device counts more than latency, throughput and memory" in summary
+    entry["smallest_gpu"]["needed_bytes"] = parent["smallest_gpu"]["needed_bytes"]
+    assert "Use it" not in told(whole, "pipeline_parallel", "Summary")
+
+
+def test_every_facet_has_two_sentences_and_unknown_ones_their_settings(whole):
+    for entry in whole["techniques"]:
+        assert len(words_facets.what(entry, whole)) >= (1 if "engine" in entry["difference"] else 2)
+    own = technique(whole, "nf4")
+    own["difference"], own["settings"] = {"attention": "paged"}, own["settings"] | {"attention": "paged"}
+    assert words_facets.what(own, whole)[0] == "It sets attention = paged."
+    assert "draft" in " ".join(words_facets.what(technique(whole, "target_only"), whole))
+    assert "4-bit weights" in words_facets.what(technique(whole, "nf4_batch"), whole)[-1]
+
+
+def test_what_did_not_run_says_why_and_what_it_needs(whole):
+    row = section(whole, "tensor_parallel_4")
+    assert row["reason"] == "tensor parallelism over 4 GPUs needs 4 GPUs and this machine has 1"
+    assert row["needed"] == "It would need 4 devices and a model that can be split over them."
+    assert "measured" not in row
+    assert "more memory a device" in section(whole, "huge")["needed"]
+    assert "agrees with its settings" in words_summary.needed(technique(whole, "nf4") | {"status": "invalid"})
+
+
+def test_distributions_have_one_scale_and_the_parent_behind(whole):
+    kv, baseline = section(whole, "kv_cache")["shapes"], section(whole, "baseline")["shapes"]
+    assert kv["latency"]["other"] == baseline["latency"]["own"]
+    assert baseline["latency"]["other"] == ""
+    assert [mark["name"] for mark in kv["latency"]["marks"]] == ["P50", "P99"]
+    assert kv["latency"]["marks"][0]["x"] < kv["latency"]["marks"][1]["x"] < baseline["latency"]["marks"][0]["x"]
+    own = technique(whole, "kv_cache")["shapes"]["timeline"]["token_times_s"]
+    assert kv["timeline"]["rows"][0]["path"].count("M") == len(own)
+    assert len(kv["timeline"]["rows"]) == 2
+    technique(whole, "baseline")["shapes"]["timeline"]["prompt_id"] = "another"
+    assert len(section(whole, "kv_cache")["shapes"]["timeline"]["rows"]) == 1
+
+
+def test_accepted_tokens_stand_beside_the_break_even(whole):
+    per_round, per_headline = section(whole, "speculative")["shapes"]["acceptance"]
+    assert sum(int(bar["title"].split(": ")[1]) for bar in per_headline["bars"]) == 24
+    even = whole["break_even"][0]["break_even_acceptance"]["value"]
+    assert per_headline["mark"]["x"] == pytest.approx(4 + 346 * even, abs=0.1)
+    assert section(whole, "kv_cache")["shapes"]["acceptance"] == []
+    assert "rounds by accepted tokens" in per_round["text"]
+
+
+def test_without_shapes_there_are_no_figures_and_no_fault(whole):
+    for entry in whole["techniques"]:
+        entry["shapes"] = None
+    assert shapes_view.span(whole["techniques"]) is None
+    assert section(whole, "kv_cache")["shapes"]["latency"] is None
+    assert '<svg class="shape"' not in page(whole)
+
+
+def test_the_section_is_compact_in_order_and_all_in_it_has_words(whole):
+    source = page(whole)
+    assert len(source.encode()) < 40_000 * len(whole["techniques"])
+    levels = [int(level) for level in re.findall(r"<h(\d)", source)]
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert source.count('<svg class="shape"') == len(
+        re.findall(r'<svg class="shape"[^>]*aria-label="[^"]{20,}', source)
+    )
+    assert source.count('<details class="technique"') == len(whole["techniques"])
+    assert "<details open" not in source
+    text = html.unescape(re.sub(r"<[^>]*>", " ", source))
+    assert not re.search(r"\bNone\b|\bnan\b|Undefined", text.replace("not None", ""))
+
+
+def test_hostile_labels_and_reasons_are_text(whole):
+    for entry in whole["techniques"]:
+        entry["label"] = f"<b>{entry['name']}</b>\u202e"
+        entry["reason"] = entry["reason"] and "</section><script>x</script>"
+    source = page(whole)
+    assert "<script" not in source
+    assert "<b>" not in source
+    assert "\u202e" not in source
