@@ -33,7 +33,8 @@ def main() -> None:
     table = files.read_text(arguments.table)
     contents = page.Contents(drawings, small, text.inert_values(comparison), text.inert(table))
     files.write_text(arguments.output, page.page(view.report_view(comparison), arguments.template, contents))
-    files.write_text(arguments.markdown, markdown.document(comparison, Path(arguments.template).with_name("report.md.j2")))
+    short = markdown.document(comparison, Path(arguments.template).with_name("report.md.j2"))
+    files.write_text(arguments.markdown, short)
     logger.info("wrote %s and %s", arguments.output, arguments.markdown)
 
 

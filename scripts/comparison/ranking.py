@@ -40,13 +40,14 @@ def ranking(
     log_gains = {name: gains.log_gains(own, known[reference], criteria) for name, own in known.items()}
     enough = gains.enough_prompts(reference, columns)
     chance = gains.chance(reference, log_gains, metrics, columns) if enough else gains.Chance()
+    labels = {name: row["label"] for name, row in ran.items()}
     result = {
         "weights": weights,
         "criteria": criteria,
         "left_out": {key: _left_out(key, reference, known, metrics) for key in gains.CRITERIA if key not in criteria},
         "reference": reference,
         "draws": gains.DRAWS if enough else 0,
-        "covers": _covers(chance, list(ran)) if enough else _too_few(metrics[reference]),
+        "covers": _covers(chance, labels) if enough else _too_few(metrics[reference]),
         "log_gains": log_gains,
         "spread": {
             name: {criterion: scores.pack(drawn) for criterion, drawn in own.items()}
@@ -107,16 +108,17 @@ def _left_out(criterion: str, reference: str, known: dict[str, dict[str, float]]
     return metrics[reference]["figures"][gains.FIGURES[criterion][0]].get("note") or NOT_MEASURED
 
 
-def _covers(chance: gains.Chance, ran: list[str]) -> str:
+def _covers(chance: gains.Chance, labels: dict[str, str]) -> str:
     """Say which sources of chance are in the draws."""
-    if chance.once == ran:
+    if chance.once == list(labels):
         said = "prompts alone: every technique ran once"
     elif chance.once:
-        said = f"prompts and runs; prompts alone for {_listed(chance.once)}, run once"
+        said = f"prompts and runs; prompts alone for {_listed([labels[name] for name in chance.once])}, run once"
     else:
         said = "prompts and runs"
     if chance.unresampled:
-        said += f"; not the prompts in the speed of {_listed(chance.unresampled)}: too few batches to resample"
+        named = _listed([labels[name] for name in chance.unresampled])
+        said += f"; not the prompts in the speed of {named}: too few batches to resample"
     return said
 
 

@@ -17,6 +17,14 @@ LENGTH = {
     "undecided": "is not shown to keep {reference}'s output length ({change})",
 }
 
+# What a technique may give or cost: its name, and the verdicts that say which of the two.
+BARGAIN = {
+    "latency_change_percent": ("latency", "faster", "slower"),
+    "throughput_change_percent": ("samples/s", "higher", "lower"),
+    "peak_memory_change_percent": ("peak memory", "lower", "higher"),
+}
+MEMORY = 5.0
+"""Memory is one reading a run and has no test: a change of fewer percent is not worth a word."""
 
 # From this chance of being the best on, a technique leads; another's chance is worth a word from RIVAL on.
 LEADS = 0.75
@@ -71,7 +79,23 @@ def _overall(comparison: dict[str, Any], by_name: dict[str, Any], reference: dic
         lead = f"{best['label']} is the best overall {weighed}: {limits.score(first['score'])} {of}, {sure}"
     if rivals:
         lead += f"; not ruled out: {_listed(named[1:], 'and')}"
-    return f"{lead}{_doubt(best, reference)}."
+    return f"{lead}{_bargain(best, reference)}{_doubt(best, reference)}."
+
+
+def _bargain(technique: dict[str, Any], reference: dict[str, Any] | None) -> str:
+    """Return what a technique gives and what it costs against the baseline: what a test shows, and memory."""
+    if reference is None or technique is reference:
+        return ""
+    figures = technique["changes"]["baseline"]["figures"]
+    sides: dict[str, list[str]] = {"gives": [], "costs": []}
+    for key, (name, good, bad) in BARGAIN.items():
+        change = figures[key]
+        memory = key == "peak_memory_change_percent" and abs(change["value"] or 0) >= MEMORY
+        verdict = ("lower" if change["value"] < 0 else "higher") if memory else change.get("verdict")
+        if verdict in (good, bad):
+            sides["gives" if verdict == good else "costs"].append(f"{name} {numbers.percent(change['value'])}")
+    told = [f"{verb} {_listed(parts, 'and')}" for verb, parts in sides.items() if parts]
+    return f"; against {reference['label']} it {' and '.join(told)}" if told else ""
 
 
 def _chance(entry: dict[str, Any], title: str = "chance") -> str:

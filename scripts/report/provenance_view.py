@@ -45,6 +45,10 @@ def provenance(comparison: dict[str, Any], labels: dict[str, str]) -> dict[str, 
     }
 
 
+FEW = 4
+"""So many different values are listed; the code of a technique, for one, is that of its facets."""
+
+
 def _runs(techniques: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for technique in techniques:
         for run in technique["runs"] or []:
@@ -81,6 +85,8 @@ def _counted(values: list[str]) -> str:
     counts = {value: values.count(value) for value in values}
     if len(counts) == 1:
         return values[0]
+    if len(counts) > FEW:
+        return f"{len(counts)} different ones, each run's own in comparison.json"
     return (
         "; ".join(f"{value} ({count} {'run' if count == 1 else 'runs'})" for value, count in counts.items())
         or "not recorded"

@@ -13,6 +13,15 @@ from tests.support.report_stages import make_report
 from tests.support.synthetic_study import built_in_choices, everything, write_study
 
 PRICE = {"price_per_device_hour": 3.6, "currency": "EUR"}
+SWEEP = {
+    "name": "how much is pruned",
+    "technique": "kv_cache",
+    "facet": "pruning.amount",
+    "points": [
+        {"value": amount, "technique": name}
+        for amount, name in ((0, "kv_cache"), (0.3, "pruned"), (0.5, "pruned_50"), (0.9, "huge"))
+    ],
+}
 # A download is made in the page and never leaves it.
 INSIDE = ("blob:", "data:")
 
@@ -39,8 +48,8 @@ def study_report(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = base / "study-report"
     with FileLock(base / "study-report.lock"):
         if not (folder / "report.md").exists():
-            written = write_study(folder, everything(), count=60, runs=3, **built_in_choices(), comparison=PRICE)
-            written["study"]["examples"] = 60
+            changes = built_in_choices() | {"comparison": PRICE, "sweeps": [SWEEP], "examples": 60}
+            written = write_study(folder, everything(), count=60, runs=3, **changes)
             make_report(written, folder)
     return folder / "report.html"
 

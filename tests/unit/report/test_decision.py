@@ -89,12 +89,23 @@ def test_the_answer_says_how_sure_the_best_is_in_at_most_three_lines(study):
     lines = answer.sentences(study)
     assert lines[0] == (
         "Fast is the best overall under the study's own weights: "
-        "1.62\N{MULTIPLICATION SIGN} the baseline, chance of being the best 97%."
+        "1.62\N{MULTIPLICATION SIGN} the baseline, chance of being the best 97%; "
+        "against Plain it gives latency \N{MINUS SIGN}66.8% and samples/s +201.1%."
     )
     assert "Fast is the fastest of the 3" in lines[1]
     assert "Not shown to be slower than Fast: Small." in lines[1]
     assert lines[2].startswith("Small has the smallest peak memory")
     assert len(lines) == 3
+
+
+def test_what_a_recommended_technique_costs_is_said_where_a_test_shows_it(study):
+    changes = next(t for t in study["techniques"] if t["name"] == "fast")["changes"]["baseline"]["figures"]
+    changes["latency_change_percent"] |= {"value": 34.9, "verdict": "slower"}
+    changes["peak_memory_change_percent"] |= {"value": 12.0}
+    assert "it gives samples/s +201.1% and costs latency +34.9% and peak memory +12.0%." in answer.sentences(study)[0]
+    changes["latency_change_percent"] |= {"verdict": "no measurable difference"}
+    changes["peak_memory_change_percent"] |= {"value": -4.9}
+    assert "costs" not in answer.sentences(study)[0]
 
 
 def test_close_chances_are_not_decided(study):
