@@ -1,52 +1,12 @@
 // The trade-off picture: techniques on two axes of the reader's choice, with the Pareto front.
 const Tradeoff = (() => {
-  const X = [
-    { key: "latency_s", name: "Mean latency", kind: "time", change: "latency_change_percent" },
-    { key: "latency_p99_s", name: "P99 latency", kind: "time" },
-    { key: "time_per_sample_s", name: "Time per sample", note: "1 / throughput", kind: "time" },
-    { key: "peak_memory_bytes", name: "Peak memory", kind: "bytes", change: "peak_memory_change_percent" },
-    { key: "price_per_1000", name: "Price of 1,000" },
-    { key: "energy_per_sample_j", name: "Energy a headline" },
-  ];
-  const Y = [
-    { key: "rougeL", name: "ROUGE-L", change: "quality_kept_percent_rougeL" },
-    { key: "rouge1", name: "ROUGE-1", change: "quality_kept_percent_rouge1" },
-    { key: "rouge2", name: "ROUGE-2", change: "quality_kept_percent_rouge2" },
-    { key: "reference_nll_per_token", name: "Reference NLL", low: true, change: "reference_nll_change" },
-    { key: "throughput_samples_per_s", name: "Throughput", unit: "samples/s", change: "throughput_change_percent" },
-  ];
-  const LOG_FROM = 6, RADIUS = 5.5, NARROW = 560, FONT = 12;
+  const { X, Y, figure, known, unit, scaleOf, named, shown, ticks, position } = Axes;
+  const RADIUS = 5.5, NARROW = 560, FONT = 12;
   const NEUTRAL = { ranked: [], failing: {}, winner: null };
-  const MISSING = { value: null, low: null, high: null, n: 0 };
   let axesX, axesY, drawn = null, last = null, current = null;
 
   const choice = () => State.get("choice") ?? NEUTRAL;
   const baseline = () => Data.comparison.baseline.name;
-
-  // ---- figures
-
-  function figure(technique, axis) {
-    if (axis.key === "price_per_1000") return technique.price_per_1000 ?? MISSING;
-    if (axis.key !== "time_per_sample_s") return Data.figure(technique, axis.key);
-    const { value, low, high, n } = Data.figure(technique, "throughput_samples_per_s");
-    const inverse = (number) => (number ? 1 / number : null);
-    return { value: inverse(value), low: inverse(high), high: inverse(low), n };
-  }
-
-  const known = (axis) => Data.ran.some((technique) => Numbers.known(figure(technique, axis).value));
-  const unit = (axis) => axis.unit ?? (axis.key === "price_per_1000" || axis.key === "energy_per_sample_j" || axis.low ? figure(Data.ran.find((t) => Numbers.known(figure(t, axis).value)), axis).unit : "");
-  const scaleOf = (axis) => Numbers.scale(Data.ran.map((technique) => figure(technique, axis).value), axis.kind);
-  const named = (axis, scale) => { const shown = scale.unit || unit(axis); return shown ? `${axis.name} in ${shown}` : axis.name; };
-
-  function shown(technique, axis, scale = scaleOf(axis)) {
-    const { value, low, high } = figure(technique, axis);
-    const decimals = axis.key.startsWith("rouge") || axis.low ? 3 : null;
-    const text = (number) => (decimals === null ? scale.show(number) : Numbers.fixed(number, decimals));
-    const unitText = scale.unit || unit(axis);
-    if (!Numbers.known(value)) return [Numbers.NOTHING, ""];
-    const between = Numbers.known(low) && Numbers.known(high) ? `${text(low)}${Numbers.DASH}${text(high)}` : Numbers.known(low) ? `\u2265 ${text(low)}` : "";
-    return [unitText ? `${text(value)} ${unitText}` : text(value), between];
-  }
 
   const chosen = () => {
     const [x, y] = State.get("axes").split(",");
@@ -62,99 +22,6 @@ const Tradeoff = (() => {
     const beaten = (p) => points.some((o) => o.x <= p.x && o.y >= p.y && (o.x < p.x || o.y > p.y));
     return new Set(points.filter((point) => !beaten(point)).sort((a, b) => a.x - b.x).map((point) => point.name));
   }
-
-  // ---- scales
-
-  function ticks(low, high, logarithmic, most) {
-    if (logarithmic) {
-      const found = [];
-      for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
-        for (const digit of [1, 2, 5]) found.push(digit * 10 ** power);
-      }
-      return found.filter((tick) => tick >= low && tick <= high);
-    }
-    const rough = (high - low) / most, size = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].find((times) => times * size >= rough) * size;
-    const found = [];
-    for (let tick = Math.ceil(low / step) * step; tick <= high + step * 1e-9; tick += step) found.push(tick);
-    return found;
-  }
-
-  // Positions of values between two pixels, with room around them for labels.
-  function position(figures, from, to, { reversed = false, mayBeLog = false, before = 0.07, after = 0.1 } = {}) {
-    const ends = figures.flatMap(({ value, low, high }) => [value, low, high]).filter(Numbers.known);
-    let low = Math.min(...ends), high = Math.max(...ends);
-    const logarithmic = mayBeLog && low > 0 && high / low >= LOG_FROM;
-    const into = logarithmic ? Math.log : (value) => value;
-    const room = into(high) - into(low) || Math.abs(high) || 1;
-    let start = into(low) - before * room, stop = into(high) + after * room;
-    if (!logarithmic && low >= 0) start = Math.max(start, 0);
-    const back = logarithmic ? Math.exp : (value) => value;
-    const at = (value) => { const share = (into(value) - start) / (stop - start); return from + (reversed ? 1 - share : share) * (to - from); };
-    return { at, low: back(start), high: back(stop), logarithmic };
-  }
-
-  // ---- labels: set one after the other, the most important first, each where it covers least
-
-  const overlap = (a, b) => Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
-  const holds = (box, x, y) => box.left <= x && x <= box.right && box.top <= y && y <= box.bottom;
-
-  // The positions at one distance, the usual one, to the right, first.
-  const RADII = [8, 11, 16, 23, 32, 44, 58, 75, 95, 120, 150];
-  function ring(point, radius, width, height) {
-    return Array.from({ length: 24 }, (_, step) => {
-      const angle = 2 * Math.PI * (Math.ceil(step / 2) * (step % 2 ? -1 : 1)) / 24;
-      const dx = Math.cos(angle), dy = Math.sin(angle);
-      const x = point.px + radius * dx + (width / 2) * (Math.abs(dx) < 0.3 ? 0 : Math.sign(dx));
-      const y = point.py + radius * dy + (height / 2) * Math.max(-1, Math.min(1, 2 * dy));
-      const box = { left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2 };
-      const anchor = radius > 11 ? [Math.min(Math.max(point.px, box.left), box.right), Math.min(Math.max(point.py, box.top), box.bottom)] : null;
-      return { box, anchor };
-    });
-  }
-
-  function cost({ box, anchor }, point, points, bars, placed, frame) {
-    const roomy = { left: box.left - 3, right: box.right + 3, top: box.top - 1, bottom: box.bottom + 1 };
-    let sum = 200 * (Math.max(frame.left - box.left, 0) + Math.max(box.right - frame.right, 0) + Math.max(frame.top - box.top, 0) + Math.max(box.bottom - frame.bottom, 0));
-    for (const other of placed) {
-      sum += 50 * overlap(roomy, other.box);
-      for (const [x, y] of other.line) if (holds(roomy, x, y)) sum += 40;
-    }
-    for (const other of points) sum += 30 * overlap(roomy, other.box);
-    for (const bar of bars) sum += 0.2 * overlap(box, bar);
-    for (const [x, y] of lineTo(point, anchor)) {
-      for (const other of placed) if (holds(other.box, x, y)) sum += 40;
-      for (const other of points) if (other !== point && holds(other.box, x, y)) sum += 25;
-    }
-    const nearX = Math.min(Math.max(point.px, box.left), box.right), nearY = Math.min(Math.max(point.py, box.top), box.bottom);
-    return sum + Math.hypot(point.px - nearX, point.py - nearY);
-  }
-
-  const lineTo = (point, anchor) => (anchor ? [2, 3, 4, 5, 6, 7, 8].map((step) => [point.px + (step / 8) * (anchor[0] - point.px), point.py + (step / 8) * (anchor[1] - point.py)]) : []);
-
-  function placeLabels(points, bars, frame) {
-    const placed = [];
-    const near = (point) => points.filter((other) => Math.hypot(point.px - other.px, point.py - other.py) < 60).length;
-    const turn = [...points].filter((point) => !point.shy).sort((a, b) => near(b) - near(a));
-    for (const point of [...turn, ...points.filter((one) => one.shy)]) {
-      let best = null, least = Infinity;
-      // A label that is only shown alone may cover others.
-      const others = point.shy ? [] : placed;
-      for (const radius of RADII) {
-        // Farther out nothing can cost less: the distance alone costs more.
-        if (least < 0.7 * radius) break;
-        for (const candidate of ring(point, radius, point.width, FONT + 3)) {
-          const price = cost(candidate, point, points, bars, others, frame);
-          if (price < least) { least = price; best = candidate; }
-        }
-      }
-      best.line = lineTo(point, best.anchor);
-      point.place = best;
-      if (!point.shy) placed.push(best);
-    }
-  }
-
-  const cut = (text, most) => { const line = text.replace(/\s+/g, " ").trim(); return line.length > most ? line.slice(0, most - 1).trimEnd() + "\u2026" : line; };
 
   // ---- drawing
 
@@ -179,13 +46,13 @@ const Tradeoff = (() => {
     const points = present.map((technique) => {
       const [fx, fy] = [figure(technique, x), figure(technique, y)];
       const px = across.at(fx.value), py = up.at(fy.value), name = technique.name;
-      const text = cut(technique.label, narrow ? 20 : 34);
+      const text = Labels.cut(technique.label, narrow ? 20 : 34);
       const shy = narrow && !best.has(name) && name !== baseline() && name !== choice().winner;
       return { technique, name, fx, fy, px, py, text, shy, width: pen(text) + 2, box: { left: px - 7, right: px + 7, top: py - 7, bottom: py + 7 } };
     }).sort((a, b) => a.px - b.px || a.py - b.py);
     const line = points.filter((point) => best.has(point.name));
     const bars = points.flatMap((point) => spans(point, across, up)).concat(steps(line));
-    placeLabels(points, bars.map(([x1, y1, x2, y2]) => ({ left: Math.min(x1, x2) - 1, right: Math.max(x1, x2) + 1, top: Math.min(y1, y2) - 1, bottom: Math.max(y1, y2) + 1 })), frame);
+    Labels.place(points, bars.map(([x1, y1, x2, y2]) => ({ left: Math.min(x1, x2) - 1, right: Math.max(x1, x2) + 1, top: Math.min(y1, y2) - 1, bottom: Math.max(y1, y2) + 1 })), frame);
 
     const byName = new Map(points.map((point) => [point.name, point]));
     const tabStop = focused && byName.has(focused) ? focused : byName.has(current) ? current : points[0].name;

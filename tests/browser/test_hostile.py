@@ -42,7 +42,7 @@ SCENARIO = {
 # What would have come out of a text, whichever part of the page it stood in.
 _SUSPECTS = """
 () => [...document.querySelectorAll("*")].flatMap((element) => [
-  ...["img", "iframe", "object", "embed", "form", "base", "math"].filter((tag) => tag === element.localName),
+  ...["img", "iframe", "object", "embed", "base", "math"].filter((tag) => tag === element.localName),
   ...[...element.attributes].filter(({name, value}) =>
     name.startsWith("on") || name === "srcdoc" ||
     (/href|src|action/.test(name) && !/^(#|blob:|data:image)/.test(value)))
