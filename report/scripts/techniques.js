@@ -2,7 +2,9 @@
 const Techniques = (() => {
   const PREFIX = "technique-";
   let sections = [];
+  const A_FRAME = 4;
   let button = null;
+  let waiting = null;
 
   function named(fragment) {
     let id = fragment.replace(/^#/, "").split("&")[0];
@@ -28,10 +30,19 @@ const Techniques = (() => {
   }
 
   function switchAll() {
-    const open = shown() < sections.length;
-    for (const section of sections) section.open = open;
+    const open = waiting === null && shown() < sections.length;
+    cancelAnimationFrame(waiting);
+    waiting = null;
+    if (open) openSome();
+    else for (const section of sections) section.open = false;
     tell();
     Dom.announce(`${sections.length} techniques ${open ? "opened" : "closed"}`);
+  }
+
+  // A few a frame: laid out all at once they would keep the page from answering.
+  function openSome() {
+    for (const section of sections.filter((one) => !one.open).slice(0, A_FRAME)) section.open = true;
+    waiting = shown() < sections.length ? requestAnimationFrame(openSome) : null;
   }
 
   function start() {

@@ -4,6 +4,7 @@ const Tradeoff = (() => {
   const RADIUS = 5.5, NARROW = 560, FONT = 12;
   const NEUTRAL = { ranked: [], failing: {}, winner: null };
   let axesX, axesY, drawn = null, last = null, current = null;
+  let places = { key: null, of: new Map() };
 
   const choice = () => State.get("choice") ?? NEUTRAL;
   const baseline = () => Data.comparison.baseline.name;
@@ -52,7 +53,7 @@ const Tradeoff = (() => {
     }).sort((a, b) => a.px - b.px || a.py - b.py);
     const line = points.filter((point) => best.has(point.name));
     const bars = points.flatMap((point) => spans(point, across, up)).concat(steps(line));
-    Labels.place(points, bars.map(([x1, y1, x2, y2]) => ({ left: Math.min(x1, x2) - 1, right: Math.max(x1, x2) + 1, top: Math.min(y1, y2) - 1, bottom: Math.max(y1, y2) + 1 })), frame);
+    placeLabels(points, bars, frame, [x.key, y.key, width]);
 
     const byName = new Map(points.map((point) => [point.name, point]));
     const tabStop = focused && byName.has(focused) ? focused : byName.has(current) ? current : points[0].name;
@@ -75,6 +76,16 @@ const Tradeoff = (() => {
     mark("lit", State.get("highlight"));
     mark("picked", State.get("picked"));
     tellFront(x, y, scales, points.filter((point) => best.has(point.name)), points.length);
+  }
+
+  // Placing is slow. Limits and weights move no point, so labels stay where they are, also for the reader's eye.
+  function placeLabels(points, bars, frame, picture) {
+    const key = [...picture, ...points.map((point) => point.shy)].join();
+    if (places.key !== key) {
+      Labels.place(points, bars.map(([x1, y1, x2, y2]) => ({ left: Math.min(x1, x2) - 1, right: Math.max(x1, x2) + 1, top: Math.min(y1, y2) - 1, bottom: Math.max(y1, y2) + 1 })), frame);
+      places = { key, of: new Map(points.map((point) => [point.name, point.place])) };
+    }
+    for (const point of points) point.place = places.of.get(point.name);
   }
 
   function measure() {

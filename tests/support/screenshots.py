@@ -14,8 +14,8 @@ WIDE = {"width": 1440, "height": 1000}
 PHONE = {"width": 390, "height": 844}
 # A4, landscape, at the 96 pixels an inch that a browser prints with.
 SHEET = {"width": 1123, "height": 794}
-# Chromium draws no picture in one piece that is much higher than this.
-HIGHEST = 8_000
+# Chromium draws no picture in one piece that is much higher than 16,000, and nobody can read one.
+HIGHEST = 4_000
 
 
 def main() -> None:
