@@ -26,6 +26,9 @@ BARGAIN = {
 MEMORY = 5.0
 """Memory is one reading a run and has no test: a change of fewer percent is not worth a word."""
 
+POOR = 0.1
+"""Below this ROUGE-1 headlines are taken to be about as close to the references as those of other news."""
+
 # From this chance of being the best on, a technique leads; another's chance is worth a word from RIVAL on.
 LEADS = 0.75
 RIVAL = 0.1
@@ -47,10 +50,19 @@ def sentences(comparison: dict[str, Any]) -> list[str]:
     if answer["fastest_ties"]:
         tied = ", ".join(by_name[name]["label"] for name in answer["fastest_ties"])
         speed = f"{speed} Not shown to be slower than {by_name[answer['fastest']]['label']}: {tied}."
-    result.append(speed)
+    result.append(speed + _poor(reference))
     if answer["smallest"]:
         result.append(_memory(by_name[answer["smallest"]], reference))
     return result
+
+
+def _poor(reference: dict[str, Any] | None) -> str:
+    """Return a warning where the baseline's headlines are hardly better than any others: then little can be lost."""
+    value = reference["figures"]["rouge1"]["value"] if reference else None
+    if value is None or value >= POOR:
+        return ""
+    like = f"{reference['label']}'s headlines hardly resemble the references (ROUGE-1 {numbers.fixed(value, 3)})"
+    return f" Mind that {like}, so quality kept says little here."
 
 
 def _ranked(comparison: dict[str, Any]) -> bool:

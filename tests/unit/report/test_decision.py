@@ -108,6 +108,13 @@ def test_what_a_recommended_technique_costs_is_said_where_a_test_shows_it(study)
     assert "costs" not in answer.sentences(study)[0]
 
 
+def test_headlines_that_are_worth_nothing_are_not_passed_over(study):
+    figures = next(t for t in study["techniques"] if t["name"] == "baseline")["figures"]
+    assert "Mind" not in " ".join(answer.sentences(study))
+    figures["rouge1"] |= {"value": 0.037}
+    assert "Plain's headlines hardly resemble the references (ROUGE-1 0.037), so quality" in answer.sentences(study)[1]
+
+
 def test_close_chances_are_not_decided(study):
     said = overall(study, ("fast", 1.62, 0.55), ("small", 1.6, 0.45), ("baseline", 1.0, 0.0))
     assert said == (
