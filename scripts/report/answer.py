@@ -27,7 +27,7 @@ MEMORY = 5.0
 """Memory is one reading a run and has no test: a change of fewer percent is not worth a word."""
 
 POOR = 0.1
-"""Below this ROUGE-1 headlines are taken to be about as close to the references as those of other news."""
+"""Headlines of other news score 0.03 to 0.04 on average; below this, little can be lost."""
 
 # From this chance of being the best on, a technique leads; another's chance is worth a word from RIVAL on.
 LEADS = 0.75
