@@ -14,7 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 from scripts.foundation.errors import StudyError
 from scripts.inference import leases, machine
-from scripts.study import configuration, environment, references, sources
+from scripts.study import configuration, environment, record, references, sources
 
 environment.prepare(ROOT)
 
@@ -310,6 +310,7 @@ def study_settings():
             "scenarios": config["scenarios"],
             "scenario_order": list(config["scenarios"]),
             "references": REFERENCES,
+            "configuration": record.record(config, list(TECHNIQUES.values())),
             "repeats": config["measurement"]["repeats"],
             "order_seed": config["measurement"]["order_seed"],
             "on_gpus": ON_GPUS,

@@ -3,6 +3,7 @@ const Downloads = (() => {
   // The text of the element as it stands: every number keeps the digits that it was written with.
   const FILES = {
     json: { name: "comparison.json", type: "application/json", text: () => document.getElementById("numbers").textContent },
+    study: { name: "study.json", type: "application/json", text: () => `${JSON.stringify(Data.comparison.configuration, null, 2)}\n` },
     csv: { name: "comparison.csv", type: "text/csv;charset=utf-8", text: () => Data.table() },
   };
 

@@ -94,6 +94,7 @@ def comparison(
         "prompts": prompts.prompts(study, dataset, metrics),
         "references": references.references(study, rows),
         "gpus": _gpus(),
+        "configuration": _configuration(study),
         "dataset": {"samples": len(dataset), "manifest": manifest},
         "machine": source.get("machine"),
         "versions": source.get("versions"),
@@ -163,6 +164,15 @@ def _judge(rows: list[dict[str, Any]], metrics: Metrics, settings: dict[str, Any
         row["measured_speedup"] = verdicts.measured_speedup(parent["figures"], parent["reason"])
         row["predicted_speedup"] = costs.predicted_speedup(content, metrics.get(row["parent"]), parent["reason"])
         row["price_per_1000"] = costs.price_per_1000(content, settings, on_gpus)
+
+
+def _configuration(study: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the study's configuration, its scenarios in their own order, which sorted keys have lost."""
+    found = study.get("configuration")
+    if not found:
+        return None
+    scenarios_of = found["scenarios"]
+    return found | {"scenarios": {name: scenarios_of[name] for name in study.get("scenario_order") or scenarios_of}}
 
 
 def _gpus() -> list[dict[str, Any]]:

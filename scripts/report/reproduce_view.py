@@ -1,5 +1,6 @@
 """How to make these figures again: the commands, as far as this report knows them, and what it does not know."""
 
+import json
 import re
 from typing import Any
 
@@ -15,15 +16,19 @@ def reproduce(comparison: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``setup`` and ``one``: lines of shell; ``notes``: sentences; ``versions``: library and version; ``technique``:
-        the label of the one that ``one`` runs again, empty where nothing ran.
+        the label of the one that ``one`` runs again, empty where nothing ran; ``configuration``: the study as JSON,
+        empty where the comparison does not hold it.
     """
     revisions, modified = _revisions(comparison)
     gpus = len((comparison["machine"] or {}).get("gpus") or [])
-    snakemake = SNAKEMAKE.format(cores=CORES, gpus=gpus or GPUS)
+    configuration = comparison.get("configuration")
+    laid_over = " --configfile study.json" if configuration else ""
+    snakemake = SNAKEMAKE.format(cores=CORES, gpus=gpus or GPUS) + laid_over
     example = _example(comparison)
     return {
         "setup": _setup(revisions, snakemake),
-        "notes": _notes(revisions, modified, gpus),
+        "configuration": json.dumps(configuration, indent=2, ensure_ascii=False) if configuration else "",
+        "notes": _notes(revisions, modified, gpus, bool(configuration)),
         "technique": example["label"] if example else "",
         "one": _one(example, snakemake) if example else [],
         "versions": text.flattened(comparison["versions"] or {}),
@@ -53,7 +58,7 @@ def _argument(revision: str) -> str:
     return revision if revision.isalnum() and revision.isascii() else "<the revision>"
 
 
-def _notes(revisions: list[str], modified: set[bool | None], gpus: int) -> list[str]:
+def _notes(revisions: list[str], modified: set[bool | None], gpus: int, configured: bool) -> list[str]:
     notes = []
     if not revisions:
         notes.append("The revision of the code is not known: the runs were not made in a git checkout.")
@@ -69,9 +74,12 @@ def _notes(revisions: list[str], modified: set[bool | None], gpus: int) -> list[
     elif None in modified and revisions:
         notes.append("Whether files differed from that revision is not known.")
     notes += [
-        "This report does not hold which study was laid over config/config.yaml. If one was, add "
+        "study.json is the study's configuration, which this file carries (below); paths in it are those of the "
+        "machine that it was made on."
+        if configured
+        else "This report does not hold which study was laid over config/config.yaml. If one was, add "
         "--configfile config/studies/<study>.yaml to the command, or STUDY=config/studies/<study>.yaml to make report.",
-        "Nor does it hold how many cores the command was given: "
+        "It does not hold how many cores the command was given: "
         + ("choose as many as the machine has." if gpus else "without a GPU, each run takes all of them by itself."),
         "On the same kind of machine, with the same libraries, texts and scores are expected to come out the same; "
         "times only about as near as the runs here lie to each other.",

@@ -22,6 +22,21 @@ def test_the_numbers_are_saved_as_they_were_put_in(open_report, study_report, na
         assert list(csv.reader(io.StringIO(text))) == list(csv.reader(io.StringIO(original)))
 
 
+def test_the_study_is_saved_as_a_configuration(open_report, study_report):
+    page = open_report()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download study.json").click()
+    assert saved.value.suggested_filename == "study.json"
+    original = json.loads((study_report.parent / "comparison.json").read_text(encoding="utf-8"))["configuration"]
+    with open(saved.value.path(), encoding="utf-8") as handle:
+        found = json.load(handle)
+    assert found == original
+    assert list(found["scenarios"]) == ["b", "a"]
+    page.locator("#reproduce summary").click()
+    assert '"title": "Headlines: synthetic study"' in page.locator("#reproduce details pre").inner_text()
+    assert "--configfile study.json" in page.locator("#reproduce pre").first.inner_text()
+
+
 def test_without_scripts_the_page_says_where_the_numbers_are(open_report):
     page = open_report(java_script_enabled=False)
     assert page.locator("[data-download]:visible").count() == 0

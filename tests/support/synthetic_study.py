@@ -73,6 +73,7 @@ def write_study(
     study = {
         "title": "Headlines: synthetic study",
         "baseline": "baseline",
+        "configuration": {"title": "Headlines: synthetic study", "scenarios": {"b": None, "a": None}},
         "prompt": "Generate a concise headline for the following news summary: {summary}",
         "examples": 500,
         "techniques": [

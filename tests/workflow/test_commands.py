@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -120,6 +121,17 @@ def test_snakemakes_report_holds_the_results_and_their_captions(project: Project
         assert any(name.endswith(f"/{result}") for name in names), names
     for caption in (project.root / "report/captions").iterdir():
         assert caption.read_text(encoding="utf-8").split(";")[0].strip()[:30] in page
+
+
+def test_the_configuration_that_the_report_carries_is_the_study(project: Project) -> None:
+    """Laid over the built-in one alone it leaves nothing to be done."""
+    comparison = json.loads((project.root / "results/comparison.json").read_text(encoding="utf-8"))
+    carried = project.root.parent / "study.json"
+    carried.write_text(json.dumps(comparison["configuration"]), encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", "--configfile", str(carried)]
+    outcome = run(command, project.root, project.environment)
+    assert outcome.status == 0, outcome.text
+    assert "Nothing to be done" in outcome.text
 
 
 def test_snakemakes_report_is_made_as_one_page_too(project: Project) -> None:

@@ -1,0 +1,49 @@
+"""The study as a report carries it: a configuration that makes the same runs again, whatever files it was made of."""
+
+from typing import Any
+
+from scripts.study import configuration
+from scripts.study.techniques import Technique
+
+# What decides nothing about the results is left out, so that it makes no result stale.
+LEFT_OUT = {"measurement": ("profile",)}
+
+
+def record(config: dict[str, Any], techniques: list[Technique]) -> dict[str, Any]:
+    """Return the keys that a study's results depend on, to be laid over the built-in configuration.
+
+    Args:
+        config: the checked configuration.
+        techniques: those that the study runs.
+
+    Returns:
+        The configuration without the options of sources, models and techniques that the study does not use.
+    """
+    used = configuration.models_used(techniques)
+    semantic = config["quality"]["semantic"]
+    source = semantic["source"]
+    return {key: _without(key, value) for key, value in config.items()} | {
+        "dataset": configuration.dataset_settings(config) | {"samples": config["dataset"]["samples"]},
+        "models": {name: configuration.model_settings(config, name) for name in used},
+        "quality": {"semantic": {"source": source} | ({source: semantic[source]} if source in semantic else {})},
+        "techniques": _entries(config, techniques),
+        # By name, since the order of entries is lost where keys are sorted.
+        "select": config["select"] or [entry.name for entry in techniques if entry.name in config["techniques"]],
+    }
+
+
+def _without(key: str, value: Any) -> Any:
+    left_out = LEFT_OUT.get(key)
+    return {name: part for name, part in value.items() if name not in left_out} if left_out else value
+
+
+def _entries(config: dict[str, Any], techniques: list[Technique]) -> dict[str, Any]:
+    """Return the entries of the techniques and of all that they extend; points of sweeps have none of their own."""
+    entries, kept = config["techniques"], {}
+    names = [technique.name for technique in techniques]
+    names += [sweep["technique"] for sweep in (config["sweeps"] or {}).values()]
+    for name in names:
+        while name in entries and name not in kept:
+            kept[name] = entries[name]
+            name = entries[name].get("extends")
+    return {name: entry for name, entry in entries.items() if name in kept}
