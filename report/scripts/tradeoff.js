@@ -57,6 +57,8 @@ const Tradeoff = (() => {
 
     const byName = new Map(points.map((point) => [point.name, point]));
     const tabStop = focused && byName.has(focused) ? focused : byName.has(current) ? current : points[0].name;
+    const picture = { x, y, across, up, frame };
+    const bounds = Dom.svg("g", { "aria-hidden": "true" }, Bounds.lines(picture));
     const svg = Dom.svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `Trade-off: ${named(x, scales[0])} across, ${named(y, scales[1])} up. ${points.length} techniques; arrow keys go from one to the next.` },
       Dom.svg("g", { "aria-hidden": "true" },
         grid(x, y, across, up, frame, scales, narrow),
@@ -67,11 +69,12 @@ const Tradeoff = (() => {
         line.length > 1 ? Dom.svg("path", { class: "front-line", d: line.map(({ px, py }, index) => (index ? `H${px}V${py}` : `M${px} ${py}`)).join("") }) : null,
         points.flatMap((point) => spans(point, across, up).map(([x1, y1, x2, y2]) => Dom.svg("line", { class: "interval-bar", "data-of": point.name, x1, y1, x2, y2 }))),
         points.filter((point) => point.place.anchor).map((point) => Dom.svg("line", { class: "leader" + (point.shy ? " shy" : ""), "data-of": point.name, x1: point.px, y1: point.py, x2: point.place.anchor[0], y2: point.place.anchor[1] }))),
+      bounds,
       points.map((point) => marker(point, best, tabStop, [x, y], scales)),
       Dom.svg("g", { "aria-hidden": "true" }, points.map((point) => label(point, best))));
     place.replaceChildren(svg);
     current = tabStop;
-    drawn = { svg, points: byName, order: points, axes: State.get("axes") };
+    drawn = { svg, points: byName, order: points, axes: State.get("axes"), bounds, picture };
     if (focused) markerOf(focused)?.focus();
     mark("lit", State.get("highlight"));
     mark("picked", State.get("picked"));
@@ -286,6 +289,8 @@ const Tradeoff = (() => {
     };
     follow(place);
     State.on(["axes", "choice"], show);
+    // A limit may move without striking out other techniques.
+    State.on(["limits"], () => drawn?.bounds?.replaceChildren(...Bounds.lines(drawn.picture)));
     State.on(["highlight"], () => { mark("lit", State.get("highlight")); if (State.get("highlight")) { last = State.get("highlight"); panel(); } });
     State.on(["picked"], () => { mark("picked", State.get("picked")); if (State.get("picked")) last = State.get("picked"); panel(); });
     let width = 0;

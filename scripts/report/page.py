@@ -20,7 +20,7 @@ STYLES = (
 )  # fmt: skip
 SCRIPTS = (
     "dom", "data", "numbers", "state", "ranking", "limits", "decision", "scenarios", "table", "axes", "labels",
-    "tradeoff", "techniques", "diff", "headlines", "downloads", "start",
+    "bounds", "tradeoff", "techniques", "diff", "headlines", "downloads", "start",
 )  # fmt: skip
 
 

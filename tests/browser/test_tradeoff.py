@@ -117,3 +117,23 @@ def test_the_drawings_stand_in_print_and_without_scripts(open_report):
     assert still.locator("#tradeoff .plot svg").first.is_visible()
     assert not still.locator("#tradeoff-x").is_visible()
     assert "On the Pareto front" in still.locator("#tradeoff figcaption").first.inner_text()
+
+
+def test_limits_are_lines_where_an_axis_shows_what_they_bound(open_report, techniques):
+    values = sorted(technique["figures"]["latency_p99_s"]["value"] for technique in techniques.values())
+    bound = (values[0] + values[1]) / 2
+    limits = f"max_p99_latency_s!{bound}~min_quality_kept_percent!99"
+    page = open_report(fragment=f"axes=latency_p99_s,rougeL&limits={limits}")
+    lines = page.locator("#tradeoff-chart line.bound")
+    assert lines.count() == 2
+    places = page.locator("#tradeoff-chart .point").evaluate_all(
+        "marks => marks.map(mark => mark.getBoundingClientRect()).map(box => box.x + box.width / 2)"
+    )
+    line = lines.first.evaluate("line => line.getBoundingClientRect().x")
+    assert sum(place < line for place in places) == 1
+    # Another limit that strikes out the same: nothing is drawn again but the line.
+    page.locator("#limit-max_p99_latency_s").fill(f"{1000 * (bound + (values[1] - bound) / 2):.3f}")
+    assert lines.count() == 2
+    assert lines.first.evaluate("line => line.getBoundingClientRect().x") > line
+    page.locator("#tradeoff-x").select_option("latency_s")
+    assert lines.count() == 1
