@@ -3,7 +3,7 @@
 from typing import Any
 
 from scripts.study import configuration
-from scripts.study.techniques import Technique
+from scripts.study.techniques import Technique, resolve
 
 # What decides nothing about the results is left out, so that it makes no result stale.
 LEFT_OUT = {"measurement": ("profile",)}
@@ -38,7 +38,10 @@ def _without(key: str, value: Any) -> Any:
 
 
 def _entries(config: dict[str, Any], techniques: list[Technique]) -> dict[str, Any]:
-    """Return the entries of the techniques and of all that they extend; points of sweeps have none of their own."""
+    """Return entries of the techniques and of all that they extend, each as it is resolved.
+
+    Resolved, so that another way to write the same makes nothing stale. Points of sweeps have no entry of their own.
+    """
     entries, kept = config["techniques"], {}
     names = [technique.name for technique in techniques]
     names += [sweep["technique"] for sweep in (config["sweeps"] or {}).values()]
@@ -46,4 +49,10 @@ def _entries(config: dict[str, Any], techniques: list[Technique]) -> dict[str, A
         while name in entries and name not in kept:
             kept[name] = entries[name]
             name = entries[name].get("extends")
-    return {name: entry for name, entry in entries.items() if name in kept}
+    found = resolve(entries, [name for name in entries if name in kept], set(config["models"]))
+    return {
+        technique.name: {"label": technique.label}
+        | ({"extends": technique.parent} if technique.parent else {})
+        | technique.difference
+        for technique in found
+    }

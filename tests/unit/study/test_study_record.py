@@ -48,6 +48,19 @@ def test_without_a_selection_every_technique_keeps_its_place():
     assert configuration.check(laid_over(BUILT_IN, sorted_keys)) == techniques
 
 
+def test_another_way_to_write_the_same_is_the_same_record():
+    long, _ = recorded({"select": ["pruned", "nf4"]})
+    short, _ = recorded({"techniques": {"pruned": {"pruning": {"scope": "global", "amount": 0.3}}},
+                         "select": ["pruned", "nf4"]})  # fmt: skip
+    assert long == short
+
+
+def test_every_built_in_technique_can_be_written_as_it_is_resolved():
+    found, techniques = recorded({})
+    alone = laid_over(BUILT_IN, {}) | {"techniques": found["techniques"], "select": []}
+    assert configuration.check(alone) == techniques
+
+
 def test_what_the_study_does_not_use_is_no_part_of_it():
     found, _ = recorded({"select": ["kv_cache"], "measurement": {"profile": 3}})
     assert set(found["techniques"]) == {"baseline", "kv_cache"}
