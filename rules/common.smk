@@ -153,10 +153,20 @@ def model_rows(wildcards):
     return ["results/dataset/train.jsonl"] if trains_on_dataset(wildcards.model) else []
 
 
+def is_trained(model):
+    """Whether a model is trained here, on a GPU where techniques run on GPUs."""
+    return config["models"][model]["source"] == "train"
+
+
+def model_gpus(wildcards):
+    """GPUs that preparing a model takes."""
+    return 1 if ON_GPUS and is_trained(wildcards.model) else 0
+
+
 def model_threads(wildcards):
     """Cores that preparing a model takes: a training's own number, or all where there is no room for two."""
     usable = min(cores(), machine.usable_cores())
-    if config["models"][wildcards.model]["source"] != "train":
+    if not is_trained(wildcards.model):
         return usable
     wanted = config["models"][wildcards.model]["train"]["threads"]
     return wanted if usable >= 2 * wanted else cores()

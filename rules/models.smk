@@ -11,15 +11,22 @@ rule prepare_model:
     conda:
         "../envs/udaciheadline.yaml"
     threads: model_threads
+    resources:
+        gpu=model_gpus,
     params:
         settings=model_settings,
         content=model_content,
         prompt=constant(config["generation"]["prompt"]),
         rows=lambda wildcards, input: f"--train {input.rows}" if input.rows else "",
+        device=lambda wildcards: (
+            f"--device {config['measurement']['device']}"
+            if is_trained(wildcards.model)
+            else ""
+        ),
         code=code_of("scripts.prepare_model"),
     shell:
         "python -m scripts.prepare_model --name {wildcards.model} --settings {params.settings:q} {params.rows}"
-        " --prompt {params.prompt:q} --threads {threads} --output results/models/{wildcards.model}"
+        " {params.device} --prompt {params.prompt:q} --threads {threads} --output results/models/{wildcards.model}"
         " 2>&1 | tee {log:q} >&2"
 
 

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def prepare(
     name: str, given: dict[str, Any], output: Path, train: Path | None = None, prompt: str = "", threads: int = 1,
-    kind: str = "writer",
+    kind: str = "writer", device: str = "cpu",
 ) -> dict[str, Any]:  # fmt: skip
     """Make the model's directory with its ``manifest.json`` and return the manifest.
 
@@ -29,7 +29,7 @@ def prepare(
         if read.source == "train":
             from scripts.models import from_training
 
-            manifest = from_training.prepare(name, read, train, prompt, partial)
+            manifest = from_training.prepare(name, read, train, prompt, partial, device)
         elif read.source == "random":
             from scripts.models import from_random
 
@@ -58,11 +58,12 @@ def main() -> None:
         "--kind", choices=("writer", "encoder"), default="writer", help="writes headlines, or encodes texts for a score"
     )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads that draw random weights")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train")
     parser.add_argument("--output", required=True, type=Path, help="the model's directory")
     arguments = parser.parse_args()
     prepare(
         arguments.name, arguments.settings, arguments.output, arguments.train, arguments.prompt, arguments.threads,
-        arguments.kind,
+        arguments.kind, arguments.device,
     )  # fmt: skip
 
 

@@ -3,6 +3,9 @@
 Leviathan, Kalman and Matias, Fast Inference from Transformers via Speculative Decoding, ICML 2023, theorem 3.8: with k
 drafted tokens a round, acceptance rate a and a draft forward that costs c target forwards, the expected speed-up over
 the target alone is S(a) = (1 - a^(k+1)) / ((1 - a) (1 + k c)).
+
+That takes the verification of k + 1 tokens to cost one target forward. Where its time was measured, as v target
+forwards, the same is also said with it: (1 - a^(k+1)) / ((1 - a) (v + k c)).
 """
 
 from typing import Any
@@ -14,9 +17,9 @@ from scripts.metrics import figures
 from scripts.metrics.figures import Figure
 
 
-def speedup(acceptance: float, tokens: int, cost: float) -> float:
+def speedup(acceptance: float, tokens: int, cost: float, verification: float = 1.0) -> float:
     """Return S(a); the geometric series is summed term by term, so that a = 1 is no special case."""
-    return sum(acceptance**power for power in range(tokens + 1)) / (1 + tokens * cost)
+    return sum(acceptance**power for power in range(tokens + 1)) / (verification + tokens * cost)
 
 
 def break_even(tokens: int, cost: float) -> float | None:
@@ -35,7 +38,8 @@ def break_evens(metrics: Metrics, measured: dict[str, Figure]) -> list[dict[str,
 
     Returns:
         Per technique ``draft_tokens``, ``cost_ratio`` (a draft forward over a target forward), ``acceptance_rate``,
-        ``break_even_acceptance``, ``predicted_speedup`` at the measured acceptance, and ``measured_speedup``.
+        ``break_even_acceptance``, ``predicted_speedup`` at the measured acceptance, ``verification_ratio`` (a forward
+        of k + 1 tokens over one of a single token), ``predicted_with_verification``, and ``measured_speedup``.
     """
     rows = []
     for name, content in metrics.items():
@@ -61,19 +65,37 @@ def _model(content: dict[str, Any], tokens: int) -> dict[str, Figure]:
             "acceptance_rate": acceptance,
             "break_even_acceptance": none,
             "predicted_speedup": none,
+            "verification_ratio": none,
+            "predicted_with_verification": none,
         }
     cost = draft / target
-    known = [None if acceptance[end] is None else speedup(acceptance[end], tokens, cost) for end in ("low", "high")]
-    predicted = figures.missing("1", acceptance["note"] or "the acceptance rate is not known")
-    if acceptance["value"] is not None:
-        value = speedup(acceptance["value"], tokens, cost)
-        note = "the interval is that of the acceptance rate"
-        predicted = figures.figure(value, "1", acceptance["n"], tuple(known), acceptance["interval"], note)
     even = break_even(tokens, cost)
     reason = f"not reachable: a draft forward costs {cost:.2f} target forwards, more than an accepted token saves"
     return {
         "cost_ratio": figures.figure(cost, "1", 1, note=figures.ONE_READING),
         "acceptance_rate": acceptance,
         "break_even_acceptance": figures.missing("1", reason) if even is None else figures.figure(even, "1", 1),
-        "predicted_speedup": predicted,
+        "predicted_speedup": _predicted(acceptance, tokens, cost, 1.0),
+    } | _verified(acceptance, tokens, cost, (time.get("verify_forward_s") or 0) / target)
+
+
+def _verified(acceptance: Figure, tokens: int, cost: float, verification: float) -> dict[str, Figure]:
+    """Return the prediction with the verification's own time; of ``generate``, that time is not known."""
+    if not verification:
+        none = figures.missing("1", "the time of a verification was not measured")
+        return {"verification_ratio": none, "predicted_with_verification": none}
+    return {
+        "verification_ratio": figures.figure(verification, "1", 1, note=figures.ONE_READING),
+        "predicted_with_verification": _predicted(acceptance, tokens, cost, verification),
     }
+
+
+def _predicted(acceptance: Figure, tokens: int, cost: float, verification: float) -> Figure:
+    if acceptance["value"] is None:
+        return figures.missing("1", acceptance["note"] or "the acceptance rate is not known")
+    value, low, high = (
+        None if acceptance[end] is None else speedup(acceptance[end], tokens, cost, verification)
+        for end in ("value", "low", "high")
+    )
+    note = "the interval is that of the acceptance rate"
+    return figures.figure(value, "1", acceptance["n"], (low, high), acceptance["interval"], note)

@@ -14,6 +14,7 @@ from typing import Any
 from scripts.hardware.widths import kept_channels
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+INT4_GROUP = 64  # columns that share a scale and a minimum of the model's number type in int4_weight_only
 NF4_BLOCK = 64
 NF4_CODE_BYTES = 16 * 4  # the 16 values that 4 bits stand for
 SCALE_BLOCK = 256  # scales that share a scale of their own under double quantisation
@@ -74,15 +75,17 @@ def matrix_bytes(matrix: Matrix, quantization: dict[str, Any] | None, size: int,
         matrix: its shape.
         quantization: the facet's settings; None for plain numbers of ``size`` bytes.
         size: bytes of the model's number type.
-        repacked: whether 4-bit weights were laid out anew for AVX512-BF16 at their first use, as bitsandbytes does on
+        repacked: whether nf4 weights were laid out anew for AVX512-BF16 at their first use, as bitsandbytes does on
             such processors: scales become 2 bytes wide, and double quantisation of them ends.
     """
     bias = matrix.rows * size if matrix.bias else 0
     if not quantization:
         return matrix.weights * size + bias
-    if quantization["method"] == "int8":
-        # LLM.int8() (Dettmers et al., 2022): a float32 scale per output row.
+    if quantization["method"] in ("int8", "int8_weight_only", "fp8"):
+        # A byte per weight, and a float32 scale per output row (LLM.int8(); Dettmers et al., 2022).
         return matrix.weights + matrix.rows * 4 + bias
+    if quantization["method"] == "int4_weight_only":
+        return matrix.weights // 2 + matrix.rows * (matrix.columns // INT4_GROUP) * 2 * size + bias
     blocks = -(-matrix.weights // NF4_BLOCK)
     packed = -(-matrix.weights // 2) + NF4_CODE_BYTES + bias
     double = bool(quantization.get("double_quantization"))

@@ -81,13 +81,14 @@ def _resident(field: str) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
-def module_bytes(module: torch.nn.Module) -> int:
-    """Bytes that a module's weights occupy on this process, quantisation scales included, tied weights once."""
+def module_bytes(*modules: torch.nn.Module) -> int:
+    """Bytes that the modules' weights occupy on this process, quantisation scales included, shared memory once."""
     storages: dict[int, int] = {}
-    for tensor in _tensors(module):
-        local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
-        storage = local.untyped_storage()
-        storages[storage.data_ptr()] = storage.nbytes()
+    for module in modules:
+        for tensor in _tensors(module):
+            local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+            storage = local.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
     return sum(storages.values())
 
 

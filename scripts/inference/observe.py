@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from scripts.inference.batches import encode
-from scripts.inference.timed_loop import synchronise
+from scripts.inference.timed_loop import synchronise, token_lists
 from scripts.techniques.facet import Loaded, Observation
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def observe(
     prompt_tokens: int | None = None,
 ) -> Observation:  # fmt: skip
     """Generate one batch with the model's calls and the collectives recorded."""
+    if loaded.generator is not None:
+        return loaded.generator.observe(token_lists(prompts, tokenizer, prompt_tokens))
     lengths: list[int] = []
     rows: list[int] = []
 

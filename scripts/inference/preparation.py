@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.inference import timed_loop
+from scripts.inference.batches import plan
 from scripts.inference.loading import load, load_tokenizer, used_facets
 from scripts.inference.memory import module_bytes
 from scripts.inference.prompts import build_prompts, headline_text, stop_token_ids
@@ -29,6 +31,7 @@ class Prepared:
         options: keyword arguments of ``generate``.
         stops: what ends a headline.
         recorder: what counts per-sample facts, if a facet has any.
+        reserved: the batches that a decode loop of the project's own is ready for.
     """
 
     loaded: Loaded
@@ -36,6 +39,7 @@ class Prepared:
     options: dict[str, Any]
     stops: Stops
     recorder: SampleRecorder | None
+    reserved: list[list[str]] = field(default_factory=list)
 
     @property
     def batch_size(self) -> int:
@@ -69,6 +73,42 @@ class Prepared:
         self.options, self.stops, self.recorder = options, stops, recorder
         # transformers fills what a configuration leaves open, the end tokens among it, from the model's own.
         self.loaded.model.generation_config = options["generation_config"]
+        self._set_limit()
+
+    def reserve(self, groups: list[list[str]], new_tokens: int) -> float:
+        """Let a decode loop of the project's own compile and allocate all that it will need; seconds that it took.
+
+        Args:
+            groups: prompts that are gone through together.
+            new_tokens: the most tokens that any of them is answered with.
+        """
+        generator = self.loaded.generator
+        if generator is None:
+            return 0.0
+        began = time.perf_counter()
+        for prompts in groups:
+            ids = timed_loop.token_lists(prompts, self.tokenizer, self.prompt_tokens)
+            size = min(self.batch_size, len(ids))
+            # The first ones as they come are those that are looked at apart from the timing.
+            batches = [*plan([len(each) for each in ids], self.batch_size), list(range(size))]
+            self.reserved += [[prompts[index] for index in batch] for batch in batches]
+        ids = [timed_loop.token_lists(batch, self.tokenizer, self.prompt_tokens) for batch in self.reserved]
+        generator.reserve(ids, new_tokens)
+        self._set_limit()
+        timed_loop.synchronise(self.loaded.process.device)
+        return time.perf_counter() - began
+
+    def warm_up(self, count: int, prompts: list[str]) -> None:
+        """Generate a few batches that nothing is kept of."""
+        for turn in range(count):
+            # What a decode loop has reserved is what it can run.
+            batch = self.reserved[turn % len(self.reserved)] if self.reserved else prompts[turn % len(prompts) :]
+            self.generate(batch[: self.batch_size], counted=False)
+
+    def _set_limit(self) -> None:
+        if self.loaded.generator is not None:
+            limit = self.options["generation_config"].max_new_tokens
+            self.loaded.generator.limit(limit, self.stops.all_tokens)
 
     def resolved(self) -> dict[str, Any]:
         """The generation settings as they were used."""
@@ -107,6 +147,8 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
     recorder = None
     for facet, value in used_facets(settings):
         options |= facet.generation_options(value, loaded)
+        loaded.generator = facet.generator(value, loaded, pad) or loaded.generator
+    for facet, value in used_facets(settings):
         recorder = facet.recorder(value, loaded) or recorder
     return Prepared(loaded, tokenizer, options, Stops(all_stops, end_tokens), recorder)
 

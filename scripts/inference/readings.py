@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from scripts.inference.calibration import calibrate
@@ -12,7 +12,7 @@ from scripts.inference.power import EnergyMeter
 
 if TYPE_CHECKING:
     from scripts.inference.preparation import Prepared
-    from scripts.techniques.facet import Process
+    from scripts.techniques.facet import Loaded, Process
 
 
 class Readings:
@@ -77,7 +77,6 @@ def time_spent(prepared: Prepared, prompts: list[str]) -> dict[str, Any]:
         ``target_forward_s`` and ``draft_forward_s``: a typical call after the prompt's; ``new_tokens``: how many tokens
         were watched.
     """
-    from scripts.inference.observe import timed_calls
     from scripts.inference.profiling import operator_share
 
     loaded = prepared.loaded
@@ -87,21 +86,29 @@ def time_spent(prepared: Prepared, prompts: list[str]) -> dict[str, Any]:
         prepared.generate(prompts, counted=False)
         return time.perf_counter() - began
 
-    draft = None
     with prepared.fixed_length(SPENT_TOKENS):
         sample = min(once(), once())
         operators, _ = operator_share(once)
-        with timed_calls(loaded.model, loaded.process.device) as target:
-            once()
-        if loaded.draft is not None:
-            with timed_calls(loaded.draft, loaded.process.device) as calls:
-                once()
-            draft = calls.typical()
+        generator = loaded.generator
+        forwards = generator.forward_times() if generator is not None else _forward_times(loaded, once)
     return {
         "new_tokens": SPENT_TOKENS,
         "sample_s": sample,
         "operators_s": operators,
         "host_bound_share": max(0.0, 1 - operators / sample),
-        "target_forward_s": target.typical(),
-        "draft_forward_s": draft,
+        **forwards,
     }
+
+
+def _forward_times(loaded: Loaded, once: Callable[[], float]) -> dict[str, float | None]:
+    """A typical call of each model while one batch is generated again."""
+    from scripts.inference.observe import timed_calls
+
+    draft = None
+    with timed_calls(loaded.model, loaded.process.device) as target:
+        once()
+    if loaded.draft is not None:
+        with timed_calls(loaded.draft, loaded.process.device) as calls:
+            once()
+        draft = calls.typical()
+    return {"target_forward_s": target.typical(), "draft_forward_s": draft}

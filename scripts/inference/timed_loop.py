@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scripts.inference.batches import encode
+from scripts.inference.batches import encode, fitted
 from scripts.inference.prompts import clean_headline, trim
 from scripts.techniques.facet import Loaded, SampleRecorder
 
@@ -91,9 +91,45 @@ def time_batch(
 
     Returns:
         For each prompt a line of samples.jsonl without its id: times in seconds since the request began. A request is
-        done with its own last token, the batch with the last token of all; of a single request both are the moment
-        when ``generate`` returned.
+        done with its own last token, the batch when nothing of it is under way any more; of a single request under
+        ``generate`` both are the moment when that returned.
     """
+    timed = _by_generator if loaded.generator is not None else _by_generate
+    began, elapsed, lengths, each = timed(prompts, tokenizer, loaded, options, recorder, prompt_tokens)
+    at_return = len(prompts) == 1 and loaded.generator is None
+    lines = []
+    for length, (stamps, tokens) in zip(lengths, each, strict=True):
+        kept = trim(tokens, set(stops.all_tokens))
+        moments = [stamp - began for stamp in stamps[: len(kept)]]
+        text = tokenizer.decode(kept, skip_special_tokens=True)
+        lines.append(
+            {
+                "prompt_tokens": length,
+                "new_tokens": len(kept),
+                "token_ids": kept,
+                "text": text,
+                "headline": clean_headline(text),
+                "latency_s": elapsed if at_return else moments[-1],
+                "ttft_s": moments[0],
+                "token_times_s": moments,
+                "stop_reason": stops.reason(kept),
+                "batch_requests": len(prompts),
+                "batch_time_s": elapsed,
+            }
+        )
+    if recorder is not None:
+        lines[0] |= recorder.fields()
+    return lines
+
+
+Rows = list[tuple[list[float], list[int]]]  # of each request: when each token was seen, and the tokens
+
+
+def _by_generate(
+    prompts: list[str], tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any],
+    recorder: SampleRecorder | None, prompt_tokens: int | None,
+) -> tuple[float, float, list[int], Rows]:  # fmt: skip
+    """When it began, the seconds that it took, each prompt's length, and what came out and when."""
     device = loaded.process.device
     clock = TokenClock()
     synchronise(device)
@@ -109,32 +145,34 @@ def time_batch(
     if recorder is not None:
         for _, new in steps:
             recorder.put_out(new)
-    times = [moment - began for moment, _ in steps]
     if len(prompts) == 1:
-        each = [([moment for moment, (_, new) in zip(times, steps, strict=True) for _ in new],
-                 [token for _, new in steps for token in new])]  # fmt: skip
+        rows = [([moment for moment, new in steps for _ in new], [token for _, new in steps for token in new])]
     else:
-        each = [(times, [new[row] for _, new in steps]) for row in range(len(prompts))]
-    lengths = attention_mask.sum(dim=1).tolist()
-    lines = []
-    for length, (moments, tokens) in zip(lengths, each, strict=True):
-        kept = trim(tokens, set(stops.all_tokens))
-        text = tokenizer.decode(kept, skip_special_tokens=True)
-        lines.append(
-            {
-                "prompt_tokens": length,
-                "new_tokens": len(kept),
-                "token_ids": kept,
-                "text": text,
-                "headline": clean_headline(text),
-                "latency_s": elapsed if len(prompts) == 1 else moments[len(kept) - 1],
-                "ttft_s": moments[0],
-                "token_times_s": moments[: len(kept)],
-                "stop_reason": stops.reason(kept),
-                "batch_requests": len(prompts),
-                "batch_time_s": elapsed,
-            }
-        )
+        rows = [([moment for moment, _ in steps], [new[row] for _, new in steps]) for row in range(len(prompts))]
+    return began, elapsed, attention_mask.sum(dim=1).tolist(), rows
+
+
+def _by_generator(
+    prompts: list[str], tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any],
+    recorder: SampleRecorder | None, prompt_tokens: int | None,
+) -> tuple[float, float, list[int], Rows]:  # fmt: skip
+    """The same of a decode loop of the project's own."""
+    device = loaded.process.device
+    synchronise(device)
+    began = time.perf_counter()
+    ids = token_lists(prompts, tokenizer, prompt_tokens)
     if recorder is not None:
-        lines[0] |= recorder.fields()
-    return lines
+        recorder.start(max(map(len, ids)))
+    out = loaded.generator.generate(ids)
+    synchronise(device)
+    elapsed = time.perf_counter() - began
+    if recorder is not None:
+        for tokens in out.tokens:
+            recorder.put_out(tokens)
+    return began, elapsed, [len(each) for each in ids], [(out.moments, tokens) for tokens in out.tokens]
+
+
+def token_lists(prompts: list[str], tokenizer: PreTrainedTokenizerBase, prompt_tokens: int | None) -> list[list[int]]:
+    """Token ids of each prompt, without padding; repeated and cut to ``prompt_tokens`` where that is given."""
+    ids = tokenizer(prompts, return_attention_mask=False)["input_ids"]
+    return ids if prompt_tokens is None else [fitted(row, prompt_tokens) for row in ids]

@@ -107,8 +107,12 @@ def _measure(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any
     load_time = time.perf_counter() - began
     load_peak, after_load = meter.peak(), meter.current()
 
+    fixed_prompts, fixed_tokens = prompts[: request["fixed"]["samples"]], request["fixed"]["new_tokens"]
+    longest = max(request["generation"]["max_new_tokens"], fixed_tokens, readings.SPENT_TOKENS)
+    compile_time = prepared.reserve([prompts, fixed_prompts] if fixed_prompts else [prompts], longest)
+
     began = time.perf_counter()
-    _warm_up(request["warmup"], prompts, prepared)
+    prepared.warm_up(request["warmup"], prompts)
     warmup_time = time.perf_counter() - began
 
     show = {"show_progress": rank == 0, "label": request["technique"]}
@@ -118,12 +122,11 @@ def _measure(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any
     peak = meter.peak()
     fixed, fixed_mode = [], None
     if request["fixed"]["samples"]:
-        first, new_tokens = slice(0, request["fixed"]["samples"]), request["fixed"]["new_tokens"]
-        with prepared.fixed_length(new_tokens):
+        with prepared.fixed_length(fixed_tokens):
             prepared.generate(prompts[: prepared.batch_size], counted=False)
             with taken.measured("fixed"):
-                fixed, fixed_time = time_all(prompts[first], samples[first], prepared, **show)
-        fixed_mode = {"samples": len(fixed), "new_tokens": new_tokens, "time_s": fixed_time}
+                fixed, fixed_time = time_all(fixed_prompts, samples[: len(fixed_prompts)], prepared, **show)
+        fixed_mode = {"samples": len(fixed), "new_tokens": fixed_tokens, "time_s": fixed_time}
     observed = longest_batch(natural, prompts)
     evidence, cache = _evidence(observed, prepared)
     spent = None
@@ -136,7 +139,7 @@ def _measure(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any
     return {
         "load_time_s": load_time,
         "warmup_time_s": warmup_time,
-        "compile_time_s": 0.0,
+        "compile_time_s": compile_time,
         "generation_time_s": natural_time,
         "modes": {"natural": {"samples": len(natural), "time_s": natural_time}, "fixed": fixed_mode},
         "generation": prepared.resolved(),
@@ -174,11 +177,6 @@ def _texts(request: dict[str, Any]) -> tuple[PreTrainedTokenizerBase, list[dict[
     return tokenizer, samples, build_prompts(summaries, request["generation"], request["shots"], tokenizer)
 
 
-def _warm_up(count: int, prompts: list[str], prepared: Prepared) -> None:
-    for turn in range(count):
-        prepared.generate(prompts[turn % len(prompts) :][: prepared.batch_size], counted=False)
-
-
 def _profile(request: dict[str, Any], rank: int) -> dict[str, Any]:
     """Look at a few samples with the profiler on; nothing is timed."""
     process = _start(request, rank)
@@ -187,10 +185,14 @@ def _profile(request: dict[str, Any], rank: int) -> dict[str, Any]:
 
     tokenizer, _, prompts = _texts(request)
     prepared = prepare(request, process, tokenizer)
-    _warm_up(request["warmup"], prompts, prepared)
-    count = request["profile"]["samples"] * prepared.batch_size
+    size = prepared.batch_size
+    watched = prompts[: request["profile"]["samples"] * size]
+    # In the batches in which they are watched.
+    groups = [watched[first : first + size] for first in range(0, len(watched), size)]
+    prepared.reserve(groups, request["generation"]["max_new_tokens"])
+    prepared.warm_up(request["warmup"], prompts)
     directory = Path(request["profile"]["directory"]) if rank == 0 else None
-    return {"profile": profile_samples(prepared, prompts[:count], directory)}
+    return {"profile": profile_samples(prepared, watched, directory)}
 
 
 def _start(request: dict[str, Any], rank: int) -> Process:

@@ -154,12 +154,18 @@ def _mfu(run: Run, peaks: Peaks) -> float:
 def _predicted(run: Run) -> float:
     """Seconds a sample of the batches' busy time, with the bandwidth and arithmetic measured in the run."""
     counted, peaks = _counted(run), _measured_peaks(run)
-    # Pipeline stages take turns at a single batch: the devices' speeds do not add up.
+    # Pipeline stages that take turns at a single micro-batch: the devices' speeds do not add up.
     stages = ((run.info.get("settings") or {}).get("parallel") or {}).get("pipeline", 1)
-    share = peaks.single if stages > 1 else 1.0
+    share = peaks.single if stages > 1 and _in_flight(run) == 1 else 1.0
     bandwidth, flops = peaks.bandwidth * share, peaks.flops * share
     phases = [phase for work in counted.works for phase in (work.prefill, work.decode)]
     return sum(max(phase.bytes / bandwidth, phase.flops / flops) for phase in phases) / counted.samples
+
+
+def _in_flight(run: Run) -> int:
+    """Micro-batches that were worked on at the same time in the observed batch."""
+    ranks = ((run.info.get("evidence") or {}).get("parallel") or {}).get("ranks") or [{}]
+    return ranks[0].get("micro_batches_in_flight") or 1
 
 
 def _processes(run: Run) -> int:

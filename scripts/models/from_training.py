@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.foundation import files
-from scripts.models import batches, checkpoint, saving, training
+from scripts.models import batches, checkpoint, device, saving, training
 from scripts.models import tokenizer as tokenizers
 from scripts.models.settings import ModelSettings, TrainSettings, check_train
 
@@ -13,11 +13,13 @@ from scripts.models.settings import ModelSettings, TrainSettings, check_train
 _MAX_POSITIONS = 2048
 
 
-def prepare(name: str, settings: ModelSettings, train: Path, prompt: str, output: Path) -> dict[str, Any]:
-    """Train a model into ``output`` and return its manifest.
+def prepare(
+    name: str, settings: ModelSettings, train: Path, prompt: str, output: Path, place: str = "cpu"
+) -> dict[str, Any]:
+    """Train a model into ``output`` and return its manifest; ``place`` is ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        StudyError: settings that do not fit, or too few training rows.
+        StudyError: settings that do not fit, too few training rows, or no GPU where one is asked for.
     """
     import torch
 
@@ -30,7 +32,8 @@ def prepare(name: str, settings: ModelSettings, train: Path, prompt: str, output
     tokenizer = tokenizers.train(rows, prompt, options.vocabulary)
     sequences = batches.encode(rows[: options.max_rows], prompt, tokenizer)
     config = training.config(options, tokenizer.get_vocab_size(), _MAX_POSITIONS)
-    trained = training.train(options, sequences, config, settings.seed)
+    with device.leased(place) as found:
+        trained = training.train(options, sequences, config, settings.seed, found)
     saving.save_model(trained.model, settings.dtype, output)
     tokenizers.save(tokenizer, output, _MAX_POSITIONS)
     saved = checkpoint.read_config(output)

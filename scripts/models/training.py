@@ -1,10 +1,11 @@
-"""Training a small Llama from scratch to write headlines.
+"""Training a Llama from scratch to write headlines, on the CPU or on a GPU.
 
 First some steps of copying random sequences, which teach attention to find a token's earlier occurrence and take what
 followed it (induction, https://arxiv.org/abs/2209.11895): without them the model learns the phrasing of headlines and
 not the names in them. Then headlines, with the loss on the headline and its end alone.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator
@@ -54,14 +55,21 @@ def config(settings: TrainSettings, vocabulary: int, max_positions: int) -> Any:
     )
 
 
-def train(settings: TrainSettings, sequences: batches.Sequences, model_config: Any, seed: int) -> Trained:
-    """Train a model. The same arguments and number of threads give the same weights, bit for bit."""
+def train(
+    settings: TrainSettings, sequences: batches.Sequences, model_config: Any, seed: int, device: str = "cpu"
+) -> Trained:
+    """Train a model on ``device``, ``cpu`` or ``cuda``; it comes back on the CPU.
+
+    On a CPU the same arguments and number of threads give the same weights, bit for bit. A GPU starts from the same
+    weights and takes the same batches in the same order, but adds up in an order of its own, so that two trainings
+    differ by rounding.
+    """
     import torch
     from transformers import LlamaForCausalLM
 
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    model = LlamaForCausalLM(model_config)
+    model = LlamaForCausalLM(model_config).to(device)
     held_out = max(1, min(_HELD_OUT, len(sequences.ids) // 10))
     rows, validation = batches.split(sequences, held_out)
     optimizers = _optimizers(model, settings.learning_rate)
@@ -88,6 +96,7 @@ def train(settings: TrainSettings, sequences: batches.Sequences, model_config: A
                 recent.clear()
     seconds = time.monotonic() - started
     loss, accuracy = evaluate(model, validation)
+    model.to("cpu")
     figures = {
         "rows": len(rows.ids),
         "validation_rows": len(validation.ids),
@@ -95,9 +104,24 @@ def train(settings: TrainSettings, sequences: batches.Sequences, model_config: A
         "validation_token_accuracy": accuracy,
         "seconds": seconds,
         "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "products": "bfloat16" if _is_mixed(device) else "float32",
         "curve": curve,
     }
     return Trained(model=model, figures=figures)
+
+
+def _is_mixed(device: str) -> bool:
+    import torch
+
+    return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def _precision(device: str) -> contextlib.AbstractContextManager[Any]:
+    """Products in bfloat16 over float32 weights where a GPU has units for them; elsewhere all in float32."""
+    import torch
+
+    return torch.autocast("cuda", dtype=torch.bfloat16) if _is_mixed(device) else contextlib.nullcontext()
 
 
 def evaluate(model: Any, sequences: batches.Sequences) -> tuple[float, float]:
@@ -110,8 +134,8 @@ def evaluate(model: Any, sequences: batches.Sequences) -> tuple[float, float]:
     with torch.inference_mode():
         for begin in range(0, len(order), 32):
             inputs, targets = batches.collate(sequences, order[begin : begin + 32])
-            logits, wanted = headline_logits(model, sequences.prefix, inputs, targets)
-            loss += torch.nn.functional.cross_entropy(logits, wanted, reduction="sum").item()
+            logits, wanted = _logits(model, sequences.prefix, inputs, targets)
+            loss += torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="sum").item()
             right += (logits.argmax(-1) == wanted).sum().item()
             count += wanted.numel()
     return loss / count, right / count
@@ -130,12 +154,25 @@ def _losses(
     for _ in range(settings.copy_steps):
         length = int(torch.randint(_COPY_LENGTHS[0], _COPY_LENGTHS[1] + 1, (), generator=generator))
         inputs, targets = batches.copying(settings.batch, length, vocabulary, generator)
-        yield "copying", torch.nn.functional.cross_entropy(*headline_logits(model, [], inputs, targets))
+        yield "copying", _loss(model, [], inputs, targets)
     model.model.layers = layers
     source = batches.bucketed(rows, settings.batch, generator)
     for _ in range(settings.steps):
         inputs, targets = batches.collate(rows, next(source))
-        yield "headlines", torch.nn.functional.cross_entropy(*headline_logits(model, rows.prefix, inputs, targets))
+        yield "headlines", _loss(model, rows.prefix, inputs, targets)
+
+
+def _loss(model: Any, prefix: list[int], inputs: Any, targets: Any) -> Any:
+    import torch
+
+    logits, wanted = _logits(model, prefix, inputs, targets)
+    return torch.nn.functional.cross_entropy(logits.float(), wanted)
+
+
+def _logits(model: Any, prefix: list[int], inputs: Any, targets: Any) -> tuple[Any, Any]:
+    """As ``headline_logits``, on the model's device and in its precision."""
+    with _precision(model.device.type):
+        return headline_logits(model, prefix, inputs.to(model.device), targets.to(model.device))
 
 
 def headline_logits(model: Any, prefix: list[int], inputs: Any, targets: Any) -> tuple[Any, Any]:
@@ -150,7 +187,7 @@ def headline_logits(model: Any, prefix: list[int], inputs: Any, targets: Any) ->
     cache = None
     if prefix:
         cache = DynamicCache(config=model.config)
-        model.model(torch.tensor([prefix]), past_key_values=cache, use_cache=True)
+        model.model(torch.tensor([prefix], device=inputs.device), past_key_values=cache, use_cache=True)
         cache.batch_repeat_interleave(len(inputs))
     hidden = model.model(inputs, past_key_values=cache, use_cache=cache is not None).last_hidden_state  # [B, T, H]
     chosen = targets != batches.IGNORED  # [B, T]

@@ -165,6 +165,8 @@ def _times(time: dict[str, Any] | None) -> list[tuple[str, str]]:
         "operators_s": "in operators or kernels",
         "target_forward_s": "a target pass",
         "draft_forward_s": "a draft pass",
+        "verify_forward_s": "a verifying pass",
+        "round_s": "a round",
     }
     return [
         (title, numbers.column_scale([time[key]], numbers.TIME).show_with_unit(time[key]))

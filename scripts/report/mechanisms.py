@@ -56,10 +56,13 @@ def _kv_cache(technique: Technique, parent: Parent, comparison: dict[str, Any]) 
     return Mechanism(f"It keeps its KV cache as {own}, where that of {parent['label']} is {other}")
 
 
+BITS = {"int8": "8 bits", "nf4": "4 bits", "int8_weight_only": "8 bits", "int4_weight_only": "4 bits", "fp8": "8 bits"}
+
+
 def _quantization(technique: Technique, parent: Parent, comparison: dict[str, Any]) -> Mechanism:
     setting = technique["settings"].get("quantization")
     method = setting.get("method") if isinstance(setting, dict) else setting
-    bits = {"int8": "8 bits", "nf4": "4 bits"}.get(str(method))
+    bits = BITS.get(str(method))
     if not setting:
         return Mechanism("Its weights are not quantised", _bytes(technique, parent))
     text = f"Its linear layers' weights take {bits} each" if bits else f"Its weights are quantised ({method})"
@@ -88,14 +91,31 @@ def _parallel(technique: Technique, parent: Parent, comparison: dict[str, Any]) 
     tensor, pipeline = setting.get("tensor") or 1, setting.get("pipeline") or 1
     ranks = ((technique.get("evidence") or {}).get("parallel") or {}).get("ranks") or [{}]
     if pipeline > 1:
-        taking_turns = ranks[0].get("micro_batches_in_flight") == 1
-        tail = ", which take turns on one micro-batch" if taking_turns else ""
+        in_flight = ranks[0].get("micro_batches_in_flight") or 0
+        tail = ", which take turns on one micro-batch" if in_flight == 1 else ""
+        if in_flight > 1:
+            text = f"Its layers lie on {pipeline} devices, which work on {in_flight} micro-batches at the same time"
+            return Mechanism(text, _scaling(technique, parent), FASTER)
         return Mechanism(f"Its layers lie on {pipeline} devices{tail}", "it saves memory a device and no work")
     if tensor > 1:
         calls = sum((ranks[0].get("collectives") or {}).values())
+        share = ranks[0].get("communication_share")
         work = f"rank 0 made {calls:,} collective calls in the observed batch" if calls else ""
+        work += f", {numbers.share(share)} of a decode step" if calls and share is not None else ""
+        work = "; ".join(part for part in (work, _scaling(technique, parent)) if part)
         return Mechanism(f"Each linear layer's weight is split over {tensor} devices", work, FASTER)
     return Mechanism("It runs on one device")
+
+
+def _scaling(technique: Technique, parent: Parent) -> str:
+    """Return samples a second of each device, and the speed-up over the parent by how many times its devices."""
+    devices, others = (((entry or {}).get("processes") or 1) for entry in (technique, parent))
+    gain = (technique.get("measured_speedup") or {}).get("value")
+    rate = words.value(technique, "throughput_samples_per_s")
+    if devices <= others or gain is None or rate is None:
+        return ""
+    efficiency = f"a scaling efficiency of {numbers.share(gain * others / devices)}"
+    return f"{numbers.fixed(rate / devices, 1)} samples a second a device, {efficiency}"
 
 
 def _speculation(technique: Technique, parent: Parent, comparison: dict[str, Any]) -> Mechanism:
@@ -105,7 +125,8 @@ def _speculation(technique: Technique, parent: Parent, comparison: dict[str, Any
     facts = []
     rate, kept = words.value(technique, "acceptance_rate"), words.value(technique, "accepted_per_round")
     if rate is not None:
-        facts.append(f"{numbers.share(rate)} of the judged ones were accepted")
+        by_a_draw = " by a draw and not by the target" if "forced_acceptance" in setting else ""
+        facts.append(f"{numbers.share(rate)} of the judged ones were accepted{by_a_draw}")
     if kept is not None:
         facts.append(f"{numbers.fixed(kept, 1)} a round")
     if setting.get("prompt_lookup"):
@@ -130,6 +151,25 @@ def _batch_size(technique: Technique, parent: Parent, comparison: dict[str, Any]
     return Mechanism(text, work, FASTER if size > other else SLOWER if size < other else NEITHER)
 
 
+def _engine(technique: Technique, parent: Parent, comparison: dict[str, Any]) -> Mechanism:
+    setting = technique["settings"].get("engine") or {}
+    name = setting.get("name", "transformers") if isinstance(setting, dict) else setting
+    facts = (technique.get("evidence") or {}).get("engine") or {}
+    if name == "graph":
+        graphs, prefix = facts.get("device_graphs"), facts.get("prefix_tokens")
+        work = f"{graphs:,} CUDA graphs were recorded before the first timed request" if graphs else ""
+        if prefix:
+            work += f"{', ' if work else ''}{prefix:,} tokens that all prompts share were read once"
+        text = "The project's own loop runs it in fused operations, without Python between them"
+        return Mechanism(text, work, FASTER)
+    if name == "transformers_static":
+        text = "transformers keeps a cache of fixed size" + (
+            " and compiles its forward" if facts.get("compiled") else ""
+        )
+        return Mechanism(text, "", FASTER if facts.get("compiled") else NEITHER)
+    return Mechanism("Stock generate runs it", _bytes(technique, parent))
+
+
 def _prompt_tokens(technique: Technique, parent: Parent, comparison: dict[str, Any]) -> Mechanism:
     return Mechanism(f"Its prompts have {technique['settings'].get('prompt_tokens')} tokens", _work(technique, parent))
 
@@ -142,6 +182,7 @@ FACETS: dict[str, Callable[[Technique, Parent, dict[str, Any]], Mechanism]] = {
     "parallel": _parallel,
     "speculation": _speculation,
     "batch_size": _batch_size,
+    "engine": _engine,
     "prompt_tokens": _prompt_tokens,
 }
 

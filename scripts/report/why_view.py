@@ -108,7 +108,10 @@ def interactions(comparison: dict[str, Any], labels: dict[str, str]) -> list[dic
 
 
 def speculation(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict[str, Any]]:
-    """Return per technique that drafts: tokens a round, cost, acceptance and break-even, speed-ups."""
+    """Return per technique that drafts: tokens a round, cost, acceptance and break-even, speed-ups.
+
+    The speed-ups are that of the model, that with the verification's own time, and the measured one.
+    """
     found = []
     for row in comparison["break_even"]:
         measured = row["measured_speedup"]
@@ -118,6 +121,7 @@ def speculation(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict
             _cell(row["acceptance_rate"]),
             _cell(row["break_even_acceptance"]),
             _cell(row["predicted_speedup"], ratio=True),
+            _cell(row["predicted_with_verification"], ratio=True),
             _cell(measured, ratio=True) | {"verdict": word, "tone": columns.tone(word)},
         ]
         notes = {row[key]["note"] for key in ("cost_ratio", "acceptance_rate", "break_even_acceptance")

@@ -47,6 +47,30 @@ QUANTIZATION = {
         "scale.",
         "Weights are unpacked for every product: fewer bytes are read, and more is computed.",
     ),
+    "int8_weight_only": (
+        "8-bit weight-only quantisation stores the weights of linear layers as 8-bit integers with a scale a row, and "
+        "multiplies in the model's own number type.",
+        "A row that is decoded alone waits for the weights to be read, so that fewer bytes are less time; where many "
+        "rows share a pass, arithmetic is what takes the time, and nothing is gained.",
+    ),
+    "int4_weight_only": (
+        "4-bit weight-only quantisation stores the weights of linear layers as 4-bit integers with a scale and a "
+        "minimum for 64 columns, rounded to nearest (the baseline of GPTQ; Frantar et al., 2023).",
+        "It reads the fewest bytes and rounds the most: the products gain where bandwidth bounds them, and the text "
+        "may lose.",
+    ),
+    "fp8": (
+        "FP8 weights (Micikevicius et al., 2022) are 8-bit floating-point numbers with a scale a row.",
+        "They take the bytes of 8-bit integers, and a GPU that knows the type multiplies long prompts and large "
+        "batches in it; single rows are multiplied in the model's own number type.",
+    ),
+}
+SHORT_QUANTIZATION = {
+    "int8": "8-bit weights",
+    "nf4": "4-bit weights",
+    "int8_weight_only": "8-bit weights",
+    "int4_weight_only": "4-bit weights",
+    "fp8": "FP8 weights",
 }
 TENSOR = (
     "Tensor parallelism (Shoeybi et al., 2019) splits every linear layer over several devices, which each "
@@ -59,10 +83,20 @@ PIPELINE = (
     "flight, which is layer sharding: the devices take turns.",
     "It lets a model run that no single device can hold; it does not make a request faster.",
 )
+FULL_PIPELINE = (
+    "Pipeline parallelism (Huang et al., 2019) gives each device a run of layers; a batch goes through them in "
+    "micro-batches, so that each device works on another one.",
+    "It serves more requests a second from a model that no single device need hold; it makes none of them faster.",
+)
 SPECULATION = (
     "Speculative decoding (Leviathan et al., 2023) lets a small model draft some tokens, which the target "
     "verifies in one pass; under greedy decoding the text is the target's.",
     "It pays where drafts are often accepted and cheap beside a pass of the target.",
+)
+FORCED = (
+    "A small model drafts some tokens, which the target reads in one pass; how many are accepted is settled by a draw "
+    "at a given rate, since random weights agree on nothing.",
+    "Speculative decoding (Leviathan et al., 2023) would be as fast at that acceptance; what is written means nothing.",
 )
 LOOKUP = (
     "Prompt lookup (Saxena, 2023) proposes the tokens that followed the last ones where these occurred in the "
@@ -74,6 +108,18 @@ BATCH = (
     "More requests a second are served, while each waits for the slowest of its batch, and the KV cache grows "
     "with the batch.",
 )
+ENGINE = {
+    "transformers_static": (
+        "transformers' generate keeps a KV cache of fixed size, which lets it compile the forward on a GPU.",
+        "Every step then has the same shapes; the memory is held whether the text fills it or not.",
+    ),
+    "graph": (
+        "The project's decode loop runs the model's weights in a few fused operations a layer over a KV cache of "
+        "fixed size; on a GPU each step is recorded once as a CUDA graph and started again by one call.",
+        "The device then never waits for Python, which is what bounds small models; tokens reach the host while the "
+        "next step runs.",
+    ),
+}
 MODEL = (
     "Another model answers the same prompts.",
     "More parameters mean more bytes and operations a token, and usually better text.",
@@ -130,16 +176,26 @@ def facet_sentences(facet: str, settings: dict[str, Any], verified: bool = False
     elif facet == "quantization":
         found = QUANTIZATION.get(method, ())
     elif facet == "parallel":
-        found = PIPELINE if (options.get("pipeline") or 1) > 1 else TENSOR if (options.get("tensor") or 1) > 1 else ()
+        stages = FULL_PIPELINE if _fills_pipeline(settings) else PIPELINE
+        found = stages if (options.get("pipeline") or 1) > 1 else TENSOR if (options.get("tensor") or 1) > 1 else ()
     elif facet == "speculation" and options:
-        found = LOOKUP if options.get("prompt_lookup") else SPECULATION
+        found = LOOKUP if options.get("prompt_lookup") else FORCED if "forced_acceptance" in options else SPECULATION
     elif facet == "batch_size":
         found = BATCH if value and value > 1 else ()
+    elif facet == "engine":
+        found = ENGINE.get(options.get("name", ""), ())
     elif facet == "model":
         found = TARGET if verified else MODEL
     elif facet == "prompt_tokens" and value:
         found = PROMPT
     return list(found)
+
+
+def _fills_pipeline(settings: dict[str, Any]) -> bool:
+    """Return whether a pipeline's batches are cut into micro-batches, as the project's own loop does."""
+    engine = settings.get("engine")
+    name = engine.get("name") if isinstance(engine, dict) else engine
+    return name == "graph" and (settings.get("batch_size") or 1) > 1
 
 
 def _verified(technique: dict[str, Any], comparison: dict[str, Any]) -> bool:
@@ -158,13 +214,16 @@ def _short(facet: str, settings: dict[str, Any]) -> str:
     if not value or value == "none" or facet in ("model", "kv_cache", "prompt_tokens"):
         return ""
     if facet == "quantization":
-        return {"int8": "8-bit weights", "nf4": "4-bit weights"}.get(str(method), "quantisation")
+        return SHORT_QUANTIZATION.get(str(method), "quantisation")
     if facet == "pruning":
         return "pruning"
     if facet == "parallel":
-        return "layer sharding" if (options.get("pipeline") or 1) > 1 else "tensor parallelism"
+        stages = "pipeline parallelism" if _fills_pipeline(settings) else "layer sharding"
+        return stages if (options.get("pipeline") or 1) > 1 else "tensor parallelism"
     if facet == "speculation":
         return "prompt lookup" if options.get("prompt_lookup") else "speculation"
+    if facet == "engine":
+        return {"graph": "graph engine", "transformers_static": "static cache"}.get(options.get("name", ""), "engine")
     if facet == "batch_size":
         return f"batches of {value}" if value != 1 else ""
     return rows.difference_text({facet: value})

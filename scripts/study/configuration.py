@@ -39,6 +39,7 @@ def check(config: dict[str, Any]) -> list[Technique]:
     for name in models_used(techniques):
         model_checks.check(name, model_settings(config, name))
     _check_drafts(config, techniques)
+    _check_forced(config, techniques)
     _check_dataset(config["dataset"])
     _check_encoder(config["quality"]["semantic"])
     _check_choices(config)
@@ -136,6 +137,17 @@ def _check_drafts(config: dict[str, Any], techniques: list[Technique]) -> None:
             raise StudyError(
                 f"techniques.{technique.name}.speculation.draft: model '{technique.draft}' has another tokenizer than "
                 f"its target '{technique.model}'; choose a draft that shares the target's."
+            )
+
+
+def _check_forced(config: dict[str, Any], techniques: list[Technique]) -> None:
+    """Tokens that nobody chose are for models that write nothing that means anything."""
+    for technique in techniques:
+        forced = (technique.settings.get("speculation") or {}).get("forced_acceptance")
+        if forced is not None and config["models"][technique.model]["source"] != "random":
+            raise StudyError(
+                f"techniques.{technique.name}.speculation.forced_acceptance puts out tokens that the target did not "
+                f"choose; remove it, or use a model with source 'random' in place of '{technique.model}'."
             )
 
 

@@ -10,7 +10,7 @@ from scripts.foundation.errors import StudyError
 from scripts.techniques import FACETS, load_facet
 
 # Facets whose change alone must leave every token as it was.
-LOSSLESS_FACETS = frozenset({"kv_cache", "parallel", "speculation", "batch_size"})
+LOSSLESS_FACETS = frozenset({"kv_cache", "parallel", "engine", "speculation", "batch_size"})
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,14 @@ def _resolve(name: str, entries: dict[str, Any], models: set[str]) -> Technique:
         if model is not None and model not in models:
             raise StudyError(f"{where}.{key} is '{model}', which is no model{_hint(model, models)}.")
     lossless = technique.parent is not None and set(technique.difference) <= LOSSLESS_FACETS
-    # Shards of quantised weights have other blocks and outliers than the whole has; and LLM.int8() looks for outliers
-    # in all tokens of a forward together, so that how many there are changes each one's product.
+    # Shards of quantised weights have other blocks, scales and outliers than the whole. How many tokens there are in a
+    # forward changes each one's product under LLM.int8(), which looks for outliers in all of them together, and under
+    # fp8, which rounds the inputs of many.
     quantization = on.get("quantization")
-    if quantization and ("parallel" in technique.difference or quantization["method"] == "int8"):
+    if quantization and ("parallel" in technique.difference or quantization["method"] in ("int8", "fp8")):
         lossless = False
+    if (on.get("speculation") or {}).get("forced_acceptance") is not None:
+        lossless = False  # the tokens are accepted by a draw
     return Technique(**(vars(technique) | {"lossless": lossless}))
 
 

@@ -10,7 +10,7 @@ from scripts.foundation.errors import StudyError
 from scripts.techniques.facet import Facet
 
 # The order in which facets act on a model as it is loaded.
-FACETS = ("pruning", "quantization", "parallel", "kv_cache", "speculation", "batch_size", "prompt_tokens")
+FACETS = ("pruning", "quantization", "parallel", "kv_cache", "engine", "speculation", "batch_size", "prompt_tokens")
 
 
 def load_facet(name: str) -> Facet:

@@ -36,13 +36,14 @@ class BatchSize(Facet):
             "sequences_per_forward": rows,
             "forward_calls": len(seen.forward_rows),
             "padding_share": padding / (seen.requests * seen.prompt_tokens),
-            "padding_side": "left",
+            "padding_side": "left" if seen.padded_left else "right",
         }
         # A data set's last batch may be smaller.
         if rows != [seen.requests] or seen.requests > value:
             counts = ", ".join(map(str, rows)) or 0
             raise EvidenceError(f"batch_size is {value}, but {seen.requests} requests were run {counts} at a time.")
-        if not seen.padded_left:
+        # A loop that keeps each request's own positions may pad on the right.
+        if not seen.padded_left and loaded.generator is None:
             raise EvidenceError(f"batch_size is {value}, but prompts were not padded on the left.")
         return facts
 

@@ -61,6 +61,7 @@ class Loaded:
     process: Process
     facets: dict[str, Any]
     draft: PreTrainedModel | None = None
+    generator: Generator | None = None  # what takes the place of ``model.generate``, if anything does
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -92,6 +93,50 @@ class Observation:
     cache: Any
     collectives: dict[str, int]
     communication_share: float
+
+
+@dataclass
+class Generated:
+    """What one batch put out.
+
+    Attributes:
+        moments: when each token was seen by the host, on ``time.perf_counter``'s clock.
+        tokens: the token ids of each request, as many as there are moments, beyond its end too.
+    """
+
+    moments: list[float]
+    tokens: list[list[int]]
+
+
+class Generator:
+    """A decode loop of the project's own, in the place of ``model.generate``; greedy."""
+
+    def reserve(self, batches: list[list[list[int]]], new_tokens: int) -> None:
+        """Compile and allocate whatever those batches of prompts (token ids) need, for up to so many new tokens."""
+
+    def limit(self, new_tokens: int, stops: list[int]) -> None:
+        """From now on put out so many tokens at most, or up to one of the stop tokens."""
+        raise NotImplementedError
+
+    def generate(self, prompts: list[list[int]]) -> Generated:
+        """Generate one batch; returns when every request has stopped or is long enough."""
+        raise NotImplementedError
+
+    def observe(self, prompts: list[list[int]]) -> Observation:
+        """Generate one batch and say what was run."""
+        raise NotImplementedError
+
+    def forward_times(self) -> dict[str, float | None]:
+        """``target_forward_s`` and ``draft_forward_s``: a typical step of each model after the prompt, in seconds."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """What it did, for the evidence of the facet that made it."""
+        return {}
+
+    def recorder(self) -> SampleRecorder | None:
+        """What counts per-sample facts, if the loop has any."""
+        return None
 
 
 class Facet:
@@ -163,6 +208,10 @@ class Facet:
     def generation_options(self, value: Any, loaded: Loaded) -> dict[str, Any]:
         """Keyword arguments for ``generate``."""
         return {}
+
+    def generator(self, value: Any, loaded: Loaded, pad: int) -> Generator | None:
+        """A decode loop that takes the place of ``generate``; ``pad`` is a token for places that nothing looks at."""
+        return None
 
     def recorder(self, value: Any, loaded: Loaded) -> SampleRecorder | None:
         """What counts per-sample facts while samples are timed, if the facet has any."""

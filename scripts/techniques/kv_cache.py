@@ -37,7 +37,8 @@ class KVCache(Facet):
             if seen.cache is not None or not grows:
                 raise EvidenceError("kv_cache is 'none', but generation kept a cache.")
             return facts
-        if getattr(seen.cache, "is_compileable", False):
+        # An engine of its own says which cache it keeps.
+        if getattr(seen.cache, "is_compileable", False) and not loaded.facets.get("engine"):
             raise EvidenceError(f"kv_cache is 'dynamic', but generation used a {facts['cache_class']} of fixed size.")
         # The last token is never fed back, so it never enters the cache.
         if facts["cache_length_tokens"] < seen.prompt_tokens + seen.new_tokens - 1:

@@ -2,7 +2,8 @@
 
 ``{tensor: n}``: every linear layer's weight is split over n ranks (Megatron-LM; Shoeybi et al., 2019) by transformers'
 own sharding. ``{pipeline: n}``: each rank holds a run of layers and hands its activations on (GPipe; Huang et al.,
-2019). At batch size 1 one micro-batch is in flight, so that pipeline stages take turns and memory is what they save.
+2019). Under ``generate``, and at batch size 1, one micro-batch is in flight, so that pipeline stages take turns and
+memory is what they save. The project's own loop (``engine: graph``) cuts a batch into ``micro_batches``.
 """
 
 from __future__ import annotations
@@ -20,18 +21,24 @@ class Parallel(Facet):
     """``{tensor: n}`` or ``{pipeline: n}``."""
 
     name = "parallel"
+    _head_in_layers = 0.0  # of the model that is being loaded
 
     def resolve(self, value: Any) -> Any:
         """Fill in the other size; ``none`` and sizes of 1 switch the facet off."""
         if value in (None, "none"):
             return None
         sizes = {"tensor": 1, "pipeline": 1} | value
-        return None if sizes == {"tensor": 1, "pipeline": 1} else sizes
+        return None if sizes["tensor"] == sizes["pipeline"] == 1 else sizes
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
-        """One kind at a time; not with speculation."""
+        """One kind at a time; not with speculation; micro-batches are the project's own loop's."""
         if value["tensor"] > 1 and value["pipeline"] > 1:
             raise StudyError("parallel 'tensor' does not compose with parallel 'pipeline'; set one of them.")
+        if "micro_batches" in value:
+            if value["pipeline"] == 1:
+                raise StudyError("parallel 'micro_batches' are parts of a pipeline's batch; set parallel 'pipeline'.")
+            if (facets.get("engine") or {}).get("name") != "graph":
+                raise StudyError("parallel 'micro_batches' needs engine 'graph'; add engine: graph.")
         if facets.get("speculation"):
             raise StudyError("parallel does not compose with speculation; remove one of the two facets.")
 
@@ -51,12 +58,20 @@ class Parallel(Facet):
                     f"the model's {what} of {getattr(config, what)} can't be split over {value['tensor']} ranks."
                 )
 
+    def change_config(self, value: Any, config: Any) -> None:
+        """Nothing is changed; how long the output head takes settles how layers are shared out."""
+        from scripts.engine.stages import head_in_layers
+
+        self._head_in_layers = head_in_layers(config)
+
     def load_options(self, value: Any, process: Process, facets: dict[str, Any]) -> dict[str, Any]:
         """transformers' DistributedConfig."""
         from transformers.distributed import DistributedConfig
 
-        sizes = {"tp_size": value["tensor"]} if value["tensor"] > 1 else {"pp_size": value["pipeline"]}
-        return {"distributed_config": DistributedConfig(**sizes)}
+        if value["tensor"] > 1:
+            return {"distributed_config": DistributedConfig(tp_size=value["tensor"])}
+        _share_out(self._head_in_layers if _graph(facets) else None)
+        return {"distributed_config": DistributedConfig(pp_size=value["pipeline"])}
 
     def after_load(self, value: Any, loaded: Loaded) -> None:
         """Free what shards are cut from; tell stages in which number type to hand on."""
@@ -76,13 +91,37 @@ class Parallel(Facet):
             "rank": loaded.process.rank,
             "world_size": loaded.process.world_size,
             "collectives": seen.collectives,
-            "collective_call_time_share": seen.communication_share,
         }
         if not seen.collectives:
             raise EvidenceError(f"parallel asks for {value}, but no collective ran on rank {loaded.process.rank}.")
-        if value["tensor"] > 1:
-            return facts | _shards(value["tensor"], loaded)
-        return facts | _stage(value["pipeline"], loaded)
+        held = _shards(value["tensor"], loaded) if value["tensor"] > 1 else _stage(value["pipeline"], loaded)
+        if loaded.generator is None:
+            return facts | {"collective_call_time_share": seen.communication_share} | held
+        # A loop of the project's own says how it measured its share, and how many micro-batches were under way.
+        return facts | {"communication_share": seen.communication_share} | held | loaded.generator.parallel_facts()
+
+
+def _graph(facets: dict[str, Any]) -> bool:
+    return (facets.get("engine") or {}).get("name") == "graph"
+
+
+def _share_out(head: float | None) -> None:
+    """Let transformers cut the layers so that stages take equal time, or (None) as it does by itself.
+
+    It gives every stage as many layers, and the last one the output head besides.
+    """
+    from transformers.distributed.pipeline_parallel import PipelineStage
+
+    from scripts.engine.stages import split
+
+    if not hasattr(PipelineStage, "even_range"):
+        PipelineStage.even_range = PipelineStage.layer_range_for_rank
+
+    def equal_time(stage: Any, rank: int, layers: int) -> tuple[int, int]:
+        held = split(layers, stage.pp_size, head)[rank]
+        return held.start, held.stop
+
+    PipelineStage.layer_range_for_rank = PipelineStage.even_range if head is None else equal_time
 
 
 def _free_other_shards(model: torch.nn.Module) -> None:
@@ -99,7 +138,9 @@ def _shards(size: int, loaded: Loaded) -> dict[str, Any]:
     for name, layer in linear_layers(loaded.model).items():
         whole = [layer.out_features, layer.in_features]
         weight = layer.weight
-        if hasattr(weight, "to_local"):
+        if hasattr(layer, "matrix"):
+            local = list(layer.matrix.shape)
+        elif hasattr(weight, "to_local"):
             local = list(weight.to_local().shape)
         elif getattr(weight, "quant_state", None) is not None:
             local = list(weight.quant_state.shape)
@@ -118,8 +159,13 @@ def _stage(size: int, loaded: Loaded) -> dict[str, Any]:
     """The layers that this rank holds."""
     layers = loaded.model.model.layers
     held = [index for index, layer in enumerate(layers) if any(True for _ in layer.parameters())]
-    # The last stage also takes the layers that do not divide evenly.
-    if not held or len(held) > len(layers) // size + len(layers) % size:
+    # The last stage also takes the layers that do not divide evenly, or fewer, for its output head.
+    most = len(layers) // size + len(layers) % size
+    if _graph(loaded.facets):
+        from scripts.engine.stages import head_in_layers, split
+
+        most = len(split(len(layers), size, head_in_layers(loaded.model.config))[loaded.process.rank])
+    if not held or len(held) > most:
         raise EvidenceError(f"parallel pipeline {size}: rank {loaded.process.rank} holds {len(held)} of {len(layers)}.")
     # transformers hands one micro-batch from stage to stage, so that stages take turns.
     return {

@@ -100,7 +100,8 @@ def _count(value: dict[str, Any], loaded: Loaded) -> tuple[Counts, dict[str, flo
     from scripts.inference.memory import module_bytes
 
     counts, sparsity = Counts(), {}
-    for name, module in linear_layers(loaded.model).items():
+    layers = linear_layers(loaded.model)
+    for name, module in layers.items():
         weight = stored_weight(module)
         zeros = weight.numel() - int(weight.count_nonzero())
         counts.zeros += zeros
@@ -113,7 +114,7 @@ def _count(value: dict[str, Any], loaded: Loaded) -> tuple[Counts, dict[str, flo
             # The widths are the whole layer's, also where this process holds a shard of it.
             share = METHODS[value["method"]].zero_share(value, module.out_features, module.in_features)
             counts.zeros_asked += share * weight.numel()
-        counts.stored_bytes += module_bytes(module)
+    counts.stored_bytes = module_bytes(*layers.values())
     return counts, sparsity
 
 
@@ -195,6 +196,8 @@ def _followed(value: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
 
 def stored_weight(module: torch.nn.Module) -> torch.Tensor:
     """A linear layer's weight of this process as dense numbers: a shard of it, or a 4-bit or 8-bit one expanded."""
+    if hasattr(module, "matrix"):
+        return module.expanded()
     weight = module.weight
     if hasattr(weight, "to_local"):
         return weight.to_local()
@@ -207,8 +210,10 @@ def stored_weight(module: torch.nn.Module) -> torch.Tensor:
     return weight.data
 
 
-def stored_shape(module: torch.nn.Module) -> torch.Size:
+def stored_shape(module: torch.nn.Module) -> tuple[int, ...]:
     """The shape [out, in] of what this process holds of a linear layer."""
+    if hasattr(module, "matrix"):
+        return module.matrix.shape
     state = getattr(module.weight, "quant_state", None)
     return state.shape if state is not None else stored_weight(module).shape
 

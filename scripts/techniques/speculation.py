@@ -3,6 +3,8 @@
 ``{draft: model, tokens: k}``: a smaller model drafts k tokens (Leviathan et al., 2023; Chen et al., 2023).
 ``{prompt_lookup: k}``: the proposal is copied from where the last tokens occurred in the prompt (Saxena, 2023).
 Greedy verification keeps a proposed token only where the target would have chosen it, so the output is the target's.
+Under the graph engine ``forced_acceptance: a`` accepts drafted tokens by a draw instead: random weights, which agree on
+nothing, then show the speed at that acceptance rate, and write nothing that means anything.
 """
 
 from __future__ import annotations
@@ -11,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.techniques.facet import EvidenceError, Facet, Loaded, Observation, SampleRecorder
+from scripts.techniques.rounds import Round, RoundCounter
 
 if TYPE_CHECKING:
     import torch
 
+AT_ONCE = 16  # tokens that the graph engine's attention takes of a request in one step
+LOOKUPS = {"PromptLookupCandidateGenerator", "PromptLookup"}  # of transformers, of the graph engine
+
 
 class Speculation(Facet):
-    """``{draft: <model>, tokens: 4}`` or ``{prompt_lookup: 4}``."""
+    """``{draft: <model>, tokens: 4}``, with ``forced_acceptance`` if wanted, or ``{prompt_lookup: 4}``."""
 
     name = "speculation"
 
@@ -29,12 +35,31 @@ class Speculation(Facet):
             raise StudyError("speculation needs either 'draft' (a model's name) or 'prompt_lookup' (tokens), not both.")
         return {"tokens": 4} | value if "draft" in value else dict(value)
 
+    def check(self, value: Any, facets: dict[str, Any]) -> None:
+        """What only the graph engine can do, and what it can't."""
+        graph = (facets.get("engine") or {}).get("name") == "graph"
+        if graph and self._limit(value) >= AT_ONCE:
+            raise StudyError(
+                f"speculation proposes {self._limit(value)} tokens at a time, but engine 'graph' verifies at most "
+                f"{AT_ONCE - 1}; propose fewer."
+            )
+        if "forced_acceptance" not in value:
+            return
+        if "draft" not in value:
+            raise StudyError("speculation.forced_acceptance needs a draft model; remove it from prompt lookup.")
+        if not 0 <= value["forced_acceptance"] <= 1:
+            raise StudyError(f"speculation.forced_acceptance is {value['forced_acceptance']}; use a share from 0 to 1.")
+        if not graph:
+            raise StudyError("speculation.forced_acceptance needs engine 'graph'; set engine: graph, or remove it.")
+
     def companion(self, value: Any) -> str | None:
         """The draft model's name."""
         return value.get("draft")
 
     def generation_options(self, value: Any, loaded: Loaded) -> dict[str, Any]:
-        """Assisted generation with a constant number of drafted tokens."""
+        """Assisted generation with a constant number of drafted tokens, unless another loop takes its place."""
+        if loaded.generator is not None:
+            return {}
         if "prompt_lookup" in value:
             return {"prompt_lookup_num_tokens": value["prompt_lookup"]}
         from transformers import GenerationConfig
@@ -49,12 +74,15 @@ class Speculation(Facet):
         return {"assistant_model": loaded.draft}
 
     def recorder(self, value: Any, loaded: Loaded) -> SampleRecorder:
-        """Counts drafted and accepted tokens from the lengths that the target is given to verify."""
-        return VerificationCounter(loaded, self._limit(value))
+        """Counts drafted and accepted tokens: the loop's own counts, or from what the target is given to verify."""
+        own = loaded.generator is not None
+        counter = loaded.generator.recorder() if own else VerificationCounter(loaded, self._limit(value))
+        loaded.notes["round_counter"] = counter
+        return counter
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """Verification rounds and the acceptance histogram of the timed samples."""
-        counter: VerificationCounter = loaded.notes["verification_counter"]
+        counter: RoundCounter = loaded.notes["round_counter"]
         judged = counter.total_accepted + counter.total_rejected
         facts: dict[str, Any] = {
             "target_calls": counter.total_rounds,
@@ -76,9 +104,12 @@ class Speculation(Facet):
             if not counter.total_drafted:
                 raise EvidenceError("speculation asks for drafted tokens, but none was verified.")
         # Text without a repetition gives lookup nothing to propose, so that it was asked is what can be proved.
-        elif counter.generators != {"PromptLookupCandidateGenerator"}:
+        elif not counter.generators or not counter.generators <= LOOKUPS:
             raise EvidenceError("speculation asks for prompt lookup, but generation never looked a proposal up.")
         facts["proposed_by"] = sorted(counter.generators)
+        if "forced_acceptance" in value:
+            facts["forced_acceptance"] = value["forced_acceptance"]
+            _check_forced(value["forced_acceptance"], counter)
         return facts
 
     @staticmethod
@@ -86,24 +117,29 @@ class Speculation(Facet):
         return value.get("tokens") or value["prompt_lookup"]
 
 
-class VerificationCounter(SampleRecorder):
-    """Watches the target's forward calls: each verifies one proposal.
+def _check_forced(share: float, counter: RoundCounter) -> None:
+    """The draws of a few requests may lie off their share, but not far."""
+    judged = counter.total_accepted + counter.total_rejected
+    allowed = 0.1 + 4 * (share * (1 - share) / judged) ** 0.5 if judged else 1.0
+    if judged and abs(counter.total_accepted / judged - share) > allowed:
+        raise EvidenceError(
+            f"speculation forces {share:.0%} of the drafted tokens to be accepted, but "
+            f"{counter.total_accepted / judged:.0%} of those judged were."
+        )
 
-    The first call is given the prompt and a proposal, each later one the last accepted token and a proposal. A proposed
-    token is accepted when it is put out, rejected when the target put out another in its place, and not judged when it
-    stands behind a rejected one or behind the end.
+
+class VerificationCounter(RoundCounter):
+    """Watches the target's forward calls under ``generate``: each verifies one proposal.
+
+    The first call is given the prompt and a proposal, each later one the last accepted token and a proposal.
     """
 
     def __init__(self, loaded: Loaded, limit: int) -> None:
+        super().__init__(limit)
         self.prompt_tokens = 0
         self.proposals: list[torch.Tensor] = []
         self.emitted: list[list[int]] = []
         self.sample_draft_calls = 0
-        self.histogram = [0] * (limit + 1)
-        self.longest = 0  # tokens of a proposal
-        self.total_rounds = self.total_drafted = self.total_accepted = self.total_rejected = self.draft_calls = 0
-        self.generators: set[str] = set()  # classes of what proposed
-        loaded.notes["verification_counter"] = self
         self._note_generators(loaded.model)
         loaded.model.register_forward_pre_hook(self._target_called, with_kwargs=True)
         if loaded.draft is not None:
@@ -141,31 +177,17 @@ class VerificationCounter(SampleRecorder):
 
     def fields(self) -> dict[str, int]:
         """Rounds, drafted, accepted and rejected tokens of the sample; also added to the run's totals."""
-        drafted = accepted = rejected = 0
-        for proposal, tokens in zip(self.proposals, self.emitted, strict=True):
-            proposed = proposal.tolist()
-            self.longest = max(self.longest, len(proposed))
-            taken = next(
-                (at for at, pair in enumerate(zip(proposed, tokens, strict=False)) if pair[0] != pair[1]), None
-            )
-            if taken is None:
-                taken = min(len(proposed), len(tokens))
-            else:
-                rejected += 1
-            drafted += len(proposed)
-            accepted += taken
-            self.histogram[min(taken, len(self.histogram) - 1)] += 1
-        self.total_rounds += len(self.proposals)
-        self.total_drafted += drafted
-        self.total_accepted += accepted
-        self.total_rejected += rejected
         self.draft_calls += self.sample_draft_calls
-        return {
-            "drafted_tokens": drafted,
-            "accepted_tokens": accepted,
-            "rejected_tokens": rejected,
-            "rounds": len(self.proposals),
-        }
+        return self.add([_judged(*each) for each in zip(self.proposals, self.emitted, strict=True)])
+
+
+def _judged(proposal: torch.Tensor, tokens: list[int]) -> Round:
+    """What became of a proposal, from what was put out."""
+    proposed = proposal.tolist()
+    taken = next((at for at, pair in enumerate(zip(proposed, tokens, strict=False)) if pair[0] != pair[1]), None)
+    if taken is None:
+        return Round(len(proposed), min(len(proposed), len(tokens)), 0)
+    return Round(len(proposed), taken, 1)
 
 
 FACET = Speculation()

@@ -20,6 +20,10 @@ LOSSLESS = {
     "speculative": "target_only",
     "prompt_lookup": "target_only",
     "batch_8": "kv_cache",
+    "transformers_static": "kv_cache",
+    "graph": "kv_cache",
+    "graph_target": "target_only",
+    "graph_speculative": "graph_target",
 }
 
 
@@ -61,7 +65,8 @@ def test_a_lossless_technique_writes_its_parents_tokens(finished: Project, techn
 def test_what_is_held_to_be_lossless_is_what_is_checked() -> None:
     resolved = configuration.check(study("{}"))
     assert {technique.name: technique.parent for technique in resolved if technique.lossless} == LOSSLESS | {
-        "speculative_nf4": "target_nf4"
+        "speculative_nf4": "target_nf4",
+        "graph_batch_8": "graph",
     }
     assert {technique.name for technique in resolved} == set(BUILT_IN["techniques"])
 

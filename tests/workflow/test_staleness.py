@@ -12,6 +12,7 @@ import pytest
 from tests.workflow.project import Project, jobs, techniques
 
 ALL = techniques()
+GRAPH = ["graph", "graph_int8", "graph_target", "graph_speculative"]
 DATA = {"prepare_dataset", "select_samples"}
 MODELS = jobs("prepare_model", ["small", "large"])
 REPORT = {"compare", "plot", "render"}
@@ -62,6 +63,9 @@ CODE = {
     "scripts/inference/memory.py": runs(*ALL),
     "scripts/generate.py": runs(*ALL),
     "scripts/inference/readings.py": runs(*ALL),
+    "scripts/techniques/engine.py": runs("transformers_static", *GRAPH),
+    "scripts/engine/session.py": runs("transformers_static", *GRAPH),
+    "scripts/kernels/triton_ops.py": runs("nf4", "transformers_static", *GRAPH),
     "scripts/metrics/rouge.py": TEXTS | SCORES | REPORT,
     "scripts/metrics/latency.py": SCORES | REPORT,
     "scripts/metrics/evaluate_modules/headline_rouge/headline_rouge.py": TEXTS | SCORES | REPORT,

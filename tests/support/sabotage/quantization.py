@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -65,19 +65,98 @@ def other_compute_dtype() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _loaded_and(change: Callable[[Any], None]) -> Iterator[None]:
+    """The loaded model's layers are quantised, and then something is done to the model."""
+    facet = type(load_facet("quantization"))
+    finish = facet.after_load
+
+    def changed(self: Any, value: Any, loaded: Any) -> None:
+        finish(self, value, loaded)
+        change(loaded.model)
+
+    with patch.object(facet, "after_load", changed):
+        yield
+
+
+@sabotage
+def one_layer_stays_dense() -> Iterator[None]:
+    import torch
+
+    def change(model: Any) -> None:
+        model.model.layers[1].mlp.up_proj = torch.nn.Linear(128, 128, bias=False)
+
+    with _loaded_and(change):
+        yield
+
+
+@sabotage
+def stored_as_float() -> Iterator[None]:
+    from scripts.techniques.facet import linear_layers
+
+    def change(model: Any) -> None:
+        for layer in linear_layers(model).values():
+            layer.data = layer.data.float()
+
+    with _loaded_and(change):
+        yield
+
+
+@sabotage
+def other_weights_are_stored() -> Iterator[None]:
+    from scripts.techniques.facet import linear_layers
+
+    def change(model: Any) -> None:
+        for layer in linear_layers(model).values():
+            layer.data = layer.data.flip(0)
+
+    with _loaded_and(change):
+        yield
+
+
+@sabotage
+def dense_weights_are_multiplied() -> Iterator[None]:
+    """A dense copy, which no count of the layers' tensors finds."""
+    import torch
+
+    from scripts.techniques.quantization_methods import weight_only_linear
+
+    made, dense = weight_only_linear.quantised, {}
+
+    def keeping(weight: Any, bias: Any, kind: str) -> Any:
+        layer = made(weight, bias, kind)
+        dense[layer] = weight
+        return layer
+
+    def forward(self: Any, x: Any) -> Any:
+        return torch.nn.functional.linear(x, dense[self], self.bias)
+
+    with (
+        patch.object(weight_only_linear, "quantised", keeping),
+        patch.object(weight_only_linear.WeightOnlyLinear, "forward", forward),
+    ):
+        yield
+
+
+@sabotage
+def eight_bits_for_four() -> Iterator[None]:
+    from scripts.techniques.quantization_methods import weight_only_linear
+
+    made = weight_only_linear.quantised
+
+    with patch.object(weight_only_linear, "quantised", lambda weight, bias, kind: made(weight, bias, "int8")):
+        yield
+
+
 @sabotage
 def float_weights_are_kept_beside() -> Iterator[None]:
     import torch
 
     from scripts.techniques.facet import linear_layers
 
-    facet = type(load_facet("quantization"))
-    finish = facet.after_load
-
-    def keeping(self: Any, value: Any, loaded: Any) -> None:
-        finish(self, value, loaded)
-        for layer in linear_layers(loaded.model).values():
+    def change(model: Any) -> None:
+        for layer in linear_layers(model).values():
             layer.register_buffer("dense", torch.zeros(layer.out_features, layer.in_features))
 
-    with patch.object(facet, "after_load", keeping):
+    with _loaded_and(change):
         yield

@@ -98,7 +98,7 @@ def test_speculation_is_shown_beside_what_its_model_says(draft):
     study, rows, metrics = make_study(techniques, QUIET)
     metrics["spec"] |= {
         "settings": {"speculation": {"draft": "small", "tokens": 4}},
-        "time": {"target_forward_s": 0.01, "draft_forward_s": draft},
+        "time": {"target_forward_s": 0.01, "draft_forward_s": draft, "verify_forward_s": 0.012},
     }
     metrics["spec"]["figures"]["acceptance_rate"] = rate
     study["sweeps"] = [{"name": "s", "points": [{"value": 4, "technique": "spec"}]}]
@@ -109,6 +109,9 @@ def test_speculation_is_shown_beside_what_its_model_says(draft):
     assert found["measured_speedup"]["value"] == pytest.approx(1 / 0.6, rel=0.02)
     predicted = found["predicted_speedup"]
     assert predicted["low"] < predicted["value"] < predicted["high"]
+    with_verification = found["predicted_with_verification"]["value"]
+    assert found["verification_ratio"]["value"] == pytest.approx(1.2)
+    assert with_verification * (1.2 + 4 * draft / 0.01) == pytest.approx(predicted["value"] * (1 + 4 * draft / 0.01))
     if draft < 0.01:
         assert 0 < found["break_even_acceptance"]["value"] < 0.7
     else:

@@ -36,14 +36,22 @@ def test_plain_weights_are_computed_to_the_byte(checkpoints, name, dtype):
 
 @pytest.mark.parametrize(
     "quantization",
-    ["int8", "nf4", {"method": "nf4", "double_quantization": True}],
-    ids=["int8", "nf4", "nf4_double"],
+    ["int8", "nf4", {"method": "nf4", "double_quantization": True}, "int8_weight_only", "fp8"],
+    ids=["int8", "nf4", "nf4_double", "int8_weight_only", "fp8"],
 )
 @pytest.mark.parametrize("name", ["plain", "tied", "one_group"])
 def test_quantised_weights_with_their_scales_are_computed_to_the_byte(checkpoints, name, quantization):
     shape, facets = of_checkpoint(checkpoints[name]), {"quantization": quantization}
     model = loaded(checkpoints[name], "float32", **facets)
     assert sizes.weight_bytes(shape, settings(**facets), "float32") == module_bytes(model)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["plain", "bias"])
+def test_groups_of_four_bits_have_scales_and_minima_of_the_models_type(checkpoints, name, dtype):
+    shape, facets = of_checkpoint(checkpoints[name]), settings(quantization="int4_weight_only")
+    model = loaded(checkpoints[name], dtype, quantization="int4_weight_only")
+    assert sizes.weight_bytes(shape, facets, dtype) == module_bytes(model)
 
 
 @pytest.mark.parametrize("double", [False, True])

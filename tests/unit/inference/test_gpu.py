@@ -99,6 +99,16 @@ def test_quantised_weights_are_small_in_the_allocator_too(on_gpu, plain, method,
     assert held(run.outcome) < 0.5 * held(plain.outcome)
 
 
+@pytest.mark.parametrize(("method", "share"), [("int8_weight_only", 0.3), ("int4_weight_only", 0.2), ("fp8", 0.3)])
+def test_a_decode_step_multiplies_stored_weights_without_writing_them_out(on_gpu, method, share):
+    run = on_gpu({"quantization": method})
+    if run.outcome["status"] == "unsupported":
+        pytest.skip(run.outcome["reason"])
+    facts = run.evidence["quantization"]
+    assert facts["stored_bytes"] < share * facts["weights"] * 4
+    assert facts["products"]["decode"]["path"] == "triton kernel"
+
+
 def test_pruned_weights_stay_zero_when_they_are_quantised(on_gpu):
     run = on_gpu({"quantization": "nf4", "pruning": {"amount": 0.5}})
     assert 0.5 <= run.evidence["pruning"]["sparsity"] < 0.6

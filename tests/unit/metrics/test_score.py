@@ -59,6 +59,17 @@ def test_random_draft_has_quality_but_no_acceptance(dataset, metrics):
     assert figures["rouge1"]["value"] > 0
 
 
+def test_forced_acceptance_is_measured_with_random_weights_and_said(dataset, metrics):
+    models = {role: {"name": role, "source": "random", "dtype": "float32"} for role in ("target", "draft")}
+    settings = {"speculation": {"draft": "d", "tokens": 4, "forced_acceptance": 0.7}}
+    models["target"] = synthetic.make_run("x")["models"]["target"] | {"source": "random"}
+    run = synthetic.make_run("kv_cache", models=models, settings=settings)
+    figures = metrics((run, synthetic.make_samples(dataset, drafted=4)))["figures"]
+    assert figures["acceptance_rate"]["value"] > 0
+    assert "by a draw, not by the target" in figures["acceptance_rate"]["note"]
+    assert figures["rouge1"]["value"] is None
+
+
 def test_speculation_rates(dataset, metrics):
     samples = synthetic.make_samples(dataset, drafted=4)
     figures = metrics((synthetic.make_run("kv_cache"), samples))["figures"]

@@ -217,6 +217,13 @@ def test_a_missing_schema_is_said(monkeypatch, tmp_path):
             {"models.large.train.vocabulary": 777},
             "techniques.speculative.speculation.draft: model 'small' has another",
         ),
+        (
+            {
+                "techniques.speculative.engine": "graph",
+                "techniques.speculative.speculation": {"draft": "small", "forced_acceptance": 0.7},
+            },
+            "techniques.speculative.speculation.forced_acceptance puts out tokens that the target did not choose",
+        ),
     ],
 )
 def test_a_wrong_meaning_is_one_sentence_that_names_the_key(changes, sentence):

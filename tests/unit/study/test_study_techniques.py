@@ -93,13 +93,16 @@ def test_what_must_leave_every_token_as_it_was():
         tensor={"extends": "root", "parallel": {"tensor": 2}},
         single={"extends": "tensor", "parallel": "none"},
         speculative={"extends": "root", "speculation": {"draft": "small"}},
+        graph={"extends": "root", "engine": "graph"},
+        forced={"extends": "graph", "speculation": {"draft": "small", "forced_acceptance": 0.7}},
         model={"extends": "root", "model": "large"},
         quantised={"extends": "root", "quantization": "nf4"},
         pruned={"extends": "root", "pruning": "magnitude"},
         two_at_once={"extends": "root", "kv_cache": "none", "pruning": "magnitude"},
         pruned_speculative={"extends": "pruned", "speculation": {"draft": "small"}},
     ) == {
-        "root": False, "no_cache": True, "tensor": True, "single": True, "speculative": True, "model": False,
+        "root": False, "no_cache": True, "tensor": True, "single": True, "speculative": True, "graph": True,
+        "forced": False, "model": False,
         "quantised": False, "pruned": False, "two_at_once": False, "pruned_speculative": True,
     }  # fmt: skip
 
@@ -114,9 +117,16 @@ def test_quantised_weights_may_round_otherwise():
         int8=root | {"quantization": "int8"},
         int8_no_cache={"extends": "int8", "kv_cache": "none"},
         int8_speculative={"extends": "int8", "speculation": {"prompt_lookup": 4}},
+        eight=root | {"quantization": "int8_weight_only"},
+        eight_tensor={"extends": "eight", "parallel": {"tensor": 2}},
+        eight_speculative={"extends": "eight", "speculation": {"prompt_lookup": 4}},
+        fp8=root | {"quantization": "fp8"},
+        fp8_batch={"extends": "fp8", "batch_size": 32},
     ) == {
         "nf4": False, "nf4_tensor": False, "nf4_speculative": True,
         "int8": False, "int8_no_cache": False, "int8_speculative": False,
+        "eight": False, "eight_tensor": False, "eight_speculative": True,
+        "fp8": False, "fp8_batch": False,
     }  # fmt: skip
 
 

@@ -7,9 +7,9 @@ from torch import nn
 from scripts.foundation.errors import StudyError
 from scripts.inference.loading import load
 from scripts.inference.memory import module_bytes
-from scripts.techniques import quantization
 from scripts.techniques.facet import EvidenceError, Process, UnsupportedError, linear_layers
-from scripts.techniques.quantization import FACET, quantize_shards
+from scripts.techniques.quantization import FACET
+from scripts.techniques.quantization_methods import bitsandbytes
 from tests.support.observations import observation
 from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import Run, run_worker, settings
@@ -39,7 +39,12 @@ def test_values_are_spelled_out():
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        ("int4", "quantization method 'int4' does not exist; use 'none', 'int8' or 'nf4'."),
+        (
+            "int4",
+            "quantization method 'int4' does not exist; use 'none', 'int8', 'nf4', 'int8_weight_only', "
+            "'int4_weight_only' or 'fp8'.",
+        ),
+        ({"method": "fp8", "threshold": 6.0}, "'fp8' has no option 'threshold'; it has method."),
         ({"threshold": 3.0}, "quantization method None does not exist"),
         (
             {"method": "int8", "double_quantization": True},
@@ -91,7 +96,7 @@ def test_the_definitions_bytes_are_those_of_freshly_packed_layers(tmp_path, doub
     checkpoint = make_checkpoint(tmp_path / "wide", intermediate=1024)
     nf4 = {"method": "nf4", "double_quantization": doubled}
     for layer in linear_layers(loaded(checkpoint, quantization=nf4).model).values():
-        assert quantization._analytic_bytes(layer) == module_bytes(layer)
+        assert bitsandbytes._analytic_bytes(layer) == module_bytes(layer)
 
 
 def test_rows_that_a_cpu_cannot_group_are_unsupported():
@@ -100,10 +105,10 @@ def test_rows_that_a_cpu_cannot_group_are_unsupported():
     layer = bnb.nn.Linear4bit(64, 40, bias=False, quant_type="nf4").to("cpu")
     model = nn.ModuleDict({"odd": layer})
     layer.support_avx512bf16_for_cpu = False
-    quantization._check_blocks(model)
+    bitsandbytes._check_blocks(model)
     layer.support_avx512bf16_for_cpu = True
     with pytest.raises(UnsupportedError, match="32 rows at a time; odd has 40 here"):
-        quantization._check_blocks(model)
+        bitsandbytes._check_blocks(model)
 
 
 @pytest.mark.parametrize("method", CLASSES)
@@ -201,4 +206,4 @@ def test_without_bitsandbytes_the_technique_is_unsupported(checkpoint, evaluatio
 def test_shards_with_a_bias_are_refused_rather_than_losing_it(tmp_path):
     model = loaded(make_checkpoint(tmp_path / "biased", bias=True)).model
     with pytest.raises(UnsupportedError, match=r"no bias, but model\.layers\.0\.self_attn\.q_proj has one"):
-        quantize_shards(model, FACET.resolve("nf4"), Process(torch.device("cpu"), torch.float32))
+        bitsandbytes.quantize_shards(model, FACET.resolve("nf4"), Process(torch.device("cpu"), torch.float32))

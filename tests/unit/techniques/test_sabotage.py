@@ -62,6 +62,20 @@ ALONE = [
     ),
     ("quantization", "nf4", "other_compute_dtype", "asks for compute_dtype float32, but layers have bfloat16."),
     ("quantization", "nf4", "float_weights_are_kept_beside", "bytes for these layers, but"),
+    (
+        "quantization",
+        "int8_weight_only",
+        "not_quantised",
+        "of WeightOnlyLinear stored as int8, but 0 are, stored as nothing.",
+    ),
+    ("quantization", "int4_weight_only", "one_layer_stays_dense", "but 13 are, stored as uint8."),
+    ("quantization", "int8_weight_only", "stored_as_float", "stored as int8, but 14 are, stored as float32."),
+    ("quantization", "int4_weight_only", "eight_bits_for_four", "stored as uint8, but 14 are, stored as int8."),
+    ("quantization", "fp8", "float_weights_are_kept_beside", "takes 202752 bytes for these layers, but 989184 are"),
+    ("quantization", "int8_weight_only", "other_weights_are_stored", "rounds weights by up to 10.0%, but layers of"),
+    ("quantization", "int8_weight_only", "dense_weights_are_multiplied", "but a product is "),
+    ("quantization", "int4_weight_only", "dense_weights_are_multiplied", "but a product is "),
+    ("quantization", "fp8", "dense_weights_are_multiplied", "but a product is "),
 ]
 TENSOR, PIPELINE = {"tensor": 2}, {"pipeline": 2}
 TOGETHER = {

@@ -1,0 +1,213 @@
+"""A Llama model as a short list of fused operations, over the weights of the transformers model.
+
+The model stays whole: where weights are fused (query, key and value; gate and up), its own become views of the fused
+ones, so that it still computes the same and no byte is held twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from scripts.engine.cache import CachedLayer
+from scripts.kernels import operations
+from scripts.kernels.matrix import Matrix, concatenated
+from scripts.kernels.reference import Heads, Norm, Rope
+from scripts.techniques.facet import UnsupportedError
+
+Attention = Callable[[torch.Tensor, CachedLayer], torch.Tensor]
+
+
+@dataclass
+class Layer:
+    """One decoder layer: two norms and four matrices."""
+
+    attention_norm: Norm
+    qkv: Matrix  # [(H + 2 Hkv) D, hidden]
+    out: Matrix  # [hidden, H D]
+    feed_forward_norm: Norm
+    gate_up: Matrix  # [2 I, hidden]
+    down: Matrix  # [hidden, I]
+
+
+class Decoder:
+    """Runs tokens through a model's layers.
+
+    Args:
+        model: a LlamaForCausalLM on its device; its weights become views where they are fused.
+        positions: how many positions the rotary tables cover.
+
+    Raises:
+        UnsupportedError: the model is of another architecture, or its rotary embedding changes with the length.
+    """
+
+    def __init__(self, model: Any, positions: int) -> None:
+        check(model)
+        config = model.config
+        self.device = next(model.parameters()).device
+        self.ops = operations(self.device)
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        self.heads = Heads(config.num_attention_heads, config.num_key_value_heads, width)
+        self.layers = [layer_of(layer) for layer in model.model.layers if any(True for _ in layer.parameters())]
+        self._take_ends(model)
+        self.rope = rope_tables(model, positions)
+
+    def _take_ends(self, model: Any) -> None:
+        """What stands before and behind the layers."""
+        self.take_embedding(model)
+        self.take_head(model)
+
+    def take_embedding(self, model: Any) -> None:
+        """What tokens become."""
+        self.embedding = model.model.embed_tokens.weight.detach()  # [vocabulary, hidden]
+
+    def take_head(self, model: Any) -> None:
+        """What the last layer's output becomes."""
+        self.norm = norm_of(model.model.norm)
+        self.head = matrix_of(model.lm_head)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number type of activations and cache."""
+        return self.embedding.dtype
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens that there are."""
+        return self.embedding.shape[0]
+
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Token ids, any shape -> [T, hidden]."""
+        return functional.embedding(tokens.reshape(-1), self.embedding)
+
+    def step(self, tokens: torch.Tensor, cache: list[CachedLayer], positions: torch.Tensor) -> torch.Tensor:
+        """A few new tokens of each row, the first of them at ``positions``: int64 [B * S] -> [B * S, hidden]."""
+        return self.step_from(self.embed(tokens), cache, positions)
+
+    def step_from(self, x: torch.Tensor, cache: list[CachedLayer], positions: torch.Tensor) -> torch.Tensor:
+        """The same from what goes into the first layer: [B * S, hidden] -> [B * S, hidden]."""
+        options = {}
+        if self.device.type != "cuda":  # the kernels of a GPU look angles up as they go
+            count = x.shape[0] // positions.shape[0]
+            options["where"] = self.ops.places(positions, count, self.rope, self.dtype)
+
+        def attention(qkv: torch.Tensor, layer: CachedLayer) -> torch.Tensor:
+            return self.ops.attend(qkv, layer.keys, layer.values, positions, self.heads, self.rope, **options)
+
+        return self.run(x, cache, attention)
+
+    def prompt(self, tokens: torch.Tensor, cache: list[CachedLayer], start: int = 0) -> torch.Tensor:
+        """Prompt tokens that stand at ``start`` and after in every row: int64 [B, S] -> [B * S, hidden]."""
+        return self.prompt_from(self.embed(tokens), cache, tokens.shape[0], start)
+
+    def prompt_from(self, x: torch.Tensor, cache: list[CachedLayer], rows: int, start: int = 0) -> torch.Tensor:
+        """The same from what goes into the first layer: [B * S, hidden] of B rows -> [B * S, hidden]."""
+
+        def attention(qkv: torch.Tensor, layer: CachedLayer) -> torch.Tensor:
+            return self.ops.attend_prompt(qkv, layer.keys, layer.values, start, self.heads, self.rope, rows)
+
+        return self.run(x, cache, attention)
+
+    def run(self, x: torch.Tensor, cache: list[CachedLayer], attention: Attention) -> torch.Tensor:
+        """The layers that this process holds: [T, hidden] -> [T, hidden]."""
+        for layer, cached in zip(self.layers, cache, strict=True):
+            qkv = self.ops.linear(x, layer.qkv, norm=layer.attention_norm)
+            x = self.project(attention(qkv, cached), layer.out, x)
+            inner = self.ops.gated_linear(x, layer.gate_up, norm=layer.feed_forward_norm)
+            x = self.project(inner, layer.down, x)
+        return x
+
+    def project(self, x: torch.Tensor, matrix: Matrix, residual: torch.Tensor) -> torch.Tensor:
+        """Back to the model's width, added to what went in."""
+        return self.ops.linear(x, matrix, residual=residual)
+
+    def choose(self, x: torch.Tensor) -> torch.Tensor:
+        """Greedy decoding of each position: [T, hidden] -> int64 [T]."""
+        return self.ops.choose(x, self.head, self.norm)
+
+
+def check(model: Any) -> None:
+    """Refuse what is no plain Llama, in a sentence for the report."""
+    if type(model).__name__ != "LlamaForCausalLM" or model.config.hidden_act != "silu":
+        raise UnsupportedError(
+            f"The graph engine runs Llama models; {type(model).__name__} with {model.config.hidden_act} is none."
+        )
+    kind = model.model.rotary_emb.rope_type
+    if kind in ("dynamic", "longrope"):
+        raise UnsupportedError(f"The graph engine's angles are fixed, but the model's rotary type is '{kind}'.")
+
+
+def rope_tables(model: Any, positions: int) -> Rope:
+    """The model's own angles for every position, float32 [positions, D]."""
+    rotary = model.model.rotary_emb
+    places = torch.arange(positions, device=rotary.inv_freq.device)[None]
+    cos, sin = rotary(torch.zeros(1, device=places.device), places)
+    return Rope(cos[0].contiguous(), sin[0].contiguous())
+
+
+def layer_of(layer: nn.Module) -> Layer:
+    """A decoder layer's norms and matrices, of a sharded one this process's part."""
+    attention, feed_forward = layer.self_attn, layer.mlp
+    return Layer(
+        attention_norm=norm_of(layer.input_layernorm),
+        qkv=_fused([attention.q_proj, attention.k_proj, attention.v_proj]),
+        out=matrix_of(attention.o_proj),
+        feed_forward_norm=norm_of(layer.post_attention_layernorm),
+        gate_up=_fused([feed_forward.gate_proj, feed_forward.up_proj]),
+        down=matrix_of(feed_forward.down_proj),
+    )
+
+
+def norm_of(norm: nn.Module) -> Norm:
+    """A norm's weight and epsilon."""
+    return Norm(norm.weight.detach(), norm.variance_epsilon)
+
+
+def matrix_of(layer: nn.Module) -> Matrix:
+    """The weight of a linear layer as it is stored; a layer of another library is called as it is."""
+    if hasattr(layer, "matrix"):
+        return layer.matrix
+    if type(layer) is nn.Linear:
+        bias = None if layer.bias is None else local(layer.bias)
+        return Matrix("dense", local(layer.weight), bias=bias)
+    return Matrix("modules", modules=[layer])
+
+
+def _fused(layers: list[nn.Module]) -> Matrix:
+    """The layers' weights one below the other; the layers' own become views of them."""
+    matrices = [matrix_of(layer) for layer in layers]
+    fused = concatenated(matrices)
+    if fused.kind == "modules":
+        return fused
+    first = 0
+    for layer, matrix in zip(layers, matrices, strict=True):
+        rows = slice(first, first + matrix.shape[0])
+        first = rows.stop
+        for name in ("data", "scales", "minima", "bias"):
+            if getattr(fused, name) is not None:
+                setattr(matrix, name, getattr(fused, name)[rows])
+        if hasattr(layer, "matrix"):
+            layer.matrix = matrix
+            continue
+        _point(layer.weight, matrix.data)
+        if layer.bias is not None:
+            _point(layer.bias, matrix.bias)
+    return fused
+
+
+def local(parameter: torch.Tensor) -> torch.Tensor:
+    """What this process holds of a weight that may be sharded (a DTensor)."""
+    return getattr(parameter, "_local_tensor", parameter).detach()
+
+
+def _point(parameter: torch.Tensor, data: torch.Tensor) -> None:
+    """Let a weight be those numbers."""
+    if hasattr(parameter, "_local_tensor"):
+        parameter._local_tensor = data
+    else:
+        parameter.data = data

@@ -1,0 +1,217 @@
+"""The decode loop: every step is started before the one before it has ended, and nothing is asked of the device.
+
+With CUDA graphs a step costs the host one call, whatever is in it; so the device never waits for Python, which is what
+bounds a small model under ``generate``. One step is always under way ahead of the tokens that the host has seen: after
+the last token of a request at most one step is computed in vain.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import Any
+
+import torch
+
+from scripts.engine.buckets import bucket
+from scripts.engine.cache import StaticCache
+from scripts.engine.decoder import Decoder
+from scripts.engine.graphs import Recorder
+from scripts.engine.session import Session
+from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
+from scripts.techniques.facet import Generated, Generator, Loaded, Observation, UnsupportedError
+
+LOOK_AGAIN_S = 1.0  # without news for so long, the device is asked whether it has failed
+
+
+class GraphEngine(Generator):
+    """Greedy decoding of batches of prompts.
+
+    Args:
+        loaded: the model, on its device, with the facets that change it already applied.
+        shared_prefix: read the tokens that all prompts begin with once, before the first request.
+        pad: the token that fills a bucket; never seen by another.
+    """
+
+    beyond = 1  # positions behind the last token: a step in vain
+
+    def __init__(self, loaded: Loaded, *, shared_prefix: bool, pad: int) -> None:
+        self.loaded, self.pad, self.shared_prefix = loaded, pad, shared_prefix
+        self.device = loaded.process.device
+        self.recording = Recorder(self.device)
+        self.sessions: dict[int, Session] = {}
+        self.prefix: list[int] = []
+        self.recorded_late = 0
+        self.ahead = 1 if self.device.type == "cuda" else 0
+        self._stops: list[int] = []
+        self._limit = 0
+        self._in_vain = False
+
+    @torch.inference_mode()
+    def reserve(self, batches: list[list[list[int]]], new_tokens: int) -> None:
+        """Take the memory and record the work of those batches of prompts, with up to so many new tokens."""
+        prompts = [prompt for batch in batches for prompt in batch]
+        if self.shared_prefix:
+            self.prefix = common_prefix(prompts)
+        rows = max(len(batch) for batch in batches)
+        longest = max(len(prompt) for prompt in prompts)
+        # Padding may reach beyond the longest prompt.
+        positions = max(len(self.prefix) + bucket(longest - len(self.prefix)), longest) + new_tokens + self.beyond
+        self._refuse_too_long(longest + new_tokens)
+        self.decoder = self._decoder(positions)
+        self.cache = StaticCache(
+            len(self.decoder.layers), rows, positions, self.decoder.heads, self.decoder.dtype, self.device
+        )
+        self._steps = new_tokens
+        self._read_prefix(rows)
+        for batch in batches:
+            self._session(len(batch)).reserve(self._width(batch))
+
+    def _decoder(self, positions: int) -> Decoder:
+        return Decoder(self.loaded.model, positions)
+
+    def _refuse_too_long(self, tokens: int) -> None:
+        room = self.loaded.model.config.max_position_embeddings
+        if tokens > room:
+            raise UnsupportedError(f"Prompt and headline of {tokens} tokens don't fit a model of {room} positions.")
+
+    def _read_prefix(self, rows: int) -> None:
+        """Fill every row's first positions; no request writes there."""
+        if not self.prefix:
+            return
+        self._read_once(torch.tensor([self.prefix], device=self.device))
+        filled = slice(0, len(self.prefix))
+        for layer in self.cache.layers:
+            for held in (layer.keys, layer.values):
+                held[1:rows, :, filled] = held[:1, :, filled]
+
+    def _read_once(self, tokens: torch.Tensor) -> None:
+        """Fill the first row's cache: int64 [1, tokens]."""
+        self.decoder.prompt(tokens, self.cache.rows(0, 1))
+
+    def _session(self, rows: int) -> Session:
+        if rows not in self.sessions:
+            self.sessions[rows] = Session(
+                self.decoder, self.cache, rows, self._steps + 1, self.recording, len(self.prefix)
+            )
+        return self.sessions[rows]
+
+    def _width(self, batch: list[list[int]]) -> int:
+        return bucket(max(len(prompt) for prompt in batch) - len(self.prefix))
+
+    @torch.inference_mode()
+    def limit(self, new_tokens: int, stops: list[int]) -> None:
+        """From now on stop after so many tokens, or at one of the stop tokens."""
+        self._limit, self._stops = new_tokens, stops
+        for session in self.sessions.values():
+            session.state.is_stop.zero_()
+            session.state.is_stop[torch.tensor(stops, dtype=torch.long, device=self.device)] = 1
+
+    @torch.inference_mode()
+    def generate(self, prompts: list[list[int]]) -> Generated:
+        """Generate a batch; returns when the last row has stopped."""
+        session, width = self.sessions.get(len(prompts)), self._width(prompts)
+        if session is None or not session.has(width):
+            self.recorded_late += 1
+            session = self._session(len(prompts))
+            session.reserve(width)
+            self.limit(self._limit, self._stops)
+        if self._in_vain:
+            # A step that was started in vain would still write where the first token is waited for.
+            self._synchronise()
+        skipped = len(self.prefix)
+        session.begin([prompt[skipped:] for prompt in prompts] if skipped else prompts, width, self.pad)
+        moments = self._follow(session)
+        tokens = session.state.tokens_out[: len(moments)].T.tolist()
+        self.cache.length = max(map(len, prompts)) + len(moments)
+        return Generated(moments, tokens)
+
+    def _follow(self, session: Session) -> list[float]:
+        """Keep the device busy until every row has stopped or is long enough; when each token was seen."""
+        seen, rows, limit = session.state.seen, session.rows, self._limit
+        moments: list[float] = []
+        issued = 1
+        while len(moments) < limit:
+            while issued < limit and issued <= len(moments) + self.ahead:
+                session.step()
+                issued += 1
+            self._wait(seen, len(moments))
+            # In this order: rows that stop later than the tokens read here are seen the next time.
+            stopped, out = int(seen[ROWS_STOPPED]), int(seen[TOKENS_OUT])
+            moments += [time.perf_counter()] * (out - len(moments))
+            if stopped == rows:
+                break
+        self._in_vain = issued > len(moments)
+        return moments
+
+    def _wait(self, seen: Any, known: int) -> None:
+        """Until there is more than the known; the host looks at its own memory."""
+        look = time.perf_counter() + LOOK_AGAIN_S
+        while seen[TOKENS_OUT] <= known:
+            if time.perf_counter() > look:
+                torch.cuda.current_stream(self.device).query()  # raises what the device ran into
+                look = time.perf_counter() + LOOK_AGAIN_S
+
+    def observe(self, prompts: list[list[int]]) -> Observation:
+        """Generate one batch and say what was run: by this loop itself, since there is no call to hook into."""
+        allocations = self._allocations()
+        out = self.generate(prompts)
+        self.observed_allocations = self._allocations() - allocations
+        width, steps = self._width(prompts), len(out.moments)
+        return Observation(
+            prompt_tokens=max(map(len, prompts)),
+            new_tokens=steps,
+            requests=len(prompts),
+            prompt_lengths=[len(prompt) for prompt in prompts],
+            forward_lengths=[width] + [1] * (steps - 1),
+            forward_rows=[len(prompts)] * steps,
+            padded_left=False,
+            cache=self.cache,
+            collectives={},
+            communication_share=0.0,
+        )
+
+    def _allocations(self) -> int:
+        if self.device.type != "cuda":
+            return 0
+        return torch.cuda.memory_stats(self.device).get("allocation.all.allocated", 0)
+
+    @torch.inference_mode()
+    def forward_times(self, repetitions: int = 20) -> dict[str, float | None]:
+        """Seconds of one decode step of the largest batch, the device idle before and after."""
+        session = self.sessions[max(self.sessions)]
+        times = []
+        for _ in range(repetitions):
+            session.state.positions.fill_(self.cache.length - 1)
+            session.state.step.zero_()
+            self._synchronise()
+            began = time.perf_counter()
+            session.step()
+            self._synchronise()
+            times.append(time.perf_counter() - began)
+        return {"target_forward_s": median(times), "draft_forward_s": None}
+
+    def _synchronise(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def facts(self) -> dict[str, Any]:
+        """What this loop did, for the evidence."""
+        return {
+            "device_graphs": self.recording.graphs,
+            "recorded_while_timed": self.recorded_late,
+            "device_allocations_per_batch": self.observed_allocations,
+            "preparation_s": self.recording.seconds,
+            "prefix_tokens": len(self.prefix),
+            "cache_positions": self.cache.positions,
+        }
+
+
+def common_prefix(prompts: list[list[int]]) -> list[int]:
+    """The tokens that all prompts begin with; at least one token of each prompt is left out."""
+    first, last = min(prompts), max(prompts)
+    room = min(map(len, prompts)) - 1
+    length = 0
+    while length < room and first[length] == last[length]:
+        length += 1
+    return first[:length]

@@ -1,0 +1,93 @@
+"""When each pipeline stage was at work on which micro-batch, and how many of them at the same time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+AT_LEAST = 0.1  # share of the time with any work from which so many micro-batches count as in flight
+
+Interval = tuple[float, float, int]  # from, to, in seconds; micro-batch
+
+
+class Watch:
+    """Notes this stage's intervals; on a GPU by events, held against the host's clock once."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._noted: list[tuple[Any, Any, int]] = []
+        self._began = 0.0
+        self._base: Any = None
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+            self._base = torch.cuda.Event(enable_timing=True)
+            self._base.record()
+            self._began = time.perf_counter()
+
+    def run(self, work: Callable[[], None], micro_batch: int) -> None:
+        """Run a piece of work and note when the device did it."""
+        began = self._now()
+        work()
+        self._noted.append((began, self._now(), micro_batch))
+
+    def _now(self) -> Any:
+        if self._base is None:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def intervals(self) -> list[Interval]:
+        """Seconds on the host's clock, which all stages of a machine share."""
+        if self._base is None:
+            return self._noted
+        torch.cuda.synchronize(self.device)
+
+        def at(event: Any) -> float:
+            return self._began + self._base.elapsed_time(event) / 1e3
+
+        return [(at(began), at(ended), micro_batch) for began, ended, micro_batch in self._noted]
+
+
+@dataclass
+class Flight:
+    """Of one batch.
+
+    Attributes:
+        in_flight: micro-batches that were worked on at the same time, in a tenth of the time with any work or more.
+        busy: mean number of stages at work.
+        waiting: of each stage, the share of the batch's time in which it had nothing to do.
+    """
+
+    in_flight: int
+    busy: float
+    waiting: list[float]
+
+
+def flight(stages: list[list[Interval]]) -> Flight:
+    """Put the stages' intervals side by side."""
+    changes = sorted(
+        (moment, step, micro_batch)
+        for noted in stages
+        for began, ended, micro_batch in noted
+        for moment, step in ((began, 1), (ended, -1))
+    )
+    span = changes[-1][0] - changes[0][0]
+    under_way: dict[int, int] = {}
+    times: dict[int, float] = {}  # by how many micro-batches were under way
+    before = changes[0][0]
+    for moment, step, micro_batch in changes:
+        count = sum(1 for stages_at_it in under_way.values() if stages_at_it)
+        times[count] = times.get(count, 0.0) + moment - before
+        under_way[micro_batch] = under_way.get(micro_batch, 0) + step
+        before = moment
+    busy = [sum(ended - began for began, ended, _ in noted) for noted in stages]
+    at_work = span - times.get(0, 0.0)
+    enough = [
+        count for count in times if sum(spent for more, spent in times.items() if more >= count) >= AT_LEAST * at_work
+    ]
+    return Flight(max([1, *enough]), sum(busy) / span, [1 - each / span for each in busy])

@@ -1,0 +1,25 @@
+"""Which decode loop runs on the ranks of a group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.techniques.facet import Generator, Loaded
+
+
+def group_engine(loaded: Loaded, parallel: dict[str, Any], *, shared_prefix: bool, pad: int) -> Generator:
+    """The loop of this rank: of a shard of every layer, or of a run of layers.
+
+    Args:
+        loaded: this rank's part of the model.
+        parallel: ``tensor`` and ``pipeline``, one of them above 1, and perhaps ``micro_batches``.
+        shared_prefix: read the tokens that all prompts begin with once, before the first request.
+        pad: a token for places that nothing looks at.
+    """
+    if parallel["tensor"] > 1:
+        from scripts.engine.tensor import TensorEngine
+
+        return TensorEngine(loaded, shared_prefix=shared_prefix, pad=pad)
+    from scripts.engine.pipeline import PipelineEngine
+
+    return PipelineEngine(loaded, shared_prefix=shared_prefix, pad=pad, micro_batches=parallel.get("micro_batches"))

@@ -1,0 +1,44 @@
+"""How a model's layers are shared out over pipeline stages, so that all take about the same time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Of the time that a layer takes; the output head sees one token of each prompt, and reads its weights at every step.
+HEAD_SHARE_OF_ITS_BYTES = 0.5
+
+
+def head_in_layers(config: Any) -> float:
+    """The time of a Llama's output head, in layers."""
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    heads = 2 * config.num_attention_heads + 2 * config.num_key_value_heads  # q and o, k and v
+    layer = config.hidden_size * (heads * width + 3 * config.intermediate_size)
+    return HEAD_SHARE_OF_ITS_BYTES * config.vocab_size * config.hidden_size / layer
+
+
+def split(layers: int, stages: int, head: float) -> list[range]:
+    """The layers of each stage, each with one at least; the last stage also has the head.
+
+    The slowest stage sets the pace: its time is made as short as it can be, and then that of the others.
+
+    Args:
+        layers: how many there are.
+        stages: how many stages, at most as many as layers.
+        head: the time of the output head, in layers.
+    """
+    # The last stage's layers settle the rest: those before are shared out evenly over the others.
+    others = stages - 1
+    if not others:
+        return [range(layers)]
+    best = min(range(1, layers - others + 1), key=lambda last: (max(last + head, -(-(layers - last) // others)), -last))
+    counts = [(layers - best) // others + (stage < (layers - best) % others) for stage in range(others)] + [best]
+    ends = [sum(counts[: stage + 1]) for stage in range(stages)]
+    return [range(end - count, end) for count, end in zip(counts, ends, strict=True)]
+
+
+def parts(rows: int, count: int) -> list[range]:
+    """A batch's rows in at most so many micro-batches, sizes differing by one at most."""
+    count = min(rows, count)
+    sizes = [rows // count + (number < rows % count) for number in range(count)]
+    ends = [sum(sizes[: number + 1]) for number in range(count)]
+    return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]

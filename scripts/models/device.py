@@ -1,0 +1,47 @@
+"""Where a model is trained: on a GPU that nothing else uses meanwhile, or on the CPU."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from scripts.foundation.errors import StudyError
+from scripts.inference import leases, machine
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+@contextlib.contextmanager
+def leased(wanted: str) -> Iterator[str]:
+    """Give ``cuda`` inside the block, with one GPU leased and no other visible, or ``cpu``.
+
+    To be entered before CUDA is initialised: later it sees no change of the visible devices.
+
+    Args:
+        wanted: ``auto`` takes a GPU where there is one; ``cuda`` insists; ``cpu`` looks for none.
+
+    Raises:
+        StudyError: ``cuda``, but no GPU is visible.
+    """
+    selection = os.environ.get(_VISIBLE)
+    installed = [] if wanted == "cpu" else [gpu["uuid"] for gpu in machine.gpus()]
+    devices = leases.visible(installed, selection) if installed else []
+    if not devices:
+        if wanted == "cuda":
+            raise StudyError("measurement.device is 'cuda', but no NVIDIA GPU is visible; set it to 'auto' or 'cpu'.")
+        yield "cpu"
+        return
+    with leases.lease(devices, 1) as taken:
+        os.environ[_VISIBLE] = taken[0]
+        try:
+            yield "cuda" if wanted == "cuda" or _usable() else "cpu"
+        finally:
+            os.environ.pop(_VISIBLE)
+            if selection is not None:
+                os.environ[_VISIBLE] = selection
+
+
+def _usable() -> bool:
+    """Whether this PyTorch can compute on the GPU: some are built for CPUs alone."""
+    import torch
+
+    return torch.cuda.is_available()

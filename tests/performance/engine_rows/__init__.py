@@ -1,0 +1,1 @@
+"""The rows of ``tests.performance.engines``, one module a part."""

@@ -1,0 +1,96 @@
+"""The project's decode loop on several CPU processes, one a rank, several cases one after another.
+
+python -m tests.support.engine_group cases.json <rank> <ranks>     what each of the processes runs
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from scripts.foundation import files
+from tests.support.worker_runs import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DONE_AFTER_S = 240
+
+
+def run_engines(cases: dict[str, dict[str, Any]], ranks: int, scratch: Path) -> dict[str, list[dict[str, Any]]]:
+    """Run each case on so many processes; return by name what each rank reports.
+
+    A case has ``checkpoint``, ``facets``, ``batches`` (token ids), ``new_tokens``, ``stops`` and perhaps ``ahead``,
+    steps that are started before the tokens of the one before are seen.
+    """
+    files.write_json(scratch / "cases.json", cases)
+    place = {"WORLD_SIZE": str(ranks), "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    workers = []
+    for rank in range(ranks):
+        command = [
+            sys.executable,
+            "-m",
+            "tests.support.engine_group",
+            str(scratch / "cases.json"),
+            str(rank),
+            str(ranks),
+        ]
+        environment = os.environ | place | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        workers.append(subprocess.Popen(command, env=environment, cwd=ROOT))
+    try:
+        statuses = [worker.wait(timeout=DONE_AFTER_S) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    assert statuses == [0] * ranks
+    return {name: [files.read_json(scratch / f"{name}-{rank}.json") for rank in range(ranks)] for name in cases}
+
+
+def run_engine(case: dict[str, Any], rank: int = 0, ranks: int = 1) -> dict[str, Any]:
+    """One case on this rank: tokens of each batch, each facet's evidence, and what a watched batch showed."""
+    import torch
+
+    from scripts.inference.loading import load, used_facets
+    from scripts.inference.memory import module_bytes
+    from scripts.techniques import load_facet
+    from scripts.techniques.facet import Process
+
+    facets = settings(**{"engine": "graph"} | case["facets"])
+    process = Process(torch.device("cpu"), torch.float32, rank, ranks)
+    loaded = load(case["checkpoint"], facets, process, None)
+    engine = load_facet("engine").generator(facets["engine"], loaded, 2)
+    loaded.generator = engine
+    engine.ahead = case.get("ahead", engine.ahead)
+    engine.reserve(case["batches"], case["new_tokens"])
+    engine.limit(case["new_tokens"], case["stops"])
+    outputs = [engine.generate(batch) for batch in case["batches"]]
+    seen = engine.observe(case["batches"][-1])
+    return {
+        "tokens": [out.tokens for out in outputs],
+        "moments": [out.moments for out in outputs],
+        "collectives": seen.collectives,
+        "share": seen.communication_share,
+        "step_s": engine.forward_times()["target_forward_s"],
+        "evidence": {facet.name: facet.evidence(value, loaded, seen) for facet, value in used_facets(facets)},
+        "weight_bytes": module_bytes(loaded.model),
+    }
+
+
+def main() -> None:
+    """Run every case as one rank."""
+    import torch
+    import transformers
+
+    torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+    path, rank, ranks = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    for name, case in files.read_json(path).items():
+        store = path.parent / f"{name}.rendezvous"
+        torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=ranks)
+        files.write_json(path.parent / f"{name}-{rank}.json", run_engine(case, rank, ranks))
+        torch.distributed.destroy_process_group()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

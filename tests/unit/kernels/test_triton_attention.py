@@ -1,0 +1,93 @@
+import pytest
+import torch
+
+import tests.support.triton_interpreter  # noqa: F401
+from scripts.kernels import reference, triton_attention
+from scripts.kernels.reference import Heads, Norm, Rope
+from scripts.kernels.triton_norm import rms_norm
+
+HEADS = [Heads(4, 4, 32), Heads(6, 2, 64), Heads(32, 8, 64), Heads(8, 2, 128)]
+
+
+def difference(a, b):
+    return float((a.float() - b.float()).norm() / b.float().norm())
+
+
+def cache_and_rope(rows, heads, positions, dtype=torch.float32):
+    shape = (rows, heads.key_value, positions, heads.width)
+    halves = torch.randn(2, positions, heads.width // 2)
+    rope = Rope(halves[0].repeat(1, 2), halves[1].repeat(1, 2))
+    return torch.randn(shape, dtype=dtype), torch.randn(shape, dtype=dtype), rope
+
+
+def compare(heads, new, positions, length, dtype=torch.float32, limit=1e-5, **options):
+    torch.manual_seed(0)
+    keys, values, rope = cache_and_rope(len(positions), heads, length, dtype)
+    qkv = torch.randn(len(positions) * new, (heads.query + 2 * heads.key_value) * heads.width, dtype=dtype)
+    positions = torch.tensor(positions, dtype=torch.int32)
+    expected_keys, expected_values = keys.clone(), values.clone()
+    expected = reference.attend(qkv, expected_keys, expected_values, positions, heads, rope)
+    # What is behind a row's last token may be anything.
+    for row, position in enumerate(positions.tolist()):
+        for cached in (keys, values, expected_keys, expected_values):
+            cached[row, :, position + new :] = float("nan")
+    found = triton_attention.attend(qkv, keys, values, positions, heads, rope, **options)
+    assert difference(found, expected) < limit
+    for cached, other in ((keys, expected_keys), (values, expected_values)):
+        assert torch.allclose(cached, other, rtol=limit, atol=limit, equal_nan=True)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("heads", HEADS, ids=str)
+def test_one_new_token_sees_its_own_row_alone_up_to_its_position(heads, alone):
+    compare(heads, 1, [0, 37, 190], 192, alone=alone)
+
+
+@pytest.mark.parametrize("heads", HEADS[:2], ids=str)
+@pytest.mark.parametrize("new", [2, 5, 16])
+def test_each_of_a_few_new_tokens_sees_those_before_it(heads, new):
+    compare(heads, new, [0, 37, 192 - new], 192)
+
+
+@pytest.mark.parametrize("new", [1, 5])
+def test_a_long_cache_is_split_and_combined(new):
+    compare(Heads(6, 2, 32), new, [0, 1, 300, 1024 - new], 1024)
+    assert triton_attention.splits_for(8, 1024) == 4
+
+
+@pytest.mark.parametrize("new", [1, 3])
+def test_half_precision(new):
+    compare(Heads(8, 2, 64), new, [0, 37, 150], 192, torch.float16, 2e-3)
+
+
+def test_a_program_loops_over_tiles():
+    tiles = triton_attention.Tiles(16, 4, 1)
+    compare(Heads(4, 2, 32), 1, [5, 16, 70], 128, alone=True, tiles=tiles)
+    compare(Heads(4, 2, 32), 1, [5, 16, 70], 128, alone=False, tiles=tiles)
+
+
+def test_more_new_tokens_than_it_takes_are_refused():
+    with pytest.raises(ValueError, match="up to 16"):
+        compare(Heads(4, 4, 32), 17, [0], 64)
+
+
+@pytest.mark.parametrize("heads", HEADS, ids=str)
+@pytest.mark.parametrize("start", [0, 7])
+def test_a_prompt_is_written_into_a_part_of_the_cache(heads, start):
+    torch.manual_seed(0)
+    keys, values, rope = cache_and_rope(4, heads, 64)
+    qkv = torch.randn(2 * 13, (heads.query + 2 * heads.key_value) * heads.width)
+    expected_keys, expected_values = keys.clone(), values.clone()
+    part = slice(1, 3)
+    expected = reference.attend_prompt(qkv, expected_keys[part], expected_values[part], start, heads, rope, 2)
+    found = triton_attention.attend_prompt(qkv, keys[part], values[part], start, heads, rope, 2)
+    assert difference(found, expected) < 1e-5
+    assert difference(keys, expected_keys) < 1e-6
+    assert torch.equal(values, expected_values)
+
+
+@pytest.mark.parametrize("columns", [64, 96, 2048])
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float32, 1e-6), (torch.float16, 1e-3)])
+def test_rms_norm(columns, dtype, limit):
+    x, norm = torch.randn(5, columns, dtype=dtype), Norm(torch.randn(columns, dtype=dtype), 1e-5)
+    assert difference(rms_norm(x, norm), reference.rms_norm(x, norm)) < limit

@@ -1,0 +1,116 @@
+"""The Triton products against the plain ones, under Triton's interpreter."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import tests.support.triton_interpreter  # noqa: F401
+from scripts.kernels import reference, triton_linear, triton_ops, triton_small
+from scripts.kernels.matrix import Matrix, quantize
+
+KINDS = ["dense", "int8", "fp8", "int4"]
+FLOAT, HALF = torch.float32, torch.bfloat16
+TOLERANCE = {FLOAT: 1e-5, torch.float16: 5e-3, HALF: 2e-2}  # the interpreter cuts bfloat16 off where a GPU rounds
+CASES = [(1, FLOAT), (1, HALF), (5, FLOAT), (5, torch.float16)]  # of bfloat16 it has no tl.dot
+
+
+def problem(kind, rows, N, K, dtype, bias=False):
+    """Input [rows, K], matrix [N, K], norm and residual, of a size that keeps the outputs near 1."""
+    generator = torch.Generator().manual_seed(N * K + rows)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator).to(dtype)
+
+    matrix = quantize(normal(N, K) / K**0.5, kind)
+    matrix.bias = normal(N) if bias else None
+    return normal(rows, K), matrix, reference.Norm(1 + normal(K) / 4, 1e-5), normal(rows, N)
+
+
+def assert_close(found, expected):
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    error = (found - expected).float().norm() / expected.float().norm()
+    assert error < TOLERANCE[expected.dtype]
+
+
+@pytest.mark.parametrize(("rows", "dtype"), CASES, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+class TestEveryKind:
+    def test_linear(self, kind, dtype, rows):
+        x, matrix, norm, residual = problem(kind, rows, 20, 256, dtype, bias=True)
+        for options in ({}, {"norm": norm}, {"residual": residual}, {"norm": norm, "residual": residual}):
+            found = triton_ops.linear(x, matrix, **options)
+            assert_close(found, reference.linear(x, matrix, **options))
+
+    def test_gated_linear(self, kind, dtype, rows):
+        x, matrix, norm, _ = problem(kind, rows, 20, 128, dtype)
+        for options in ({}, {"norm": norm}):
+            assert_close(triton_ops.gated_linear(x, matrix, **options), reference.gated_linear(x, matrix, **options))
+
+
+@pytest.mark.parametrize(("N", "K"), [(7, 90), (33, 51), (1, 16), (130, 262)])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_ragged_sizes(rows, N, K):
+    x, matrix, norm, residual = problem("dense", rows, N, K, FLOAT)
+    multiply = triton_linear.gemv if rows == 1 else triton_small.small
+    if rows == 1:
+        assert_close(
+            multiply(x, matrix, norm=norm, residual=residual),
+            reference.linear(x, matrix, norm=norm, residual=residual),
+        )
+    else:
+        assert_close(multiply(x, matrix, residual=residual), reference.linear(x, matrix, residual=residual))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cut", [(2, 8, 1, 1), (4, 32, 1, 3), (8, 16, 2, 2)])
+def test_a_row_in_several_tiles(kind, cut):
+    x, matrix, norm, residual = problem(kind, 1, 12, 640, FLOAT)
+    cut = triton_linear.Config(*cut)
+    found = triton_linear.gemv(x, matrix, norm=norm, residual=residual, cut=cut)
+    assert_close(found, reference.linear(x, matrix, norm=norm, residual=residual))
+    gated = triton_linear.gemv(x, matrix, norm=norm, gated=True, cut=cut)
+    assert_close(gated, reference.gated_linear(x, matrix, norm=norm))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("splits", [1, 3])
+def test_columns_split_over_programs(kind, splits):
+    x, matrix, _, residual = problem(kind, 18, 20, 384, FLOAT, bias=True)
+    cut = triton_small.Cut(16, 64, 2, 2, splits)
+    found = triton_small.small(x, matrix, residual=residual, cut=cut)
+    assert_close(found, reference.linear(x, matrix, residual=residual))
+    assert_close(triton_small.small(x, matrix, gated=True, cut=cut), reference.gated_linear(x, matrix))
+
+
+@pytest.mark.parametrize("kind", ["dense", "int8", "int4"])
+def test_many_rows(kind, monkeypatch):
+    monkeypatch.setattr(triton_ops, "SMALL", dict.fromkeys(KINDS, 0))
+    x, matrix, norm, residual = problem(kind, 6, 24, 128, FLOAT, bias=True)
+    found = triton_ops.linear(x, matrix, norm=norm, residual=residual)
+    assert_close(found, reference.linear(x, matrix, norm=norm, residual=residual))
+    assert_close(triton_ops.gated_linear(x, matrix, norm=norm), reference.gated_linear(x, matrix, norm=norm))
+
+
+def test_modules():
+    layers = [torch.nn.Linear(24, size) for size in (8, 16)]
+    matrix = Matrix("modules", modules=layers)
+    x, residual = torch.randn(1, 24), torch.randn(1, 24)
+    with torch.no_grad():
+        found = triton_ops.linear(x, matrix, residual=residual)
+        expected = torch.cat([layer(x) for layer in layers], dim=-1) + residual
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["int8", "fp8", "int4"])
+def test_weights_are_written_out(kind):
+    _, matrix, _, _ = problem(kind, 1, 5, 384, FLOAT)
+    assert_close(triton_ops.written_out(matrix, FLOAT), matrix.dense(FLOAT))
+
+
+def test_rows_are_quantized_by_their_largest_value():
+    x = torch.randn(3, 48)
+    data, scales = triton_ops.quantize_rows(x)
+    assert torch.allclose(scales[:, 0], x.abs().amax(dim=1) / 448)
+    assert ((data.float() * scales - x).norm() / x.norm()) < 0.07  # the interpreter cuts off
