@@ -54,9 +54,9 @@ def selection(*names: str) -> Callable[[Project], None]:
 CODE = {
     "scripts/techniques/pruning.py": runs("pruned", "pruned_wanda", "pruned_structured"),
     "scripts/techniques/batch_size.py": runs("batch_8"),
-    "scripts/techniques/quantization.py": runs("nf4"),
+    "scripts/techniques/quantization.py": runs("nf4", "graph_int8"),
     "scripts/techniques/parallel.py": runs("tensor_parallel", "pipeline_parallel"),
-    "scripts/techniques/speculation.py": runs("speculative", "prompt_lookup"),
+    "scripts/techniques/speculation.py": runs("speculative", "prompt_lookup", "graph_speculative"),
     "scripts/techniques/kv_cache.py": runs(*ALL),
     "scripts/inference/timed_loop.py": runs(*ALL),
     "scripts/inference/loading.py": runs(*ALL),
