@@ -13,6 +13,7 @@ from tests.workflow.project import Project, jobs, techniques
 
 ALL = techniques()
 GRAPH = ["graph", "graph_int8", "graph_target", "graph_speculative"]
+LARGE = ["target_only", "speculative", "prompt_lookup", "graph_target", "graph_speculative"]
 DATA = {"prepare_dataset", "select_samples"}
 MODELS = jobs("prepare_model", ["small", "large"])
 REPORT = {"compare", "plot", "render"}
@@ -108,7 +109,7 @@ STUDY = {
     "amount of pruning": (setting("techniques", "pruned", "pruning", value={"amount": 0.5}), runs("pruned")),
     "parent of several": (
         setting("techniques", "target_only", "quantization", value="nf4"),
-        runs("target_only", "speculative", "prompt_lookup"),
+        runs(*LARGE),
     ),
     "drafted tokens": (
         setting("techniques", "speculative", "speculation", value={"draft": "small", "tokens": 2}),
@@ -136,10 +137,10 @@ STUDY = {
     "samples": (setting("dataset", "samples", value=3), {"select_samples"} | runs(*ALL)),
     "steps of the large model": (
         setting("models", "large", "train", "steps", value=2),
-        {"prepare_model:large"} | runs("target_only", "speculative", "prompt_lookup"),
+        {"prepare_model:large"} | runs(*LARGE),
     ),
     "seed of the small model": (setting("models", "small", "seed", value=1), {"prepare_model:small"} | runs(
-        *(name for name in ALL if name not in ("target_only", "prompt_lookup")))),
+        *(name for name in ALL if name not in ("target_only", "prompt_lookup", "graph_target")))),
     "longest headline": (setting("generation", "max_new_tokens", value=9), runs(*ALL)),
     "warm-up": (setting("measurement", "warmup", value=2), runs(*ALL)),
     "another run": (setting("measurement", "repeats", value=2), GENERATIONS | SCORES | REPORT),
