@@ -1,5 +1,7 @@
 """Batch sizes and prompt lengths: what their evidence accepts and refuses, and what they don't go with."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from scripts.foundation.errors import StudyError
@@ -8,15 +10,16 @@ from scripts.techniques.facet import EvidenceError
 from tests.support.observations import observation
 
 BATCH, PROMPT = load_facet("batch_size"), load_facet("prompt_tokens")
+STOCK, OWN_LOOP = SimpleNamespace(generator=None), SimpleNamespace(generator=object())
 FOUR = {"requests": 4, "prompt_lengths": [10, 9, 7, 6], "forward_rows": [4, 4, 4]}
 
 
 def test_a_batch_is_proved_by_the_sequences_of_every_forward():
-    facts = BATCH.evidence(4, None, observation(**FOUR))
+    facts = BATCH.evidence(4, STOCK, observation(**FOUR))
     assert facts["sequences_per_forward"] == [4]
     assert facts["padding_share"] == pytest.approx(8 / 40)
     # The data set's last batch.
-    assert BATCH.evidence(8, None, observation(**FOUR))["sequences_per_forward"] == [4]
+    assert BATCH.evidence(8, STOCK, observation(**FOUR))["sequences_per_forward"] == [4]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +33,12 @@ def test_a_batch_is_proved_by_the_sequences_of_every_forward():
 )
 def test_a_batch_that_was_none_is_refused(size, seen, sentence):
     with pytest.raises(EvidenceError, match=sentence):
-        BATCH.evidence(size, None, observation(**FOUR | seen))
+        BATCH.evidence(size, STOCK, observation(**FOUR | seen))
+
+
+def test_a_loop_that_keeps_each_requests_positions_may_pad_on_the_right():
+    facts = BATCH.evidence(4, OWN_LOOP, observation(**FOUR | {"padded_left": False}))
+    assert facts["padding_side"] == "right"
 
 
 def test_one_request_at_a_time_is_no_batch():
