@@ -1,11 +1,12 @@
 import pytest
 import torch
 
-import tests.support.triton_interpreter  # noqa: F401
+import tests.support.triton_device  # noqa: F401
 from scripts.kernels import reference, triton_attention
 from scripts.kernels.reference import Heads, Norm, Rope
 from scripts.kernels.triton_norm import rms_norm
 
+pytestmark = pytest.mark.usefixtures("where_kernels_run")
 HEADS = [Heads(4, 4, 32), Heads(6, 2, 64), Heads(32, 8, 64), Heads(8, 2, 128)]
 
 

@@ -1,12 +1,13 @@
 import pytest
 import torch
 
-import tests.support.triton_interpreter  # noqa: F401
+import tests.support.triton_device  # noqa: F401
 from scripts.kernels import reference, triton_choose, triton_ops
 from scripts.kernels.matrix import Matrix, quantize
 from scripts.kernels.reference import Norm
 from scripts.kernels.triton_choose import Scan
 
+pytestmark = pytest.mark.usefixtures("where_kernels_run")
 SMALL = Scan(tile_bytes=4096, warps=1)
 
 

@@ -1,14 +1,15 @@
-"""The Triton products against the plain ones, under Triton's interpreter."""
+"""The Triton products against the plain ones."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-import tests.support.triton_interpreter  # noqa: F401
+import tests.support.triton_device  # noqa: F401
 from scripts.kernels import reference, triton_linear, triton_ops, triton_small
 from scripts.kernels.matrix import Matrix, quantize
 
+pytestmark = pytest.mark.usefixtures("where_kernels_run")
 KINDS = ["dense", "int8", "fp8", "int4"]
 FLOAT, HALF = torch.float32, torch.bfloat16
 TOLERANCE = {FLOAT: 1e-5, torch.float16: 5e-3, HALF: 2e-2}  # the interpreter cuts bfloat16 off where a GPU rounds
@@ -17,10 +18,10 @@ CASES = [(1, FLOAT), (1, HALF), (5, FLOAT), (5, torch.float16)]  # of bfloat16 i
 
 def problem(kind, rows, N, K, dtype, bias=False):
     """Input [rows, K], matrix [N, K], norm and residual, of a size that keeps the outputs near 1."""
-    generator = torch.Generator().manual_seed(N * K + rows)
+    generator = torch.Generator("cpu").manual_seed(N * K + rows)
 
     def normal(*shape):
-        return torch.randn(*shape, generator=generator).to(dtype)
+        return torch.randn(*shape, generator=generator, device="cpu").to(torch.get_default_device(), dtype)
 
     matrix = quantize(normal(N, K) / K**0.5, kind)
     matrix.bias = normal(N) if bias else None

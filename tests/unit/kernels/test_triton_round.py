@@ -1,12 +1,12 @@
-from tests.support import triton_interpreter  # noqa: F401  isort: skip
-
 import pytest
 import torch
 
+import tests.support.triton_device  # noqa: F401
 from scripts.engine import proposers
 from scripts.engine.rounds import RoundState
 from scripts.kernels import triton_round
 
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU runs them at the end of recorded work alone")
 VOCABULARY, POSITIONS, ROOM = 11, 40, 24
 FIELDS = ("pair", "places", "step", "turn", "stopped", "out", "flag", "rounds", "sequence")
 

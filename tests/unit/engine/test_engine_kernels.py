@@ -1,0 +1,58 @@
+"""The whole decode loop with a GPU's kernels: on a GPU as they are, on a CPU interpreted."""
+
+import copy
+
+import pytest
+import torch
+from transformers import LlamaForCausalLM
+
+import tests.support.triton_device
+from scripts.engine import decoder
+from scripts.engine.engine import GraphEngine
+from scripts.engine.speculation import SpeculativeEngine
+from scripts.kernels import triton_ops
+from scripts.techniques import load_facet
+from scripts.techniques.facet import Loaded, Process
+from tests.support.tiny_checkpoint import make_checkpoint
+
+PROMPTS, NEW = [[9, 4, 30, 7], [9, 4, 251]], 3
+DRAFTS, LOOKS_UP = {"draft": "draft", "tokens": 2}, {"prompt_lookup": 3}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    checkpoint = make_checkpoint(tmp_path_factory.mktemp("checkpoints") / "one", layers=1)
+    return LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
+
+
+def written(model, device, quantization=None, speculation=None, shared_prefix=False, rows=1):
+    """What the loop writes after the prompts."""
+    process = Process(torch.device(device), torch.float32)
+    loaded = Loaded(copy.deepcopy(model).to(device), process, {}, draft=copy.deepcopy(model).to(device))
+    if quantization is not None:
+        load_facet("quantization").after_load({"method": quantization}, loaded)
+    options = {"shared_prefix": shared_prefix, "pad": 2}
+    engine = SpeculativeEngine(loaded, speculation, **options) if speculation else GraphEngine(loaded, **options)
+    batches = [PROMPTS[first : first + rows] for first in range(0, len(PROMPTS), rows)]
+    engine.reserve(batches, NEW)
+    engine.limit(NEW, [])
+    return [tokens for batch in batches for tokens in engine.generate(batch).tokens]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"rows": 2},
+        {"shared_prefix": True},
+        {"quantization": "int8_weight_only"},
+        {"quantization": "int4_weight_only"},
+        {"speculation": DRAFTS},
+        {"speculation": LOOKS_UP},
+    ],
+    ids=str,
+)
+def test_the_kernels_write_the_tokens_of_plain_torch(model, options, monkeypatch):
+    expected = written(model, "cpu", **options)
+    monkeypatch.setattr(decoder, "operations", lambda device: triton_ops)
+    assert written(model, tests.support.triton_device.DEVICE, **options) == expected
