@@ -16,11 +16,12 @@ import torch
 from scripts.engine.buckets import bucket
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
-from scripts.engine.graphs import Recorder
+from scripts.engine.graphs import Recorder, Work
 from scripts.engine.session import Session
 from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
 from scripts.techniques.facet import Generated, Generator, Loaded, Observation, UnsupportedError
 
+REPETITIONS = 20  # of what is timed on its own
 LOOK_AGAIN_S = 1.0  # without news for so long, the device is asked whether it has failed
 
 
@@ -177,19 +178,31 @@ class GraphEngine(Generator):
         return torch.cuda.memory_stats(self.device).get("allocation.all.allocated", 0)
 
     @torch.inference_mode()
-    def forward_times(self, repetitions: int = 20) -> dict[str, float | None]:
-        """Seconds of one decode step of the largest batch, the device idle before and after."""
+    def forward_times(self) -> dict[str, float | None]:
+        """Seconds of one decode step of the largest batch."""
         session = self.sessions[max(self.sessions)]
-        times = []
-        for _ in range(repetitions):
+        return {"target_forward_s": self._step_s(session, session.step), "draft_forward_s": None}
+
+    def _step_s(self, session: Session, step: Work) -> float:
+        """Seconds of a decode step at the end of the last request."""
+
+        def rewind() -> None:
             session.state.positions.fill_(self.cache.length - 1)
             session.state.step.zero_()
+
+        return self._typical(step, rewind)
+
+    def _typical(self, work: Work, before: Work = lambda: None) -> float:
+        """Seconds of a piece of work, the device idle before and after; the median."""
+        times = []
+        for _ in range(REPETITIONS):
+            before()
             self._synchronise()
             began = time.perf_counter()
-            session.step()
+            work()
             self._synchronise()
             times.append(time.perf_counter() - began)
-        return {"target_forward_s": median(times), "draft_forward_s": None}
+        return median(times)
 
     def _synchronise(self) -> None:
         if self.device.type == "cuda":

@@ -211,7 +211,7 @@ class PipelineEngine(GraphEngine):
         seen.communication_share = self.flight.waiting[links.rank]
         return seen
 
-    def forward_times(self, repetitions: int = 20) -> dict[str, float | None]:
+    def forward_times(self) -> dict[str, float | None]:
         """Seconds between two tokens of the batch before: every micro-batch through every stage."""
         return {"target_forward_s": self._gap, "draft_forward_s": None}
 

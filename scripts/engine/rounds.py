@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy
 import torch
 
-from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
+from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT, host_readable
 
 PROPOSED, ACCEPTED = 0, 1  # columns of a round's counts
 DRAWS = 4096  # rounds whose acceptance is drawn in advance; then they come again
@@ -76,27 +76,19 @@ class RoundState:
             positions: of the longest request, where proposals are looked up; 0 where they are not.
             forced: the share of proposed tokens that is accepted whatever the target says; None: it is asked.
         """
-        pinned = device.type == "cuda"
-
-        def zeros(*shape: int, dtype: torch.dtype) -> torch.Tensor:
-            return torch.zeros(shape, dtype=dtype, device=device)
-
-        def shared(*shape: int) -> torch.Tensor:
-            return torch.zeros(shape, dtype=torch.int32, pin_memory=pinned)
-
         return cls(
-            pair=zeros(2, dtype=torch.int64),
-            places=zeros(count + 1, dtype=torch.int32),
-            step=zeros(1, dtype=torch.int32),
-            turn=zeros(1, dtype=torch.int32),
-            stopped=zeros(1, dtype=torch.int8),
-            is_stop=zeros(vocabulary, dtype=torch.int8),
-            out=shared(room, 1),
-            flag=shared(2),
-            rounds=shared(room, 2),
-            sequence=zeros(positions, dtype=torch.int64) if positions else None,
+            pair=torch.zeros(2, dtype=torch.int64, device=device),
+            places=torch.zeros(count + 1, dtype=torch.int32, device=device),
+            step=torch.zeros(1, dtype=torch.int32, device=device),
+            turn=torch.zeros(1, dtype=torch.int32, device=device),
+            stopped=torch.zeros(1, dtype=torch.int8, device=device),
+            is_stop=torch.zeros(vocabulary, dtype=torch.int8, device=device),
+            out=host_readable(device, room, 1),
+            flag=host_readable(device, 2),
+            rounds=host_readable(device, room, 2),
+            sequence=torch.zeros(positions, dtype=torch.int64, device=device) if positions else None,
             draws=None if forced is None else drawn(count, forced).to(device),
-            draw=zeros(1, dtype=torch.int32),
+            draw=torch.zeros(1, dtype=torch.int32, device=device),
         )
 
     def reset(self) -> None:

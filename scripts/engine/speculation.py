@@ -8,7 +8,7 @@ ones: a round writes a position before anything attends to it.
 from __future__ import annotations
 
 import time
-from statistics import median
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ import torch
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
 from scripts.engine.engine import GraphEngine
-from scripts.engine.graphs import Recorder, Work
+from scripts.engine.graphs import Recorder
 from scripts.engine.proposers import DraftModel, PromptLookup, Proposer
 from scripts.engine.rounds import ACCEPTED, PROPOSED, RoundState
 from scripts.engine.session import Session
@@ -143,38 +143,27 @@ class SpeculativeEngine(GraphEngine):
         return seen
 
     @torch.inference_mode()
-    def forward_times(self, repetitions: int = 20) -> dict[str, float | None]:
+    def forward_times(self) -> dict[str, float | None]:
         """Seconds of a step of each model with one token, of the verification's forward, and of a whole round."""
         session = self.sessions[1]
         state, proposer = session.state, self.proposer
         self._rewind(state)
         given = state.pair[1:].repeat(self.count + 1)
+
+        def recorded(work: Callable[[], object]) -> float:
+            return self._typical(Recorder(self.device).record(work))
+
         times = {
-            "target_forward_s": self._timed(lambda: session.verify(given[:1]), repetitions),
+            "target_forward_s": recorded(lambda: session.verify(given[:1])),
             "draft_forward_s": None,
-            "verify_forward_s": self._timed(lambda: session.verify(given), repetitions),
+            "verify_forward_s": recorded(lambda: session.verify(given)),
+            "round_s": self._typical(session.step, lambda: self._rewind(state)),
         }
         if isinstance(proposer, DraftModel):
-            place = state.places[1:2]
-            times["draft_forward_s"] = self._timed(
-                lambda: proposer.decoder.choose(proposer.step(given[:1], place)), repetitions
-            )
-        return times | {"round_s": self._times(session.step, repetitions, lambda: self._rewind(state))}
-
-    def _timed(self, work: Work, repetitions: int) -> float:
-        return self._times(Recorder(self.device).record(work), repetitions)
-
-    def _times(self, work: Work, repetitions: int, before: Work = lambda: None) -> float:
-        """The median, the device idle before and after."""
-        times = []
-        for _ in range(repetitions):
-            before()
-            self._synchronise()
-            began = time.perf_counter()
-            work()
-            self._synchronise()
-            times.append(time.perf_counter() - began)
-        return median(times)
+            self._rewind(state)
+            draft, place = proposer.decoder, state.places[1:2]
+            times["draft_forward_s"] = recorded(lambda: draft.choose(proposer.step(given[:1], place)))
+        return times
 
     def _rewind(self, state: RoundState) -> None:
         """Back to the end of the last request, so that no number of rounds leads out of the room there is."""

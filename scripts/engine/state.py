@@ -44,22 +44,14 @@ class State:
     @classmethod
     def empty(cls, rows: int, steps: int, vocabulary: int, device: torch.device) -> State:
         """A state for so many rows and steps."""
-        pinned = device.type == "cuda"
-
-        def zeros(*shape: int, dtype: torch.dtype) -> torch.Tensor:
-            return torch.zeros(shape, dtype=dtype, device=device)
-
-        def shared(*shape: int) -> torch.Tensor:
-            return torch.zeros(shape, dtype=torch.int32, pin_memory=pinned)
-
         return cls(
-            token=zeros(rows, dtype=torch.int64),
-            positions=zeros(rows, dtype=torch.int32),
-            step=zeros(1, dtype=torch.int32),
-            stopped=zeros(rows, dtype=torch.int8),
-            is_stop=zeros(vocabulary, dtype=torch.int8),
-            out=shared(steps, rows),
-            flag=shared(2),
+            token=torch.zeros(rows, dtype=torch.int64, device=device),
+            positions=torch.zeros(rows, dtype=torch.int32, device=device),
+            step=torch.zeros(1, dtype=torch.int32, device=device),
+            stopped=torch.zeros(rows, dtype=torch.int8, device=device),
+            is_stop=torch.zeros(vocabulary, dtype=torch.int8, device=device),
+            out=host_readable(device, steps, rows),
+            flag=host_readable(device, 2),
         )
 
     def reset(self) -> None:
@@ -97,3 +89,8 @@ class State:
         self.stopped |= self.is_stop[chosen]
         self.seen[ROWS_STOPPED] = int(self.stopped.sum())
         self.seen[TOKENS_OUT] = step + 1
+
+
+def host_readable(device: torch.device, *shape: int) -> torch.Tensor:
+    """Zeros, int32, in the host's memory, which the device can write."""
+    return torch.zeros(shape, dtype=torch.int32, pin_memory=device.type == "cuda")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from statistics import median
 from typing import Any
 
 import numpy
@@ -204,25 +203,13 @@ class TensorEngine(GraphEngine):
     @torch.inference_mode()
     def _communication_share(self, session: Session) -> float:
         """Share of a decode step that goes away with the sums over the ranks; then each computes something else."""
-        self.step_s = self._typical(session, session.step)
+        self.step_s = self._step_s(session, session.step)
         self.collectives.silent = True
         try:
-            self.step_without_s = self._typical(session, Recorder(self.device).record(session._step))
+            self.step_without_s = self._step_s(session, Recorder(self.device).record(session._step))
         finally:
             self.collectives.silent = False
         return max(0.0, 1 - self.step_without_s / self.step_s)
-
-    def _typical(self, session: Session, step: Work, repetitions: int = 20) -> float:
-        times = []
-        for _ in range(repetitions):
-            session.state.positions.fill_(self.cache.length - 1)
-            session.state.step.zero_()
-            self._synchronise()
-            began = time.perf_counter()
-            step()
-            self._synchronise()
-            times.append(time.perf_counter() - began)
-        return median(times)
 
     def parallel_facts(self) -> dict[str, Any]:
         """Of the ranks' exchange, for the evidence."""
