@@ -1,4 +1,4 @@
-"""A Llama model as a short list of fused operations, over the weights of the transformers model.
+"""A Llama, Mistral or Qwen2 model as a short list of fused operations, over the weights of the transformers model.
 
 The model stays whole: where weights are fused (query, key and value; gate and up), its own become views of the fused
 ones, so that it still computes the same and no byte is held twice.
@@ -20,6 +20,7 @@ from scripts.kernels.matrix import Matrix, concatenated
 from scripts.kernels.reference import Heads, Norm, Rope
 from scripts.techniques.facet import UnsupportedError
 
+FAMILY = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 Attention = Callable[[torch.Tensor, CachedLayer], torch.Tensor]
 
 
@@ -39,15 +40,16 @@ class Decoder:
     """Runs tokens through a model's layers.
 
     Args:
-        model: a LlamaForCausalLM on its device; its weights become views where they are fused.
+        model: one of ``FAMILY``, on its device; its weights become views where they are fused.
         positions: how many positions the rotary tables cover.
 
     Raises:
-        UnsupportedError: the model is of another architecture, or its rotary embedding changes with the length.
+        UnsupportedError: the model is of another architecture, it would not see all positions, or its rotary embedding
+            changes with the length.
     """
 
     def __init__(self, model: Any, positions: int) -> None:
-        check(model)
+        check(model, positions)
         config = model.config
         self.device = next(model.parameters()).device
         self.ops = operations(self.device)
@@ -131,11 +133,19 @@ class Decoder:
         return self.ops.choose(x, self.head, self.norm)
 
 
-def check(model: Any) -> None:
-    """Refuse what is no plain Llama, in a sentence for the report."""
-    if type(model).__name__ != "LlamaForCausalLM" or model.config.hidden_act != "silu":
+def check(model: Any, positions: int) -> None:
+    """Refuse what is built differently, in a sentence for the report."""
+    config = model.config
+    if type(model).__name__ not in FAMILY or config.hidden_act != "silu":
         raise UnsupportedError(
-            f"The graph engine runs Llama models; {type(model).__name__} with {model.config.hidden_act} is none."
+            f"The graph engine runs Llama, Mistral and Qwen2 models with silu; this is {type(model).__name__} with "
+            f"{config.hidden_act}."
+        )
+    # Qwen2's configuration has a window that only some layers use, if any.
+    window = getattr(config, "sliding_window", None)
+    if window is not None and window < positions:
+        raise UnsupportedError(
+            f"The graph engine attends to all {positions} positions of its cache; this model sees {window} at a time."
         )
     kind = model.model.rotary_emb.rope_type
     if kind in ("dynamic", "longrope"):
