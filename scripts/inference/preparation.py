@@ -98,6 +98,11 @@ class Prepared:
         timed_loop.synchronise(self.loaded.process.device)
         return time.perf_counter() - began
 
+    def close(self) -> None:
+        """End what runs beside the process's main thread."""
+        if self.loaded.generator is not None:
+            self.loaded.generator.close()
+
     def warm_up(self, count: int, prompts: list[str]) -> None:
         """Generate a few batches that nothing is kept of."""
         for turn in range(count):

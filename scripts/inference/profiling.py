@@ -24,8 +24,12 @@ COLUMNS = ("name", "kind", "calls", "cpu_self_s", "cpu_total_s", "device_self_s"
 TOP = 10
 
 
-def operator_share(function: Callable[[], Any]) -> tuple[float, float]:
+def operator_share(function: Callable[[], Any], *, all_threads: bool = False) -> tuple[float, float]:
     """Call the function once under the profiler.
+
+    Args:
+        function: what to call.
+        all_threads: watch every thread of the process, and not just the one that calls.
 
     Returns:
         Seconds inside operators (on a GPU: inside kernels and copies), and seconds of the whole call. Operators are
@@ -33,7 +37,7 @@ def operator_share(function: Callable[[], Any]) -> tuple[float, float]:
         them, and in functions of Python that call them, is not in it.
     """
     # On a GPU the kernels are all that counts: without the operators there is far less to record.
-    with _profiler(kernels_only=_has_gpu()) as profiler:
+    with _profiler(kernels_only=_has_gpu(), all_threads=all_threads) as profiler:
         began = time.perf_counter()
         function()
         _synchronise()
@@ -56,7 +60,8 @@ def profile_samples(prepared: Prepared, prompts: list[str], directory: Path | No
         by) and ``top``: the ten costliest operators, as rows of the table.
     """
     size = prepared.loaded.facets.get("batch_size") or 1
-    with _profiler() as profiler:
+    generator = prepared.loaded.generator
+    with _profiler(all_threads=generator is not None and generator.own_thread) as profiler:
         began = time.perf_counter()
         for batch in _batches(prompts, size):
             prepared.generate(batch, counted=False)
@@ -91,11 +96,16 @@ def _synchronise() -> None:
         torch.cuda.synchronize()
 
 
-def _profiler(kernels_only: bool = False) -> profile:
+def _profiler(*, kernels_only: bool = False, all_threads: bool = False) -> profile:
+    from torch._C._profiler import _ExperimentalConfig
     from torch.profiler import ProfilerActivity, profile
 
     activities = [ProfilerActivity.CUDA] if _has_gpu() else []
-    return profile(activities=activities if kernels_only else [ProfilerActivity.CPU, *activities], acc_events=True)
+    return profile(
+        activities=activities if kernels_only else [ProfilerActivity.CPU, *activities],
+        acc_events=True,
+        experimental_config=_ExperimentalConfig(profile_all_threads=True) if all_threads else None,
+    )
 
 
 def _rows(profiler: profile) -> list[dict[str, Any]]:

@@ -88,8 +88,8 @@ def time_spent(prepared: Prepared, prompts: list[str]) -> dict[str, Any]:
 
     with prepared.fixed_length(SPENT_TOKENS):
         sample = min(once(), once())
-        operators, _ = operator_share(once)
         generator = loaded.generator
+        operators, _ = operator_share(once, all_threads=generator is not None and generator.own_thread)
         forwards = generator.forward_times() if generator is not None else _forward_times(loaded, once)
     return {
         "new_tokens": SPENT_TOKENS,

@@ -156,7 +156,7 @@ def _by_generator(
     prompts: list[str], tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any],
     recorder: SampleRecorder | None, prompt_tokens: int | None,
 ) -> tuple[float, float, list[int], Rows]:  # fmt: skip
-    """The same of a decode loop of the project's own."""
+    """The same of what takes the place of ``generate``."""
     device = loaded.process.device
     synchronise(device)
     began = time.perf_counter()
@@ -169,7 +169,7 @@ def _by_generator(
     if recorder is not None:
         for tokens in out.tokens:
             recorder.put_out(tokens)
-    return began, elapsed, [len(each) for each in ids], [(out.moments, tokens) for tokens in out.tokens]
+    return began, elapsed, [len(each) for each in ids], out.rows()
 
 
 def token_lists(prompts: list[str], tokenizer: PreTrainedTokenizerBase, prompt_tokens: int | None) -> list[list[int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import contextlib
 import errno
 import logging
 import os
@@ -59,7 +60,11 @@ def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
     The status ``failed`` hands an error's sentence to the parent, which raises it.
     """
     try:
-        done = _profile(request, rank) if request.get("profile") else _measure(request, rank, scratch)
+        with contextlib.ExitStack() as ending:
+            if request.get("profile"):
+                done = _profile(request, rank, ending)
+            else:
+                done = _measure(request, rank, scratch, ending)
         return {"status": "ok", "reason": None} | done
     except StudyError as error:
         return {"status": "failed", "reason": str(error)}
@@ -87,7 +92,8 @@ def _is_out_of_memory(error: Exception) -> bool:
     return any(sign in str(error) for sign in signs)
 
 
-def _measure(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
+def _measure(request: dict[str, Any], rank: int, scratch: Path, ending: contextlib.ExitStack) -> dict[str, Any]:
+    """Time every sample; what has to be closed, however this ends, is handed to ``ending``."""
     process = _start(request, rank)
     # Late, after the devices are set: they import torch.
     from scripts.inference import readings
@@ -102,7 +108,7 @@ def _measure(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any
     meter.reset_peak()
     before_load = meter.current()
     began = time.perf_counter()
-    prepared = prepare(request, process, tokenizer)
+    prepared = ending.enter_context(contextlib.closing(prepare(request, process, tokenizer)))
     synchronise(process.device)
     load_time = time.perf_counter() - began
     load_peak, after_load = meter.peak(), meter.current()
@@ -177,14 +183,14 @@ def _texts(request: dict[str, Any]) -> tuple[PreTrainedTokenizerBase, list[dict[
     return tokenizer, samples, build_prompts(summaries, request["generation"], request["shots"], tokenizer)
 
 
-def _profile(request: dict[str, Any], rank: int) -> dict[str, Any]:
+def _profile(request: dict[str, Any], rank: int, ending: contextlib.ExitStack) -> dict[str, Any]:
     """Look at a few samples with the profiler on; nothing is timed."""
     process = _start(request, rank)
     from scripts.inference.preparation import prepare
     from scripts.inference.profiling import profile_samples
 
     tokenizer, _, prompts = _texts(request)
-    prepared = prepare(request, process, tokenizer)
+    prepared = ending.enter_context(contextlib.closing(prepare(request, process, tokenizer)))
     size = prepared.batch_size
     watched = prompts[: request["profile"]["samples"] * size]
     # In the batches in which they are watched.

@@ -30,6 +30,7 @@ WHY_UNITS = {
     "predicted_time_per_sample_s": "s",
 }
 NO_PROMPT = "the prompts' lengths were not recorded"
+JOINING = "requests join between the passes, which are not counted"
 NO_CALIBRATION = "the machine was not calibrated in the run"
 NO_SHEET_FOR_CPU = "no data sheet for this processor"
 NO_DECODING = "no request has two tokens"
@@ -96,6 +97,10 @@ def _counted(run: Run) -> Counted:
         raise Unknown(model_facts.NO_SHAPE)
     if any(sample.prompt_tokens is None for sample in run.samples):
         raise Unknown(NO_PROMPT)
+    # The work is that of batches that stay together until their last request has ended.
+    engine = facts.settings.get("engine")
+    if isinstance(engine, dict) and engine.get("name") == "transformers_continuous":
+        raise Unknown(JOINING)
     target = Model(facts.architecture, facts.settings, facts.dtype)
     draft = Model(facts.draft, {}, facts.dtype) if facts.draft else None
     cache = facts.settings.get("kv_cache") not in (None, "none")

@@ -147,6 +147,9 @@ def _batch_size(technique: Technique, parent: Parent, comparison: dict[str, Any]
     work = _bytes(technique, parent)
     if size == 1:
         return Mechanism("It serves one request at a time", work, SLOWER if other > 1 else NEITHER)
+    engine = (technique.get("settings") or {}).get("engine")
+    if isinstance(engine, dict) and engine.get("name") == "transformers_continuous":
+        return Mechanism(f"{size} requests are handed over at once and wait for {engine.get('slots')} slots", work)
     text = f"{size} requests share each pass through the weights"
     return Mechanism(text, work, FASTER if size > other else SLOWER if size < other else NEITHER)
 
@@ -164,9 +167,15 @@ def _engine(technique: Technique, parent: Parent, comparison: dict[str, Any]) ->
         return Mechanism(text, work, FASTER)
     if name == "transformers_static":
         text = "transformers keeps a cache of fixed size" + (
-            " and compiles its forward" if facts.get("compiled") else ""
+            " and compiles its forward" if facts.get("compiled_graphs") else ""
         )
-        return Mechanism(text, "", FASTER if facts.get("compiled") else NEITHER)
+        return Mechanism(text, "", FASTER if facts.get("compiled_graphs") else NEITHER)
+    if name == "transformers_continuous":
+        slots, mean = setting.get("slots") or "some", facts.get("mean_sequences_per_step")
+        work = f"a step of the observed batch held {numbers.fixed(mean, 1)} of them on average" if mean else ""
+        # Its passes are narrower than those of a static batch of all requests, and fewer rows in them are idle.
+        text = f"Up to {slots} requests are under way together, and the next one begins as soon as one has ended"
+        return Mechanism(text, work)
     return Mechanism("Stock generate runs it", _bytes(technique, parent))
 
 

@@ -108,10 +108,21 @@ BATCH = (
     "More requests a second are served, while each waits for the slowest of its batch, and the KV cache grows "
     "with the batch.",
 )
+WAITING = (
+    "The requests of a batch are handed over together and wait for one of the engine's slots.",
+    "The more there are, the longer the slots stay full, and the longer a request waits for its turn.",
+)
 ENGINE = {
     "transformers_static": (
         "transformers' generate keeps a KV cache of fixed size, which lets it compile the forward on a GPU.",
         "Every step then has the same shapes; the memory is held whether the text fills it or not.",
+    ),
+    "transformers_continuous": (
+        "Continuous batching (Yu et al., 2022), as transformers has it: a few requests are under way in slots, and the "
+        "next one of those handed over takes the place of one that has ended at once, where a static batch computes "
+        "ended rows until its last request is done.",
+        "The slots stay full while requests wait, so that more are served a second; a request's latency and its first "
+        "token include its wait for a slot, and every pass is put together anew.",
     ),
     "graph": (
         "The project's decode loop runs the model's weights in a few fused operations a layer over a KV cache of "
@@ -119,6 +130,11 @@ ENGINE = {
         "The device then never waits for Python, which is what bounds small models; tokens reach the host while the "
         "next step runs.",
     ),
+}
+SHORT_ENGINE = {
+    "transformers_static": "static cache",
+    "transformers_continuous": "continuous batching",
+    "graph": "graph engine",
 }
 MODEL = (
     "Another model answers the same prompts.",
@@ -181,7 +197,8 @@ def facet_sentences(facet: str, settings: dict[str, Any], verified: bool = False
     elif facet == "speculation" and options:
         found = LOOKUP if options.get("prompt_lookup") else FORCED if "forced_acceptance" in options else SPECULATION
     elif facet == "batch_size":
-        found = BATCH if value and value > 1 else ()
+        shared = WAITING if _engine(settings) == "transformers_continuous" else BATCH
+        found = shared if value and value > 1 else ()
     elif facet == "engine":
         found = ENGINE.get(options.get("name", ""), ())
     elif facet == "model":
@@ -193,9 +210,13 @@ def facet_sentences(facet: str, settings: dict[str, Any], verified: bool = False
 
 def _fills_pipeline(settings: dict[str, Any]) -> bool:
     """Return whether a pipeline's batches are cut into micro-batches, as the project's own loop does."""
+    return _engine(settings) == "graph" and (settings.get("batch_size") or 1) > 1
+
+
+def _engine(settings: dict[str, Any]) -> str | None:
+    """Return the name of the technique's engine, if it has one of its own."""
     engine = settings.get("engine")
-    name = engine.get("name") if isinstance(engine, dict) else engine
-    return name == "graph" and (settings.get("batch_size") or 1) > 1
+    return engine.get("name") if isinstance(engine, dict) else engine
 
 
 def _verified(technique: dict[str, Any], comparison: dict[str, Any]) -> bool:
@@ -223,7 +244,7 @@ def _short(facet: str, settings: dict[str, Any]) -> str:
     if facet == "speculation":
         return "prompt lookup" if options.get("prompt_lookup") else "speculation"
     if facet == "engine":
-        return {"graph": "graph engine", "transformers_static": "static cache"}.get(options.get("name", ""), "engine")
+        return SHORT_ENGINE.get(options.get("name", ""), "engine")
     if facet == "batch_size":
         return f"batches of {value}" if value != 1 else ""
     return rows.difference_text({facet: value})

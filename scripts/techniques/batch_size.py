@@ -1,7 +1,9 @@
 """Facet ``batch_size``: serve several requests in one forward.
 
 Prompts are sorted by length, padded on the left to the longest of their batch, and generated together until the last of
-them has stopped (static batching). Each weight is then read once for all requests of the batch.
+them has stopped (static batching). Each weight is then read once for all requests of the batch. Under continuous
+batching (``engine: transformers_continuous``) it says how many requests are handed over at once: as many as the engine
+has slots share a forward, and the others wait.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import EvidenceError, Facet, Loaded, Observation
+from scripts.techniques.facet import EvidenceError, Facet, Joined, Loaded, Observation
 
 
 class BatchSize(Facet):
@@ -31,6 +33,8 @@ class BatchSize(Facet):
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """Sequences that each forward call was given, and how much of the batch was padding."""
         rows = sorted(set(seen.forward_rows))
+        if seen.joined is not None:
+            return self._joined_evidence(value, seen, seen.joined, rows)
         padding = seen.requests * seen.prompt_tokens - sum(seen.prompt_lengths)
         facts = {
             "sequences_per_forward": rows,
@@ -46,6 +50,16 @@ class BatchSize(Facet):
         if not seen.padded_left and loaded.generator is None:
             raise EvidenceError(f"batch_size is {value}, but prompts were not padded on the left.")
         return facts
+
+    def _joined_evidence(self, value: int, seen: Observation, joined: Joined, rows: list[int]) -> dict[str, Any]:
+        """Where requests join and leave between the forwards: all were run, and some of them together."""
+        answered = sum(count > 0 for count in joined.put_out)
+        if answered != seen.requests or seen.requests > value:
+            raise EvidenceError(f"batch_size is {value}, but {answered} of {seen.requests} requests were run.")
+        if min(seen.requests, joined.slots) > 1 and max(rows, default=0) < 2:
+            raise EvidenceError(f"batch_size is {value}, but {seen.requests} requests were run one at a time.")
+        # Requests are packed one behind the other.
+        return {"sequences_per_forward": rows, "forward_calls": len(joined.given), "padding_share": 0.0}
 
 
 FACET = BatchSize()

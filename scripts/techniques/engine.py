@@ -1,25 +1,29 @@
 """Facet ``engine``: what runs the model from token to token.
 
 ``transformers`` is stock ``generate``. ``transformers_static`` is the same with its static cache, and with its own
-compilation where there is a GPU. ``graph`` is the project's decode loop: a static cache, fused operations, and, on a
-GPU, every step recorded once as a CUDA graph and started again by a single call.
+compilation where there is a GPU. ``transformers_continuous`` is its continuous batching: of the requests of a batch, as
+many as there are slots are under way, and the next one begins as soon as one has ended. ``graph`` is the project's
+decode loop: a static cache, fused operations, and, on a GPU, every step recorded once as a CUDA graph and started again
+by a single call.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import EvidenceError, Facet, Generator, Loaded, Observation
+from scripts.techniques.facet import EvidenceError, Facet, Generator, Joined, Loaded, Observation
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "transformers_static": {"name": "transformers_static"},
+    "transformers_continuous": {"name": "transformers_continuous", "slots": 8},
     "graph": {"name": "graph", "shared_prefix": False},
 }
 
 
 class Engine(Facet):
-    """``transformers | transformers_static | graph``, or an object with ``name`` and its options."""
+    """A name, ``transformers`` or one of :data:`DEFAULTS`, or an object with ``name`` and its options."""
 
     name = "engine"
 
@@ -30,29 +34,44 @@ class Engine(Facet):
         if name in (None, "transformers") and len(given) == 1:
             return None
         if name not in DEFAULTS:
-            raise StudyError(f"engine {name!r} does not exist; use 'transformers', 'transformers_static' or 'graph'.")
+            raise StudyError(
+                f"engine {name!r} does not exist; use 'transformers', 'transformers_static', 'transformers_continuous' "
+                "or 'graph'."
+            )
         unknown = sorted(set(given) - set(DEFAULTS[name]))
         if unknown:
             raise StudyError(f"engine '{name}' has no option '{unknown[0]}'; it has {', '.join(DEFAULTS[name])}.")
         return DEFAULTS[name] | given
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
-        """Both engines other than stock ``generate`` keep a cache."""
+        """Every engine other than stock ``generate`` keeps a cache; those of transformers run on their own."""
         if facets["kv_cache"] == "none":
             raise StudyError(f"engine '{value['name']}' does not compose with kv_cache 'none'; use kv_cache: dynamic.")
-        if value["name"] == "transformers_static":
+        if value["name"] != "graph":
             for other in ("speculation", "parallel"):
                 if facets.get(other):
                     raise StudyError(
-                        f"engine 'transformers_static' does not compose with {other}; remove one of the two facets."
+                        f"engine '{value['name']}' does not compose with {other}; remove one of the two facets."
                     )
+        if value["name"] == "transformers_continuous":
+            if type(value["slots"]) is not int or value["slots"] < 1:
+                raise StudyError(f"engine.slots is {value['slots']!r}; give a whole number from 1.")
+            if facets.get("batch_size") is None:
+                raise StudyError(
+                    "engine 'transformers_continuous' serves requests that are handed over together; set batch_size "
+                    "to 2 or more."
+                )
 
     def generation_options(self, value: Any, loaded: Loaded) -> dict[str, Any]:
         """transformers' static cache; it compiles the forward by itself on a GPU."""
         return {"cache_implementation": "static"} if value["name"] == "transformers_static" else {}
 
     def generator(self, value: Any, loaded: Loaded, pad: int) -> Generator | None:
-        """The decode loop that takes the place of ``generate``."""
+        """What takes the place of ``generate``."""
+        if value["name"] == "transformers_continuous":
+            from scripts.inference.continuous import ContinuousEngine
+
+            return ContinuousEngine(loaded, slots=value["slots"], pad=pad)
         if value["name"] != "graph":
             return None
         speculation = loaded.facets.get("speculation")
@@ -69,14 +88,18 @@ class Engine(Facet):
         return GraphEngine(loaded, shared_prefix=value["shared_prefix"], pad=pad)
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
-        """The cache's form; of the project's loop, what was recorded, and that nothing was while samples were timed."""
+        """The cache's form; of the project's loop, what was recorded, and that nothing was while samples were timed.
+
+        Of continuous batching, how many requests each forward was given.
+        """
         cache = type(seen.cache).__name__
+        if value["name"] == "transformers_continuous":
+            return _continuous_evidence(value["slots"], cache, loaded, seen.joined)
         if cache != "StaticCache":
             raise EvidenceError(f"engine '{value['name']}' keeps a StaticCache, but generation used a {cache}.")
         facts: dict[str, Any] = {"name": value["name"], "cache_class": cache}
         if value["name"] == "transformers_static":
-            compiled = hasattr(loaded.model, "_compiled_call") and loaded.process.device.type == "cuda"
-            return facts | {"compiled": compiled}
+            return facts | {"compiled_graphs": _compiled_graphs()}
         facts |= loaded.generator.facts()
         if facts["recorded_while_timed"]:
             raise EvidenceError(f"engine 'graph' recorded {facts['recorded_while_timed']} steps while it was timed.")
@@ -88,6 +111,42 @@ class Engine(Facet):
                     f"engine 'graph' allocated device memory {facts['device_allocations_per_batch']} times in a batch."
                 )
         return facts
+
+
+def _continuous_evidence(slots: int, cache: str, loaded: Loaded, joined: Joined | None) -> dict[str, Any]:
+    """The pages and the forwards of transformers' continuous batching."""
+    engine = "engine 'transformers_continuous'"
+    if cache != "PagedAttentionCache":
+        raise EvidenceError(f"{engine} keeps a PagedAttentionCache, but generation used a {cache}.")
+    if joined is None or not joined.given:
+        raise EvidenceError(f"{engine} was not seen to run the model.")
+    most = max(map(len, joined.given))
+    if most > slots:
+        raise EvidenceError(f"{engine} has {slots} slots, but {most} requests were under way together.")
+    facts = loaded.generator.facts()
+    if facts["threads"] != facts["threads_asked"]:
+        raise EvidenceError(
+            f"{engine} ran the model with {facts['threads']} CPU threads instead of {facts['threads_asked']}."
+        )
+    # Forwards that read prompts alone say nothing of how full the slots were kept.
+    steps = [len(tokens) for tokens in joined.given if min(tokens) == 1]
+    return {
+        "name": "transformers_continuous",
+        "cache_class": cache,
+        **facts,
+        "forwards": len(joined.given),
+        "most_sequences": most,
+        "mean_sequences_per_step": sum(steps) / len(steps) if steps else None,
+    }
+
+
+def _compiled_graphs() -> int:
+    """How many graphs torch has compiled in this process."""
+    if "torch._dynamo" not in sys.modules:
+        return 0
+    from torch._dynamo.utils import counters
+
+    return counters["stats"]["unique_graphs"]
 
 
 FACET = Engine()

@@ -66,6 +66,21 @@ class Loaded:
 
 
 @dataclass
+class Joined:
+    """What was seen where requests join and leave between the calls of the model: continuous batching.
+
+    Attributes:
+        slots: how many requests may be under way together.
+        given: for each call of the model, how many tokens each of its sequences was given.
+        put_out: how many tokens came out for each request.
+    """
+
+    slots: int
+    given: list[list[int]]
+    put_out: list[int]
+
+
+@dataclass
 class Observation:
     """What was seen while one batch was generated outside the timed ones.
 
@@ -74,13 +89,15 @@ class Observation:
         new_tokens: how many tokens were generated, the longest of the batch.
         requests: how many prompts the batch held.
         prompt_lengths: tokens of each prompt without its padding.
-        forward_lengths: for each call of the model, how many tokens of each sequence it was given.
+        forward_lengths: for each call of the model, how many tokens of each sequence it was given; the most, where
+            requests join between the calls.
         forward_rows: for each call of the model, how many sequences it was given.
         padded_left: whether all padding stood before the prompts.
         cache: the cache that generation returned, or None.
         collectives: calls of each torch.distributed operation, by name.
         communication_share: share of the sample's time inside the calls that start them, 0 to 1; a backend that waits
             for its peers elsewhere spends more.
+        joined: more of each call where requests join and leave between them; None where a batch stays as it is.
     """
 
     prompt_tokens: int
@@ -93,6 +110,7 @@ class Observation:
     cache: Any
     collectives: dict[str, int]
     communication_share: float
+    joined: Joined | None = None
 
 
 @dataclass
@@ -102,14 +120,23 @@ class Generated:
     Attributes:
         moments: when each token was seen by the host, on ``time.perf_counter``'s clock.
         tokens: the token ids of each request, as many as there are moments, beyond its end too.
+        own_moments: the moments of each request's tokens, where requests don't go in step; None where they do.
     """
 
     moments: list[float]
     tokens: list[list[int]]
+    own_moments: list[list[float]] | None = None
+
+    def rows(self) -> list[tuple[list[float], list[int]]]:
+        """Of each request, when each token was seen, and the tokens."""
+        moments = [self.moments] * len(self.tokens) if self.own_moments is None else self.own_moments
+        return list(zip(moments, self.tokens, strict=True))
 
 
 class Generator:
-    """A decode loop of the project's own, in the place of ``model.generate``; greedy."""
+    """What takes the place of ``model.generate``: a decode loop of the project's own, or another one; greedy."""
+
+    own_thread = False  # whether the model is run in another thread than the one that calls ``generate``
 
     def reserve(self, batches: list[list[list[int]]], new_tokens: int) -> None:
         """Compile and allocate whatever those batches of prompts (token ids) need, for up to so many new tokens."""
@@ -137,6 +164,9 @@ class Generator:
     def recorder(self) -> SampleRecorder | None:
         """What counts per-sample facts, if the loop has any."""
         return None
+
+    def close(self) -> None:
+        """End what runs beside the process's main thread."""
 
 
 class Facet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import EvidenceError, Facet, Loaded, Observation
+from scripts.techniques.facet import EvidenceError, Facet, Joined, Loaded, Observation
 
 
 class KVCache(Facet):
@@ -26,6 +26,8 @@ class KVCache(Facet):
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """The cache's class and length, and how many tokens each forward call was given."""
+        if seen.joined is not None:
+            return _joined_evidence(seen, seen.joined)
         facts: dict[str, Any] = {
             "cache_class": type(seen.cache).__name__ if seen.cache is not None else None,
             "cache_length_tokens": int(seen.cache.get_seq_length(_owned_layer(seen.cache))) if seen.cache else 0,
@@ -49,6 +51,22 @@ class KVCache(Facet):
         if not loaded.facets.get("speculation") and any(length != 1 for length in seen.forward_lengths[1:]):
             raise EvidenceError("kv_cache is 'dynamic', but a decode step was given more than one token.")
         return facts
+
+
+def _joined_evidence(seen: Observation, joined: Joined) -> dict[str, Any]:
+    """Where requests join between the forwards: each token but a request's last passes the model once."""
+    facts = {
+        "cache_class": type(seen.cache).__name__,
+        "tokens_given": sum(map(sum, joined.given)),
+        "tokens_to_give": sum(seen.prompt_lengths) + sum(joined.put_out) - seen.requests,
+        "forward_calls": len(joined.given),
+    }
+    if facts["tokens_given"] != facts["tokens_to_give"]:
+        raise EvidenceError(
+            f"kv_cache is 'dynamic', but the model was given {facts['tokens_given']} tokens where "
+            f"{facts['tokens_to_give']} pass it once."
+        )
+    return facts
 
 
 def _owned_layer(cache: Any) -> int:

@@ -20,6 +20,8 @@ LOSSLESS = {
     "speculative": "target_only",
     "prompt_lookup": "target_only",
     "batch_8": "kv_cache",
+    "batch_32": "kv_cache",
+    "continuous_batch": "batch_32",
     "transformers_static": "kv_cache",
     "graph": "kv_cache",
     "graph_target": "target_only",
@@ -75,6 +77,15 @@ def test_speculation_accepts_some_tokens_and_refuses_some(finished: Project) -> 
     lines = samples(finished, "speculative")
     drafted, accepted = (sum(line[key] for line in lines) for key in ("drafted_tokens", "accepted_tokens"))
     assert 0 < accepted < drafted
+
+
+def test_continuous_batching_served_four_requests_in_two_slots(finished: Project) -> None:
+    engine = record(finished, "continuous_batch")["evidence"]["engine"]
+    assert (engine["slots"], engine["most_sequences"]) == (2, 2)
+    lines = sorted(samples(finished, "continuous_batch"), key=lambda line: line["ttft_s"])
+    assert [line["batch_requests"] for line in lines] == [4] * 4
+    # The last two waited until a slot was free.
+    assert lines[2]["ttft_s"] > min(line["latency_s"] for line in lines)
 
 
 def test_the_report_shows_every_label_as_text(finished: Project) -> None:

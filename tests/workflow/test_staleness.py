@@ -13,6 +13,7 @@ from tests.workflow.project import Project, jobs, techniques
 
 ALL = techniques()
 GRAPH = ["graph", "graph_int8", "graph_target", "graph_speculative"]
+ENGINES = ["transformers_static", "continuous_batch", *GRAPH]
 LARGE = ["target_only", "speculative", "prompt_lookup", "graph_target", "graph_speculative"]
 DATA = {"prepare_dataset", "select_samples"}
 MODELS = jobs("prepare_model", ["small", "large"])
@@ -54,7 +55,7 @@ def selection(*names: str) -> Callable[[Project], None]:
 
 CODE = {
     "scripts/techniques/pruning.py": runs("pruned", "pruned_wanda", "pruned_structured"),
-    "scripts/techniques/batch_size.py": runs("batch_8"),
+    "scripts/techniques/batch_size.py": runs("batch_8", "batch_32", "continuous_batch"),
     "scripts/techniques/quantization.py": runs("nf4", "graph_int8"),
     "scripts/techniques/parallel.py": runs("tensor_parallel", "pipeline_parallel"),
     "scripts/techniques/speculation.py": runs("speculative", "prompt_lookup", "graph_speculative"),
@@ -64,9 +65,10 @@ CODE = {
     "scripts/inference/memory.py": runs(*ALL),
     "scripts/generate.py": runs(*ALL),
     "scripts/inference/readings.py": runs(*ALL),
-    "scripts/techniques/engine.py": runs("transformers_static", *GRAPH),
-    "scripts/engine/session.py": runs("transformers_static", *GRAPH),
-    "scripts/kernels/triton_ops.py": runs("nf4", "transformers_static", *GRAPH),
+    "scripts/techniques/engine.py": runs(*ENGINES),
+    "scripts/inference/continuous.py": runs(*ENGINES),
+    "scripts/engine/session.py": runs(*ENGINES),
+    "scripts/kernels/triton_ops.py": runs("nf4", *ENGINES),
     "scripts/metrics/rouge.py": TEXTS | SCORES | REPORT,
     "scripts/metrics/latency.py": SCORES | REPORT,
     "scripts/metrics/evaluate_modules/headline_rouge/headline_rouge.py": TEXTS | SCORES | REPORT,

@@ -59,17 +59,40 @@ def test_what_was_freed_before_a_reset_is_not_in_the_later_peak():
     assert meter.peak() < before + 64 * MB
 
 
-@pytest.mark.parametrize("facets", [{"kv_cache": "none"}, {"speculation": {"prompt_lookup": 4}}])
+LOSSLESS = [
+    {"kv_cache": "none"},
+    {"speculation": {"prompt_lookup": 4}},
+    {"engine": "transformers_static"},
+    {"engine": "transformers_continuous", "batch_size": 3},
+    {"engine": "graph"},
+    {"engine": {"name": "graph", "shared_prefix": True}},
+    {"engine": "graph", "batch_size": 2},
+    {"engine": "graph", "speculation": {"prompt_lookup": 4}},
+]
+
+
+@pytest.mark.parametrize("facets", LOSSLESS, ids=str)
 def test_lossless_facets_write_the_same_tokens(on_gpu, plain, facets):
     run = on_gpu(facets)
     assert set(run.evidence) >= set(facets)
     assert run.tokens == plain.tokens
 
 
-def test_speculation_writes_the_targets_tokens(on_gpu, plain, wide):
-    run = on_gpu({"speculation": {"draft": "draft", "tokens": 4}}, draft=wide)
+@pytest.mark.parametrize("engine", ["transformers", "graph"])
+def test_speculation_writes_the_targets_tokens(on_gpu, plain, wide, engine):
+    run = on_gpu({"speculation": {"draft": "draft", "tokens": 4}, "engine": engine}, draft=wide)
     assert run.tokens == plain.tokens
     assert run.evidence["speculation"]["acceptance_rate"] == 1.0
+
+
+def test_steps_are_recorded_and_nothing_is_allocated_while_timed(on_gpu):
+    facts = on_gpu({"engine": "graph"}).evidence["engine"]
+    assert facts["device_graphs"] > 1  # the step, and a prompt's bucket at least
+    assert facts["recorded_while_timed"] == facts["device_allocations_per_batch"] == 0
+
+
+def test_the_static_cache_of_transformers_is_compiled(on_gpu):
+    assert on_gpu({"engine": "transformers_static"}).evidence["engine"]["compiled_graphs"] > 0
 
 
 @pytest.mark.parametrize("facets", [{}, {"kv_cache": "none"}, {"speculation": {"prompt_lookup": 4}}])
@@ -145,9 +168,10 @@ def test_more_ranks_than_gpus_is_a_row_that_says_so(wide, evaluation_set):
 
 
 @gpus_needed(2)
+@pytest.mark.parametrize("engine", ["transformers", "graph"])
 @pytest.mark.parametrize("way", ["tensor", "pipeline"])
-def test_two_gpus_write_the_tokens_of_one_and_share_the_weights(wide, evaluation_set, plain, way):
-    outcome, samples = parent(wide, evaluation_set, parallel={way: 2})
+def test_two_gpus_write_the_tokens_of_one_and_share_the_weights(wide, evaluation_set, plain, way, engine):
+    outcome, samples = parent(wide, evaluation_set, parallel={way: 2}, engine=engine)
     assert outcome["status"] == "ok", outcome["reason"]
     assert [sample["token_ids"] for sample in samples["natural"]] == plain.tokens
     assert len(set(outcome["leased_gpus"])) == 2

@@ -1,6 +1,7 @@
 import csv
 import gzip
 import json
+import threading
 import time
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ class Prepared:
     """Stands for a loaded technique: every prompt costs a product of matrices and some Python."""
 
     def __init__(self, batch_size=None):
-        self.loaded = SimpleNamespace(facets={"batch_size": batch_size})
+        self.loaded = SimpleNamespace(facets={"batch_size": batch_size}, generator=None)
         self.batches = []
 
     def generate(self, prompts, *, counted):
@@ -82,6 +83,17 @@ def test_nothing_half_written_is_left(profiled, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         profile_samples(Prepared(), ["a"], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["operators.csv"]
+
+
+def test_operators_of_another_thread_count_where_they_are_asked_for():
+    def multiply():
+        thread = threading.Thread(target=lambda: torch.mm(torch.ones(800, 800), torch.ones(800, 800)))
+        thread.start()
+        thread.join()
+
+    assert operator_share(multiply)[0] == 0
+    inside, elapsed = operator_share(multiply, all_threads=True)
+    assert 0 < inside < elapsed
 
 
 def test_prompts_go_in_batches_of_the_technique():

@@ -133,6 +133,13 @@ def test_what_was_not_recorded_is_missing_with_its_reason():
     assert "prompts' lengths" in reasons(make_run([sample(0, prompt_tokens=None)]))["mbu_measured"]
 
 
+def test_passes_that_requests_join_and_leave_are_not_counted_as_those_of_a_static_batch():
+    engine = {"name": "transformers_continuous", "slots": 2}
+    found = reasons(make_run(settings={"kv_cache": "dynamic", "batch_size": 4, "engine": engine}))
+    assert set(found) == set(WHY_UNITS) - {"host_bound_share"}
+    assert set(found.values()) == {"requests join between the passes, which are not counted"}
+
+
 def test_requests_of_one_token_decode_nothing():
     single = sample(0, token_ids=[1], token_times_s=[0.2], ttft_s=0.2)
     found = reasons(make_run([single]))

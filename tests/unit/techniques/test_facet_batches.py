@@ -6,7 +6,7 @@ import pytest
 
 from scripts.foundation.errors import StudyError
 from scripts.techniques import load_facet
-from scripts.techniques.facet import EvidenceError
+from scripts.techniques.facet import EvidenceError, Joined
 from tests.support.observations import observation
 
 BATCH, PROMPT = load_facet("batch_size"), load_facet("prompt_tokens")
@@ -39,6 +39,26 @@ def test_a_batch_that_was_none_is_refused(size, seen, sentence):
 def test_a_loop_that_keeps_each_requests_positions_may_pad_on_the_right():
     facts = BATCH.evidence(4, OWN_LOOP, observation(**FOUR | {"padded_left": False}))
     assert facts["padding_side"] == "right"
+
+
+def test_requests_that_join_are_proved_by_having_run_and_by_having_shared_a_forward():
+    joined = Joined(2, [[10, 9], [1, 1], [1, 7], [1, 6], [1]], [3, 1, 2, 1])
+    facts = BATCH.evidence(4, OWN_LOOP, observation(**FOUR | {"joined": joined, "forward_rows": [2, 2, 2, 2, 1]}))
+    assert facts == {"sequences_per_forward": [1, 2], "forward_calls": 5, "padding_share": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("size", "put_out", "rows", "sentence"),
+    [
+        (4, [3, 1, 0, 1], [2, 2], "batch_size is 4, but 3 of 4 requests were run"),
+        (2, [3, 1, 2, 1], [2, 2], "batch_size is 2, but 4 of 4 requests were run"),
+        (4, [3, 1, 2, 1], [1, 1], "batch_size is 4, but 4 requests were run one at a time"),
+    ],
+)
+def test_requests_that_were_lost_or_never_together_are_refused(size, put_out, rows, sentence):
+    seen = observation(**FOUR | {"joined": Joined(2, [[1] * count for count in rows], put_out), "forward_rows": rows})
+    with pytest.raises(EvidenceError, match=sentence):
+        BATCH.evidence(size, OWN_LOOP, seen)
 
 
 def test_one_request_at_a_time_is_no_batch():

@@ -1,7 +1,7 @@
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import EvidenceError, Loaded
+from scripts.techniques.facet import EvidenceError, Joined, Loaded
 from scripts.techniques.kv_cache import FACET
 from tests.support.observations import observation
 from tests.support.worker_runs import run_worker
@@ -72,6 +72,16 @@ def test_a_cache_that_does_not_fit_the_steps_is_found(asked, lengths, cache, sen
     seen = observation(forward_lengths=lengths, cache=cache)
     with pytest.raises(EvidenceError, match=sentence):
         FACET.evidence(asked, Loaded(None, None, {"kv_cache": asked}), seen)
+
+
+def test_tokens_that_pass_the_model_twice_are_found_where_requests_join():
+    def facts(given):
+        seen = observation(requests=2, prompt_lengths=[4, 3], joined=Joined(2, given, [2, 3]), cache=Cache(0))
+        return FACET.evidence("dynamic", Loaded(None, None, {}), seen)
+
+    assert facts([[4, 3], [1, 1], [1]])["tokens_given"] == 10
+    with pytest.raises(EvidenceError, match="the model was given 18 tokens where 10 pass it once"):
+        facts([[4, 3], [5, 1], [5]])
 
 
 def test_a_pipeline_stage_shows_the_cache_of_its_own_layers():
