@@ -70,7 +70,7 @@ def measure(parts: list[str], *, quick: bool) -> tuple[list[Row], dict[str, floa
         reason = why_not(place)
         if reason is None:
             try:
-                rows.extend(make(place))
+                rows.extend(make(place))  # rows that came before an error stay
             except Exception as error:  # the other parts can still be measured
                 reason = last_lines(error)
                 # Its frames hold the models.
@@ -81,13 +81,6 @@ def measure(parts: list[str], *, quick: bool) -> tuple[list[Row], dict[str, floa
         seconds[part] = time.perf_counter() - began
         print(f"{part}: {seconds[part]:.0f} s{', ' + reason if reason else ''}", flush=True)
     return completed(rows, reasons, parts), seconds
-
-
-def _noted(made: Iterator[Row], rows: list[Row]) -> list[Row]:
-    """Add each row as it comes, so that what fails later takes none of them along."""
-    for row in made:
-        rows.append(row)
-    return []
 
 
 def _maker(part: str) -> tuple[Callable[[Any], Iterator[Row]], Callable[[Any], str | None]]:

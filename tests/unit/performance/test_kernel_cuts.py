@@ -1,0 +1,84 @@
+"""The search for better cuts of a product: what it tries is a right product, and it ends at the fastest."""
+
+import time
+
+import pytest
+import torch
+
+import tests.support.triton_device  # noqa: F401
+from scripts.kernels import reference
+from scripts.kernels.matrix import quantize
+from tests.performance import kernel_cuts
+from tests.performance.kernel_cuts import RULE, TORCH, Kernel, Product, Timed
+
+PLAIN, GATED = Product("out", 96, 256, added=True), Product("gate_up", 64, 256, gated=True, normed=True)
+NEVER, AT_ONCE = float("inf"), 0.0
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("product", [PLAIN, GATED], ids=lambda product: product.name)
+@pytest.mark.parametrize("kind", ["dense", "int8", "int4"])
+def test_every_cut_near_the_rules_makes_the_same_product(kind, product, rows, monkeypatch):
+    from scripts.kernels import triton_linear, triton_small
+
+    torch.manual_seed(0)
+    matrix = quantize(torch.randn(product.N, product.K) / 16, kind)
+    x, added = torch.randn(rows, product.K), torch.randn(rows, product.N) if product.added else None
+    norm = reference.Norm(1 + torch.randn(product.K) / 4, 1e-5) if product.normed else None
+    plain = reference.gated_linear if product.gated else reference.linear
+    expected = plain(x, matrix, norm=norm, **({} if product.gated else {"residual": added}))
+    products = []
+    for module, name in ((triton_linear, "gemv"), (triton_small, "small")):
+        original = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *given, original=original, **named: products.append(original(*given, **named))
+        )
+    tried = 0
+    for kernel in kernel_cuts.kernels(product, matrix, x, norm, added, 1):
+        near = kernel.near(kernel.rule)
+        assert near
+        assert kernel.rule not in near
+        for cut in [kernel.rule, *near]:
+            kernel.by(cut)(matrix)
+            tried += 1
+    assert len(products) == tried
+    for found in products:
+        assert (found - expected).norm() / expected.norm() < 1e-5
+
+
+def climb(took, until=NEVER):
+    kernel = Kernel("stairs", (8,), lambda cut: [(cut[0] - 1,), (cut[0] + 1,)], lambda cut: lambda matrix: None)
+    sizes = iter([8, 7, 9, 6, 5, 4])
+    return kernel_cuts.climbed(kernel, lambda multiply: took(next(sizes)), until)
+
+
+def test_the_search_goes_on_from_the_better_neighbour_until_none_is():
+    times = climb(lambda size: abs(size - 5) + 1.0)
+    assert times == {f"stairs ({size},)": abs(size - 5) + 1.0 for size in (8, 7, 9, 6, 5, 4)}
+
+
+def test_what_a_gpu_cannot_run_is_passed_over():
+    assert list(climb(lambda size: None if size == 7 else float(size))) == ["stairs (8,)", "stairs (9,)"]
+    with pytest.raises(RuntimeError, match="stairs does not run with the rule's cut"):
+        climb(lambda size: None)
+
+
+def test_no_cut_but_the_rules_is_tried_when_the_time_is_over():
+    assert climb(float, until=time.monotonic() - 1) == {"stairs (8,)": 8.0}
+
+
+def test_a_cut_is_named_only_if_it_is_worth_it():
+    def timed(**more):
+        return Timed("out", "int8", 96, 256, 4, 24_576, {RULE: 100.0} | more)
+
+    assert timed(near=98.0).best() == RULE
+    assert timed(near=90.0).best() == "near"
+    line = timed(near=80.0, **{TORCH: 200.0}).line()
+    assert "| 200.0 | 80.0 (1.25x) | near |" in line
+    assert line.count("|") == kernel_cuts.HEAD.splitlines()[0].count("|")
+
+
+def test_a_matrix_of_two_shapes_is_measured_once():
+    once = list(kernel_cuts.wanted(["llama-3.2-1b"], ["dense"], [1]))
+    assert [product.name for product, _, _ in once] == ["qkv", "out", "gate_up", "down"]
+    assert list(kernel_cuts.wanted(["llama-3.2-1b", "llama-3.2-1b"], ["dense"], [1])) == once
