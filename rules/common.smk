@@ -212,10 +212,10 @@ def technique_settings(wildcards):
 
 
 def facet_modules(wildcards):
-    """Modules of the facets that a technique uses."""
+    """Modules of the facets that a technique uses, for its draft too."""
     return [
         f"scripts.techniques.{facet}"
-        for facet in TECHNIQUES[wildcards.technique].facets
+        for facet in TECHNIQUES[wildcards.technique].code_facets
     ]
 
 

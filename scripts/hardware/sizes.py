@@ -53,6 +53,12 @@ def intermediate_size(architecture: Architecture, settings: Settings) -> int:
     return kept_channels(architecture["intermediate"], pruning["amount"])
 
 
+def draft_settings(settings: Settings) -> Settings:
+    """The facets of the draft model: how its linear layers are stored, and none of the target's."""
+    stored = (settings.get("speculation") or {}).get("draft_quantization")
+    return {"quantization": stored} if stored else {}
+
+
 def layer_matrices(architecture: Architecture, settings: Settings) -> list[Matrix]:
     """The linear layers of one decoder layer."""
     hidden, width = architecture["hidden"], intermediate_size(architecture, settings)
@@ -105,7 +111,7 @@ def weight_bytes_per_device(
 
     Tensor parallelism splits linear layers, embedding and head over the ranks and keeps norms on every one. A pipeline
     stage holds its layers, the last one those that don't divide evenly; the first holds the embedding, the last the
-    final norm and the head, so that a tied matrix is held twice. A draft model is whole and unquantised.
+    final norm and the head, so that a tied matrix is held twice. A draft model is whole on each device.
     """
     parallel = settings.get("parallel") or {}
     tensor, stages = parallel.get("tensor", 1), parallel.get("pipeline", 1)
@@ -125,7 +131,7 @@ def weight_bytes_per_device(
     else:
         totals = [layers * layer + rotary + hidden * size + table * (1 if tied else 2)] * tensor
     if draft is not None:
-        extra = weight_bytes(draft, {}, dtype)
+        extra = weight_bytes(draft, draft_settings(settings), dtype, repacked=repacked)
         totals = [total + extra for total in totals]
     return totals
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.techniques import FACETS, load_facet
-from scripts.techniques.facet import Checkpoint, Facet, Loaded, Process
+from scripts.techniques.facet import Checkpoint, Facet, Loaded, Process, UnsupportedError
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,7 @@ def load(
     directory: str | Path, settings: dict[str, Any], process: Process, draft: str | Path | None,
     calibration: list[list[int]] | None = None,
 ) -> Loaded:  # fmt: skip
-    """Load the target with every facet applied, and the draft (with the same quantisation-free float weights).
+    """Load the target with every facet applied, and the draft with those that a facet gives it of its own, if any.
 
     Args:
         directory: the target's checkpoint.
@@ -51,19 +51,35 @@ def load(
         UnsupportedError: this machine or its libraries can't do it.
         StudyError: a checkpoint is not usable.
     """
+    loaded = _load_one(directory, settings, process, calibration)
+    if draft is not None:
+        loaded.companion = _load_draft(draft, settings, process)
+        loaded.draft = loaded.companion.model
+        check_vocabularies(loaded.model.config, loaded.draft.config)
+    return loaded
+
+
+def _load_one(
+    directory: str | Path, settings: dict[str, Any], process: Process, calibration: list[list[int]] | None = None
+) -> Loaded:
+    """A model with every facet of the settings applied."""
     facets = used_facets(settings)
     notes: dict[str, Any] = {}
     model = _load_model(directory, facets, settings, process, notes, calibration)
     loaded = Loaded(model=model, process=process, facets=settings, notes=notes)
     for facet, value in facets:
         facet.after_load(value, loaded)
-    if draft is not None:
-        loaded.draft = _load_model(draft, [], {}, process, {})
-        check_vocabularies(loaded.model.config, loaded.draft.config)
-    for each in (loaded.model, loaded.draft):
-        if each is not None:
-            each.eval().requires_grad_(False)
+    loaded.model.eval().requires_grad_(False)
     return loaded
+
+
+def _load_draft(directory: str | Path, settings: dict[str, Any], process: Process) -> Loaded:
+    """The draft: none of the target's facets is its own, but those that one of them gives it."""
+    own = {name: each for facet, value in used_facets(settings) for name, each in facet.companion_facets(value).items()}
+    try:
+        return _load_one(directory, own, process)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"The draft model can't be prepared: {error}") from None
 
 
 def check_vocabularies(target: PreTrainedConfig, draft: PreTrainedConfig) -> None:

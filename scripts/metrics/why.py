@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.hardware import datasheet
+from scripts.hardware import datasheet, sizes
 from scripts.hardware.work import BatchWork, Model, Work, batch_work, of_samples
 from scripts.metrics import figures, model_facts
 from scripts.metrics.figures import Figure
@@ -102,7 +102,7 @@ def _counted(run: Run) -> Counted:
     if isinstance(engine, dict) and engine.get("name") == "transformers_continuous":
         raise Unknown(JOINING)
     target = Model(facts.architecture, facts.settings, facts.dtype)
-    draft = Model(facts.draft, {}, facts.dtype) if facts.draft else None
+    draft = Model(facts.draft, sizes.draft_settings(facts.settings), facts.dtype) if facts.draft else None
     cache = facts.settings.get("kv_cache") not in (None, "none")
     works = [batch_work(target, batch, cache=cache, draft=draft) for batch in of_samples(run.samples)]
     totals, decodes = _batch_times(run)

@@ -132,14 +132,43 @@ def _speculation(technique: Technique, parent: Parent, comparison: dict[str, Any
     if setting.get("prompt_lookup"):
         text = f"It copies up to {setting['prompt_lookup']} tokens from the prompt and verifies them in one pass"
         return Mechanism(text, ", ".join(facts), FASTER if kept else NEITHER)
-    model = next((r for r in comparison["break_even"] if r["technique"] == technique["name"]), {})
-    cost, gain = ((model.get(key) or {}).get("value") for key in ("cost_ratio", "predicted_speedup"))
+    cost, gain = _modelled(technique, comparison)
     if cost is not None:
         facts.append(f"a draft pass costs {numbers.fixed(cost, 2)} target passes")
     expected = NEITHER if gain is None else FASTER if gain > 1 else SLOWER
-    drafter, count = setting.get("draft"), setting.get("tokens") or "some"
-    text = f"The model “{drafter}” drafts {count} tokens a round, which the target verifies in one pass"
-    return Mechanism(text, ", ".join(facts), expected)
+    if _drafts(parent):
+        # Both gains are over the target alone, which the parent isn't.
+        facts.append(_bytes(technique, parent))
+        expected = _beside(gain, _modelled(parent or {}, comparison)[1])
+    drafter, count = f"“{setting.get('draft')}”{_stored(setting)}", setting.get("tokens") or "some"
+    text = f"The model {drafter} drafts {count} tokens a round, which the target verifies in one pass"
+    return Mechanism(text, ", ".join(filter(None, facts)), expected)
+
+
+def _stored(setting: dict[str, Any]) -> str:
+    """Return in what form a draft's linear layers are, in commas; empty where that is the model's own."""
+    method = (setting.get("draft_quantization") or {}).get("method")
+    return f", its linear layers' weights in {BITS.get(method, 'fewer bits')} ({method})," if method else ""
+
+
+def _drafts(technique: Parent) -> bool:
+    """Return whether a draft model proposes tokens."""
+    setting = ((technique or {}).get("settings") or {}).get("speculation")
+    return isinstance(setting, dict) and bool(setting.get("draft"))
+
+
+def _modelled(technique: Technique, comparison: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Return a draft pass in target passes, and the speed-up over the target alone that this predicts."""
+    model = next((r for r in comparison["break_even"] if r["technique"] == technique.get("name")), {})
+    cost, gain = ((model.get(key) or {}).get("value") for key in ("cost_ratio", "predicted_speedup"))
+    return cost, gain
+
+
+def _beside(gain: float | None, other: float | None) -> int:
+    """Return the effect of one predicted speed-up in place of another; small differences are those of acceptance."""
+    if not gain or not other or abs(gain / other - 1) <= words.SAME:
+        return NEITHER
+    return FASTER if gain > other else SLOWER
 
 
 def _batch_size(technique: Technique, parent: Parent, comparison: dict[str, Any]) -> Mechanism:
@@ -163,7 +192,8 @@ def _engine(technique: Technique, parent: Parent, comparison: dict[str, Any]) ->
         work = f"{graphs:,} CUDA graphs were recorded before the first timed request" if graphs else ""
         if prefix:
             work += f"{', ' if work else ''}{prefix:,} tokens that all prompts share were read once"
-        text = "The project's own loop runs it in fused operations, without Python between them"
+        between = ", without Python between them" if graphs else ""
+        text = f"The project's own loop runs it in fewer, fused operations{between}"
         return Mechanism(text, work, FASTER)
     if name == "transformers_static":
         text = "transformers keeps a cache of fixed size" + (

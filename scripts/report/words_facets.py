@@ -98,6 +98,8 @@ FORCED = (
     "at a given rate, since random weights agree on nothing.",
     "Speculative decoding (Leviathan et al., 2023) would be as fast at that acceptance; what is written means nothing.",
 )
+DRAFT_STORED = "The draft's linear layers hold {}, so that drafting reads fewer bytes"
+DRAFT_JUDGED = "; it may be accepted less often, and the text is the target's all the same"
 LOOKUP = (
     "Prompt lookup (Saxena, 2023) proposes the tokens that followed the last ones where these occurred in the "
     "prompt; the target verifies them in one pass.",
@@ -174,7 +176,7 @@ def what(technique: dict[str, Any], comparison: dict[str, Any]) -> list[str]:
 
 
 def facet_sentences(facet: str, settings: dict[str, Any], verified: bool = False) -> list[str]:
-    """Return the two sentences of a facet; none where the facet is off or not known.
+    """Return the two sentences of a facet, and one more of a draft in fewer bits; none where it is off or not known.
 
     Args:
         facet: its name.
@@ -195,7 +197,7 @@ def facet_sentences(facet: str, settings: dict[str, Any], verified: bool = False
         stages = FULL_PIPELINE if _fills_pipeline(settings) else PIPELINE
         found = stages if (options.get("pipeline") or 1) > 1 else TENSOR if (options.get("tensor") or 1) > 1 else ()
     elif facet == "speculation" and options:
-        found = LOOKUP if options.get("prompt_lookup") else FORCED if "forced_acceptance" in options else SPECULATION
+        found = _speculation_sentences(options)
     elif facet == "batch_size":
         shared = WAITING if _engine(settings) == "transformers_continuous" else BATCH
         found = shared if value and value > 1 else ()
@@ -206,6 +208,22 @@ def facet_sentences(facet: str, settings: dict[str, Any], verified: bool = False
     elif facet == "prompt_tokens" and value:
         found = PROMPT
     return list(found)
+
+
+def _speculation_sentences(options: dict[str, Any]) -> tuple[str, ...]:
+    """Return the sentences of speculation, and one more of a draft that is stored in fewer bits."""
+    if options.get("prompt_lookup"):
+        return LOOKUP
+    forced = "forced_acceptance" in options
+    found = FORCED if forced else SPECULATION
+    stored = _draft_weights(options)
+    return (*found, f"{DRAFT_STORED.format(stored)}{'' if forced else DRAFT_JUDGED}.") if stored else found
+
+
+def _draft_weights(options: dict[str, Any]) -> str:
+    """Return the form of a draft's weights; empty where it is the model's own."""
+    method = (options.get("draft_quantization") or {}).get("method")
+    return SHORT_QUANTIZATION.get(method, "quantised weights") if method else ""
 
 
 def _fills_pipeline(settings: dict[str, Any]) -> bool:
@@ -242,7 +260,9 @@ def _short(facet: str, settings: dict[str, Any]) -> str:
         stages = "pipeline parallelism" if _fills_pipeline(settings) else "layer sharding"
         return stages if (options.get("pipeline") or 1) > 1 else "tensor parallelism"
     if facet == "speculation":
-        return "prompt lookup" if options.get("prompt_lookup") else "speculation"
+        stored = _draft_weights(options)
+        drafted = f"speculation by a draft of {stored}" if stored else "speculation"
+        return "prompt lookup" if options.get("prompt_lookup") else drafted
     if facet == "engine":
         return SHORT_ENGINE.get(options.get("name", ""), "engine")
     if facet == "batch_size":

@@ -91,7 +91,7 @@ def _advice(technique: dict[str, Any], comparison: dict[str, Any], labels: dict[
         use = f"Use it where {words.listed(gains)} {verb} more than {words.listed(losses)}"
         return f"{use}: against {label} it {for_it}, but {against}.{tail}"
     if losses:
-        return f"No measured reason to use it rather than {label}: it {against}, and gains in nothing else.{tail}"
+        return f"No measured reason to use it rather than {label}: it {against}, and no gain is shown.{tail}"
     if untested:
         return f"Neither for nor against it: its speed against {label} was not tested.{tail}"
     also = " and the same tokens" if identical else ", and the quality is kept" if kept == "kept" else ""

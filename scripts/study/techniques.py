@@ -53,6 +53,12 @@ class Technique:
         return [name for name in FACETS if name in self.settings]
 
     @property
+    def code_facets(self) -> list[str]:
+        """The facets whose code runs: those that are on, and those of the second model."""
+        of_second = {each for name in self.facets for each in load_facet(name).companion_facets(self.settings[name])}
+        return [name for name in FACETS if name in self.settings or name in of_second]
+
+    @property
     def calibration_rows(self) -> int:
         """Training rows that a facet must look at before it can act."""
         return max((load_facet(name).calibration_rows(self.settings[name]) for name in self.facets), default=0)

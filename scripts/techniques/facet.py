@@ -61,6 +61,7 @@ class Loaded:
     process: Process
     facets: dict[str, Any]
     draft: PreTrainedModel | None = None
+    companion: Loaded | None = None  # the draft as it was prepared, with facets and notes of its own
     generator: Generator | None = None  # what takes the place of ``model.generate``, if anything does
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -230,6 +231,10 @@ class Facet:
     def companion(self, value: Any) -> str | None:
         """The name of a second model that the facet needs, if any."""
         return None
+
+    def companion_facets(self, value: Any) -> dict[str, Any]:
+        """The second model's own facets by name, resolved; of those left out it has none."""
+        return {}
 
     def calibration_rows(self, value: Any) -> int:
         """How many training rows the facet must look at before it can act."""

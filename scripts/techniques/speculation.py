@@ -3,37 +3,48 @@
 ``{draft: model, tokens: k}``: a smaller model drafts k tokens (Leviathan et al., 2023; Chen et al., 2023).
 ``{prompt_lookup: k}``: the proposal is copied from where the last tokens occurred in the prompt (Saxena, 2023).
 Greedy verification keeps a proposed token only where the target would have chosen it, so the output is the target's.
+``draft_quantization: method`` stores the draft's linear layers as the facet ``quantization`` stores the target's:
+drafting reads fewer bytes, and may be accepted less often.
 Under the graph engine ``forced_acceptance: a`` accepts drafted tokens by a draw instead: random weights, which agree on
 nothing, then show the speed at that acceptance rate, and write nothing that means anything.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.techniques import load_facet
 from scripts.techniques.facet import EvidenceError, Facet, Loaded, Observation, SampleRecorder
 from scripts.techniques.rounds import Round, RoundCounter
 
 if TYPE_CHECKING:
     import torch
 
+STORED = "draft_quantization"
 AT_ONCE = 16  # tokens that the graph engine's attention takes of a request in one step
 LOOKUPS = {"PromptLookupCandidateGenerator", "PromptLookup"}  # of transformers, of the graph engine
 
 
 class Speculation(Facet):
-    """``{draft: <model>, tokens: 4}``, with ``forced_acceptance`` if wanted, or ``{prompt_lookup: 4}``."""
+    """``{draft: <model>, tokens: 4}``, with further options of the draft if wanted, or ``{prompt_lookup: 4}``."""
 
     name = "speculation"
 
     def resolve(self, value: Any) -> Any:
-        """Fill in the number of tokens; ``none`` switches the facet off."""
+        """Fill in the number of tokens and spell out the draft's form; ``none`` switches the facet off."""
         if value in (None, "none"):
             return None
         if ("draft" in value) == ("prompt_lookup" in value):
             raise StudyError("speculation needs either 'draft' (a model's name) or 'prompt_lookup' (tokens), not both.")
-        return {"tokens": 4} | value if "draft" in value else dict(value)
+        given = {key: option for key, option in value.items() if key != STORED}
+        stored = value.get(STORED)
+        if stored in (None, "none"):
+            return {"tokens": 4} | given if "draft" in given else given
+        if "draft" not in given:
+            raise StudyError(f"speculation.{STORED} needs a draft model; remove it from prompt lookup.")
+        return {"tokens": 4} | given | {STORED: _resolve_stored(stored)}
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """What only the graph engine can do, and what it can't."""
@@ -55,6 +66,10 @@ class Speculation(Facet):
     def companion(self, value: Any) -> str | None:
         """The draft model's name."""
         return value.get("draft")
+
+    def companion_facets(self, value: Any) -> dict[str, Any]:
+        """How the draft's linear layers are stored."""
+        return {"quantization": value[STORED]} if STORED in value else {}
 
     def generation_options(self, value: Any, loaded: Loaded) -> dict[str, Any]:
         """Assisted generation with a constant number of drafted tokens, unless another loop takes its place."""
@@ -107,6 +122,8 @@ class Speculation(Facet):
         elif not counter.generators or not counter.generators <= LOOKUPS:
             raise EvidenceError("speculation asks for prompt lookup, but generation never looked a proposal up.")
         facts["proposed_by"] = sorted(counter.generators)
+        if STORED in value:
+            facts[STORED] = _stored_evidence(value[STORED], loaded, seen)
         if "forced_acceptance" in value:
             facts["forced_acceptance"] = value["forced_acceptance"]
             _check_forced(value["forced_acceptance"], counter)
@@ -115,6 +132,24 @@ class Speculation(Facet):
     @staticmethod
     def _limit(value: Any) -> int:
         return value.get("tokens") or value["prompt_lookup"]
+
+
+def _resolve_stored(value: Any) -> dict[str, Any]:
+    """The draft's form with its defaults filled in, as the facet of that name has them."""
+    # By name: techniques whose draft is stored as it is don't depend on that facet's code.
+    try:
+        return load_facet("quantization").resolve(value)
+    except StudyError as error:
+        raise StudyError(f"speculation.{STORED}: {error}") from None
+
+
+def _stored_evidence(value: dict[str, Any], loaded: Loaded, seen: Observation) -> dict[str, Any]:
+    """The method's own evidence, of the very model that drafts."""
+    draft = dataclasses.replace(loaded.companion, model=loaded.draft)
+    try:
+        return load_facet("quantization").evidence(value, draft, seen)
+    except EvidenceError as error:
+        raise EvidenceError(f"speculation.{STORED}: {error}") from None
 
 
 def _check_forced(share: float, counter: RoundCounter) -> None:

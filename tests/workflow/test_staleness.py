@@ -12,9 +12,10 @@ import pytest
 from tests.workflow.project import Project, jobs, techniques
 
 ALL = techniques()
-GRAPH = ["graph", "graph_int8", "graph_target", "graph_speculative"]
+GRAPH_DRAFTED = ["graph_speculative", "graph_speculative_int8"]
+GRAPH = ["graph", "graph_int8", "graph_target", *GRAPH_DRAFTED]
 ENGINES = ["transformers_static", "continuous_batch", *GRAPH]
-LARGE = ["target_only", "speculative", "prompt_lookup", "graph_target", "graph_speculative"]
+LARGE = ["target_only", "speculative", "prompt_lookup", "graph_target", *GRAPH_DRAFTED]
 DATA = {"prepare_dataset", "select_samples"}
 MODELS = jobs("prepare_model", ["small", "large"])
 REPORT = {"compare", "plot", "render"}
@@ -56,9 +57,10 @@ def selection(*names: str) -> Callable[[Project], None]:
 CODE = {
     "scripts/techniques/pruning.py": runs("pruned", "pruned_wanda", "pruned_structured"),
     "scripts/techniques/batch_size.py": runs("batch_8", "batch_32", "continuous_batch"),
-    "scripts/techniques/quantization.py": runs("nf4", "graph_int8"),
+    "scripts/techniques/quantization.py": runs("nf4", "graph_int8", "graph_speculative_int8"),
+    "scripts/techniques/quantization_methods/weight_only.py": runs("nf4", "graph_int8", "graph_speculative_int8"),
     "scripts/techniques/parallel.py": runs("tensor_parallel", "pipeline_parallel"),
-    "scripts/techniques/speculation.py": runs("speculative", "prompt_lookup", "graph_speculative"),
+    "scripts/techniques/speculation.py": runs("speculative", "prompt_lookup", *GRAPH_DRAFTED),
     "scripts/techniques/kv_cache.py": runs(*ALL),
     "scripts/inference/timed_loop.py": runs(*ALL),
     "scripts/inference/loading.py": runs(*ALL),
@@ -116,6 +118,17 @@ STUDY = {
     "drafted tokens": (
         setting("techniques", "speculative", "speculation", value={"draft": "small", "tokens": 2}),
         runs("speculative"),
+    ),
+    "form of the draft": (
+        setting("techniques", "graph_speculative_int8", "speculation", "draft_quantization", value="fp8"),
+        runs("graph_speculative_int8"),
+    ),
+    "a draft as it is, written out": (
+        setting(
+            "techniques", "speculative", "speculation",
+            value={"draft": "small", "tokens": 4, "draft_quantization": "none"},
+        ),
+        set(),
     ),
     "label": (setting("techniques", "kv_cache", "label", value="Cache"), REPORT),
     "order": (selection(*reversed(ALL)), REPORT),

@@ -1,9 +1,13 @@
-"""Speculation of an 8B target with a 1B draft, at a forced acceptance, against the target alone."""
+"""Speculation of an 8B target with a 1B draft, in bf16 and in 4 bits, at a forced acceptance, against the target alone.
+
+Both forms of the draft are given the same acceptance: what 4 bits cost in agreement is not in these rows.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -13,42 +17,54 @@ from tests.performance.engine_rows import models
 from tests.performance.engine_rows.bounds import kernels, tried
 from tests.performance.engine_rows.models import Place
 from tests.performance.engine_rows.one import milliseconds
-from tests.performance.engine_rows.paired import estimate, interleaved
+from tests.performance.engine_rows.paired import Estimate, Figures, estimate, interleaved
 from tests.performance.engine_rows.table import Row, measured
 
 ACCEPTANCES = (0.7, 0.8, 0.9)
 COUNTS, QUICK_COUNTS = (2, 3, 4, 5, 7), (3, 5)  # tokens drafted in a round
 TRIALS = 5  # rounds that choose the best of them, before the timing
+FORMS = ("bf16", "int4")  # of the draft's linear layers
+Trials = dict[float, dict[str, dict[int, list[float]]]]  # seconds by acceptance, form and drafted tokens
 
 
 def rows(place: Place) -> Iterator[Row]:
-    """A row an acceptance, with the best number of drafted tokens."""
-    target, draft = (
-        models.random_model(models.config_of(shape), place.device, torch.bfloat16, seed)
-        for seed, shape in enumerate((models.EIGHT, models.ONE))
-    )
+    """A row an acceptance, each form of the draft with its own best number of drafted tokens."""
+    target = models.random_model(models.config_of(models.EIGHT), place.device, torch.bfloat16)
+    drafts = {form: _draft(place, form) for form in FORMS}
     prompts = [models.prompt(vocabulary=target.config.vocab_size, seed=seed) for seed in range(max(place.rounds, 20))]
     alone = models.engine(target, [[prompts[0]]])
     alone.generate([prompts[0]])
     alone_step = alone.forward_times()["target_forward_s"]
-    trials: dict[float, dict[int, list[float]]] = {share: {} for share in ACCEPTANCES}
+    trials: Trials = {share: {form: {} for form in FORMS} for share in ACCEPTANCES}
     # One at a time: each fuses the target's weights anew.
-    for count in QUICK_COUNTS if place.quick else COUNTS:
-        generator = _speculative(target, draft, prompts[0], count)
+    for form, count in itertools.product(FORMS, QUICK_COUNTS if place.quick else COUNTS):
+        generator = _speculative(target, drafts[form], prompts[0], count)
         for share in ACCEPTANCES:
             _force(generator, share)
-            trials[share][count] = interleaved({"rounds": _turns(generator, prompts)}, TRIALS)["rounds.whole"]
+            trials[share][form][count] = interleaved({"rounds": _turns(generator, prompts)}, TRIALS)["rounds.whole"]
         del generator
         models.free()
-    best = {share: min(tried, key=lambda count: sum(tried[count])) for share, tried in trials.items()}
-    for count in sorted(set(best.values())):
-        generator = _speculative(target, draft, prompts[0], count)
+    best = {share: tuple(_best(tried[form]) for form in FORMS) for share, tried in trials.items()}
+    for counts in sorted(set(best.values())):
+        sides = {
+            form: _speculative(target, drafts[form], prompts[0], count)
+            for form, count in zip(FORMS, counts, strict=True)
+        }
         for share in ACCEPTANCES:
-            if best[share] == count:
-                _force(generator, share)
-                yield _row(place, generator, alone, alone_step, share, prompts, trials[share])
-        del generator
+            if best[share] == counts:
+                yield _row(place, sides, alone, alone_step, share, prompts, trials[share])
+        del sides
         models.free()
+
+
+def _draft(place: Place, form: str) -> Any:
+    """The same weights in either form."""
+    model = models.random_model(models.config_of(models.ONE), place.device, torch.bfloat16, seed=1)
+    return model if form == "bf16" else models.stored(model, form)
+
+
+def _best(trials: dict[int, list[float]]) -> int:
+    return min(trials, key=lambda count: sum(trials[count]))
 
 
 def _speculative(target: Any, draft: Any, prompt: list[int], count: int) -> Any:
@@ -64,19 +80,42 @@ def _force(generator: Any, share: float) -> None:
 
 
 def _row(
-    place: Place, generator: Any, alone: Any, alone_step: float, share: float, prompts: list[list[int]],
-    trials: dict[int, list[float]],
+    place: Place, sides: dict[str, Any], alone: Any, alone_step: float, share: float, prompts: list[list[int]],
+    trials: dict[str, dict[int, list[float]]],
 ) -> Row:  # fmt: skip
-    figures = interleaved({"alone": _turns(alone, prompts), "rounds": _turns(generator, prompts)}, place.rounds)
-    theory, times = _theory(generator, share, alone_step)
-    accepted = sum(figures["rounds.accepted"]) / max(1, sum(figures["rounds.judged"]))
-    note = (
-        f"k = {generator.count}, {accepted:.2f} of the judged tokens accepted; in theory {theory:.2f}x; "
-        f"{milliseconds(figures, 'alone.whole', 'rounds.whole', 'rounds.first')}; {_shown(times)}"
+    """The row of the form that gains more; its note has both, timed in the same rounds."""
+    for generator in sides.values():
+        _force(generator, share)
+    turns = {form: _turns(generator, prompts) for form, generator in sides.items()}
+    figures = interleaved({"alone": _turns(alone, prompts)} | turns, place.rounds)
+    values = {form: estimate(figures, lambda m, form=form: m["alone.whole"] / m[f"{form}.whole"]) for form in sides}
+    theories = {form: _theory(generator, share, alone_step) for form, generator in sides.items()}
+    best = max(values, key=lambda form: values[form].value)
+    note = "; ".join(
+        [
+            milliseconds(figures, "alone.whole"),
+            *(_note(form, sides[form], values[form], figures, *theories[form]) for form in sides),
+        ]
     )
-    value = estimate(figures, lambda m: m["alone.whole"] / m["rounds.whole"])
-    raw = figures | {"trials": trials, "theory": theory, "times": times, "count": generator.count}
-    return measured(f"speculation_{share}", value, note, raw, lambda: _bounds(generator, times))
+    raw = figures | {
+        "trials": trials,
+        "judged": best,
+        "drafts": {
+            form: {"count": sides[form].count, "theory": theory, "times": times, "estimate": asdict(values[form])}
+            for form, (theory, times) in theories.items()
+        },
+    }
+    return measured(f"speculation_{share}", values[best], note, raw, lambda: _bounds(sides[best], theories[best][1]))
+
+
+def _note(form: str, generator: Any, value: Estimate, figures: Figures, theory: float, times: dict[str, Any]) -> str:
+    """What one form of the draft reaches, and of what that is made."""
+    accepted = sum(figures[f"{form}.accepted"]) / max(1, sum(figures[f"{form}.judged"]))
+    return (
+        f"{form} draft {value.value:.2f}x ({value.low:.2f} to {value.high:.2f}): k = {generator.count}, {accepted:.2f} "
+        f"of the judged tokens accepted, in theory {theory:.2f}x, "
+        f"{milliseconds(figures, f'{form}.whole', f'{form}.first')}, {_shown(times)}"
+    )
 
 
 def _turns(generator: Any, prompts: list[list[int]]) -> Callable[[], dict[str, float]]:

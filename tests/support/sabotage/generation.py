@@ -67,6 +67,22 @@ def longer_drafts() -> Iterator[None]:
 
 
 @sabotage
+def another_draft_is_used() -> Iterator[None]:
+    """A draft is prepared as was asked for, but its checkpoint as it is takes its place."""
+    from scripts.inference import preparation
+
+    load = preparation.load
+
+    def swapped(directory: Any, settings: Any, process: Any, draft: Any, calibration: Any = None) -> Any:
+        loaded = load(directory, settings, process, draft, calibration)
+        loaded.draft = load(draft, {}, process, None).model
+        return loaded
+
+    with patch.object(preparation, "load", swapped):
+        yield
+
+
+@sabotage
 def longer_lookups() -> Iterator[None]:
     with _generate_with(lambda options: options.update(prompt_lookup_num_tokens=9)):
         yield

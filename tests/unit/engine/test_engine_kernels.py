@@ -17,6 +17,7 @@ from tests.support.tiny_checkpoint import make_checkpoint
 
 PROMPTS, NEW = [[9, 4, 30, 7], [9, 4, 251]], 3
 DRAFTS, LOOKS_UP = {"draft": "draft", "tokens": 2}, {"prompt_lookup": 3}
+DRAFTS_INT4 = DRAFTS | {"draft_quantization": {"method": "int4_weight_only"}}
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +27,19 @@ def model(tmp_path_factory):
 
 
 def written(model, device, quantization=None, speculation=None, shared_prefix=False, rows=1):
-    """What the loop writes after the prompts."""
+    """What the loop writes after the prompts, and what it proposes and accepts in each round."""
     process = Process(torch.device(device), torch.float32)
     loaded = Loaded(copy.deepcopy(model).to(device), process, {}, draft=copy.deepcopy(model).to(device))
     if quantization is not None:
         load_facet("quantization").after_load({"method": quantization}, loaded)
+    if "draft_quantization" in (speculation or {}):
+        load_facet("quantization").after_load(speculation["draft_quantization"], Loaded(loaded.draft, process, {}))
     options = {"shared_prefix": shared_prefix, "pad": 2}
     engine = SpeculativeEngine(loaded, speculation, **options) if speculation else GraphEngine(loaded, **options)
     batches = [PROMPTS[first : first + rows] for first in range(0, len(PROMPTS), rows)]
     engine.reserve(batches, NEW)
     engine.limit(NEW, [])
-    return [tokens for batch in batches for tokens in engine.generate(batch).tokens]
+    return [(engine.generate(batch).tokens, engine.rounds() if speculation else []) for batch in batches]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,7 @@ def written(model, device, quantization=None, speculation=None, shared_prefix=Fa
         {"quantization": "int8_weight_only"},
         {"quantization": "int4_weight_only"},
         {"speculation": DRAFTS},
+        {"speculation": DRAFTS_INT4},
         {"speculation": LOOKS_UP},
     ],
     ids=str,

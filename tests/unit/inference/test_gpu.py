@@ -85,6 +85,18 @@ def test_speculation_writes_the_targets_tokens(on_gpu, plain, wide, engine):
     assert run.evidence["speculation"]["acceptance_rate"] == 1.0
 
 
+@pytest.mark.parametrize("method", ["int8_weight_only", "int4_weight_only", "nf4"])
+@pytest.mark.parametrize("engine", ["transformers", "graph"])
+def test_a_quantised_draft_changes_no_token(on_gpu, plain, wide, engine, method):
+    drafted = {"draft": "draft", "tokens": 4, "draft_quantization": method}
+    run = on_gpu({"speculation": drafted, "engine": engine}, draft=wide)
+    assert run.tokens == plain.tokens
+    facts = run.evidence["speculation"]
+    assert facts["acceptance_rate"] > 0
+    assert facts["draft_quantization"]["quantized_modules"] == 28
+    assert run.outcome["memory"]["weight_bytes"] < 1.5 * plain.outcome["memory"]["weight_bytes"]
+
+
 def test_steps_are_recorded_and_nothing_is_allocated_while_timed(on_gpu):
     facts = on_gpu({"engine": "graph"}).evidence["engine"]
     assert facts["device_graphs"] > 1  # the step, and a prompt's bucket at least

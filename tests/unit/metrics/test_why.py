@@ -98,6 +98,12 @@ def test_a_draft_and_its_rounds_are_counted():
     found = values(make_run([sample(0, **counts)], models=models))
     small = 2 * (LINEAR / 10 + HEAD)
     assert found["bytes_per_token"] == pytest.approx((4 * WEIGHTS + 16 * small) / 11, rel=0.03)
+    stored = {"speculation": {"draft": "small", "tokens": 4, "draft_quantization": {"method": "int8_weight_only"}}}
+    quantised = values(make_run([sample(0, **counts)], models=models, settings=stored))
+    # A byte a weight in place of two, but for the scales; the head stays as it is.
+    saved = found["bytes_per_token"] - quantised["bytes_per_token"]
+    assert saved == pytest.approx(16 * LINEAR / 10 / 11, rel=0.001)
+    assert quantised["flops_per_token"] == found["flops_per_token"]
 
 
 def test_values_of_several_runs_stand_beside_their_mean():

@@ -138,6 +138,11 @@ def test_generation_depends_on_the_facets_that_are_used_and_on_no_metric():
     assert not any(name.startswith(("scripts/metrics", "scripts/dataset", "scripts/models")) for name in code)
 
 
+def test_a_draft_as_it_is_depends_on_no_quantisation():
+    code = sources.digests("scripts.generate", "scripts.inference.worker", "scripts.techniques.speculation")
+    assert not any(name.startswith("scripts/techniques/quantization") for name in code)
+
+
 def test_scoring_depends_on_no_timed_code():
     assert not any(
         name.startswith(("scripts/inference", "scripts/techniques")) for name in sources.digests("scripts.score")

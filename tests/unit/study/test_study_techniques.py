@@ -100,10 +100,12 @@ def test_what_must_leave_every_token_as_it_was():
         pruned={"extends": "root", "pruning": "magnitude"},
         two_at_once={"extends": "root", "kv_cache": "none", "pruning": "magnitude"},
         pruned_speculative={"extends": "pruned", "speculation": {"draft": "small"}},
+        int8_draft={"extends": "speculative", "speculation": {"draft": "small", "draft_quantization": "int8"}},
     ) == {
         "root": False, "no_cache": True, "tensor": True, "single": True, "speculative": True, "graph": True,
         "forced": False, "model": False,
         "quantised": False, "pruned": False, "two_at_once": False, "pruned_speculative": True,
+        "int8_draft": True,
     }  # fmt: skip
 
 
@@ -146,7 +148,23 @@ def test_processes_and_the_second_model_follow_from_the_facets():
         "root": None, "tensor": None, "stages": None, "target": None, "drafted": "small", "lookup": None,
     }  # fmt: skip
     assert made["drafted"].model == "large"
-    assert made["tensor"].facets == ["parallel", "kv_cache"]
+    assert made["tensor"].facets == made["tensor"].code_facets == ["parallel", "kv_cache"]
+
+
+def test_the_second_models_facets_are_code_of_the_technique_too():
+    drafted = {"extends": "root", "speculation": {"draft": "small"}}
+    quantised = {"extends": "root", "speculation": {"draft": "small", "draft_quantization": "nf4"}}
+    made = resolved(
+        root=BASE | {"kv_cache": "dynamic"},
+        drafted=drafted,
+        quantised=quantised,
+        both=quantised | {"quantization": "int8"},
+    )
+    assert made["drafted"].code_facets == made["drafted"].facets == ["kv_cache", "speculation"]
+    assert made["quantised"].facets == ["kv_cache", "speculation"]
+    assert made["quantised"].code_facets == made["both"].code_facets == ["quantization", "kv_cache", "speculation"]
+    # The models, and so the inputs, are those of a draft as it is.
+    assert made["quantised"].draft == made["drafted"].draft == "small"
 
 
 @pytest.mark.parametrize(

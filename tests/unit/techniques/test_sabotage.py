@@ -12,6 +12,7 @@ from tests.support.worker_runs import request, run_worker
 CALIBRATION = [{"summary": text, "headline": "A headline"} for text in SUMMARIES]
 WANDA = {"method": "wanda", "calibration": len(CALIBRATION)}
 DRAFTED, LOOKED_UP = {"draft": "draft", "tokens": 4}, {"prompt_lookup": 3}
+DRAFTED_INT4, DRAFTED_NF4 = (DRAFTED | {"draft_quantization": method} for method in ("int4_weight_only", "nf4"))
 DOUBLED = {"method": "nf4", "double_quantization": True}
 
 ALONE = [
@@ -22,6 +23,20 @@ ALONE = [
     ("speculation", LOOKED_UP, "no_lookup", "asks for prompt lookup, but generation never looked a proposal up."),
     ("speculation", DRAFTED, "longer_drafts", "speculation asks for 4 tokens at a time, but 9 were proposed."),
     ("speculation", LOOKED_UP, "longer_lookups", "speculation asks for 3 tokens at a time, but 9 were proposed."),
+    (
+        "speculation",
+        DRAFTED_INT4,
+        "not_quantised",
+        "of WeightOnlyLinear stored as uint8, but 0 are, stored as nothing.",
+    ),
+    ("speculation", DRAFTED_NF4, "not_quantised", "of Linear4bit stored as uint8, but 0 are, stored as nothing."),
+    ("speculation", DRAFTED_INT4, "eight_bits_for_four", "stored as uint8, but 14 are, stored as int8."),
+    (
+        "speculation",
+        DRAFTED_INT4,
+        "another_draft_is_used",
+        "of WeightOnlyLinear stored as uint8, but 0 are, stored as ",
+    ),
     ("pruning", "magnitude", "not_pruned", "asks for 30% zeros, but the loaded weights have 0.0%."),
     ("pruning", "magnitude", "pruned_copy_is_lost", "asks for 30% zeros, but the loaded weights have 0.0%."),
     ("pruning", "magnitude", "random_weights_are_pruned", "but 1 of 1 groups lost a larger score than they kept"),
@@ -104,7 +119,7 @@ def test_a_sabotaged_run_is_invalid_by_its_evidence_alone(
     checkpoint, circle, evaluation_set, facet, value, sabotage, sentence
 ):
     model = circle if facet == "speculation" else checkpoint
-    draft = model if value is DRAFTED else None
+    draft = model if "draft" in value else None
     options = {"draft": draft, "calibration": CALIBRATION, "max_new_tokens": 24}
     with applied([sabotage]):
         run = run_worker(model, evaluation_set, {facet: value}, **options)
@@ -122,7 +137,7 @@ HONEST = {str(value): (facet, value) for facet, value, *_ in ALONE}
 @pytest.mark.parametrize("name", HONEST)
 def test_the_same_run_without_a_sabotage_is_not(checkpoint, evaluation_set, name):
     facet, value = HONEST[name]
-    draft = checkpoint if value is DRAFTED else None
+    draft = checkpoint if "draft" in value else None
     run = run_worker(checkpoint, evaluation_set, {facet: value}, draft=draft, calibration=CALIBRATION)
     assert run.outcome["status"] == "ok", run.outcome
 
