@@ -34,10 +34,6 @@ class Config(NamedTuple):
     tiles: int = 1
 
 
-# Cuts that were measured to be better than the rule's, by kind, N, K (a gated matrix by its whole N).
-TUNED: dict[tuple[str, int, int], Config] = {}
-
-
 @triton.jit
 def _tile(pointer, rows, column, WIDTH: tl.constexpr, C: tl.constexpr, V: tl.constexpr):
     """Tile [C, R, V] of a matrix WIDTH wide; zero beyond its edge. Read once, so it shall displace nothing."""
@@ -64,11 +60,13 @@ def _vector(pointer, column, WIDTH: tl.constexpr, C: tl.constexpr, V: tl.constex
     """Tile [C, V] of a vector in float32; zero beyond its edge."""
     WIDEST: tl.constexpr = 128 // pointer.dtype.element_ty.primitive_bitwidth  # elements of a 16-byte load
     if V <= WIDEST:
-        return _piece(pointer, column, WIDTH, C, V, V)
-    # Two loads by one thread, where one tile would give a chunk to two threads and be moved afterwards.
-    first = _piece(pointer, column, WIDTH, C, V, V // 2)
-    second = _piece(pointer + V // 2, column, WIDTH, C, V, V // 2)
-    return tl.reshape(tl.permute(tl.join(first, second), (0, 2, 1)), [C, V])
+        tile = _piece(pointer, column, WIDTH, C, V, V)
+    else:
+        # Two loads by one thread, where one tile would give a chunk to two threads and be moved afterwards.
+        first = _piece(pointer, column, WIDTH, C, V, V // 2)
+        second = _piece(pointer + V // 2, column, WIDTH, C, V, V // 2)
+        tile = tl.reshape(tl.permute(tl.join(first, second), (0, 2, 1)), [C, V])
+    return tile
 
 
 @triton.jit
@@ -275,9 +273,7 @@ def _gemv(
 
 
 def config(kind: str, N: int, K: int, itemsize: int, count: int, gated: bool) -> Config:
-    """How a product with a matrix [N, K] is cut on that many multiprocessors: as measured, or else by rule."""
-    if (kind, N, K) in TUNED:
-        return TUNED[kind, N, K]
+    """How a product with a matrix [N, K] is cut on that many multiprocessors, by rule."""
     width = K // 2 if kind == "int4" else K
     each = vector(width, itemsize)
     row = triton.next_power_of_2(triton.cdiv(width, each))  # chunks in a row

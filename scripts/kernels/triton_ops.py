@@ -2,7 +2,8 @@
 
 A product with one row reads the weights once and is bound by that, so it fuses whatever stands around it; one with a
 few rows too, through the tensor cores; beyond, cuBLAS is best, and quantised weights are written out for it first
-(``fp8`` goes to cuBLAS as it is). Names and meanings are those of ``scripts.kernels.reference``.
+(``fp8`` goes to cuBLAS as it is). Where a GPU was measured, ``tuned`` says which it is. Names and meanings are those of
+``scripts.kernels.reference``.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import triton.language as tl
 from torch.nn import functional
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from scripts.kernels import triton_small
+from scripts.kernels import triton_small, tuned
 from scripts.kernels.matrix import GROUP, LARGEST, Matrix
 from scripts.kernels.reference import Heads, Norm, Rope
 from scripts.kernels.triton_attention import attend, attend_prompt
 from scripts.kernels.triton_choose import best_of, choose
 from scripts.kernels.triton_launch import dependent
-from scripts.kernels.triton_linear import gemv
+from scripts.kernels.triton_linear import Config, gemv
 from scripts.kernels.triton_norm import rms_norm
 
 __all__ = [
@@ -35,7 +36,7 @@ __all__ = [
     "rms_norm",
 ]
 
-# The most rows of x for which the kernel of few rows is used; with more cuBLAS is faster.
+# By rule, the most rows of x for which the kernel of few rows is used; with more cuBLAS is faster.
 SMALL = {"dense": 0, "int8": 128, "int4": 128, "fp8": 16}
 FP8_STEP = 16  # cuBLAS's fp8 product needs N and K to be multiples of it
 
@@ -44,24 +45,40 @@ def linear(
     x: torch.Tensor, matrix: Matrix, *, norm: Norm | None = None, residual: torch.Tensor | None = None
 ) -> torch.Tensor:
     """[T, K] -> [T, N]: the norm, if any, the product, the bias, the residual."""
-    if len(x) == 1 and matrix.kind != "modules":
-        return gemv(x, matrix, norm=norm, residual=residual)
-    if norm is not None:
-        x = rms_norm(x, norm)
-    if matrix.kind != "modules" and len(x) <= SMALL[matrix.kind]:
-        return triton_small.small(x, matrix, residual=residual)
-    return _large(x, matrix, residual)
+    return _product(x, matrix, norm, residual=residual)
 
 
 def gated_linear(x: torch.Tensor, matrix: Matrix, *, norm: Norm | None = None) -> torch.Tensor:
     """[T, K] -> [T, I]: silu of the first half of the outputs, times the second."""
-    if len(x) == 1 and matrix.kind != "modules":
-        return gemv(x, matrix, norm=norm, gated=True)
+    return _product(x, matrix, norm, gated=True)
+
+
+def _product(
+    x: torch.Tensor, matrix: Matrix, norm: Norm | None, *, residual: torch.Tensor | None = None, gated: bool = False
+) -> torch.Tensor:
+    kernel, cut = _way(x, matrix)
+    if kernel == tuned.ROW:
+        cut = None if cut is None else Config(*cut)
+        return gemv(x, matrix, norm=norm, residual=residual, gated=gated, cut=cut)
     if norm is not None:
         x = rms_norm(x, norm)
-    if matrix.kind != "modules" and len(x) <= SMALL[matrix.kind]:
-        return triton_small.small(x, matrix, gated=True)
-    return gate(_large(x, matrix, None))
+    if kernel == tuned.FEW:
+        cut = None if cut is None else triton_small.Cut(*cut)
+        return triton_small.small(x, matrix, residual=residual, gated=gated, cut=cut)
+    y = _large(x, matrix, residual)
+    return gate(y) if gated else y
+
+
+def _way(x: torch.Tensor, matrix: Matrix) -> tuple[str, tuple[int, ...] | None]:
+    """The kernel and its cut: as measured on this GPU, or by rule."""
+    if matrix.kind == "modules":
+        return tuned.TORCH, None
+    found = tuned.choice(x, matrix.kind, *matrix.shape)
+    if found is not None:
+        return found
+    if len(x) == 1:
+        return tuned.ROW, None
+    return (tuned.FEW if len(x) <= SMALL[matrix.kind] else tuned.TORCH), None
 
 
 def _large(x: torch.Tensor, matrix: Matrix, residual: torch.Tensor | None) -> torch.Tensor:

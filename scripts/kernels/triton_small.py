@@ -31,10 +31,6 @@ class Cut(NamedTuple):
     splits: int = 1
 
 
-# Cuts that were measured to be better than the rule's, by kind, N, K.
-TUNED: dict[tuple[str, int, int], Cut] = {}
-
-
 @triton.jit
 def _inputs(x, tokens, columns, T, K: tl.constexpr, RAGGED: tl.constexpr):
     """x^T, [BK, BT]; zero where there is no such token or column."""
@@ -198,10 +194,8 @@ def _add(
 
 
 def cut_for(kind: str, N: int, K: int, tokens: int, count: int) -> Cut:
-    """How a product of so many rows of x with a matrix [N, K] is cut on that many multiprocessors."""
-    if (kind, N, K) in TUNED:
-        return TUNED[kind, N, K]
-    rows = 64 if 128 * count <= N else 32
+    """How a product of so many rows of x with a matrix [N, K] is cut on that many multiprocessors, by rule."""
+    rows = 64  # what the tensor cores take at once
     columns = GROUP if kind == "int4" or tokens > 64 else 2 * GROUP
     splits = 1
     while splits < 4 and triton.cdiv(N, rows) * splits * 2 <= 2 * count and 1024 * splits <= K:

@@ -6,15 +6,20 @@
 With one row of inputs the kernel of one row and that of a few rows are tried, with more the latter and torch's own
 product (quantised weights are written out for it). From the rule's cut the search goes on to the best of those that
 differ in one size, as long as that is faster. A product is recorded in a CUDA graph that goes through so many copies of
-the matrix that none stays in the GPU's cache; the time is the least of several replays. The last column belongs into
-``TUNED`` of the kernel that it names; a cut must win by more than 3% to be named at all.
+the matrix that none stays in the GPU's cache; the time is the least of several replays. What wins over the rule by more
+than 3% is printed at the end as it belongs into scripts/kernels/tuned.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import multiprocessing
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,8 +29,11 @@ from scripts.foundation import files
 
 COPIES_BYTES = 200 << 20  # of a matrix, four times a GPU's cache
 REPLAYS = 5
+PARTS = 3  # of a product's cuts, for as many processes
 WORTH = 0.97  # of the rule's time
-RULE, TORCH = "rule", "torch"
+
+Choice = tuple[str, tuple[int, ...]]  # a kernel and its cut
+Multiply = Callable[[Any], None]  # of one copy of the matrix
 
 
 class Product(NamedTuple):
@@ -41,7 +49,18 @@ class Product(NamedTuple):
 
 @dataclass
 class Timed:
-    """A product of so many rows with a stored matrix: microseconds by option, and the bytes that are read."""
+    """A product of so many rows with a stored matrix.
+
+    Attributes:
+        product: the matrix's name.
+        kind: how it is stored.
+        N: its rows.
+        K: its columns.
+        rows: rows of inputs.
+        nbytes: bytes of the matrix.
+        rule: what the rule chooses.
+        microseconds: of each choice.
+    """
 
     product: str
     kind: str
@@ -49,24 +68,48 @@ class Timed:
     K: int
     rows: int
     nbytes: int
-    microseconds: dict[str, float]
+    rule: Choice
+    microseconds: dict[Choice, float]
 
-    def best(self) -> str:
-        """The fastest option; the rule's where none is worth naming."""
+    def best(self) -> Choice:
+        """The fastest choice; the rule's where none is worth naming."""
         fastest = min(self.microseconds, key=self.microseconds.get)
-        return fastest if self.microseconds[fastest] < WORTH * self.microseconds[RULE] else RULE
+        return fastest if self.microseconds[fastest] < WORTH * self.microseconds[self.rule] else self.rule
 
     def line(self) -> str:
         """A row of the table."""
-        rule, best = self.microseconds[RULE], self.best()
-        torch = f"{self.microseconds[TORCH]:.1f}" if TORCH in self.microseconds else ""
-        fast = "" if best == RULE else f"{self.microseconds[best]:.1f} ({rule / self.microseconds[best]:.2f}x)"
-        bandwidth = f"{self.nbytes / rule / 1e6:.2f}"
-        cells = (self.product, f"{self.N} x {self.K}", self.kind, self.rows, f"{rule:.1f}", bandwidth, torch, fast)
-        return f"| {' | '.join(map(str, cells))} | {'' if best == RULE else best} |"
+        rule, best = self.microseconds[self.rule], self.best()
+        fast, which = "", ""
+        if best != self.rule:
+            fast, which = f"{self.microseconds[best]:.1f} ({rule / self.microseconds[best]:.2f}x)", shown(best)
+        cells = (
+            self.product, f"{self.N} x {self.K}", self.kind, self.rows, shown(self.rule), f"{rule:.1f}",
+            f"{self.nbytes / rule / 1e6:.2f}", fast, which,
+        )  # fmt: skip
+        return f"| {' | '.join(map(str, cells))} |"
+
+    def entry(self) -> str:
+        """The line for scripts/kernels/tuned.py; empty where the rule stands."""
+        from scripts.kernels.tuned import up_to
+
+        best = self.best()
+        return "" if best == self.rule else f"{(self.kind, self.N, self.K, up_to(self.rows))}: {best},"
+
+    def document(self) -> dict[str, Any]:
+        """All times as JSON."""
+        times = [
+            {"kernel": name, "cut": cut, "microseconds": time_} for (name, cut), time_ in self.microseconds.items()
+        ]
+        return asdict(self) | {"best": self.best(), "microseconds": times}
 
 
-HEAD = "| product | N x K | kind | rows | rule, us | TB/s | torch, us | best, us | which |\n" + "|---" * 9 + "|"
+HEAD = "| product | N x K | kind | rows | rule | us | TB/s | best, us | which |\n" + "|---" * 9 + "|"
+
+
+def shown(choice: Choice) -> str:
+    """A kernel and its cut."""
+    kernel, cut = choice
+    return f"{kernel} {'/'.join(map(str, cut))}".strip()
 
 
 def products(shape: str) -> list[Product]:
@@ -130,9 +173,6 @@ def _neighbours(cut: Any, doubled: tuple[str, ...]) -> list[Any]:
     return found + [cut._replace(**{name: 2 * size}) for name, size in sizes]
 
 
-Multiply = Callable[[Any], None]  # of one copy of the matrix
-
-
 @dataclass
 class Kernel:
     """A kernel that makes the product: the rule's cut, what is near a cut, and the product by a cut."""
@@ -170,7 +210,7 @@ def kernels(product: Product, matrix: Any, x: Any, norm: Any, added: Any, count:
     return found
 
 
-def climbed(kernel: Kernel, took: Callable[[Multiply], float | None], until: float) -> dict[str, float]:
+def climbed(kernel: Kernel, took: Callable[[Multiply], float | None], until: float) -> dict[Choice, float]:
     """Microseconds of the rule's cut, of those near it, of those near the best of them, and so on uphill.
 
     Args:
@@ -191,52 +231,88 @@ def climbed(kernel: Kernel, took: Callable[[Multiply], float | None], until: flo
             if cut not in times and time.monotonic() < until:
                 times[cut] = took(kernel.by(cut))
         at = min((cut for cut, time_ in times.items() if time_ is not None), key=times.get)
-    return {f"{kernel.name} {tuple(cut)}": time_ for cut, time_ in times.items() if time_ is not None}
+    return {(kernel.name, tuple(cut)): time_ for cut, time_ in times.items() if time_ is not None}
 
 
-def measured(product: Product, kind: str, rows: int, until: float) -> Timed:
-    """Climb with each kernel, and time torch's product."""
-    import torch
+class Bench:
+    """A product of so many rows on the GPU: the matrix, what is multiplied, and the kernels that can."""
 
-    from scripts.kernels import triton_ops
-    from scripts.kernels.matrix import quantize
-    from scripts.kernels.reference import Norm
-    from scripts.kernels.triton_linear import processors
+    def __init__(self, product: Product, kind: str, rows: int) -> None:
+        import torch
 
-    device, dtype = torch.device("cuda"), torch.bfloat16
-    N, K = product.N, product.K
-    first = quantize(torch.randn(N, K, device=device, dtype=dtype) / K**0.5, kind)
-    copies = [first, *(copied(first) for _ in range(min(96, COPIES_BYTES // first.nbytes)))]
-    x = torch.randn(rows, K, device=device, dtype=dtype)
-    norm = Norm(torch.ones(K, device=device, dtype=dtype), 1e-5) if product.normed else None
-    added = torch.randn(rows, N, device=device, dtype=dtype) if product.added else None
+        from scripts.kernels.matrix import quantize
+        from scripts.kernels.reference import Norm
+        from scripts.kernels.triton_linear import processors
 
-    def took(multiply: Multiply) -> float | None:
-        def through() -> None:
-            for matrix in copies:
-                multiply(matrix)
+        device, dtype = torch.device("cuda"), torch.bfloat16
+        self.product, self.kind, self.rows = product, kind, rows
+        N, K = product.N, product.K
+        self.matrix = quantize(torch.randn(N, K, device=device, dtype=dtype) / K**0.5, kind)
+        self.x = torch.randn(rows, K, device=device, dtype=dtype)
+        self.norm = Norm(torch.ones(K, device=device, dtype=dtype), 1e-5) if product.normed else None
+        self.added = torch.randn(rows, N, device=device, dtype=dtype) if product.added else None
+        self.kernels = kernels(product, self.matrix, self.x, self.norm, self.added, processors(device))
 
-        try:
-            return 1e6 * replayed(through) / len(copies)
-        except Exception as error:  # too large a tile for this GPU, say
-            print(f"{product.name}, {kind}, {rows} rows: {' '.join(str(error).split())[:120]}")
-            return None
+    def by_torch(self, matrix: Any) -> None:
+        """The product that needs no kernel of the project's."""
+        from scripts.kernels import triton_ops
 
-    def by_torch(matrix: Any) -> None:
-        y = triton_ops._large(x if norm is None else triton_ops.rms_norm(x, norm), matrix, added)
-        if product.gated:
+        x = self.x if self.norm is None else triton_ops.rms_norm(self.x, self.norm)
+        y = triton_ops._large(x, matrix, self.added)
+        if self.product.gated:
             triton_ops.gate(y)
 
-    microseconds: dict[str, float] = {}
-    for kernel in kernels(product, first, x, norm, added, processors(device)):
-        times = climbed(kernel, took, until)
-        if not microseconds:
-            microseconds[RULE] = times.pop(f"{kernel.name} {tuple(kernel.rule)}")
-        microseconds |= times
-    if rows > 1:
-        whole = took(by_torch)
-        microseconds |= {} if whole is None else {TORCH: whole}
-    return Timed(product.name, kind, N, K, rows, first.nbytes, microseconds)
+    def measured(self, until: float) -> Timed:
+        """Climb with each kernel, and time torch's product."""
+        from scripts.kernels import tuned
+        from scripts.kernels.triton_ops import SMALL
+
+        copies = [self.matrix]
+        copies += [copied(self.matrix) for _ in range(min(96, COPIES_BYTES // self.matrix.nbytes))]
+
+        def took(multiply: Multiply) -> float | None:
+            def through() -> None:
+                for matrix in copies:
+                    multiply(matrix)
+
+            try:
+                return 1e6 * replayed(through) / len(copies)
+            except Exception as error:  # too large a tile for this GPU, say
+                print(f"{self.product.name}, {self.kind}: {' '.join(str(error).split())[:120]}")
+                return None
+
+        microseconds: dict[Choice, float] = {}
+        for kernel in self.kernels:
+            microseconds |= climbed(kernel, took, until)
+        rule = (self.kernels[0].name, tuple(self.kernels[0].rule))
+        if self.rows > 1:
+            own = took(self.by_torch)
+            microseconds |= {} if own is None else {(tuned.TORCH, ()): own}
+            if self.rows > SMALL[self.kind] and own is not None:
+                rule = (tuned.TORCH, ())
+        N, K = self.product.N, self.product.K
+        return Timed(self.product.name, self.kind, N, K, self.rows, self.matrix.nbytes, rule, microseconds)
+
+
+def compile_ahead(jobs: list[tuple[Product, str, int]]) -> None:
+    """Compile the rule's cuts and those near them in processes of their own; Triton keeps what they make on disk."""
+    workers = max(1, min(14, (os.cpu_count() or 1) - 2))
+    parts = [(*job, part) for job in jobs for part in range(PARTS)]
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for number, _ in enumerate(pool.map(_compile, *zip(*parts, strict=True)), start=1):
+            print(f"compiling: {number} of {len(parts)}", end="\r", file=sys.stderr)
+    print(file=sys.stderr)
+
+
+def _compile(product: Product, kind: str, rows: int, part: int) -> None:
+    import torch
+
+    bench = Bench(product, kind, rows)
+    for kernel in bench.kernels:
+        for cut in [kernel.rule, *kernel.near(kernel.rule)][part::PARTS]:
+            with contextlib.suppress(Exception):  # whoever times it says what is wrong
+                kernel.by(cut)(bench.matrix)
+    torch.cuda.synchronize()
 
 
 def copied(matrix: Any) -> Any:
@@ -279,7 +355,7 @@ def wanted(shapes: list[str], kinds: list[str], rows: list[int]) -> Iterator[tup
 
 
 def main() -> None:
-    """Measure and print line by line; with --output also as JSON."""
+    """Measure and print line by line, then what belongs into scripts/kernels/tuned.py."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", type=listed, default="llama-3.2-1b,llama-3.1-8b", help="of config/architectures")
     parser.add_argument("--kinds", type=listed, default="dense,int8,int4,fp8", help="how weights are stored")
@@ -292,21 +368,30 @@ def main() -> None:
     if not torch.cuda.is_available():
         parser.error("kernels are cut for a GPU; there is none here")
     until = time.monotonic() + arguments.seconds
+    jobs = list(wanted(arguments.shapes, arguments.kinds, arguments.rows))
+    compile_ahead(jobs)
+    found = measure(jobs, until)
+    entries = sorted({each.entry() for each in found} - {""})
+    print("\n".join(["", f'"{torch.cuda.get_device_name()}": {{', *(f"    {entry}" for entry in entries), "},"]))
+    if arguments.output:
+        times = [each.document() for each in found]
+        files.write_json(arguments.output, {"gpu": torch.cuda.get_device_name(), "times": times})
+
+
+def measure(jobs: list[tuple[Product, str, int]], until: float) -> list[Timed]:
+    """Measure one product after another, and print each."""
     found = []
-    print(torch.cuda.get_device_name() + "\n\n" + HEAD, flush=True)
-    for product, kind, rows in wanted(arguments.shapes, arguments.kinds, arguments.rows):
+    print(HEAD, flush=True)
+    for product, kind, rows in jobs:
         if time.monotonic() > until:
             print("the time is over")
             break
         try:
-            found.append(measured(product, kind, rows, until))
+            found.append(Bench(product, kind, rows).measured(until))
             print(found[-1].line(), flush=True)
         except RuntimeError as error:
             print(f"{product.name}, {kind}, {rows} rows: {error}")
-    if arguments.output:
-        files.write_json(
-            arguments.output, {"gpu": torch.cuda.get_device_name(), "times": [asdict(each) for each in found]}
-        )
+    return found
 
 
 def listed(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import tests.support.triton_device  # noqa: F401
-from scripts.kernels import reference, triton_linear, triton_ops, triton_small
+from scripts.kernels import reference, triton_linear, triton_ops, triton_small, tuned
 from scripts.kernels.matrix import Matrix, quantize
 
 pytestmark = pytest.mark.usefixtures("where_kernels_run")
@@ -115,3 +115,41 @@ def test_rows_are_quantized_by_their_largest_value():
     data, scales = triton_ops.quantize_rows(x)
     assert torch.allclose(scales[:, 0], x.abs().amax(dim=1) / 448)
     assert ((data.float() * scales - x).norm() / x.norm()) < 0.07  # the interpreter cuts off
+
+
+@pytest.mark.parametrize("choice", [("triton_small", (16, 64, 2, 2, 2)), ("triton_linear", (4, 16, 1)), ("torch", ())])
+@pytest.mark.parametrize("gated", [False, True])
+def test_a_measured_choice_takes_the_rules_place(choice, gated, monkeypatch):
+    rows = 1 if choice[0] == "triton_linear" else 5
+    x, matrix, norm, residual = problem("int8", rows, 20, 256, torch.float16)
+    key = ("int8", 20, 256, tuned.up_to(rows))
+    monkeypatch.setitem(tuned.PRODUCTS, tuned._gpu(x.device), {key: choice})
+    called = []
+    for module, name in ((triton_small, "small"), (triton_ops, "gemv"), (triton_ops, "_large")):
+        original = getattr(module, name)
+
+        def noting(*given, name=name, original=original, **named):
+            called.append((name, named.get("cut")))
+            return original(*given, **named)
+
+        monkeypatch.setattr(module, name, noting)
+    if gated:
+        assert_close(triton_ops.gated_linear(x, matrix, norm=norm), reference.gated_linear(x, matrix, norm=norm))
+    else:
+        found = triton_ops.linear(x, matrix, norm=norm, residual=residual)
+        assert_close(found, reference.linear(x, matrix, norm=norm, residual=residual))
+    name = {"triton_small": "small", "triton_linear": "gemv", "torch": "_large"}[choice[0]]
+    ((kernel, cut),) = called
+    assert kernel == name
+    assert choice[0] == "torch" or tuple(cut)[: len(choice[1])] == choice[1]
+    assert tuned.choice(x.float(), "int8", 20, 256) is None  # its tiles are twice as large
+
+
+def test_every_choice_that_was_measured_names_a_kernel_and_its_cut():
+    sizes = {tuned.ROW: triton_linear.Config, tuned.FEW: triton_small.Cut}
+    for products in tuned.PRODUCTS.values():
+        for (kind, _, _, rows), (kernel, cut) in products.items():
+            assert kind in KINDS
+            assert rows == tuned.up_to(rows)
+            assert kernel == tuned.TORCH or sizes[kernel](*cut)
+            assert kernel != tuned.ROW or rows == 1

@@ -9,7 +9,7 @@ import tests.support.triton_device  # noqa: F401
 from scripts.kernels import reference
 from scripts.kernels.matrix import quantize
 from tests.performance import kernel_cuts
-from tests.performance.kernel_cuts import RULE, TORCH, Kernel, Product, Timed
+from tests.performance.kernel_cuts import Kernel, Product, Timed
 
 PLAIN, GATED = Product("out", 96, 256, added=True), Product("gate_up", 64, 256, gated=True, normed=True)
 NEVER, AT_ONCE = float("inf"), 0.0
@@ -54,28 +54,35 @@ def climb(took, until=NEVER):
 
 def test_the_search_goes_on_from_the_better_neighbour_until_none_is():
     times = climb(lambda size: abs(size - 5) + 1.0)
-    assert times == {f"stairs ({size},)": abs(size - 5) + 1.0 for size in (8, 7, 9, 6, 5, 4)}
+    assert times == {("stairs", (size,)): abs(size - 5) + 1.0 for size in (8, 7, 9, 6, 5, 4)}
 
 
 def test_what_a_gpu_cannot_run_is_passed_over():
-    assert list(climb(lambda size: None if size == 7 else float(size))) == ["stairs (8,)", "stairs (9,)"]
+    assert list(climb(lambda size: None if size == 7 else float(size))) == [("stairs", (8,)), ("stairs", (9,))]
     with pytest.raises(RuntimeError, match="stairs does not run with the rule's cut"):
         climb(lambda size: None)
 
 
 def test_no_cut_but_the_rules_is_tried_when_the_time_is_over():
-    assert climb(float, until=time.monotonic() - 1) == {"stairs (8,)": 8.0}
+    assert climb(float, until=time.monotonic() - 1) == {("stairs", (8,)): 8.0}
 
 
-def test_a_cut_is_named_only_if_it_is_worth_it():
+def test_a_choice_is_named_only_if_it_is_worth_it():
+    rule, near, torchs = ("triton_small", (32, 64)), ("triton_small", (64, 64)), ("torch", ())
+
     def timed(**more):
-        return Timed("out", "int8", 96, 256, 4, 24_576, {RULE: 100.0} | more)
+        times = {rule: 100.0, near: 98.0, torchs: 200.0} | more.get("times", {})
+        return Timed("out", "int8", 96, 256, 4, 24_576, rule, times)
 
-    assert timed(near=98.0).best() == RULE
-    assert timed(near=90.0).best() == "near"
-    line = timed(near=80.0, **{TORCH: 200.0}).line()
-    assert "| 200.0 | 80.0 (1.25x) | near |" in line
-    assert line.count("|") == kernel_cuts.HEAD.splitlines()[0].count("|")
+    assert timed().best() == rule
+    assert timed().entry() == ""
+    better = timed(times={near: 80.0})
+    assert better.best() == near
+    assert better.entry() == "('int8', 96, 256, 16): ('triton_small', (64, 64)),"
+    assert timed(times={torchs: 50.0}).entry() == "('int8', 96, 256, 16): ('torch', ()),"
+    assert "| triton_small 32/64 | 100.0 | 0.00 | 80.0 (1.25x) | triton_small 64/64 |" in better.line()
+    assert better.line().count("|") == kernel_cuts.HEAD.splitlines()[0].count("|")
+    assert better.document()["microseconds"][1] == {"kernel": "triton_small", "cut": (64, 64), "microseconds": 80.0}
 
 
 def test_a_matrix_of_two_shapes_is_measured_once():
