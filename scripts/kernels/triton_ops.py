@@ -65,7 +65,7 @@ def _product(
     if kernel == tuned.FEW:
         cut = None if cut is None else triton_small.Cut(*cut)
         return triton_small.small(x, matrix, residual=residual, gated=gated, cut=cut)
-    y = _large(x, matrix, residual)
+    y = by_torch(x, matrix, residual)
     return gate(y) if gated else y
 
 
@@ -81,7 +81,7 @@ def _way(x: torch.Tensor, matrix: Matrix) -> tuple[str, tuple[int, ...] | None]:
     return (tuned.FEW if len(x) <= SMALL[matrix.kind] else tuned.TORCH), None
 
 
-def _large(x: torch.Tensor, matrix: Matrix, residual: torch.Tensor | None) -> torch.Tensor:
+def by_torch(x: torch.Tensor, matrix: Matrix, residual: torch.Tensor | None) -> torch.Tensor:
     """The product by torch."""
     if matrix.kind == "modules":
         y = torch.cat([module(x) for module in matrix.modules], dim=-1)

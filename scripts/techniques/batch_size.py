@@ -58,8 +58,7 @@ class BatchSize(Facet):
             raise EvidenceError(f"batch_size is {value}, but {answered} of {seen.requests} requests were run.")
         if min(seen.requests, joined.slots) > 1 and max(rows, default=0) < 2:
             raise EvidenceError(f"batch_size is {value}, but {seen.requests} requests were run one at a time.")
-        # Requests are packed one behind the other.
-        return {"sequences_per_forward": rows, "forward_calls": len(joined.given), "padding_share": 0.0}
+        return {"sequences_per_forward": rows, "forward_calls": len(joined.given)}
 
 
 FACET = BatchSize()

@@ -125,7 +125,7 @@ def test_a_measured_choice_takes_the_rules_place(choice, gated, monkeypatch):
     key = ("int8", 20, 256, tuned.up_to(rows))
     monkeypatch.setitem(tuned.PRODUCTS, tuned._gpu(x.device), {key: choice})
     called = []
-    for module, name in ((triton_small, "small"), (triton_ops, "gemv"), (triton_ops, "_large")):
+    for module, name in ((triton_small, "small"), (triton_ops, "gemv"), (triton_ops, "by_torch")):
         original = getattr(module, name)
 
         def noting(*given, name=name, original=original, **named):
@@ -138,7 +138,7 @@ def test_a_measured_choice_takes_the_rules_place(choice, gated, monkeypatch):
     else:
         found = triton_ops.linear(x, matrix, norm=norm, residual=residual)
         assert_close(found, reference.linear(x, matrix, norm=norm, residual=residual))
-    name = {"triton_small": "small", "triton_linear": "gemv", "torch": "_large"}[choice[0]]
+    name = {"triton_small": "small", "triton_linear": "gemv", "torch": "by_torch"}[choice[0]]
     ((kernel, cut),) = called
     assert kernel == name
     assert choice[0] == "torch" or tuple(cut)[: len(choice[1])] == choice[1]

@@ -8,8 +8,10 @@ import torch
 import tests.support.triton_device  # noqa: F401
 from scripts.kernels import reference
 from scripts.kernels.matrix import quantize
-from tests.performance import kernel_cuts
-from tests.performance.kernel_cuts import Kernel, Product, Timed
+from tests.performance.cut_search import search
+from tests.performance.cut_search.products import Product, wanted
+from tests.performance.cut_search.search import Kernel
+from tests.performance.cut_search.table import HEAD, Timed
 
 PLAIN, GATED = Product("out", 96, 256, added=True), Product("gate_up", 64, 256, gated=True, normed=True)
 NEVER, AT_ONCE = float("inf"), 0.0
@@ -34,7 +36,7 @@ def test_every_cut_near_the_rules_makes_the_same_product(kind, product, rows, mo
             module, name, lambda *given, original=original, **named: products.append(original(*given, **named))
         )
     tried = 0
-    for kernel in kernel_cuts.kernels(product, matrix, x, norm, added, 1):
+    for kernel in search.kernels(product, matrix, x, norm, added, 1):
         near = kernel.near(kernel.rule)
         assert near
         assert kernel.rule not in near
@@ -49,7 +51,7 @@ def test_every_cut_near_the_rules_makes_the_same_product(kind, product, rows, mo
 def climb(took, until=NEVER):
     kernel = Kernel("stairs", (8,), lambda cut: [(cut[0] - 1,), (cut[0] + 1,)], lambda cut: lambda matrix: None)
     sizes = iter([8, 7, 9, 6, 5, 4])
-    return kernel_cuts.climbed(kernel, lambda multiply: took(next(sizes)), until)
+    return search.climbed(kernel, lambda multiply: took(next(sizes)), until)
 
 
 def test_the_search_goes_on_from_the_better_neighbour_until_none_is():
@@ -81,11 +83,11 @@ def test_a_choice_is_named_only_if_it_is_worth_it():
     assert better.entry() == "('int8', 96, 256, 16): ('triton_small', (64, 64)),"
     assert timed(times={torchs: 50.0}).entry() == "('int8', 96, 256, 16): ('torch', ()),"
     assert "| triton_small 32/64 | 100.0 | 0.00 | 80.0 (1.25x) | triton_small 64/64 |" in better.line()
-    assert better.line().count("|") == kernel_cuts.HEAD.splitlines()[0].count("|")
+    assert better.line().count("|") == HEAD.splitlines()[0].count("|")
     assert better.document()["microseconds"][1] == {"kernel": "triton_small", "cut": (64, 64), "microseconds": 80.0}
 
 
 def test_a_matrix_of_two_shapes_is_measured_once():
-    once = list(kernel_cuts.wanted(["llama-3.2-1b"], ["dense"], [1]))
+    once = list(wanted(["llama-3.2-1b"], ["dense"], [1]))
     assert [product.name for product, _, _ in once] == ["qkv", "out", "gate_up", "down"]
-    assert list(kernel_cuts.wanted(["llama-3.2-1b", "llama-3.2-1b"], ["dense"], [1])) == once
+    assert list(wanted(["llama-3.2-1b", "llama-3.2-1b"], ["dense"], [1])) == once

@@ -44,7 +44,7 @@ def test_a_loop_that_keeps_each_requests_positions_may_pad_on_the_right():
 def test_requests_that_join_are_proved_by_having_run_and_by_having_shared_a_forward():
     joined = Joined(2, [[10, 9], [1, 1], [1, 7], [1, 6], [1]], [3, 1, 2, 1])
     facts = BATCH.evidence(4, OWN_LOOP, observation(**FOUR | {"joined": joined, "forward_rows": [2, 2, 2, 2, 1]}))
-    assert facts == {"sequences_per_forward": [1, 2], "forward_calls": 5, "padding_share": 0.0}
+    assert facts == {"sequences_per_forward": [1, 2], "forward_calls": 5}
 
 
 @pytest.mark.parametrize(
