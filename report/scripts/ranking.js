@@ -142,5 +142,5 @@ const Ranking = (() => {
 
   const smallest = (bytes) => Data.comparison.gpus.find((gpu) => gpu.usable_bytes >= bytes)?.name ?? null;
 
-  return { ranking, names, gpus, value, choose, nearest };
+  return { ranking, names, gpus, draws, value, choose, nearest };
 })();

@@ -190,7 +190,8 @@ const Table = (() => {
         const values = found.map((one) => one?.[key] ?? "");
         if (key === "value" || values.some((value) => value !== "")) add(titled(column.name + ending, column.unit), values);
       }
-      if (column.kind === "change") add(`${column.name} verdict`, found.map((one) => (one?.value == null ? "" : one.gate ?? one.verdict ?? "")));
+      // On quality there is one verdict, which has a column of its own.
+      if (column.kind === "change" && !column.key.startsWith("quality_kept")) add(`${column.name} verdict`, found.map((one) => (one?.value == null ? "" : one.verdict ?? "")));
     }
     add("Reason", visible.map((row) => row.technique.reason ?? ""));
     function add(head, values) {

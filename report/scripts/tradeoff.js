@@ -14,15 +14,21 @@ const Tradeoff = (() => {
     return [axesX.find((axis) => axis.key === x), axesY.find((axis) => axis.key === y)];
   };
 
-  // The techniques that no other beats, among those that the reader's limits leave.
-  function front() {
-    const [x, y] = chosen(), sign = y.low ? -1 : 1;
+  // The chance of being on the front of each technique that the reader's limits leave.
+  function chances() {
+    const [x, y] = chosen();
     const points = Data.ran.filter((technique) => !(technique.name in choice().failing))
       .map((technique) => ({ name: technique.name, x: figure(technique, x).value, y: figure(technique, y).value }))
-      .filter((point) => Numbers.known(point.x) && Numbers.known(point.y)).map((point) => ({ ...point, y: sign * point.y }));
-    const beaten = (p) => points.some((o) => o.x <= p.x && o.y >= p.y && (o.x < p.x || o.y > p.y));
-    return new Set(points.filter((point) => !beaten(point)).sort((a, b) => a.x - b.x).map((point) => point.name));
+      .filter((point) => Numbers.known(point.x) && Numbers.known(point.y));
+    return Fronts.chances(points, x, y);
   }
+
+  const placed = (...places) => new Set([...chances()].filter(([, chance]) => places.includes(Fronts.place(chance))).map(([name]) => name));
+  // Those that are on it for certain, and those that may be.
+  const front = () => placed("firm");
+  const possible = () => placed("possible");
+  // As Decision has it: from a limited number of draws, never as certain as 0% or 100%.
+  const percent = (chance) => (chance >= 0.995 ? "over 99%" : chance < 0.005 ? "under 1%" : `${Numbers.fixed(100 * chance, 0)}%`);
 
   // ---- drawing
 
@@ -35,7 +41,7 @@ const Tradeoff = (() => {
     const height = Math.round(Math.min(Math.max(width * 0.58, 380), 580));
     const frame = { left: narrow ? 40 : 52, right: width - 12, top: 30, bottom: height - 44 };
     const present = Data.ran.filter((one) => [x, y].every((axis) => Numbers.known(figure(one, axis).value)));
-    const best = front(), scales = [scaleOf(x), scaleOf(y)];
+    const best = front(), perhaps = possible(), chanceOf = chances(), scales = [scaleOf(x), scaleOf(y)];
     if (!present.length) {
       place.replaceChildren(Dom.el("p", { class: "lead" }, "No technique has both figures."));
       drawn = { points: new Map(), axes: State.get("axes") };
@@ -47,8 +53,8 @@ const Tradeoff = (() => {
     const points = present.map((technique) => {
       const [fx, fy] = [figure(technique, x), figure(technique, y)];
       const px = across.at(fx.value), py = up.at(fy.value), name = technique.name;
-      const text = Labels.cut(technique.label, narrow ? 20 : 34);
-      const shy = narrow && !best.has(name) && name !== baseline() && name !== choice().winner;
+      const text = Labels.cut(technique.label, narrow ? 20 : 34) + (perhaps.has(name) ? ` (${percent(chanceOf.get(name))})` : "");
+      const shy = narrow && !best.has(name) && !perhaps.has(name) && name !== baseline() && name !== choice().winner;
       return { technique, name, fx, fy, px, py, text, shy, width: pen(text) + 2, box: { left: px - 7, right: px + 7, top: py - 7, bottom: py + 7 } };
     }).sort((a, b) => a.px - b.px || a.py - b.py);
     const line = points.filter((point) => best.has(point.name));
@@ -70,20 +76,20 @@ const Tradeoff = (() => {
         points.flatMap((point) => spans(point, across, up).map(([x1, y1, x2, y2]) => Dom.svg("line", { class: "interval-bar", "data-of": point.name, x1, y1, x2, y2 }))),
         points.filter((point) => point.place.anchor).map((point) => Dom.svg("line", { class: "leader" + (point.shy ? " shy" : ""), "data-of": point.name, x1: point.px, y1: point.py, x2: point.place.anchor[0], y2: point.place.anchor[1] }))),
       bounds,
-      points.map((point) => marker(point, best, tabStop, [x, y], scales)),
-      Dom.svg("g", { "aria-hidden": "true" }, points.map((point) => label(point, best))));
+      points.map((point) => marker(point, best, perhaps, tabStop, [x, y], scales)),
+      Dom.svg("g", { "aria-hidden": "true" }, points.map((point) => label(point, best, perhaps))));
     place.replaceChildren(svg);
     current = tabStop;
     drawn = { svg, points: byName, order: points, axes: State.get("axes"), bounds, picture };
     if (focused) markerOf(focused)?.focus();
     mark("lit", State.get("highlight"));
     mark("picked", State.get("picked"));
-    tellFront(x, y, scales, points.filter((point) => best.has(point.name)), points.length);
+    tellFront(x, y, scales, line, points.filter((point) => perhaps.has(point.name)), points.length);
   }
 
   // Placing is slow. Limits and weights move no point, so labels stay where they are, also for the reader's eye.
   function placeLabels(points, bars, frame, picture) {
-    const key = [...picture, ...points.map((point) => point.shy)].join();
+    const key = [...picture, ...points.map((point) => point.text + point.shy)].join();
     if (places.key !== key) {
       Labels.place(points, bars.map(([x1, y1, x2, y2]) => ({ left: Math.min(x1, x2) - 1, right: Math.max(x1, x2) + 1, top: Math.min(y1, y2) - 1, bottom: Math.max(y1, y2) + 1 })), frame);
       places = { key, of: new Map(points.map((point) => [point.name, point.place])) };
@@ -124,12 +130,17 @@ const Tradeoff = (() => {
     ];
   }
 
-  function marker(point, best, tabStop, axes, scales) {
+  const membership = (name) => {
+    const chance = chances().get(name), where = Fronts.place(chance ?? 0);
+    return where === "firm" ? "on the Pareto front" : where === "possible" ? `possibly on the Pareto front (chance ${percent(chance)})` : "";
+  };
+
+  function marker(point, best, perhaps, tabStop, axes, scales) {
     const { px, py, name, technique } = point;
     const gone = name in choice().failing, wins = name === choice().winner;
-    const classes = `mark${best.has(name) ? " front" : ""}${name === baseline() ? " base-mark" : ""}`;
+    const classes = `mark${best.has(name) ? " front" : perhaps.has(name) ? " perhaps" : ""}${name === baseline() ? " base-mark" : ""}`;
     const said = axes.map((axis, index) => { const [value, between] = shown(technique, axis, scales[index]); return `${axis.name} ${value}${between ? ` (${between})` : ""}`; });
-    const more = [best.has(name) ? "on the Pareto front" : "", name === baseline() ? "baseline" : "", wins ? "highest score" : "", gone ? `left out: ${choice().failing[name].join(" ")}` : ""];
+    const more = [membership(name), name === baseline() ? "baseline" : "", wins ? "highest score" : "", gone ? `left out: ${choice().failing[name].join(" ")}` : ""];
     return Dom.svg("g", { class: `point${gone ? " out" : ""}`, role: "button", "aria-pressed": State.get("picked") === name ? "true" : "false", tabindex: name === tabStop ? 0 : -1, "data-technique": name, "aria-label": [`${technique.label}: ${said.join(", ")}`, ...more.filter(Boolean)].join("; ") },
       Dom.svg("circle", { class: "halo", cx: px, cy: py, r: 12 }),
       wins ? Dom.svg("circle", { class: "ring", cx: px, cy: py, r: RADIUS + 3.5 }) : null,
@@ -138,18 +149,19 @@ const Tradeoff = (() => {
         : Dom.svg("circle", { class: classes, cx: px, cy: py, r: RADIUS - 0.5 }));
   }
 
-  function label({ name, text, place, shy }, best) {
-    const classes = `label${best.has(name) ? " front" : ""}${shy ? " shy" : ""}${name in choice().failing ? " out" : ""}`;
+  function label({ name, text, place, shy }, best, perhaps) {
+    const classes = `label${best.has(name) || perhaps.has(name) ? " front" : ""}${shy ? " shy" : ""}${name in choice().failing ? " out" : ""}`;
     return Dom.svg("text", { class: classes, x: place.box.left + 1, y: place.box.bottom - 4, "font-size": FONT, "data-of": name }, text);
   }
 
-  function tellFront(x, y, scales, points, count) {
-    const left = count - points.length;
+  function tellFront(x, y, scales, points, maybe, count) {
+    const left = count - points.length - maybe.length;
     const out = [...drawn.points.keys()].filter((name) => name in choice().failing).length;
     const among = out ? `Of the ${count - out} that your limits leave` : `Of these ${count}`;
-    const named = points.map((point) => `${point.technique.label} (${shown(point.technique, x, scales[0])[0]}; ${shown(point.technique, y, scales[1])[0]})`);
-    const text = points.length
-      ? `${among}, on the Pareto front of ${inText(x.name)} and ${inText(y.name)}: ${named.join(", ")}.${left - out > 0 ? ` For each of the other ${left - out} there is one that is at least as good on both axes and better on one.` : ""}`
+    const told = (point, more = "") => `${point.technique.label} (${shown(point.technique, x, scales[0])[0]}; ${shown(point.technique, y, scales[1])[0]}${more})`;
+    const named = points.map((point) => told(point)), unsure = maybe.map((point) => told(point, `; chance ${percent(chances().get(point.name))}`));
+    const text = points.length || maybe.length
+      ? `${among}, on the Pareto front of ${inText(x.name)} and ${inText(y.name)}: ${named.join(", ") || "none for certain"}.${unsure.length ? ` Possibly on it: ${unsure.join(", ")}.` : ""}${left - out > 0 ? ` For each of the other ${left - out} there is in most draws one that is at least as good on both axes and better on one.` : ""}`
       : "Your limits leave no technique.";
     const place = Dom.find("#tradeoff-front");
     if (place.textContent !== text) place.replaceChildren(Dom.el("bdi", {}, text));
@@ -192,7 +204,7 @@ const Tradeoff = (() => {
     const [x, y] = chosen(), parent = Data.byName.get(technique.parent);
     const rest = [...axesX, ...axesY].filter((axis) => axis !== x && axis !== y && Numbers.known(figure(technique, axis).value));
     const ranked = choice().ranked.find((entry) => entry.name === name);
-    const said = [technique.status === "ok" ? "" : technique.status.replaceAll("_", " "), front().has(name) ? "on the Pareto front" : "", name === baseline() ? "baseline" : "", name === choice().winner ? "highest score" : ranked ? `score ${Numbers.fixed(ranked.score, 2)}` : ""].filter(Boolean).join(" \u00b7 ");
+    const said = [technique.status === "ok" ? "" : technique.status.replaceAll("_", " "), membership(name), name === baseline() ? "baseline" : technique.quality_kept?.verdict ? `quality ${technique.quality_kept.verdict}` : "", name === choice().winner ? "highest score" : ranked ? `score ${Numbers.fixed(ranked.score, 2)}` : ""].filter(Boolean).join(" \u00b7 ");
     const pair = (axis) => { const [value, between] = shown(technique, axis); return Dom.el("div", {}, Dom.el("dt", {}, axis.name), Dom.el("dd", {}, value, between ? Dom.el("span", { class: "interval" }, between) : "")); };
     const steps = parent?.status === "ok" && technique.status === "ok" ? [x, y].map((axis) => step(technique, parent, axis)).filter(Boolean) : [];
     const reasons = technique.status === "ok" ? choice().failing[name] : null;
@@ -298,5 +310,5 @@ const Tradeoff = (() => {
     show();
   }
 
-  return { start, front: () => (axesX?.length && axesY?.length ? front() : new Set()) };
+  return { start, front: () => (axesX?.length && axesY?.length ? placed("firm", "possible") : new Set()) };
 })();

@@ -8,8 +8,10 @@ from scripts.comparison import (
     audit,
     changes,
     costs,
+    fronts,
     interactions,
     order,
+    predictions,
     prompts,
     ranking,
     references,
@@ -79,12 +81,14 @@ def comparison(
     rows = [row | {"shapes": drawn.get(row["name"])} for row in rows]
     ranked = ranking.ranking(study, rows, metrics, columns)
     break_even = speculation.break_evens(metrics, {row["name"]: row["measured_speedup"] for row in rows})
+    predictions.add(rows, break_even, bool(study.get("on_gpus")))
     return {
         "title": study.get("title") or "Inference optimisation study",
         "prompt": study.get("prompt"),
         "baseline": {"name": baseline, "reason": None if present else audit.no_figures(baseline, metrics)},
         "answer": found_answer | {"fastest_ties": answer.ties(found_answer["fastest"], metrics, columns)},
         "ranking": ranked,
+        "fronts": fronts.fronts(rows, columns),
         "scenarios": scenarios.scenarios(study, rows, ranked),
         "techniques": rows,
         "interactions": interactions.interactions(study, metrics, columns),
@@ -92,7 +96,7 @@ def comparison(
         "break_even": break_even,
         "order": order.order(metrics),
         "prompts": prompts.prompts(study, dataset, metrics),
-        "references": references.references(study, rows),
+        "references": references.references(study, rows, metrics, columns),
         "gpus": _gpus(),
         "configuration": _configuration(study),
         "dataset": {"samples": len(dataset), "manifest": manifest},
@@ -150,7 +154,7 @@ def _judge(rows: list[dict[str, Any]], metrics: Metrics, settings: dict[str, Any
     bound = settings.get("length_bound", verdicts.LENGTH_BOUND)
     for kind in REFERENCES:
         compared = {row["name"]: row["changes"][kind]["figures"] for row in rows if row["changes"][kind]["figures"]}
-        verdicts.add_verdicts(compared, margin)
+        verdicts.add_verdicts(compared)
         for row in rows:
             change = row["changes"][kind]
             change["quality_kept"] = (

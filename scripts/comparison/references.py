@@ -1,12 +1,16 @@
 """What reference studies reported, beside what was measured here.
 
-Both are put as ratios to their own study's baseline, since models, data and machines differ. A ratio of latency or
-memory below 1 is less of it; one of throughput or quality above 1 is more.
+Both are put as ratios within their own study, since models, data and machines differ, and each over the same: a row
+names what its figures are held against, there and here, where that is not the baseline. A ratio of latency or memory
+below 1 is less of it; one of throughput or quality above 1 is more.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.comparison import changes
+from scripts.comparison.columns import Columns
+from scripts.comparison.loading import Metrics
 from scripts.comparison.rounding import significant
 
 Row = dict[str, Any]
@@ -14,7 +18,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of this study, and the change against the baseline that has its ratio (None where there is none)."""
+    """A figure of this study, and the change against another that has its ratio (None where there is none)."""
 
     figure: str
     change: str | None
@@ -38,7 +42,7 @@ UNITS = {
     "samples/s": {"samples/s": 1.0},
     "1": {"1": 1.0, "%": 100.0},
 }
-# Percent of a change against the baseline, from a ratio to it, and back.
+# Percent of a change against another, from a ratio to it, and back.
 FORMS = {
     "percent_less": (lambda ratio: 100 * (1 - ratio), lambda percent: 1 - percent / 100),
     "percent_more": (lambda ratio: 100 * (ratio - 1), lambda percent: 1 + percent / 100),
@@ -47,24 +51,43 @@ FORMS = {
 NO_NUMBER = "no number was reported"
 
 
-def references(study: dict[str, Any], rows: list[Row]) -> list[dict[str, Any]]:
+def references(study: dict[str, Any], rows: list[Row], metrics: Metrics, compared: Columns) -> list[dict[str, Any]]:
     """Put the tables of reference studies beside this study's figures.
 
     Args:
         study: ``references`` as :mod:`scripts.study.references` reads them, and ``baseline``.
         rows: the techniques of the comparison, with their figures and changes.
+        metrics: per technique the content of its metrics file.
+        compared: of all techniques that ran.
 
     Returns:
-        One entry a reference study. Where a row has no value, ``reasons`` says why, by what lacks it and by column.
+        One entry a reference study. ``against`` of a row names what both of its ratios are over, there (``name``) and
+        here (``technique``). Where a row has no value, ``reasons`` says why, by what lacks it and by column.
     """
-    ours = {row["name"]: row for row in rows}
-    return [_reference(reference, ours, study.get("baseline")) for reference in study.get("references") or []]
+    here = Here({row["name"]: row for row in rows}, study.get("baseline"), metrics, compared)
+    return [_reference(reference, here) for reference in study.get("references") or []]
 
 
-def _reference(reference: dict[str, Any], ours: dict[str, Row], baseline: str | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Here:
+    """This study: its techniques by name, its baseline, and what changes between any two of them are made of."""
+
+    rows: dict[str, Row]
+    baseline: str | None
+    metrics: Metrics
+    columns: Columns
+
+    def changes(self, name: str, other: str) -> Row | str:
+        """Return the changes of a technique that ran against another, or why there are none."""
+        change = next((each for each in self.rows[name]["changes"].values() if each["against"] == other), None)
+        if change is not None:
+            return change["figures"] or change["reason"]
+        return changes.changes(self.metrics[name], self.metrics[other], self.columns)
+
+
+def _reference(reference: dict[str, Any], here: Here) -> dict[str, Any]:
     columns = reference["columns"]
     known = {row["name"]: row.get("technique") for row in reference["rows"]}
-    base = next((row for row in reference["rows"] if row["name"] == reference.get("baseline")), None)
     told = ("id", "title", "date", "model", "dataset", "environment", "prompt", "note")
     return {
         **{key: reference.get(key) for key in told},
@@ -74,7 +97,7 @@ def _reference(reference: dict[str, Any], ours: dict[str, Row], baseline: str | 
             | {"measured_as": MEASURES[column["measures"]].label}
             for column in columns
         ],
-        "rows": [_row(row, base, columns, ours, baseline) for row in reference["rows"]],
+        "rows": [_row(row, reference, here) for row in reference["rows"]],
         "choices": [
             {
                 "scenario": choice["scenario"],
@@ -89,22 +112,24 @@ def _reference(reference: dict[str, Any], ours: dict[str, Row], baseline: str | 
     }
 
 
-def _row(
-    row: dict[str, Any], base: dict[str, Any] | None, columns: list[Row], ours: dict[str, Row], baseline: str | None
-) -> dict[str, Any]:
+def _row(row: dict[str, Any], reference: dict[str, Any], here: Here) -> dict[str, Any]:
     """Return a row of a reference study's table; values are None where the same part of ``reasons`` says why."""
+    columns = reference["columns"]
+    against = row.get("against") or {"name": reference.get("baseline"), "technique": here.baseline}
+    base = next((each for each in reference["rows"] if each["name"] == against["name"]), None)
     parts: dict[str, dict[str, Any]] = {"reported_ratio": {}, "measured": {}, "measured_ratio": {}}
     name = row.get("technique")
-    absent = _absence(row, ours)
+    absent = _absence(row, here.rows)
     for column in columns:
         key = column["key"]
         parts["reported_ratio"][key] = _reported_ratio(row, base, column)
-        ratio = absent or _measured_ratio(ours[name], ours.get(baseline or ""), MEASURES[column["measures"]])
+        ratio = absent or _measured_ratio(name, against["technique"], MEASURES[column["measures"]], here)
         parts["measured_ratio"][key] = ratio
-        parts["measured"][key] = absent or _measured(ours[name], ratio, column)
+        parts["measured"][key] = absent or _measured(here.rows[name], ratio, column)
     return {
         "name": row["name"],
         "technique": name,
+        "against": against,
         "why_none": row.get("why_none"),
         "reported": {column["key"]: row["reported"].get(column["key"]) for column in columns},
         **{part: {key: None if isinstance(v, str) else v for key, v in found.items()} for part, found in parts.items()},
@@ -126,7 +151,7 @@ def _absence(row: dict[str, Any], ours: dict[str, Row]) -> str | None:
 
 
 def _reported_ratio(row: dict[str, Any], base: dict[str, Any] | None, column: Row) -> float | str:
-    """Return a reported figure over that of its own study's baseline, or why there is none."""
+    """Return a reported figure over that of what it is held against in its own study, or why there is none."""
     key, form = column["key"], column["form"]
     said = (row.get("ratios") or {}).get(key)
     if said is not None:
@@ -141,27 +166,31 @@ def _reported_ratio(row: dict[str, Any], base: dict[str, Any] | None, column: Ro
         return significant(FORMS[form][1](value))
     own = base["reported"].get(key) if base else None
     if not _is_number(own) or own <= 0:
-        return "its baseline has no such figure"
+        return "what it is held against has no such figure"
     return significant(value / own)
 
 
-def _measured_ratio(ours: Row, baseline: Row | None, measure: Measure) -> dict[str, float | None] | str:
-    """Return a technique's figure over that of this study's baseline, with its 95% interval, or why there is none."""
-    figure = ours["figures"].get(measure.figure) or {}
+def _measured_ratio(name: str, other: str | None, measure: Measure, here: Here) -> dict[str, float | None] | str:
+    """Return a technique's figure over that of another here, with its 95% interval, or why there is none."""
+    figure = here.rows[name]["figures"].get(measure.figure) or {}
     if figure.get("value") is None:
         return figure.get("note") or "not measured"
-    if baseline is None or baseline["status"] != "ok":
-        return ours["changes"]["baseline"]["reason"] or "the baseline has no figures"
-    if ours["name"] == baseline["name"]:
+    if name == other:
         return {"value": 1.0, "low": None, "high": None}
-    change = ((ours["changes"]["baseline"]["figures"] or {}).get(measure.change) or {}) if measure.change else {}
+    theirs = here.rows.get(other or "")
+    if theirs is None or theirs["status"] != "ok":
+        return f"'{other}', which it is held against, has no figures here" if other else "this study has no baseline"
+    figures = here.changes(name, theirs["name"])
+    if isinstance(figures, str):
+        return figures
+    change = (figures.get(measure.change) or {}) if measure.change else {}
     if change.get("ratio") is not None:
         return {"value": change["ratio"], "low": change["ratio_low"], "high": change["ratio_high"]}
     # Percentiles and memory have no such change with an interval, but their two values.
-    theirs = (baseline["figures"].get(measure.figure) or {}).get("value")
-    if theirs:
-        return {"value": figure["value"] / theirs, "low": None, "high": None}
-    return change.get("note") or "the baseline has no such figure"
+    value = (theirs["figures"].get(measure.figure) or {}).get("value")
+    if value:
+        return {"value": figure["value"] / value, "low": None, "high": None}
+    return change.get("note") or "what it is held against has no such figure"
 
 
 def _measured(ours: Row, ratio: dict[str, float | None] | str, column: Row) -> float | str:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from scripts.comparison import alternatives, limits, scores
+from scripts.comparison import alternatives, limits, plainly, scores
 from scripts.comparison.gains import CRITERIA
 from scripts.comparison.ranking import counted_shares, unmeasured, weights_of
 
-NOTHING = {"qualifying": [], "failing": {}, "ranked": [], "winner": None, "runner_up": None, "changes": []}
+NOTHING = {"qualifying": [], "failing": {}, "ranked": [], "winner": None, "runner_up": None, "changes": [],
+           "unmet": [], "one_device": None}  # fmt: skip
 
 
 def scenarios(
@@ -27,7 +28,8 @@ def scenarios(
         ``failing``: of the others that ran what they fail, each ``limit``, ``value`` (None: not measured) and
         ``bound``, where a criterion that was not measured stands under its own name, without a bound. ``ranked``: those
         that qualify, best first (``scores.ranked``); ``winner`` and ``runner_up``: the first two of them or None;
-        ``changes``: what would change the choice (``alternatives.changes``).
+        ``changes``: what would change the choice (``alternatives.changes``); ``unmet`` and ``one_device``: what must be
+        said of it plainly (``plainly``).
     """
     order = [row["name"] for row in rows if row["status"] == "ok"]
     described = [
@@ -41,7 +43,8 @@ def scenarios(
         for name, entry in _in_order(study)
         if entry is not None
     ]
-    return [scenario | (_chosen(scenario, order, ranking) if ranking else NOTHING) for scenario in described]
+    on_gpus = bool(study.get("on_gpus"))
+    return [scenario | (_chosen(scenario, order, ranking, on_gpus) if ranking else NOTHING) for scenario in described]
 
 
 def _in_order(study: dict[str, Any]) -> list[tuple[str, dict[str, Any] | None]]:
@@ -49,7 +52,7 @@ def _in_order(study: dict[str, Any]) -> list[tuple[str, dict[str, Any] | None]]:
     return [(name, entries[name]) for name in study.get("scenario_order") or entries]
 
 
-def _chosen(scenario: dict[str, Any], order: list[str], ranking: dict[str, Any]) -> dict[str, Any]:
+def _chosen(scenario: dict[str, Any], order: list[str], ranking: dict[str, Any], on_gpus: bool) -> dict[str, Any]:
     counted = counted_shares(scenario["weights"], ranking)
     failing = {name: _failing(name, scenario["limits"], counted, ranking) for name in order}
     qualifying = [name for name in order if not failing[name]]
@@ -60,6 +63,11 @@ def _chosen(scenario: dict[str, Any], order: list[str], ranking: dict[str, Any])
         "ranked": ranked,
         "winner": ranked[0]["technique"] if ranked else None,
         "runner_up": ranked[1]["technique"] if len(ranked) > 1 else None,
+    }
+    complete = [name for name in order if not unmeasured(name, counted, ranking)]
+    result |= {
+        "unmet": plainly.unmet(scenario["limits"], order, ranking),
+        "one_device": plainly.one_device(scenario, result["winner"], complete, ranking, counted, on_gpus),
     }
     return result | {"changes": alternatives.changes(scenario | result, ranking, counted)}
 

@@ -44,7 +44,7 @@ VERDICTS = {
     "latency_verdict": "latency_change_percent",
     "fixed_latency_verdict": "fixed_latency_change_percent",
     "throughput_verdict": "throughput_change_percent",
-    "quality_verdict": "quality_kept_percent_rougeL",
+    "rougeL_verdict": "quality_kept_percent_rougeL",
     "reference_nll_verdict": "reference_nll_change",
 }
 CHANGES = [

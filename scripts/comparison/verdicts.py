@@ -1,5 +1,6 @@
-"""Words for changes, said only after a test: Holm's correction over the study, and the gate on quality."""
+"""Words for changes, said only after a test: Holm's correction over the study, and the one verdict on quality."""
 
+import math
 from collections.abc import Hashable
 from typing import Any
 
@@ -45,16 +46,14 @@ def holm(p_values: dict[Hashable, float]) -> dict[Hashable, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def add_verdicts(comparisons: dict[str, dict[str, Figure]], margin: float = MARGIN) -> None:
+def add_verdicts(comparisons: dict[str, dict[str, Figure]]) -> None:
     """Add ``adjusted_p_value`` and ``verdict`` to the changes of all techniques against one kind of reference.
 
     A change is called one only if its p-value, adjusted over all techniques of the study and all changes of its
-    family, is below 0.05. Quality also gets ``gate``: ``kept``, ``not kept`` or ``undecided``, a non-inferiority
-    test at ``margin``.
+    family, is below 0.05.
 
     Args:
         comparisons: per technique its changes.
-        margin: the share of the reference's quality that may be lost.
     """
     for family in FAMILIES:
         tested = {
@@ -64,9 +63,6 @@ def add_verdicts(comparisons: dict[str, dict[str, Figure]], margin: float = MARG
             if changed[key].get("p_value") is not None
         }
         judge(tested, {name: WORDS[name[1]] for name in tested})
-    for changed in comparisons.values():
-        for key in changes.KEPT:
-            changed[key]["gate"] = gate(changed[key], margin)
 
 
 def judge(tested: dict[Hashable, Figure], words: dict[Hashable, tuple[str, str]], same: str = SAME) -> None:
@@ -76,16 +72,6 @@ def judge(tested: dict[Hashable, Figure], words: dict[Hashable, tuple[str, str]]
         fell = figure["ratio"] < 1 if "ratio" in figure else figure["value"] < 0
         figure["adjusted_p_value"] = adjusted[name]
         figure["verdict"] = same if adjusted[name] >= ALPHA else words[name][0 if fell else 1]
-
-
-def gate(figure: Figure, margin: float = MARGIN) -> str | None:
-    """Decide whether quality is kept: the whole interval at or above the bound, the whole below it, or neither."""
-    if figure["low"] is None:
-        return None
-    bound = 100 * (1 - margin)
-    if figure["low"] >= bound:
-        return "kept"
-    return "not kept" if figure["high"] < bound else "undecided"
 
 
 def quality_kept(
@@ -99,31 +85,44 @@ def quality_kept(
         length_bound: the share of the reference's output length by which it may differ.
 
     Returns:
-        ``verdict``: ``kept``, ``not kept``, ``undecided``, or None where quality is not measured; ``reason``: why.
+        ``verdict``: ``kept``, ``not kept``, ``undecided``, or None where quality is not measured; ``reason``: why;
+        ``because``: the figures among the two that a verdict other than ``kept`` rests on.
     """
     score, length = changed[GATED], changed[changes.TOKEN_LENGTH]
     if score["value"] is None:
-        return {"verdict": None, "reason": f"Quality can't be judged: {score['note']}."}
+        return {"verdict": None, "reason": f"Quality can't be judged: {score['note']}.", "because": []}
     if score["low"] is None or length["low"] is None:
-        return {"verdict": "undecided", "reason": f"No interval: {score['note'] or length['note']}."}
-    rouge, low, high = gate(score, margin), -100 * length_bound, 100 * length_bound
-    lengths = "undecided"
-    if low <= length["low"] and length["high"] <= high:
-        lengths = "kept"
-    elif length["high"] < low or length["low"] > high:
-        lengths = "not kept"
-    verdict = next((word for word in ("not kept", "undecided") if word in (rouge, lengths)), "kept")
+        because = [key for key in (GATED, changes.TOKEN_LENGTH) if changed[key]["low"] is None]
+        return {
+            "verdict": "undecided",
+            "reason": f"No interval: {score['note'] or length['note']}.",
+            "because": because,
+        }
+    bound = 100 * length_bound
+    parts = {
+        GATED: _within(score, 100 * (1 - margin), math.inf),
+        changes.TOKEN_LENGTH: _within(length, -bound, bound),
+    }
+    verdict = next((word for word in ("not kept", "undecided") if word in parts.values()), "kept")
     reason = (
         f"ROUGE-L is {score['value']:.1f}% of the reference's (95% interval {score['low']:.1f} to {score['high']:.1f}; "
         f"at least {100 * (1 - margin):g} wanted) and the output length {length['value']:+.1f}% "
-        f"({length['low']:+.1f} to {length['high']:+.1f}; within {high:g} wanted)."
+        f"({length['low']:+.1f} to {length['high']:+.1f}; within {bound:g} wanted)."
     )
-    return {"verdict": verdict, "reason": reason}
+    because = [key for key, word in parts.items() if word == verdict != "kept"]
+    return {"verdict": verdict, "reason": reason, "because": because}
+
+
+def _within(figure: Figure, low: float, high: float) -> str:
+    """Return whether the whole interval lies within the bounds, the whole outside of them, or neither."""
+    if low <= figure["low"] and figure["high"] <= high:
+        return "kept"
+    return "not kept" if figure["high"] < low or figure["low"] > high else "undecided"
 
 
 def missing_quality(reason: str) -> dict[str, Any]:
     """Return :func:`quality_kept` where there is nothing to compare with."""
-    return {"verdict": None, "reason": f"Quality can't be judged: {reason}."}
+    return {"verdict": None, "reason": f"Quality can't be judged: {reason}.", "because": []}
 
 
 def measured_speedup(changed: dict[str, Figure] | None, reason: str | None) -> Figure:

@@ -2,19 +2,15 @@
 
 from typing import Any
 
+from scripts.comparison import verdicts
 from scripts.comparison.verdicts import SAME
 from scripts.report import limits, numbers
 
-GATE = {
-    "kept": "keeps {reference}'s ROUGE-L ({kept})",
-    "not kept": "keeps only {kept} of {reference}'s ROUGE-L",
-    "undecided": "is not shown to keep {reference}'s ROUGE-L ({kept})",
-}
-
-# Where the output length decides, not ROUGE-L.
-LENGTH = {
-    "not kept": "does not keep {reference}'s output length ({change})",
-    "undecided": "is not shown to keep {reference}'s output length ({change})",
+# The verdict on quality -> how it is said; ``of`` are the figures that it rests on.
+QUALITY = {
+    "kept": "keeps {reference}'s quality ({of})",
+    "not kept": "does not keep {reference}'s quality ({of})",
+    "undecided": "whether it keeps {reference}'s quality is undecided ({of})",
 }
 
 # What a technique may give or cost: its name, and the verdicts that say which of the two.
@@ -121,8 +117,7 @@ def _doubt(technique: dict[str, Any], reference: dict[str, Any] | None) -> str:
     """Return what must not be left unsaid of a technique's quality where it is recommended."""
     if reference is None or technique is reference or technique["quality_kept"]["verdict"] in (None, "kept"):
         return ""
-    gate = technique["changes"]["baseline"]["figures"]["quality_kept_percent_rougeL"]["gate"]
-    return f"; {'it ' if gate else ''}{_quality(technique, reference)}"
+    return f"; {_quality(technique, reference)}"
 
 
 def _listed(parts: list[str], last: str) -> str:
@@ -138,13 +133,13 @@ def _speed(answer: dict[str, Any], by_name: dict[str, Any], reference: dict[str,
         return f"{fastest['label']} is the fastest {of}: {_latency(fastest, reference)}{why}."
     kept = by_name[answer["fastest_kept"]]
     if kept is fastest:
-        quality = "" if fastest is reference else f" and {_quality(fastest, reference)}"
+        quality = "" if fastest is reference else f" and {_quality(fastest, reference, '')}"
         return f"{fastest['label']} is the fastest {of}{quality}: {_latency(fastest, reference)}."
     rest = f"at {_latency(fastest, reference)}, but {_quality(fastest, reference)}"
     if kept is reference:
         none = f"No technique is shown to be faster than {reference['label']} and to keep its quality"
         return f"{none}; {fastest['label']} is the fastest, {rest}."
-    best = f"{kept['label']} is the fastest that {_quality(kept, reference)}: {_latency(kept, reference)}"
+    best = f"{kept['label']} is the fastest that {_quality(kept, reference, '')}: {_latency(kept, reference)}"
     return f"{best}; {fastest['label']} is faster still, {rest}."
 
 
@@ -162,7 +157,8 @@ def _memory(smallest: dict[str, Any], reference: dict[str, Any] | None) -> str:
     against = "" if change is None else f", {_less(change)} than {reference['label']}"
     if change is not None and abs(change) < 0.5:
         against = f", within 0.5% of {reference['label']}'s"
-    quality = f"; it {_quality(smallest, reference)}" if figures["quality_kept_percent_rougeL"]["gate"] else ""
+    judged = smallest["changes"]["baseline"]["quality_kept"]["verdict"]
+    quality = f"; {_quality(smallest, reference)}" if judged else ""
     return f"{smallest['label']} has the smallest peak memory, {size}{against}{quality}."
 
 
@@ -183,30 +179,27 @@ def _latency(technique: dict[str, Any], reference: dict[str, Any] | None) -> str
     return f"{told}, {_less(change['value'])} than {reference['label']}{between}"
 
 
-def _quality(technique: dict[str, Any], reference: dict[str, Any]) -> str:
-    """Return what is known of the quality of a technique against the baseline."""
+def _quality(technique: dict[str, Any], reference: dict[str, Any], subject: str = "it ") -> str:
+    """Return the verdict on the quality of a technique against the baseline, with the figures that it rests on."""
     if technique is reference:
-        return "is the reference for quality"
-    kept = technique["changes"]["baseline"]["figures"]["quality_kept_percent_rougeL"]
-    if kept["gate"] is None:
-        return f"its quality can't be judged ({kept['note']})"
-    judged = technique["changes"]["baseline"]["quality_kept"]["verdict"]
-    if judged != kept["gate"]:
-        return LENGTH[judged].format(reference=reference["label"], change=_length(technique))
-    if kept["low"] == kept["high"] == kept["value"] == 100:
-        return f"matches {reference['label']}'s ROUGE-L on every prompt"
-    interval = numbers.percent_interval(kept["low"], kept["high"], signed=False)
-    value = f"{numbers.fixed(kept['value'], 1)}%, 95% interval {interval}"
-    if kept["gate"] == "not kept":
-        value = f"{numbers.fixed(kept['value'], 1)}% (95% interval {interval})"
-    return GATE[kept["gate"]].format(reference=reference["label"], kept=value)
+        return f"{subject}is the reference for quality"
+    change = technique["changes"]["baseline"]
+    kept, score = change["quality_kept"], change["figures"]["quality_kept_percent_rougeL"]
+    if kept["verdict"] is None:
+        return f"its quality can't be judged ({score['note']})"
+    of = " and ".join(_rests_on(key, change["figures"][key]) for key in kept["because"] or [verdicts.GATED])
+    said = QUALITY[kept["verdict"]].format(reference=reference["label"], of=of)
+    return said if kept["verdict"] == "undecided" else f"{subject}{said}"
 
 
-def _length(technique: dict[str, Any]) -> str:
-    """Return the change of the output length against the baseline, with its interval."""
-    change = technique["changes"]["baseline"]["figures"]["output_length_change_percent"]
-    interval = numbers.percent_interval(change["low"], change["high"])
-    return numbers.percent(change["value"]) + (f", 95% interval {interval}" if interval else "")
+def _rests_on(key: str, figure: dict[str, Any]) -> str:
+    """Return ROUGE-L or the output length against the baseline, with its interval."""
+    score = key == verdicts.GATED
+    if score and figure["low"] == figure["high"] == figure["value"] == 100:
+        return "the same ROUGE-L on every prompt"
+    interval = numbers.percent_interval(figure["low"], figure["high"], signed=not score)
+    told = f"ROUGE-L {numbers.fixed(figure['value'], 1)}%" if score else f"length {numbers.percent(figure['value'])}"
+    return f"{told}, 95% interval {interval}" if interval else f"{told}, no interval"
 
 
 def _less(change: float) -> str:

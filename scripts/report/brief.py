@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from scripts.report import columns, doubts_view, limits, machine_view, numbers, reproduce_view, rows
+from scripts.report import (
+    columns,
+    doubts_view,
+    limits,
+    machine_view,
+    numbers,
+    plain_view,
+    quality,
+    reproduce_view,
+    rows,
+)
 from scripts.report.columns import Column
 
 COLUMNS = (
@@ -34,10 +44,11 @@ def brief(comparison: dict[str, Any]) -> dict[str, Any]:
         "title": comparison["title"],
         "top": _top(comparison["ranking"], labels),
         "scenarios": [_scenario(scenario, labels) for scenario in comparison["scenarios"]],
+        "plain": _plain(comparison),
         "heads": _heads(techniques),
         "rows": _rows(techniques),
         "baseline": baseline,
-        "changes": [Safe(title) for title in CHANGES.values()],
+        "changes": [*(Safe(title) for title in CHANGES.values()), Safe("Quality kept")],
         "absent": [_absent(technique) for technique in techniques if technique["status"] != "ok"],
         "doubts": doubts_view.summary(comparison, labels)["sentences"],
         "flags": [
@@ -69,12 +80,24 @@ def _scenario(scenario: dict[str, Any], labels: dict[str, str]) -> dict[str, str
     """Return a scenario's winner with its chance; where there is none, that nothing qualifies."""
     by_name = {entry["technique"]: entry for entry in scenario["ranked"]}
     winner, second = scenario["winner"], scenario["runner_up"]
+    said = plain_view.short(scenario)
+    named = labels.get(winner, winner) if winner else "no technique qualifies"
     return {
         "label": scenario["label"],
-        "winner": labels.get(winner, winner) if winner else "no technique qualifies",
+        "winner": f"{said}; best of several: {named}" if said else named,
         "chance": Safe(limits.chance(by_name[winner]["chance_best"]) if winner else numbers.NOTHING),
         "second": labels.get(second, second) if second else Safe(numbers.NOTHING),
     }
+
+
+def _plain(comparison: dict[str, Any]) -> list[dict[str, str]]:
+    """Return what must be said plainly of each scenario that something must be said of."""
+    if not comparison["ranking"]:
+        return []
+    words = limits.Words(comparison)
+    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
+    told = {each["label"]: plain_view.sentences(each, words, techniques) for each in comparison["scenarios"]}
+    return [{"label": label, "text": " ".join(sentences)} for label, sentences in told.items() if sentences]
 
 
 def _heads(techniques: list[dict[str, Any]]) -> list[Safe | str]:
@@ -90,11 +113,15 @@ def _rows(techniques: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for technique in ran:
         against = technique["changes"]["baseline"]["figures"] or {}
         changes = [columns.change_cell(against.get(key), key) for key in CHANGES]
+        kept = quality.shown(technique["changes"]["baseline"])
         found.append(
             {
                 "label": technique["label"],
                 "cells": [Safe(scales[c.key].show(rows.figure(technique, c.key)["value"])) for c in COLUMNS],
-                "changes": [{"text": Safe(cell["text"]), "verdict": cell["verdict"]} for cell in changes],
+                "changes": [
+                    *({"text": Safe(cell["text"]), "verdict": cell["verdict"]} for cell in changes),
+                    {"text": Safe(kept["verdict"] or numbers.NOTHING), "verdict": ""},
+                ],
                 "flagged": bool(technique["flags"]),
             }
         )

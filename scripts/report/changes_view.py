@@ -3,7 +3,7 @@
 from typing import Any
 
 from scripts.comparison import changes as compared
-from scripts.report import columns, forest, numbers, rows
+from scripts.report import columns, forest, numbers, quality, rows
 
 KEYS = {
     "latency_change_percent": "Latency",
@@ -51,7 +51,7 @@ def _table(comparison: dict[str, Any], kind: str, labels: dict[str, str]) -> dic
                 "forest": plotted,
                 "reason": change["reason"] if change["figures"] is None else "",
                 "cells": [ratio_cell(change["figures"][key], key) for key in KEYS] if change["figures"] else [],
-                "quality": _quality(change["quality_kept"]),
+                "quality": quality.shown(change),
             }
         )
     judged = [technique for technique in shown if technique["changes"][kind]["figures"]]
@@ -147,8 +147,3 @@ def _methods(judged: list[dict[str, Any]], kind: str) -> list[str]:
         for method in sorted(used - {None}):
             named.setdefault(method, []).append(title)
     return [f"{', '.join(titles)}: {method}." for method, titles in named.items()]
-
-
-def _quality(kept: dict[str, Any]) -> dict[str, str]:
-    verdict = kept["verdict"]
-    return {"verdict": verdict or "", "tone": columns.tone(verdict), "reason": kept["reason"]}

@@ -107,7 +107,8 @@ def change_cell(figure: dict[str, Any] | None, key: str) -> dict[str, Any]:
         }
     kept = key.startswith("quality_kept")
     text = f"{numbers.fixed(figure['value'], 1)}%" if kept else numbers.percent(figure["value"])
-    verdict = figure.get("gate") if kept else figure.get("verdict")
+    # How much ROUGE-L is left is a part of what decides on quality, whose verdict stands by itself.
+    verdict = None if kept else figure.get("verdict")
     return {
         "text": text,
         "interval": numbers.percent_interval(figure["low"], figure["high"], signed=not kept),

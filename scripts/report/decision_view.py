@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.report import answer, columns, limits, numbers, rows
+from scripts.report import answer, columns, limits, numbers, quality, rows
 from scripts.report.reasons import why_sentence
 
 TOP = 3
@@ -77,23 +77,23 @@ def _facts(technique: dict[str, Any], comparison: dict[str, Any], scales: dict[s
             }
         )
     kept = columns.change_cell(against.get(key := "quality_kept_percent_rougeL"), key)
+    judged = quality.shown(technique["changes"]["baseline"])
     figure = technique["figures"]["rougeL"]
     if kept["text"] == numbers.NOTHING:
         measured = technique["quality_measured"] and figure["value"] is not None
         title, text = ("ROUGE-L", scales["rougeL"].show(figure["value"])) if measured else ("ROUGE-L", "not measured")
         return [*found, {"title": title, "text": text, "tone": "", "under": "", "verdict": ""}]
-    verdict = {"undecided": "not shown to be kept"}.get(kept["verdict"], kept["verdict"])
     change = against[key]
     if change["low"] == change["high"] == 100:
-        kept["interval"], verdict = "on every prompt", ""
+        kept["interval"] = "on every prompt"
     return [
         *found,
         {
             "title": "ROUGE-L kept",
             "text": kept["text"],
-            "tone": kept["tone"],
+            "tone": judged["tone"],
             "under": kept["interval"],
-            "verdict": verdict,
+            "verdict": f"quality {judged['verdict']}",
         },
     ]
 

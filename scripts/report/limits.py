@@ -85,8 +85,8 @@ class Words:
             return f"peak memory at most {self.value(key, bound)}{inside}"
         limit = BY_KEY[key]
         if key == LEAST_QUALITY:
-            kept = f"at least {self.value(key, bound)} of {self._reference}'s ROUGE-L"
-            return f"{kept} shown to be kept" if shown else f"{kept} kept"
+            least = f"ROUGE-L at least {self.value(key, bound)} of {self._reference}'s"
+            return f"{least}, by the lower end of its 95% interval" if shown else least
         return f"{limit.title} at {'most' if limit.most else 'least'} {self.value(key, bound)}"
 
     def rules(self, limits: Mapping[str, Any]) -> list[str]:
@@ -109,6 +109,15 @@ class Words:
             return f"{title} was not measured"
         beyond = "above" if key == RATIO or BY_KEY[key].most else "below"
         return f"{title} {self.value(key, value)}, {beyond} {self.value(key, bound)}"
+
+    def unmet(self, found: Mapping[str, Any], shown: bool = False) -> str:
+        """Return that no technique meets a limit here, and how near the nearest comes."""
+        rule = self.rule(found["limit"], found["bound"], shown)
+        if found["technique"] is None:
+            return f"No technique is known to meet a limit here: {rule}; it was not measured."
+        label = self._labels.get(found["technique"], found["technique"])
+        nearest = self.value(found["limit"], found["value"])
+        return f"No technique meets a limit here: {rule}. The nearest is {label} with {nearest}."
 
     def change(self, change: Mapping[str, Any], chosen: bool) -> str:
         """Return what would change a choice; ``chosen`` tells whether there is one."""

@@ -19,8 +19,8 @@ STYLES = (
     "trust", "print",
 )  # fmt: skip
 SCRIPTS = (
-    "dom", "data", "numbers", "state", "ranking", "limits", "decision", "scenarios", "table", "axes", "labels",
-    "bounds", "tradeoff", "techniques", "diff", "headlines", "downloads", "start",
+    "dom", "data", "numbers", "state", "ranking", "fronts", "limits", "decision", "scenarios", "table", "axes",
+    "labels", "bounds", "tradeoff", "techniques", "diff", "headlines", "downloads", "start",
 )  # fmt: skip
 
 

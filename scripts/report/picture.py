@@ -3,12 +3,16 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from scripts.comparison import fronts
 from scripts.report import numbers, rows, text
 
 
 @dataclass(frozen=True)
 class Point:
-    """One technique: its place, the ends of its intervals, whether it is the baseline, and its parent's place."""
+    """One technique: its place, the ends of its intervals, whether it is the baseline, and its parent's place.
+
+    ``chance`` is that of being on the Pareto front, and ``behind`` the name of what keeps it off most.
+    """
 
     label: str
     x: float
@@ -17,6 +21,9 @@ class Point:
     y_bounds: tuple[float, float] | None
     baseline: bool = False
     parent: tuple[float, float] | None = None
+    chance: float = 1.0
+    behind: str | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,13 +56,13 @@ AXES = {
 
 
 def front(points: list[Point]) -> set[int]:
-    """Return the indexes of the points on the Pareto front: no other is at least as low in x and as high in y, and
-    better in one of them."""
-    return {
-        index
-        for index, point in enumerate(points)
-        if not any(o.x <= point.x and o.y >= point.y and (o.x < point.x or o.y > point.y) for o in points)
-    }
+    """Return the indexes of the points that are on the Pareto front for certain."""
+    return {index for index, point in enumerate(points) if fronts.place(point.chance) == "firm"}
+
+
+def possible(points: list[Point]) -> set[int]:
+    """Return the indexes of the points that may be on the Pareto front."""
+    return {index for index, point in enumerate(points) if fronts.place(point.chance) == "possible"}
 
 
 def plot_of(comparison: dict[str, Any], x_key: str) -> Plot:
@@ -71,6 +78,7 @@ def plot_of(comparison: dict[str, Any], x_key: str) -> Plot:
     shown = [] if x_key == rows.PER_SAMPLE and not measured else _shown(comparison, x_key, y_key)
     scale = numbers.column_scale([rows.figure(technique, x_key)["value"] for technique in shown], axis.units)
     places = {t["name"]: (rows.figure(t, x_key)["value"] / scale.size, t["figures"][y_key]["value"]) for t in shown}
+    found = fronts.chances(places, x_key, y_key, False, comparison)
     points = [
         Point(
             text.inert(text.shortened(technique["label"], 34)),
@@ -79,6 +87,8 @@ def plot_of(comparison: dict[str, Any], x_key: str) -> Plot:
             _bounds(technique["figures"][y_key], 1.0),
             technique["name"] == comparison["baseline"]["name"],
             places.get(technique["parent"]),
+            *found[technique["name"]],
+            technique["name"],
         )
         for technique in shown
     ]

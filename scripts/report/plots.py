@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from scripts.report import labels
-from scripts.report.picture import Plot, Point, front
+from scripts.report import labels, limits
+from scripts.report.picture import Plot, Point, front, possible
 from scripts.report.picture import plot_of as plot_of
 
 # Okabe and Ito's palette, told apart with every common colour blindness; shape says the same as colour.
@@ -65,7 +65,7 @@ def _style(axes: Axes) -> None:
 
 def _draw(axes: Axes, plot: Plot) -> None:
     """Draw points, intervals, front and labels."""
-    points, best = plot.points, front(plot.points)
+    points, best, maybe = plot.points, front(plot.points), possible(plot.points)
     _limits(axes, plot)
     axes.set_ylabel(plot.y_label)
     for point in points:
@@ -77,10 +77,11 @@ def _draw(axes: Axes, plot: Plot) -> None:
         if point.y_bounds:
             axes.plot((point.x, point.x), point.y_bounds, color=DOMINATED, linewidth=0.9, alpha=0.7, zorder=2)
     line = sorted((points[index].x, points[index].y) for index in best)
-    axes.step(*zip(*line, strict=True), where="post", color=FRONT, linewidth=1.2, alpha=0.55, zorder=1)
+    if line:
+        axes.step(*zip(*line, strict=True), where="post", color=FRONT, linewidth=1.2, alpha=0.55, zorder=1)
     for index, point in enumerate(points):
         on_front = index in best
-        edge = BASELINE if point.baseline else FRONT if on_front else DOMINATED
+        edge = BASELINE if point.baseline else FRONT if on_front or index in maybe else DOMINATED
         axes.plot(
             point.x,
             point.y,
@@ -92,7 +93,7 @@ def _draw(axes: Axes, plot: Plot) -> None:
             linestyle="none",
             zorder=4,
         )
-    _label(axes, points, best, line)
+    _label(axes, points, best, maybe, line)
     _legend(axes)
 
 
@@ -116,13 +117,24 @@ def _limits(axes: Axes, plot: Plot) -> None:
     axes.set_ylim(min(ys) - 0.09 * room, max(ys) + 0.12 * room)
 
 
-def _label(axes: Axes, points: list[Point], best: set[int], line: list[tuple[float, float]]) -> None:
-    """Write each technique's label beside its point, with a thin line where it had to move away."""
+def _label(axes: Axes, points: list[Point], best: set[int], maybe: set[int], line: list[tuple[float, float]]) -> None:
+    """Write each technique's label beside its point, with a thin line where it had to move away.
+
+    One that may be on the front has its chance with it.
+    """
     to_pixels = axes.transData.transform
     renderer = axes.figure.canvas.get_renderer()
     texts = [
         # Labels come from the configuration: a dollar sign in them is a dollar sign, not mathematics.
-        axes.text(0, 0, point.label, fontsize=9.5, color=INK if index in best else MUTED, parse_math=False, zorder=6)
+        axes.text(
+            0,
+            0,
+            point.label + (f" ({limits.chance(point.chance)})" if index in maybe else ""),
+            fontsize=9.5,
+            color=INK if index in best | maybe else MUTED,
+            parse_math=False,
+            zorder=6,
+        )
         for index, point in enumerate(points)
     ]
     extents = [written.get_window_extent(renderer) for written in texts]
@@ -170,8 +182,9 @@ def _legend(axes: Axes) -> None:
 
     handles = [
         mark(FRONT, "o", FRONT, "on the Pareto front"),
+        mark(FRONT, "o", "#ffffff", "possibly (chance)"),
         mark(DOMINATED, "o", "#ffffff", "not on it"),
-        mark(BASELINE, "s", "#ffffff", "baseline (filled: on the front)"),
+        mark(BASELINE, "s", "#ffffff", "baseline (filled: on it)"),
         Line2D([], [], color=DOMINATED, linewidth=1.3, label="95% interval"),
         Line2D([], [], color=DOMINATED, linewidth=0.8, alpha=0.5, label="to its parent"),
     ]
@@ -179,7 +192,7 @@ def _legend(axes: Axes) -> None:
         handles=handles,
         loc="upper left",
         bbox_to_anchor=(-0.06, -0.13),
-        ncols=5,
+        ncols=6,
         frameon=False,
         fontsize=9,
         labelcolor=MUTED,
@@ -193,6 +206,9 @@ def _described(drawing: str, plot: Plot) -> str:
     best = front(plot.points)
     told = [f"{point.label}: {point.x:.4g}, {point.y:.4g}" for point in plot.points]
     winners = ", ".join(plot.points[index].label for index in sorted(best)) or "none"
+    perhaps = [f"{plot.points[index].label} (chance {limits.chance(plot.points[index].chance)})"
+               for index in sorted(possible(plot.points))]  # fmt: skip
+    winners += f". Possibly on it: {', '.join(perhaps)}" if perhaps else ""
     description = f"{plot.x_label}; {plot.y_label}. On the Pareto front: {winners}. All points: {'; '.join(told)}."
     start = drawing.index("<svg")
     end = drawing.index(">", start)

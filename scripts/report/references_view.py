@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from scripts.report import limits, numbers
+from scripts.report import limits, numbers, plain_view
 
 TOP = 3
 SAME_DIRECTION = 0.005
@@ -42,14 +42,24 @@ def _row(row: dict[str, Any], columns: list[dict[str, Any]], labels: dict[str, s
         "name": row["name"],
         "technique": name or "",
         "label": labels.get(name, name) if name else "",
+        "over": _over(row, labels),
         "why_none": "" if name else row.get("why_none") or "nothing like it was measured here",
         "note": row.get("note") or "",
         "cells": [_cell(row, column["key"]) for column in columns],
     }
 
 
+def _over(row: dict[str, Any], labels: dict[str, str]) -> dict[str, str]:
+    """Return what both ratios of a row are over, there and here."""
+    against = row["against"]
+    return {
+        "there": against["name"] or "its baseline",
+        "here": labels.get(against["technique"], against["technique"] or "the baseline"),
+    }
+
+
 def _cell(row: dict[str, Any], key: str) -> dict[str, str]:
-    """Return what was reported, as it was printed, its ratio to that study's baseline, and the ratio measured here."""
+    """Return what was reported, as it was printed, its ratio within that study, and the ratio measured here."""
     reported, ratio = (row.get(part, {}).get(key) for part in ("reported", "reported_ratio"))
     measured = row.get("measured_ratio", {}).get(key) or {}
     value, low, high = (measured.get(part) for part in ("value", "low", "high"))
@@ -86,7 +96,9 @@ def _disagreement(row: dict[str, Any], columns: list[dict[str, Any]], labels: di
         return ""
     own = labels.get(row["technique"], row["technique"])
     named = row["name"] if own == row["name"] else f"{row['name']}, here {own},"
-    return f"{named} goes the other way here, each against its own baseline: {'; '.join(parts)}."
+    over = _over(row, labels)
+    held = over["there"] if over["there"] == over["here"] else f"{over['there']} there and {over['here']} here"
+    return f"{named} goes the other way here, held against {held}: {'; '.join(parts)}."
 
 
 def _choice(choice: dict[str, Any], comparison: dict[str, Any], labels: dict[str, str]) -> dict[str, str]:
@@ -97,7 +109,11 @@ def _choice(choice: dict[str, Any], comparison: dict[str, Any], labels: dict[str
     elif scenario["winner"] is None:
         ours, why = "", "no technique qualifies here"
     else:
-        ours, why = labels.get(scenario["winner"], scenario["winner"]), _chance(scenario)
+        said = plain_view.short(scenario)
+        ours, why = (
+            labels.get(scenario["winner"], scenario["winner"]),
+            "; ".join(filter(None, (said, _chance(scenario)))),
+        )
     return {
         "label": choice.get("label") or choice["scenario"],
         "reported": ", ".join(str(name) for name in choice["reported"]),

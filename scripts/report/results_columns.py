@@ -5,7 +5,7 @@ from typing import Any
 from scripts.report import numbers
 from scripts.report.column import PERCENT, PLAIN, Column
 
-CHANGES, AUDIT = "Change against the baseline", "lossless_audit"
+CHANGES, QUALITY, AUDIT = "Change against the baseline", "quality_kept", "lossless_audit"
 
 
 def _time(key: str, group: str, title: str, **more: Any) -> Column:
@@ -62,6 +62,7 @@ RESULTS = (
     _change("throughput_change_percent", "Samples/s change"),
     _change("peak_memory_change_percent", "Memory change"),
     _change("quality_kept_percent_rougeL", "ROUGE-L kept"),
+    Column(QUALITY, CHANGES, "Quality kept", None, kind="word", main=True),
     Column(AUDIT, CHANGES, "Lossless audit", None, kind="word", main=True),
 )
 MEASURED = tuple(column for column in RESULTS if column.kind == "figure")

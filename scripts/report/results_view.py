@@ -3,10 +3,10 @@
 from typing import Any
 
 from scripts.metrics.figures import ONE_READING
-from scripts.report import columns, numbers, results_columns, rows
+from scripts.report import columns, numbers, quality, results_columns, rows
 from scripts.report.column import Column
 from scripts.report.numbers import Scale
-from scripts.report.results_columns import MEASURED, RESULTS
+from scripts.report.results_columns import MEASURED, QUALITY, RESULTS
 
 CHIPS = ("good", "bad")
 AUDITED = {"tie": "differs at a tie", "error": "error: differs"}
@@ -74,7 +74,7 @@ def _cell(
 ) -> dict[str, Any]:
     """Return one cell: its text, and ``value``, the raw one that rows are sorted by."""
     if column.kind == "word":
-        return BLANK | _audit_cell(technique)
+        return BLANK | (_quality_cell(technique) if column.key == QUALITY else _audit_cell(technique))
     if column.kind == "change":
         figure = (technique["changes"]["baseline"]["figures"] or {}).get(column.key)
         cell = columns.change_cell(figure, column.key)
@@ -87,6 +87,18 @@ def _cell(
     found = figure or {"value": None, "n": 0, "interval": None}
     method = f"n = {found['n']}" + (f", {found['interval']}" if found["interval"] else "") if found["n"] else ""
     return BLANK | cell | {"value": found["value"], "note": "; ".join(filter(None, (cell["note"], method)))}
+
+
+def _quality_cell(technique: dict[str, Any]) -> dict[str, Any]:
+    """Return the verdict on a technique's quality against the baseline as a cell."""
+    kept = quality.shown(technique["changes"]["baseline"])
+    return {
+        "text": kept["verdict"] or numbers.NOTHING,
+        "note": kept["reason"],
+        "tone": kept["tone"],
+        "chip": kept["tone"] in CHIPS,
+        "value": kept["verdict"] or None,
+    }
 
 
 def _audit_cell(technique: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.report import limits
+from scripts.report import limits, plain_view
 from scripts.report.limits import Words
 
 
@@ -13,7 +13,11 @@ def scenarios(comparison: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     words = Words(comparison)
     labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
-    return [_scenario(scenario, words, labels, ranking) for scenario in comparison["scenarios"]]
+    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
+    return [
+        _scenario(scenario, words, labels, ranking) | {"plain": plain_view.sentences(scenario, words, techniques)}
+        for scenario in comparison["scenarios"]
+    ]
 
 
 def _scenario(
@@ -28,6 +32,7 @@ def _scenario(
         "description": scenario["description"] or "",
         "rules": words.rules(scenario["limits"]) or ["no limits"],
         "weights": limits.weights(scenario["weights"], ranking["criteria"]),
+        "lead": "Of several" if plain_view.short(scenario) else "Use",
         "winner": _choice(ranked[winner], labels) if winner else None,
         "runner_up": _choice(ranked[second], labels) if second else None,
         "changes": [words.change(change, bool(winner)) for change in scenario["changes"]],

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scripts.report import changes_view, columns, curves, drawing, numbers, rows, text
+from scripts.report import changes_view, columns, curves, drawing, numbers, quality, rows, text
 from scripts.report.columns import Column
 
 COLUMNS = (
@@ -105,11 +105,11 @@ def _row(
         return row | {"reason": f"{status}: {point['reason'] or 'no reason was recorded'}"}
     own = point["technique"] == sweep["technique"]
     figures = None if own else technique["changes"]["parent"]["figures"]
-    kept = technique["changes"]["parent"]["quality_kept"]
+    kept = quality.shown(technique["changes"]["parent"])
     verdicts = [changes_view.ratio_cell(figures[key], key) for key in VERDICTS] if figures else []
     if verdicts:
         verdicts.append({"text": kept["verdict"] or numbers.NOTHING, "interval": "", "verdict": "",
-                         "tone": columns.tone(kept["verdict"]), "note": kept["reason"]})  # fmt: skip
+                         "tone": kept["tone"], "note": kept["reason"]})  # fmt: skip
     return row | {
         "ok": True,
         "why_not": "what the others differ from" if own else technique["changes"]["parent"]["reason"] or "",

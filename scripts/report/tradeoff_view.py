@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.report import numbers, picture, rows
+from scripts.report import limits, numbers, picture, rows
 
 FILES = {
     "latency_quality": "latency_s",
@@ -18,17 +18,45 @@ def tradeoff(comparison: dict[str, Any]) -> dict[str, Any]:
             {"name": name, "sentence": front_sentence(picture.plot_of(comparison, key))} for name, key in FILES.items()
         ],
         "left_out": _left_out(comparison),
+        "method": _method(comparison),
     }
 
 
+def _method(comparison: dict[str, Any]) -> str:
+    """Return how a front is made here: what is drawn, and what is tested."""
+    known = comparison["fronts"]
+    draws = (comparison["ranking"] or {}).get("draws") or 0
+    drawn = (
+        f"On the front: in {numbers.share(known['firm'])} or more of {draws:,} draws of prompts and runs; possibly on "
+        f"it (ringed, with its chance): in {numbers.share(known['possible'])} or more. Latency and throughput are "
+        "drawn, other figures stand as measured"
+        if draws
+        else "By the measured values: too few prompts to draw others"
+    )
+    tested = "; quality counts as better only where a test over all pairs shows it" if known["above"] else ""
+    return f"{drawn}{tested}."
+
+
 def front_sentence(plot: picture.Plot) -> str:
-    """Return a plot's Pareto front in a sentence, from the lowest x on."""
+    """Return a plot's Pareto front in words, from the lowest x on: who is on it, and who may be with which chance."""
     if not plot.points:
         return plot.empty
-    best = sorted((plot.points[index] for index in picture.front(plot.points)), key=lambda point: point.x)
-    digits = max(numbers.digits_after_point(point.x, 3) for point in best if point.x > 0) if best[-1].x > 0 else 0
-    told = [f"{point.label} ({numbers.fixed(point.x, digits)}; {point.y:.3g})" for point in best]
-    return f"On the Pareto front ({plot.x_label.split(' (')[0]}; {plot.y_label.split(' (')[0]}): {', '.join(told)}."
+    sure, perhaps = (
+        sorted((plot.points[index] for index in found(plot.points)), key=lambda point: point.x)
+        for found in (picture.front, picture.possible)
+    )
+    positive = [point.x for point in [*sure, *perhaps] if point.x > 0]
+    digits = max((numbers.digits_after_point(x, 3) for x in positive), default=0)
+
+    def told(point: picture.Point, more: str = "") -> str:
+        return f"{point.label} ({numbers.fixed(point.x, digits)}; {point.y:.3g}{more})"
+
+    axes = f"{plot.x_label.split(' (')[0]}; {plot.y_label.split(' (')[0]}"
+    said = f"On the Pareto front ({axes}): {', '.join(map(told, sure)) or 'none for certain'}."
+    if perhaps:
+        chances = [told(point, f"; chance {limits.chance(point.chance)}") for point in perhaps]
+        said += f" Possibly on it: {', '.join(chances)}."
+    return said
 
 
 def _left_out(comparison: dict[str, Any]) -> list[dict[str, str]]:

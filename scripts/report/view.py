@@ -42,6 +42,7 @@ def report_view(comparison: dict[str, Any]) -> dict[str, Any]:
         "matches": audit_view.audit(techniques, labels),
         "memory": memory_view.memory(techniques),
         "why": why_view.why(techniques),
+        "failed": why_view.failed(techniques),
         "interactions": why_view.interactions(comparison, labels),
         "speculation": why_view.speculation(comparison, labels),
         "sweeps": sweep_view.sweeps(comparison),

@@ -3,8 +3,9 @@
 from typing import Any
 
 from scripts.comparison import interactions as squares
+from scripts.comparison import predictions
 from scripts.metrics import figures
-from scripts.report import columns, forest, numbers, rows, words
+from scripts.report import columns, forest, numbers, rows, words, words_predictions
 from scripts.report.columns import Column
 
 FOREST = 260
@@ -73,7 +74,24 @@ def utilisation(technique: dict[str, Any]) -> str:
         told += (
             f" A roofline predicts {words.times(predicted)} the parent's speed; {words.times(measured)} was measured."
         )
-    return told.strip()
+    failed = " ".join(words_predictions.failures(technique, "roofline_time", "roofline_speedup"))
+    return f"{told} {failed}".strip()
+
+
+def failed(techniques: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return ``lines``, every prediction that failed here with the technique that it was of, and ``lead``."""
+    shares = {kind: numbers.share(value) for kind, value in predictions.TOLERANCES.items()}
+    lead = (
+        "A prediction holds where its interval, widened by its tolerance, meets that of the measurement: "
+        f"{shares['speculation']} for speculation, {shares['roofline_time']} for the roofline. A reason is named only "
+        "where a measured fact, or how the technique ran, speaks for it."
+    )
+    lines = [
+        {"name": technique["name"], "label": technique["label"], "text": sentence}
+        for technique in techniques
+        for sentence in words_predictions.failures(technique)
+    ]
+    return {"lines": lines, "lead": lead}
 
 
 def interactions(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict[str, Any]]:
@@ -113,6 +131,7 @@ def speculation(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict
     The speed-ups are that of the model, that with the verification's own time, and the measured one.
     """
     found = []
+    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
     for row in comparison["break_even"]:
         measured = row["measured_speedup"]
         word = {"higher": "faster", "lower": "slower"}.get(measured.get("verdict"), measured.get("verdict") or "")
@@ -132,7 +151,10 @@ def speculation(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict
                 "label": labels.get(row["technique"], row["technique"]),
                 "tokens": row["draft_tokens"],
                 "cells": cells,
-                "notes": sorted(note for note in notes if note),
+                "notes": [
+                    *sorted(note for note in notes if note),
+                    *words_predictions.failures(techniques.get(row["technique"]) or {}, "speculation"),
+                ],
             }
         )
     return found

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from scripts.report import numbers, words
+from scripts.comparison import fronts
+from scripts.report import limits, numbers, picture, words
 
 SMALLER = 0.05
 """Memory is one reading a run and can't be tested; less than this share is not called a difference."""
@@ -35,7 +36,8 @@ def sides(technique: dict[str, Any], kind: str = "parent") -> tuple[list[str], l
 
     Returns:
         Names of ``latency``, ``throughput``, ``memory`` and ``quality``. Time and quality need a verdict of a test;
-        memory, which has none, a difference of 5% of what each device needs.
+        memory, which has none, a difference of 5% of what each device needs. A higher ROUGE-L is no gain where the
+        quality is not shown to be kept, for its length.
     """
     change = technique["changes"][kind]
     figures = change["figures"] or {}
@@ -50,12 +52,12 @@ def sides(technique: dict[str, Any], kind: str = "parent") -> tuple[list[str], l
     if memory is not None and abs(memory) >= 100 * SMALLER:
         (gains if memory < 0 else losses).append("memory")
     kept, better = change["quality_kept"]["verdict"], (figures.get("quality_kept_percent_rougeL") or {}).get("verdict")
-    if better == "better":
-        gains.append("quality")
-    elif kept == "not kept":
+    if kept == "not kept":
         losses.append("quality")
     elif kept == "undecided":
         open_.append("quality")
+    elif better == "better":
+        gains.append("quality")
     return gains, losses, open_
 
 
@@ -128,25 +130,27 @@ def _improves(technique: dict[str, Any], baseline: str) -> bool:
 
 
 def _front(technique: dict[str, Any], comparison: dict[str, Any], labels: dict[str, str]) -> str:
-    """Return whether another has no higher mean latency and no lower quality (or throughput, without quality)."""
-    ran = [entry for entry in comparison["techniques"] if entry["status"] == "ok"]
-    second = "rougeL" if any(words.value(entry, "rougeL") is not None for entry in ran) else "throughput_samples_per_s"
-    known = [entry for entry in ran if None not in (words.value(entry, "latency_s"), words.value(entry, second))]
-    if technique not in known or len(known) < 2:
+    """Return whether it is on the Pareto front of latency and quality (or throughput, without quality)."""
+    second = picture.quality_key(comparison)
+    known = {
+        entry["name"]: (entry["figures"]["latency_s"]["value"], entry["figures"][second]["value"])
+        for entry in comparison["techniques"]
+        if entry["status"] == "ok" and None not in (words.value(entry, "latency_s"), words.value(entry, second))
+    }
+    if technique["name"] not in known or len(known) < 2:
         return ""
-    x, y = words.value(technique, "latency_s"), words.value(technique, second)
-    above = [
-        entry for entry in known if words.value(entry, "latency_s") <= x and words.value(entry, second) >= y
-        and (words.value(entry, "latency_s"), words.value(entry, second)) != (x, y)
-    ]  # fmt: skip
-    named = f"mean latency and {FRONTS[second]}"
-    if not above:
-        return f"By the measured means it is on the Pareto front of {named}."
-    best = min(above, key=lambda entry: words.value(entry, "latency_s"))
-    equal = "the same" if words.value(best, second) == y else "a higher"
-    lower = "the same" if words.value(best, "latency_s") == x else "a lower"
-    told = f"{best['label']} has {lower} latency and {equal} {FRONTS[second]}"
-    return f"By the measured means it is not on the Pareto front of {named}: {told}."
+    chance, by = fronts.chances(known, "latency_s", second, False, comparison)[technique["name"]]
+    named = f"the Pareto front of mean latency and {FRONTS[second]}"
+    drawn = (comparison["ranking"] or {}).get("draws")
+    told = f" (chance {limits.chance(chance)})" if drawn else ", by the measured values"
+    if fronts.place(chance) == "firm":
+        return f"It is on {named}{told}."
+    tested = second in comparison["fronts"]["above"]
+    measurably = "measurably " if tested else ""
+    behind = f": {labels.get(by or '', '')} has a lower latency and is not {measurably}behind in {FRONTS[second]}"
+    if fronts.place(chance) == "possible":
+        return f"It is possibly on {named}{told}{behind} in the other draws."
+    return f"It is not on {named}{told}{behind}."
 
 
 def _rank(technique: dict[str, Any], comparison: dict[str, Any]) -> str:

@@ -83,10 +83,11 @@ def _fault(content: dict[str, Any]) -> str | None:
         twice = [name for name in known if known.count(name) > 1]
         if twice:
             return f"{what}: '{twice[0]}' stands there twice; remove one."
-    if any(column["form"] == "absolute" for column in content["columns"]) and content.get("baseline") not in names:
+    absolute = any(column["form"] == "absolute" for column in content["columns"])
+    if absolute and content.get("baseline") not in names:
         return f"baseline is {content.get('baseline')!r}, and absolute columns need a row's name there; name the row."
     for number, row in enumerate(content["rows"]):
-        said = _row_fault(row, keys)
+        said = _row_fault(row, keys) or (_pair_fault(row, names) if absolute else None)
         if said:
             return f"rows.{number} ({row['name']}): {said}"
     if not all(math.isfinite(entry["overall_percent"]) for entry in content.get("top_three") or []):
@@ -106,4 +107,12 @@ def _row_fault(row: dict[str, Any], keys: list[str]) -> str | None:
         return "technique is null and 'why_none' is missing; say why there is none."
     if row["technique"] is not None and row.get("why_none"):
         return "both 'technique' and 'why_none' are given; remove one."
+    return None
+
+
+def _pair_fault(row: dict[str, Any], names: list[str]) -> str | None:
+    """Say that a row with figures in units is held against no row of the table, or None."""
+    other = (row.get("against") or {}).get("name")
+    if other is not None and (other == row["name"] or other not in names):
+        return f"against names '{other}', and absolute columns need another row's name there; name the row."
     return None

@@ -43,13 +43,14 @@ def test_signs_and_sizes_of_changes(whole):
     assert figures["peak_memory_change_percent"]["value"] == pytest.approx(2.5)
     assert figures["latency_change_percent"]["verdict"] == "faster"
     assert figures["quality_kept_percent_rougeL"]["value"] == pytest.approx(100)
-    assert figures["quality_kept_percent_rougeL"]["gate"] == "kept"
+    assert row(whole, "kv_cache")["quality_kept"]["verdict"] == "kept"
 
 
 def test_a_damaged_model_is_not_said_to_keep_quality(whole):
-    kept = row(whole, "pruned_50")["changes"]["parent"]["figures"]["quality_kept_percent_rougeL"]
+    change = row(whole, "pruned_50")["changes"]["parent"]
+    kept = change["figures"]["quality_kept_percent_rougeL"]
     assert kept["high"] < 99
-    assert (kept["gate"], kept["verdict"]) == ("not kept", "worse")
+    assert (change["quality_kept"]["verdict"], kept["verdict"]) == ("not kept", "worse")
 
 
 def test_no_difference_is_said_to_be_none(whole):
@@ -126,7 +127,6 @@ def test_random_weights_leave_quality_out_and_keep_speed(tmp_path):
     techniques = [Technique("baseline", None, changes=models), Technique("fast", speed=2, changes=models)]
     figures = row(small(tmp_path, techniques), "fast")["changes"]["parent"]["figures"]
     assert figures["quality_kept_percent_rouge1"]["value"] is None
-    assert figures["quality_kept_percent_rouge1"]["gate"] is None
     assert figures["latency_change_percent"]["verdict"] == "faster"
 
 
@@ -207,11 +207,28 @@ def test_one_run_is_not_tested(tmp_path):
     assert changed["measured_speedup"]["verdict"] == "not tested: one run"
 
 
+ROUGE, LENGTH = "quality_kept_percent_rougeL", "output_length_change_percent"
+
+
 @pytest.mark.parametrize(
-    ("low", "high", "expected"), [(99.0, 101, "kept"), (90, 98.9, "not kept"), (95, 103, "undecided")]
+    ("rouge", "length", "expected", "because"),
+    [
+        ((99.0, 101), (-10, 10), "kept", []),
+        ((90, 98.9), (-1, 1), "not kept", [ROUGE]),
+        ((95, 103), (-1, 1), "undecided", [ROUGE]),
+        ((100, 101), (-11, 5), "undecided", [LENGTH]),
+        ((95, 103), (-40, 40), "undecided", [ROUGE, LENGTH]),
+        ((95, 103), (11, 40), "not kept", [LENGTH]),
+        ((90, 98), (-40, -11), "not kept", [ROUGE, LENGTH]),
+    ],
 )
-def test_gate(low, high, expected):
-    assert verdicts.gate({"low": low, "high": high}) == expected
+def test_rouge_and_length_decide_together(rouge, length, expected, because):
+    changed = {
+        key: {"value": sum(ends) / 2, "low": ends[0], "high": ends[1], "note": None}
+        for key, ends in ((ROUGE, rouge), (LENGTH, length))
+    }
+    kept = verdicts.quality_kept(changed)
+    assert (kept["verdict"], kept["because"]) == (expected, because)
 
 
 def test_table_has_units_and_one_row_a_technique(whole):

@@ -1,8 +1,10 @@
 import json
 
 import pytest
+import yaml
 
 from scripts.comparison import references
+from scripts.comparison.columns import Columns
 from scripts.study import references as files
 from tests.support.synthetic_study import Technique, built_in_choices, compare, everything, write_study
 
@@ -62,7 +64,7 @@ def test_absolute_figures_become_ratios_to_each_studys_own_baseline(tmp_path):
 def test_the_baseline_is_one(tmp_path):
     plain = rows_of(made(tmp_path))["Plain"]
     assert plain["reported_ratio"] == {"ms": 1.0, "p99": None, "gb": 1.0, "kept": 1.0}
-    assert plain["reasons"]["reported_ratio"] == {"p99": "its baseline has no such figure"}
+    assert plain["reasons"]["reported_ratio"] == {"p99": "what it is held against has no such figure"}
     assert all(ratio["value"] == 1 for ratio in plain["measured_ratio"].values())
 
 
@@ -126,7 +128,7 @@ def test_faults_choices_and_ranking_are_passed_on(tmp_path):
 
 def test_a_study_without_references_has_none(tmp_path):
     assert made(tmp_path, references=[])["references"] == []
-    assert references.references({}, []) == []
+    assert references.references({}, [], {}, Columns({})) == []
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +166,59 @@ def test_every_value_that_is_missing_has_a_reason(built_in):
             for part in ("reported_ratio", "measured", "measured_ratio"):
                 missing = {key for key, value in row[part].items() if value is None}
                 assert missing == set(row["reasons"][part])
+
+
+PAIRED = REFERENCE | {
+    "rows": [
+        {"name": "Plain", "technique": "baseline", "reported": {"ms": 200}},
+        {"name": "Large", "technique": "large", "reported": {"ms": 400}},
+        {"name": "Drafted", "technique": "drafted", "reported": {"ms": 300},
+         "against": {"name": "Large", "technique": "large"}},
+        {"name": "Crossed", "technique": "kv_cache", "reported": {"ms": 100},
+         "against": {"name": "Large", "technique": "large"}},
+        {"name": "Lost", "technique": "kv_cache", "reported": {"ms": 100},
+         "against": {"name": "Large", "technique": "gone"}},
+    ],
+}  # fmt: skip
+
+
+def test_a_figure_is_held_against_the_same_pair_as_the_references(tmp_path):
+    techniques = [
+        Technique("baseline", None),
+        Technique("kv_cache", speed=2),
+        Technique("large", speed=0.5, peak_mib=900),
+        Technique("drafted", "large", speed=0.75, peak_mib=1000),
+    ]
+    comparison = made(tmp_path, techniques, references=[PAIRED])
+    rows = rows_of(comparison)
+    drafted = rows["Drafted"]
+    assert drafted["against"] == {"name": "Large", "technique": "large"}
+    assert drafted["reported_ratio"]["ms"] == 0.75
+    change = comparison["techniques"][3]["changes"]["parent"]["figures"]["latency_change_percent"]
+    assert drafted["measured_ratio"]["ms"]["value"] == change["ratio"] == pytest.approx(0.5 / 0.75, abs=0.03)
+    assert drafted["measured_ratio"]["gb"]["value"] == pytest.approx(1000 / 900)
+    # Neither parent nor baseline: the same changes all the same, with their interval.
+    crossed = rows["Crossed"]["measured_ratio"]["ms"]
+    assert crossed["value"] == pytest.approx(0.25, abs=0.02)
+    assert crossed["low"] < crossed["value"] < crossed["high"]
+    assert rows["Plain"]["against"] == {"name": "Plain", "technique": "baseline"}
+    assert rows["Lost"]["measured_ratio"]["ms"] is None
+    assert "'gone', which it is held against" in rows["Lost"]["reasons"]["measured_ratio"]["ms"]
+
+
+def test_speculation_of_the_built_in_references_is_held_against_its_target(built_in):
+    config = yaml.safe_load((files.ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))["techniques"]
+    found = [row for reference in built_in["references"] for row in reference["rows"]
+             if "speculation" in config[row["technique"]]]  # fmt: skip
+    assert len(found) == 2
+    target = next(row for row in built_in["techniques"] if row["name"] == "speculative")["changes"]["parent"]["figures"]
+    for row, column in zip(found, ("throughput", "throughput_samples_per_s"), strict=True):
+        assert row["against"]["technique"] == config[row["technique"]]["extends"]
+        assert row["measured_ratio"][column]["value"] == target["throughput_change_percent"]["ratio"]
+    assert found[1]["reported_ratio"]["throughput_samples_per_s"] == pytest.approx(0.414 / 0.583, rel=1e-5)
+
+
+def test_the_first_references_notebook_is_among_its_faults(built_in):
+    faults = " ".join(built_in["references"][0]["faults"])
+    for told in ("0.919 s against 0.452 s", "constants in a fallback branch", "sleeps", "5 new tokens", "10 samples"):
+        assert told in faults

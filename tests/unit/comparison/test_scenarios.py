@@ -288,3 +288,33 @@ def test_scenarios_keep_the_order_of_the_configuration():
     entries = {"b": {"limits": {}}, "a": {"limits": {}}}
     found = scenarios({"scenarios": dict(sorted(entries.items())), "scenario_order": list(entries)}, [], None)
     assert [scenario["name"] for scenario in found] == ["b", "a"]
+
+
+def test_a_limit_that_nothing_meets_is_named_with_the_nearest():
+    values = {"a": {"p99_latency_s": 0.3}, "b": {"p99_latency_s": 0.2}, "c": {"p99_latency_s": None}}
+    ranking = made({"a": [0.1] * 4, "b": [0.0] * 4, "c": [0.2] * 4}, values)
+    found = choose(ranking, {"max_p99_latency_s": 0.1, "max_devices": 2, "min_quality_kept_percent": 99.5})
+    assert found["winner"] is None
+    assert found["unmet"] == [
+        {"limit": "max_p99_latency_s", "bound": 0.1, "technique": "b", "value": 0.2},
+        {"limit": "min_quality_kept_percent", "bound": 99.5, "technique": "a", "value": 99.0},
+    ]
+    assert choose(ranking, {"max_p99_latency_s": 0.2})["unmet"] == []
+    unknown = {name: {"price_per_1000": None} for name in values}
+    found = choose(made({"a": [0.1] * 4}, unknown), {"max_price_per_1000": 1})
+    assert found["unmet"] == [{"limit": "max_price_per_1000", "bound": 1, "technique": None, "value": None}]
+
+
+def test_several_devices_are_held_against_the_best_on_one():
+    values = {"alone": {"devices": 1}, "bad": {"devices": 1, "quality_kept_percent": 10.0}}
+    gains = {"alone": [0.5] * 4, "bad": [0.9] * 4, "two": [0.2] * 4}
+    bounds = {"min_devices": 2, "min_quality_kept_percent": 95}
+    found = choose(made(gains, values, {"two": {"latency": [0.1, 0.2, 0.3, 9.0]}}), bounds)
+    assert found["winner"] == "two"
+    assert found["one_device"] == {
+        "technique": "alone", "score": pytest.approx(np.exp(0.5)), "winner_score": pytest.approx(np.exp(0.2)),
+        "chance": 0.25, "beaten": False, "on_gpus": False,
+    }  # fmt: skip
+    assert choose(made(gains | {"two": [0.6] * 4}, values), bounds)["one_device"]["beaten"]
+    assert choose(made(gains, values), {"min_devices": 1})["one_device"] is None
+    assert choose(made({"two": [0.2] * 4}), bounds)["one_device"] is None

@@ -9,6 +9,7 @@ def study(reported, measured, **changes):
     row = {
         "name": "KV caching",
         "technique": "kv_cache",
+        "against": {"name": "Plain", "technique": "baseline"},
         "why_none": None,
         "reported": {"latency": 0.712},
         "reported_ratio": {"latency": reported},
@@ -35,10 +36,10 @@ def study(reported, measured, **changes):
     }
     ranked = [{"technique": "kv_cache", "score": 1.2, "low": 1.1, "high": 1.3, "chance_best": 0.8}]
     return {
-        "techniques": [{"name": "kv_cache", "label": "KV cache"}],
+        "techniques": [{"name": "kv_cache", "label": "KV cache"}, {"name": "baseline", "label": "Baseline"}],
         "references": [reference],
         "scenarios": [
-            {"name": "edge", "winner": "kv_cache", "ranked": ranked},
+            {"name": "edge", "winner": "kv_cache", "ranked": ranked, "one_device": None},
             {"name": "server", "winner": None, "ranked": []},
         ],
         "ranking": {"overall": ranked},
@@ -63,6 +64,7 @@ def test_reported_and_measured_stand_side_by_side():
         "measured": "0.500x",
         "interval": "0.450-0.550x",
     }
+    assert found["rows"][0]["over"] == {"there": "Plain", "here": "Baseline"}
     assert found["facts"] == [("Model", "m"), ("Date", "2025")]
     assert found["columns"] == [{"title": "Latency reduction", "unit": ""}]
     assert found["disagreements"] == []
@@ -77,7 +79,7 @@ def test_what_was_not_measured_says_why():
 def test_another_direction_is_said_only_where_the_interval_excludes_it():
     found = shown(0.406, MEASURED)
     assert [plain(sentence) for sentence in found["disagreements"]] == [
-        "KV caching, here KV cache, goes the other way here, each against its own baseline: "
+        "KV caching, here KV cache, goes the other way here, held against Plain there and Baseline here: "
         "Latency 0.406x reported, 1.40x here (1.30-1.50x)."
     ]
     assert shown(1.2, {"value": 0.8, "low": 0.7, "high": 0.9})["disagreements"]

@@ -294,12 +294,12 @@ def test_answer_names_the_ties_of_the_fastest(small):
 def test_answer_does_not_call_quality_kept_where_the_length_is_not(small):
     comparison = small([Technique("baseline", None, "Plain"), Technique("fast", label="Fast", speed=4)], runs=2)
     change = comparison["techniques"][1]["changes"]["baseline"]
-    change["quality_kept"] = {"verdict": "not kept", "reason": "."}
+    change["quality_kept"] = {"verdict": "not kept", "reason": ".", "because": ["output_length_change_percent"]}
     change["figures"]["output_length_change_percent"] |= {"value": 40.0, "low": 35.0, "high": 45.0}
     comparison["answer"] |= {"fastest": "fast", "fastest_kept": "baseline"}
     sentence = said(comparison)[0]
-    assert "does not keep Plain's output length (+40.0%, 95% interval +35.0 to +45.0%)" in sentence
-    assert "keeps Plain's ROUGE-L" not in sentence
+    assert "it does not keep Plain's quality (length +40.0%, 95% interval +35.0 to +45.0%)" in sentence
+    assert "keeps Plain's quality" not in sentence
 
 
 def test_answer_without_quality_and_without_baseline(small):

@@ -54,8 +54,9 @@ def test_changes_have_intervals_and_chips_where_a_test_spoke(whole):
         True,
     )
     assert " to " in compiled["latency_change_percent"]["interval"]
-    assert compiled["quality_kept_percent_rougeL"]["verdict"] == "kept"
-    assert cells_of(shown, "pruned_50")["quality_kept_percent_rougeL"]["tone"] == "bad"
+    assert compiled["quality_kept_percent_rougeL"]["verdict"] == ""
+    assert (compiled["quality_kept"]["text"], compiled["quality_kept"]["chip"]) == ("kept", True)
+    assert cells_of(shown, "pruned_50")["quality_kept"]["tone"] == "bad"
     assert cells_of(shown, "baseline")["latency_change_percent"]["value"] is None
 
 

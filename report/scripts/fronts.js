@@ -1,0 +1,47 @@
+// Chances of being on a Pareto front, by the same arithmetic and draws as scripts/comparison/fronts.py.
+const Fronts = (() => {
+  const { above, firm, possible } = Data.comparison.fronts;
+  const { ranking } = Ranking;
+  const FALLING = { latency_s: "latency", time_per_sample_s: "throughput", price_per_1000: "throughput" };
+  const RISING = { throughput_samples_per_s: "throughput" };
+  const TIE = 1e-9;
+  const known = new Map();
+
+  // A value in every draw, as a logarithm where it has draws: moved as far as the gain of its criterion is.
+  function drawn(name, value, criterion, sign, count) {
+    const fixed = criterion && value > 0 ? Math.log(value) : value;
+    const moves = criterion && ranking ? Ranking.draws(name, criterion) : null;
+    const gain = moves ? ranking.log_gains[name][criterion] : 0;
+    return Float64Array.from({ length: count }, (_, draw) => (moves ? fixed + sign * (moves[draw] - gain) : fixed));
+  }
+
+  // The chance of each point {name, x, y}; less is better on x, and on y where it is low.
+  function chances(points, x, y) {
+    const key = `${x.key},${y.key},${points.map((point) => point.name)}`;
+    if (!known.has(key)) known.set(key, counted(points, x, y));
+    return known.get(key);
+  }
+
+  function counted(points, x, y) {
+    const count = ranking?.draws || 1, sign = y.low ? -1 : 1, tested = above[y.key];
+    const across = points.map((point) => drawn(point.name, point.x, FALLING[x.key], -1, count));
+    const up = tested ? null : points.map((point) => drawn(point.name, point.y, RISING[y.key], 1, count).map((value) => sign * value));
+    const better = tested ? points.map((one) => points.map((other) => (tested[one.name] ?? []).includes(other.name))) : null;
+    return new Map(points.map((point, i) => {
+      let on = 0;
+      for (let draw = 0; draw < count; draw++) {
+        const beats = (_, j) => {
+          if (i === j || across[j][draw] > across[i][draw] + TIE) return false;
+          if (better ? better[i][j] : up[j][draw] < up[i][draw] - TIE) return false;
+          return across[j][draw] < across[i][draw] - TIE || (better ? better[j][i] : up[j][draw] > up[i][draw] + TIE);
+        };
+        if (!points.some(beats)) on += 1;
+      }
+      return [point.name, on / count];
+    }));
+  }
+
+  const place = (chance) => (chance >= firm ? "firm" : chance >= possible ? "possible" : "off");
+
+  return { chances, place };
+})();

@@ -1,0 +1,137 @@
+"""Pareto fronts that know their uncertainty: each technique's chance of being on one.
+
+A technique is off the front in a draw if another is at least as good on both axes and better on one. Times are those of
+the draws that the ranking has (``gains``): resampled prompts and processes. Quality counts as better only where a
+test over all pairs shows it, paired over the prompts, so that a gain which may be chance puts nothing on the front.
+The test is the bootstrap's p-value with the false discovery rate held at 5% (Benjamini and Hochberg, 1995): with all
+pairs of a study, Holm's correction would ask for smaller p-values than resampling can give.
+"""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from scripts.comparison import scores, verdicts
+from scripts.comparison.columns import NATURAL, Columns
+from scripts.metrics import resampling
+
+# What quality is tested by -> (the columns of its numerator and denominator, 1 where more is better, its change).
+TESTED = {
+    "rougeL": ("rougeL", None, 1, "quality_kept_percent_rougeL"),
+    "rouge1": ("rouge1", None, 1, "quality_kept_percent_rouge1"),
+    "rouge2": ("rouge2", None, 1, "quality_kept_percent_rouge2"),
+    "reference_nll_per_token": ("reference_nll", "reference_tokens", -1, "reference_nll_change"),
+}
+# What has draws -> the criterion whose gains it moves with: more of a gain is less of the first, more of the second.
+FALLING = {"latency_s": "latency", "time_per_sample_s": "throughput", "price_per_1000": "throughput"}
+RISING = {"throughput_samples_per_s": "throughput"}
+FIRM = 0.95
+POSSIBLE = 1 - FIRM
+ALPHA = 0.05
+
+
+def fronts(rows: list[dict[str, Any]], columns: Columns) -> dict[str, Any]:
+    """Return what fronts are made of beside the ranking's draws.
+
+    Args:
+        rows: the techniques of the comparison, judged.
+        columns: of all techniques that ran.
+
+    Returns:
+        ``above``: per figure of quality that was tested, per technique the techniques that it is shown to be better
+        than. ``firm`` and ``possible``: the least chances of being on a front for certain, and perhaps.
+    """
+    ran = [row for row in rows if row["status"] == "ok"]
+    above = {key: found for key in TESTED if (found := _above(key, ran, columns)) is not None}
+    return {"above": above, "firm": FIRM, "possible": POSSIBLE}
+
+
+def _above(key: str, ran: list[dict[str, Any]], columns: Columns) -> dict[str, list[str]] | None:
+    """Return per technique those that it is shown to be better than, or None where nothing could be tested."""
+    top, bottom, sign, change = TESTED[key]
+    rows = [row for row in ran if columns.has(row["name"], NATURAL, top)]
+    pairs = [pair for pair in combinations(rows, 2) if _comparable(pair, bottom, columns)]
+    spreads = {row["name"]: columns.quantity(row["name"], top, bottom).spread for row in rows}
+    if not pairs or any(spread is None or not np.isfinite(spread).all() for spread in spreads.values()):
+        return None
+    differences = [sign * (spreads[one["name"]] - spreads[other["name"]]) for one, other in pairs]
+    adjusted = stats.false_discovery_control([resampling.two_sided_p(each) for each in differences])
+    found: dict[str, list[str]] = {row["name"]: [] for row in rows}
+    for (one, other), difference, p_value in zip(pairs, differences, adjusted, strict=True):
+        better, worse = (one, other) if difference.mean() > 0 else (other, one)
+        if p_value < ALPHA and not _denied(better, worse, change):
+            found[better["name"]].append(worse["name"])
+    return found
+
+
+def _comparable(pair: tuple[dict[str, Any], dict[str, Any]], bottom: str | None, columns: Columns) -> bool:
+    names = [row["name"] for row in pair]
+    if not columns.comparable(names, NATURAL):
+        return False
+    return bottom is None or np.array_equal(*(columns.columns[name, NATURAL][bottom] for name in names))
+
+
+def _denied(better: dict[str, Any], worse: dict[str, Any], change: str) -> bool:
+    """Whether the report's own verdict on this pair is that there is no such difference: then there is none here."""
+    for one, other in ((better, worse), (worse, better)):
+        for found in one["changes"].values():
+            if found["against"] != other["name"] or not found["figures"]:
+                continue
+            gained = one is better and found["quality_kept"]["verdict"] == "undecided"
+            if gained or found["figures"][change].get("verdict") == verdicts.SAME:
+                return True
+    return False
+
+
+def chances(
+    points: dict[str, tuple[float, float]], x_key: str, y_key: str, low: bool, comparison: dict[str, Any]
+) -> dict[str, tuple[float, str | None]]:
+    """Return each technique's chance of being on the front, and which other keeps it off in most draws, if any does.
+
+    Args:
+        points: per technique its value on the x axis, where less is better, and on the y axis.
+        x_key, y_key: the figures of the axes.
+        low: whether less is better on the y axis too.
+        comparison: its ``ranking`` and ``fronts``.
+    """
+    names = list(points)
+    draws = (comparison["ranking"] or {}).get("draws") or 1
+    across = np.array([_drawn(name, points[name][0], FALLING.get(x_key), -1, draws, comparison) for name in names])
+    sign = -1 if low else 1
+    up = np.array([sign * _drawn(name, points[name][1], RISING.get(y_key), 1, draws, comparison) for name in names])
+    tested = comparison["fronts"]["above"].get(y_key)
+    found = {}
+    for i, name in enumerate(names):
+        beaten = np.zeros((len(names), across.shape[1]), dtype=bool)
+        for j, other in enumerate(names):
+            if i == j:
+                continue
+            if tested is None:
+                worse, better = up[j] < up[i] - scores.TIE, up[j] > up[i] + scores.TIE
+            else:
+                worse, better = other in tested.get(name, ()), name in tested.get(other, ())
+            faster, slower = across[j] < across[i] - scores.TIE, across[j] > across[i] + scores.TIE
+            beaten[j] = ~slower & ~np.asarray(worse) & (faster | better)
+        share = beaten.mean(axis=1)
+        by = names[int(share.argmax())] if share.max() > 0 else None
+        found[name] = (float(1 - beaten.any(axis=0).mean()), by)
+    return found
+
+
+def place(chance: float) -> str:
+    """Return ``firm``, ``possible`` or ``off``: whether a technique is on a front."""
+    return "firm" if chance >= FIRM else "possible" if chance >= POSSIBLE else "off"
+
+
+def _drawn(
+    name: str, value: float, criterion: str | None, sign: int, draws: int, comparison: dict[str, Any]
+) -> np.ndarray:
+    """Return a value in every draw, as a logarithm where it has draws: moved as far as the gain of its criterion is."""
+    spread = ((comparison["ranking"] or {}).get("spread") or {}).get(name) or {}
+    logarithm = float(np.log(value)) if criterion and value > 0 else value
+    if criterion not in spread:
+        return np.full(draws, logarithm)
+    moved = scores.unpack(spread[criterion]) - comparison["ranking"]["log_gains"][name][criterion]
+    return logarithm + sign * moved

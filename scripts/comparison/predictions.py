@@ -1,0 +1,150 @@
+"""Predictions held against what was measured: where a model failed here, and which measured facts speak of the reason.
+
+Two models predict: speculation's (``speculation``) its speed over its target alone, and the roofline
+(``metrics.why``) a technique's time per sample and its speed over its parent. Facts are named only where they were
+measured or follow from how the technique ran; where none is there, the reason stays open.
+"""
+
+from typing import Any
+
+from scripts.metrics.figures import ONE_READING, Figure
+
+TOLERANCES = {"speculation": 0.1, "roofline_time": 0.25, "roofline_speedup": 0.25}
+"""How far a measurement may lie from a prediction, as a share of it, beside both intervals, while the model holds."""
+BUSY_HOST = 0.3
+PROMPT = 0.1  # of a request: less is not worth a word
+SLOWER_PASS = 1.1
+LESS_BANDWIDTH = 0.8
+
+Row = dict[str, Any]
+
+
+def add(rows: list[Row], break_even: list[dict[str, Any]], on_gpus: bool) -> None:
+    """Add ``predictions`` to every technique.
+
+    Args:
+        rows: the techniques of the comparison, with figures and speed-ups.
+        break_even: the model of speculation beside what was measured.
+        on_gpus: whether each process has a GPU of its own.
+
+    Each prediction has its ``kind``, ``predicted`` and ``measured`` (``value``, ``low``, ``high``), ``tolerance``,
+    ``holds`` and, where it does not, ``facts``: per fact its ``fact`` and ``value``, and ``other`` where there are two.
+    """
+    known = {row["name"]: row for row in rows}
+    drafting = {entry["technique"]: entry for entry in break_even}
+    for row in rows:
+        found = []
+        if row["status"] == "ok":
+            parent = known.get(row["parent"] or "")
+            parent = parent if parent and parent["status"] == "ok" else None
+            found = [_speculation(row, parent, drafting), _time(row, on_gpus), _speedup(row, parent)]
+        row["predictions"] = [entry for entry in found if entry]
+
+
+def _speculation(row: Row, parent: Row | None, drafting: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the model of speculation against the speed over the target alone, where that is the parent."""
+    model = drafting.get(row["name"])
+    if model is None or parent is None or parent["name"] in drafting or set(row["difference"]) != {"speculation"}:
+        return None
+    found = _held("speculation", model["predicted_speedup"], row["measured_speedup"])
+    if found is None or found["holds"]:
+        return found
+    facts, less = [], _less(found)
+    cost = model["verification_ratio"]["value"]
+    if less and cost is not None and cost >= SLOWER_PASS:
+        facts.append({"fact": "verification", "value": cost})
+    time = row["time"] or {}
+    passes = (time.get("verify_forward_s") or time.get("target_forward_s") or 0) + model["draft_tokens"] * (
+        time.get("draft_forward_s") or 0
+    )
+    if less and time.get("round_s") and passes and time["round_s"] >= SLOWER_PASS * passes:
+        facts.append({"fact": "round", "value": time["round_s"] / passes})
+    share = _share(row, "ttft_s", "latency_s")
+    if share is not None and share >= PROMPT and _nearer_to_one(found):
+        facts.append({"fact": "prompt", "value": share})
+    return found | {"facts": [*facts, *(_host(row) if less else [])]}
+
+
+def _time(row: Row, on_gpus: bool) -> dict[str, Any] | None:
+    """Return the roofline's time per sample against the measured one."""
+    throughput = row["figures"]["throughput_samples_per_s"]
+    ends = zip(("value", "low", "high"), ("value", "high", "low"), strict=True)
+    measured = {end: 1 / throughput[other] if throughput[other] else None for end, other in ends}
+    predicted = row["figures"].get("predicted_time_per_sample_s") or {}
+    found = _held("roofline_time", predicted, measured)
+    if found is None or found["holds"]:
+        return found
+    if _less(found):
+        noted = predicted.get("note") not in (None, ONE_READING)
+        return found | {"facts": [{"fact": "cache", "value": None}] if noted else []}
+    facts = _host(row)
+    processes = row["processes"] or 1
+    if processes > 1 and not on_gpus:
+        facts.append({"fact": "shared", "value": processes})
+    return found | {"facts": [*facts, *_communication(row)]}
+
+
+def _speedup(row: Row, parent: Row | None) -> dict[str, Any] | None:
+    """Return the roofline's speed over the parent against the measured one."""
+    found = _held("roofline_speedup", row["predicted_speedup"], row["measured_speedup"])
+    if found is None or found["holds"] or parent is None:
+        return found
+    facts = []
+    own, other = (_value(each, "mbu_datasheet") or _value(each, "mbu_measured") for each in (row, parent))
+    apart = own is not None and other is not None and (own / other if _less(found) else other / own) <= LESS_BANDWIDTH
+    if apart:
+        facts.append({"fact": "bandwidth", "value": own, "other": other})
+    if _less(found):
+        facts += _host(row) + _communication(row)
+    return found | {"facts": facts}
+
+
+def _held(kind: str, predicted: Figure | None, measured: Figure) -> dict[str, Any] | None:
+    """Hold a measurement against a prediction; None where one of them has no value."""
+    ours, theirs = (_interval(each or {}) for each in (measured, predicted))
+    if ours is None or theirs is None:
+        return None
+    tolerance = TOLERANCES[kind]
+    holds = ours["high"] >= theirs["low"] * (1 - tolerance) and ours["low"] <= theirs["high"] * (1 + tolerance)
+    shown = {key: {end: each.get(end) for end in ("value", "low", "high")}
+             for key, each in (("predicted", predicted), ("measured", measured))}  # fmt: skip
+    return {"kind": kind} | shown | {"tolerance": tolerance, "holds": holds, "facts": []}
+
+
+def _interval(figure: Figure) -> dict[str, float] | None:
+    """Return a figure's value with the ends of its interval, the value itself where it has none."""
+    value = figure.get("value")
+    if value is None:
+        return None
+    return {end: value if figure.get(end) is None else figure[end] for end in ("value", "low", "high")}
+
+
+def _less(found: dict[str, Any]) -> bool:
+    return found["measured"]["value"] < found["predicted"]["value"]
+
+
+def _nearer_to_one(found: dict[str, Any]) -> bool:
+    """Whether the measurement lies between no effect and the prediction, as where only a part of a request gains."""
+    predicted, measured = found["predicted"]["value"], found["measured"]["value"]
+    return min(1, predicted) <= measured <= max(1, predicted)
+
+
+def _host(row: Row) -> list[dict[str, Any]]:
+    share = _value(row, "host_bound_share")
+    return [{"fact": "host", "value": share}] if share is not None and share >= BUSY_HOST else []
+
+
+def _communication(row: Row) -> list[dict[str, Any]]:
+    """Return the share of the time that rank 0 spends on other ranks, where it was measured and is worth a word."""
+    ranks = ((row["evidence"] or {}).get("parallel") or {}).get("ranks") or [{}]
+    share = ranks[0].get("communication_share")
+    return [{"fact": "communication", "value": share}] if share is not None and share >= PROMPT else []
+
+
+def _share(row: Row, top: str, bottom: str) -> float | None:
+    own, whole = _value(row, top), _value(row, bottom)
+    return own / whole if own is not None and whole else None
+
+
+def _value(row: Row, key: str) -> float | None:
+    return (row["figures"].get(key) or {}).get("value")

@@ -1,0 +1,132 @@
+"""Quality has one verdict, and every place that shows one shows that."""
+
+import csv
+import html
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.comparison import table
+from scripts.report import answer, markdown, page, view
+from tests.support.synthetic_study import Technique, compare, write_study
+
+TEMPLATES = Path(__file__).parents[3] / "report"
+WORD = re.compile(r"\b(not kept|kept|undecided)\b")
+LENGTHS = {"longer": 1.5, "unsure": None}
+SWEEP = {
+    "name": "lengths",
+    "technique": "baseline",
+    "facet": "batch_size",
+    "points": [{"value": value, "technique": name} for value, name in enumerate(("baseline", "longer", "unsure"))],
+}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Return a study in which ROUGE-L and length give other words: ROUGE-L is kept by all but ``pruned``."""
+    techniques = [
+        Technique("baseline", None, "Plain", {"kv_cache": "none"}),
+        Technique("same", label="Same text", difference={"kv_cache": "dynamic"}, speed=1.5),
+        Technique("unsure", label="Length unsure", difference={"batch_size": 2}, speed=3),
+        Technique("longer", label="Longer", difference={"batch_size": 3}, speed=2),
+        Technique("pruned", label="Pruned", difference={"pruning": {"amount": 0.5}}, damage=0.7, seed=2),
+    ]
+    written = write_study(tmp_path_factory.mktemp("study"), techniques, count=20, runs=2, sweeps=[SWEEP])
+    for path in map(Path, written["metrics"]):
+        if path.stem in LENGTHS:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            lengths = content["samples"]["new_tokens"]
+            # Either all headlines are longer, or a few are so much longer that the mean can't be told.
+            content["samples"]["new_tokens"] = [
+                length * (LENGTHS[path.stem] or (3 if number < 2 else 0.9)) for number, length in enumerate(lengths)
+            ]
+            path.write_text(json.dumps(content), encoding="utf-8")
+    return compare(written)
+
+
+@pytest.fixture(scope="module")
+def source(compared):
+    return page.page(view.report_view(compared), TEMPLATES / "report.html.j2", page.Contents())
+
+
+def text_of(fragment):
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", fragment)).split())
+
+
+def cut(source, start, end):
+    """Return what stands between two patterns."""
+    return re.search(rf"{start}(.*?){end}", source, re.DOTALL)[1]
+
+
+def expected(compared):
+    return {row["name"]: row["quality_kept"]["verdict"] for row in compared["techniques"] if row["name"] != "baseline"}
+
+
+def words(text):
+    return set(WORD.findall(text))
+
+
+def test_the_study_has_every_verdict(compared):
+    assert expected(compared) == {
+        "same": "kept", "unsure": "undecided", "longer": "not kept", "pruned": "not kept"
+    }  # fmt: skip
+    for name in ("unsure", "longer"):
+        figures = next(row for row in compared["techniques"] if row["name"] == name)["changes"]["baseline"]["figures"]
+        assert figures["quality_kept_percent_rougeL"]["low"] >= 99
+    assert not re.search(r'"gate"', json.dumps(compared))
+
+
+def test_the_table_and_its_file_say_it(compared, source):
+    results = cut(source, '<section id="results">', "</section>")
+    keys = re.findall(r'data-key="([^"]*)"', cut(results, "<thead>", "</thead>"))[1:]
+    rows = {row["technique"]: row for row in csv.DictReader(io.StringIO(table.table(compared)))}
+    for name, verdict in expected(compared).items():
+        cells = re.findall(r"<td.*?</td>", cut(results, f'<tr id="row-{name}"', "</tr>"), re.DOTALL)
+        shown = {key: text_of(cell) for key, cell in zip(keys, cells, strict=True)}
+        assert shown["quality_kept"] == verdict
+        assert {word for key, text in shown.items() if key != "quality_kept" for word in words(text)} == set()
+        assert rows[name]["quality_kept_vs_baseline"] == rows[name]["quality_kept_vs_parent"] == verdict
+        assert {
+            word for key, text in rows[name].items() if "quality_kept_vs" not in key for word in words(text)
+        } == set()
+
+
+def test_changes_and_sweeps_say_it(compared, source):
+    changes = cut(source, '<h3 id="changes-baseline">', "</section>")
+    sweeps = cut(source, '<section id="sweeps">', "</section>")
+    for name, verdict in expected(compared).items():
+        assert words(text_of(cut(changes, f'<tr data-technique="{name}"', "</tr>"))) == {verdict}
+        if name in LENGTHS:
+            assert words(text_of(cut(sweeps, f'<tr data-technique="{name}"', "</tr>"))) == {verdict}
+
+
+def test_the_best_and_every_panel_say_it(compared, source):
+    every = cut(source, '<template id="candidates">', "</template>")
+    for name, verdict in expected(compared).items():
+        card = cut(every, f'<li class="candidate" data-technique="{name}"', "</li>")
+        assert f"quality {verdict}" in text_of(cut(card, '<dl class="heads">', "</dl>"))
+        panel = text_of(
+            cut(source, f'<details class="technique" id="technique-{name}"', "</ul>\n.*?Why it is this fast")
+        )
+        assert re.findall(r"quality is (not kept|kept|undecided)", panel) == [verdict]
+
+
+def test_the_short_report_says_it(compared):
+    lines = markdown.document(compared, TEMPLATES / "report.md.j2").splitlines()
+    labels = {row["name"]: row["label"] for row in compared["techniques"]}
+    heads = next(line for line in lines if line.startswith("| Technique") and "Quality kept" in line)
+    place = [head.strip() for head in heads.split("|")].index("Quality kept")
+    for name, verdict in expected(compared).items():
+        row = next(line for line in lines if line.startswith(f"| {labels[name]}") and len(line.split("|")) > place)
+        assert row.split("|")[place].strip() == verdict
+        assert words(row) == {verdict}
+
+
+def test_the_answer_says_it_with_what_it_rests_on(compared):
+    told = " ".join(answer.sentences(compared))
+    assert "Length unsure is faster still" in told
+    assert "whether it keeps Plain's quality is undecided (length +" in told
+    assert "Same text is the fastest that keeps Plain's quality (the same ROUGE-L on every prompt)" in told
