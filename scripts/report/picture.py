@@ -11,7 +11,7 @@ from scripts.report import numbers, rows, text
 class Point:
     """One technique: its place, the ends of its intervals, whether it is the baseline, and its parent's place.
 
-    ``chance`` is that of being on the Pareto front, and ``behind`` the name of what keeps it off most.
+    ``chance`` is that of being on the Pareto front.
     """
 
     label: str
@@ -22,8 +22,6 @@ class Point:
     baseline: bool = False
     parent: tuple[float, float] | None = None
     chance: float = 1.0
-    behind: str | None = None
-    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,7 @@ def plot_of(comparison: dict[str, Any], x_key: str) -> Plot:
             _bounds(technique["figures"][y_key], 1.0),
             technique["name"] == comparison["baseline"]["name"],
             places.get(technique["parent"]),
-            *found[technique["name"]],
-            technique["name"],
+            found[technique["name"]][0],
         )
         for technique in shown
     ]

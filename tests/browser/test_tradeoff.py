@@ -2,28 +2,38 @@
 
 import itertools
 import json
+import re
 
 import pytest
 
+from scripts.comparison import fronts
+from scripts.report import limits, rows
+
 
 @pytest.fixture(scope="session")
-def techniques(study_report):
-    found = json.loads((study_report.parent / "comparison.json").read_text(encoding="utf-8"))["techniques"]
-    return {technique["name"]: technique for technique in found if technique["status"] == "ok"}
+def study(study_report):
+    return json.loads((study_report.parent / "comparison.json").read_text(encoding="utf-8"))
 
 
-def front(techniques, x, y):
-    """Return the techniques that no other beats on two figures, less of the first and more of the second."""
-    points = {name: (t["figures"][x]["value"], t["figures"][y]["value"]) for name, t in techniques.items()}
-    return {
-        name
-        for name, (x, y) in points.items()
-        if not any(a <= x and b >= y and (a < x or b > y) for a, b in points.values())
+@pytest.fixture(scope="session")
+def techniques(study):
+    return {technique["name"]: technique for technique in study["techniques"] if technique["status"] == "ok"}
+
+
+def chances(study, techniques, x, y, low=False):
+    """Return each technique's chance of being on the front, as the study computes it."""
+    points = {
+        name: tuple(rows.figure(technique, key)["value"] for key in (x, y)) for name, technique in techniques.items()
     }
+    return {name: chance for name, (chance, _) in fronts.chances(points, x, y, low, study).items()}
 
 
-def marked(page):
-    shown = page.locator("#tradeoff .point:has(.mark.front)")
+def placed(found, where):
+    return {name for name, chance in found.items() if fronts.place(chance) == where}
+
+
+def marked(page, kind="front"):
+    shown = page.locator(f"#tradeoff .point:has(.mark.{kind})")
     return set(shown.evaluate_all("points => points.map(point => point.dataset.technique)"))
 
 
@@ -31,13 +41,13 @@ def point(page, name):
     return page.locator(f"#tradeoff .point[data-technique='{name}']")
 
 
-def test_the_front_follows_the_axes_and_is_told_in_words(open_report, techniques):
+def test_the_front_follows_the_axes_and_is_told_in_words(open_report, techniques, study):
     page = open_report()
     said = page.locator("#tradeoff-front")
     assert page.locator("#tradeoff .point").count() == len(techniques)
-    assert marked(page) == front(techniques, "latency_s", "rougeL")
+    assert marked(page) == placed(chances(study, techniques, "latency_s", "rougeL"), "firm")
     page.get_by_label("Across", exact=True).select_option("peak_memory_bytes")
-    expected = front(techniques, "peak_memory_bytes", "rougeL")
+    expected = placed(chances(study, techniques, "peak_memory_bytes", "rougeL"), "firm")
     assert marked(page) == expected
     assert "peak memory and ROUGE-L" in said.inner_text()
     for name in expected:
@@ -50,6 +60,37 @@ def test_the_front_follows_the_axes_and_is_told_in_words(open_report, techniques
     # The study sets a price, and measured no energy.
     assert page.locator("#tradeoff-x option[value='price_per_1000']").count() == 1
     assert page.locator("#tradeoff-x option[value='energy_per_sample_j']").count() == 0
+
+
+AXES = [("latency_s", "rougeL"), ("time_per_sample_s", "rouge2"), ("price_per_1000", "throughput_samples_per_s"),
+        ("latency_p99_s", "reference_nll_per_token")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("x", "y"), AXES)
+def test_the_page_draws_the_chances_that_the_study_computes(open_report, techniques, study, x, y):
+    found = chances(study, techniques, x, y, low=y == "reference_nll_per_token")
+    page = open_report(fragment=f"axes={x},{y}")
+    assert marked(page) == placed(found, "firm")
+    assert marked(page, "perhaps") == placed(found, "possible")
+    for name in placed(found, "possible"):
+        assert f"chance {limits.chance(found[name])}" in point(page, name).get_attribute("aria-label")
+        assert f"({limits.chance(found[name])})" in page.locator(f"#tradeoff .label[data-of='{name}']").text_content()
+
+
+def test_a_technique_that_may_be_on_the_front_says_its_chance_everywhere(open_report, techniques, study):
+    # As fast as another one, but for chance.
+    unsure = placed(chances(study, techniques, "latency_s", "rougeL"), "possible")
+    assert unsure
+    said = open_report().locator("#tradeoff-front").inner_text()
+    still = open_report(java_script_enabled=False)
+    drawn = still.locator("#tradeoff figcaption").first.inner_text()
+    for name in unsure:
+        told = limits.chance(chances(study, techniques, "latency_s", "rougeL")[name])
+        assert "Possibly on it" in said
+        for text in (said, drawn):
+            assert re.search(rf"{re.escape(techniques[name]['label'])} \([^)]*; chance {told}\)", text)
+        panel = still.locator(f"#technique-{name} .summary").text_content()
+        assert f"possibly on the Pareto front of mean latency and ROUGE-L (chance {told})" in panel
 
 
 def test_points_are_reached_and_picked_by_keyboard(open_report, techniques):

@@ -31,9 +31,16 @@ def test_labels_stay_text_and_dollars_stay_dollars():
     assert root.get("role") == "img"
 
 
-def test_front():
-    points = [point("a", 1, 1), point("b", 2, 2), point("worse", 2, 1), point("same as b", 2, 2), point("c", 3, 1.5)]
-    assert plots.front(points) == {0, 1, 3}
+def test_what_may_be_on_the_front_is_hollow_and_has_its_chance():
+    points = [point("sure", 1, 1), point("perhaps", 2, 2, chance=0.71), point("off", 3, 1.5, chance=0.01)]
+    assert plots.front(points) == {0}
+    assert plots.possible(points) == {1}
+    source = drawn(points)
+    shown = [element.text for element in ElementTree.fromstring(source).iter(f"{SVG}text")]
+    assert {"sure", "perhaps (71%)", "off"} <= set(shown)
+    assert "On the Pareto front: sure. Possibly on it: perhaps (chance 71%)." in source
+    assert source.count(f"fill: {plots.FRONT}") == 2  # the one that is sure, and the legend's mark
+    ElementTree.fromstring(drawn([point("perhaps", 2, 2, chance=0.71)]))
 
 
 @pytest.mark.parametrize("points", [[], [point("only", 1, 0.5)], [point("a", 1, 0.0), point("b", 1, 0.0)]])

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from scripts.report import details, memory_view, shapes_view, words_facets, words_summary
+from scripts.comparison import fronts
+from scripts.report import details, memory_view, picture, shapes_view, tradeoff_view, words_facets, words_summary
 from scripts.report.text import inert_values
 from tests.support.synthetic_study import compare, everything, write_study
 
@@ -106,20 +107,18 @@ def test_quality_that_was_not_measured_is_not_judged(whole):
     assert "Its quality is not part of this verdict" in told(whole, "nf4", "Summary")
 
 
-def test_the_pareto_front_is_that_of_the_figures(whole):
-    ran = [entry for entry in whole["techniques"] if entry["status"] == "ok"]
-    for entry in ran:
-        figures = entry["figures"]
-        better = [
-            other for other in ran
-            if other["figures"]["latency_s"]["value"] <= figures["latency_s"]["value"]
-            and other["figures"]["rougeL"]["value"] >= figures["rougeL"]["value"]
-            and other["figures"] is not figures
-            and (other["figures"]["latency_s"]["value"], other["figures"]["rougeL"]["value"])
-            != (figures["latency_s"]["value"], figures["rougeL"]["value"])
-        ]  # fmt: skip
-        summary = told(whole, entry["name"], "Summary")
-        assert ("not on the Pareto front" in summary) == bool(better)
+def test_the_words_drawing_and_sentence_have_one_pareto_front(whole):
+    plot = picture.plot_of(whole, "latency_s")
+    sentence = tradeoff_view.front_sentence(plot)
+    labels = {entry["label"]: entry["name"] for entry in whole["techniques"]}
+    places = {labels[point.label]: fronts.place(point.chance) for point in plot.points}
+    assert {"firm", "off"} <= set(places.values())
+    for point in plot.points:
+        summary, where = told(whole, labels[point.label], "Summary"), places[labels[point.label]]
+        assert ("is on the Pareto front" in summary) == (where == "firm")
+        assert ("possibly on the Pareto front" in summary) == (where == "possible")
+        assert ("not on the Pareto front" in summary) == (where == "off")
+        assert (f"{point.label} (" in sentence) == (where != "off")
 
 
 def test_a_parallel_technique_gains_by_what_each_device_needs(whole):
