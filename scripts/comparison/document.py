@@ -88,7 +88,7 @@ def comparison(
         "baseline": {"name": baseline, "reason": None if present else audit.no_figures(baseline, metrics)},
         "answer": found_answer | {"fastest_ties": answer.ties(found_answer["fastest"], metrics, columns)},
         "ranking": ranked,
-        "fronts": fronts.fronts(rows, columns),
+        "fronts": fronts.fronts(rows, ranked, columns),
         "scenarios": scenarios.scenarios(study, rows, ranked),
         "techniques": rows,
         "interactions": interactions.interactions(study, metrics, columns),

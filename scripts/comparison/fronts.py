@@ -32,20 +32,38 @@ POSSIBLE = 1 - FIRM
 ALPHA = 0.05
 
 
-def fronts(rows: list[dict[str, Any]], columns: Columns) -> dict[str, Any]:
+def fronts(rows: list[dict[str, Any]], ranking: dict[str, Any] | None, columns: Columns) -> dict[str, Any]:
     """Return what fronts are made of beside the ranking's draws.
 
     Args:
         rows: the techniques of the comparison, judged.
+        ranking: the comparison's.
         columns: of all techniques that ran.
 
     Returns:
         ``above``: per figure of quality that was tested, per technique the techniques that it is shown to be better
-        than. ``firm`` and ``possible``: the least chances of being on a front for certain, and perhaps.
+        than. ``firm`` and ``possible``: the least chances of being on a front for certain, and perhaps. ``latency``:
+        per technique its ``chance`` of being on the front of latency and quality (throughput, where no quality was
+        measured), and ``behind``, the one that keeps it off in most draws, or None.
     """
     ran = [row for row in rows if row["status"] == "ok"]
     above = {key: found for key in TESTED if (found := _above(key, ran, columns)) is not None}
-    return {"above": above, "firm": FIRM, "possible": POSSIBLE}
+    y_key = quality_key(rows)
+    points = {row["name"]: (_value(row, "latency_s"), _value(row, y_key)) for row in ran}
+    known = {name: point for name, point in points.items() if None not in point}
+    found = chances(known, "latency_s", y_key, False, {"ranking": ranking, "fronts": {"above": above}})
+    latency = {name: {"chance": chance, "behind": behind} for name, (chance, behind) in found.items()}
+    return {"above": above, "firm": FIRM, "possible": POSSIBLE, "latency": latency}
+
+
+def quality_key(rows: list[dict[str, Any]]) -> str:
+    """Return what is set against time: quality, or throughput where no technique that ran has a quality."""
+    ran = [row for row in rows if row["status"] == "ok"]
+    return "rougeL" if not ran or any(_value(row, "rougeL") is not None for row in ran) else "throughput_samples_per_s"
+
+
+def _value(row: dict[str, Any], key: str) -> float | None:
+    return (row["figures"].get(key) or {}).get("value")
 
 
 def _above(key: str, ran: list[dict[str, Any]], columns: Columns) -> dict[str, list[str]] | None:

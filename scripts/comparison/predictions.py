@@ -14,7 +14,7 @@ TOLERANCES = {"speculation": 0.1, "roofline_time": 0.25, "roofline_speedup": 0.2
 BUSY_HOST = 0.3
 PROMPT = 0.1  # of a request: less is not worth a word
 SLOWER_PASS = 1.1
-LESS_BANDWIDTH = 0.8
+NEAR_A_PEAK = 0.5
 
 Row = dict[str, Any]
 
@@ -81,7 +81,7 @@ def _time(row: Row, on_gpus: bool) -> dict[str, Any] | None:
     processes = row["processes"] or 1
     if processes > 1 and not on_gpus:
         facts.append({"fact": "shared", "value": processes})
-    return found | {"facts": [*facts, *_communication(row)]}
+    return found | {"facts": [*facts, *_communication(row), *_unbound(row, "unbound")]}
 
 
 def _speedup(row: Row, parent: Row | None) -> dict[str, Any] | None:
@@ -89,14 +89,9 @@ def _speedup(row: Row, parent: Row | None) -> dict[str, Any] | None:
     found = _held("roofline_speedup", row["predicted_speedup"], row["measured_speedup"])
     if found is None or found["holds"] or parent is None:
         return found
-    facts = []
-    own, other = (_value(each, "mbu_datasheet") or _value(each, "mbu_measured") for each in (row, parent))
-    apart = own is not None and other is not None and (own / other if _less(found) else other / own) <= LESS_BANDWIDTH
-    if apart:
-        facts.append({"fact": "bandwidth", "value": own, "other": other})
-    if _less(found):
-        facts += _host(row) + _communication(row)
-    return found | {"facts": facts}
+    # The one that is slower than the roofline has it is the one to ask.
+    facts = [*_host(row), *_communication(row), *_unbound(row, "unbound")] if _less(found) else []
+    return found | {"facts": facts or _unbound(parent, "parent_unbound")}
 
 
 def _held(kind: str, predicted: Figure | None, measured: Figure) -> dict[str, Any] | None:
@@ -139,6 +134,16 @@ def _communication(row: Row) -> list[dict[str, Any]]:
     ranks = ((row["evidence"] or {}).get("parallel") or {}).get("ranks") or [{}]
     share = ranks[0].get("communication_share")
     return [{"fact": "communication", "value": share}] if share is not None and share >= PROMPT else []
+
+
+def _unbound(row: Row, fact: str) -> list[dict[str, Any]]:
+    """Return the shares of bandwidth and arithmetic where neither is near its peak: the roofline takes one to be."""
+    for peak in ("datasheet", "measured"):
+        bandwidth, arithmetic = (_value(row, f"{key}_{peak}") for key in ("mbu", "mfu"))
+        if bandwidth is not None and arithmetic is not None:
+            near = max(bandwidth, arithmetic) >= NEAR_A_PEAK
+            return [] if near else [{"fact": fact, "value": bandwidth, "other": arithmetic}]
+    return []
 
 
 def _share(row: Row, top: str, bottom: str) -> float | None:

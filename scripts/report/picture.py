@@ -104,9 +104,7 @@ def plot_of(comparison: dict[str, Any], x_key: str) -> Plot:
 
 def quality_key(comparison: dict[str, Any]) -> str:
     """Return what the y axis shows: quality, or throughput where no technique has a quality."""
-    techniques = rows.ran(comparison["techniques"])
-    measured = any(technique["figures"]["rougeL"]["value"] is not None for technique in techniques)
-    return "rougeL" if measured or not techniques else "throughput_samples_per_s"
+    return fronts.quality_key(comparison["techniques"])
 
 
 def _shown(comparison: dict[str, Any], x_key: str, y_key: str) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scripts.comparison.verdicts import GATED
 from scripts.metrics.figures import ONE_READING
 from scripts.report import columns, numbers, quality, results_columns, rows
 from scripts.report.column import Column
@@ -90,9 +91,11 @@ def _cell(
 
 
 def _quality_cell(technique: dict[str, Any]) -> dict[str, Any]:
-    """Return the verdict on a technique's quality against the baseline as a cell."""
-    kept = quality.shown(technique["changes"]["baseline"])
+    """Return the verdict on a technique's quality against the baseline as a cell, how much of ROUGE-L is left below."""
+    change = technique["changes"]["baseline"]
+    kept, score = quality.shown(change), columns.change_cell((change["figures"] or {}).get(GATED), GATED)["text"]
     return {
+        "interval": "" if score == numbers.NOTHING else f"ROUGE-L {score}",
         "text": kept["verdict"] or numbers.NOTHING,
         "note": kept["reason"],
         "tone": kept["tone"],

@@ -26,9 +26,10 @@ def _method(comparison: dict[str, Any]) -> str:
     """Return how a front is made here: what is drawn, and what is tested."""
     known = comparison["fronts"]
     draws = (comparison["ranking"] or {}).get("draws") or 0
+    firm, possible = (f"{numbers.fixed(100 * known[key], 0)}%" for key in ("firm", "possible"))
     drawn = (
-        f"On the front: in {numbers.share(known['firm'])} or more of {draws:,} draws of prompts and runs; possibly on "
-        f"it (ringed, with its chance): in {numbers.share(known['possible'])} or more. Latency and throughput are "
+        f"On the front: in {firm} or more of {draws:,} draws of prompts and runs; possibly on "
+        f"it (ringed, with its chance): in {possible} or more. Latency and throughput are "
         "drawn, other figures stand as measured"
         if draws
         else "By the measured values: too few prompts to draw others"

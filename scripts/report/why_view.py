@@ -80,7 +80,7 @@ def utilisation(technique: dict[str, Any]) -> str:
 
 def failed(techniques: list[dict[str, Any]]) -> dict[str, Any]:
     """Return ``lines``, every prediction that failed here with the technique that it was of, and ``lead``."""
-    shares = {kind: numbers.share(value) for kind, value in predictions.TOLERANCES.items()}
+    shares = {kind: f"{numbers.fixed(100 * value, 0)}%" for kind, value in predictions.TOLERANCES.items()}
     lead = (
         "A prediction holds where its interval, widened by its tolerance, meets that of the measurement: "
         f"{shares['speculation']} for speculation, {shares['roofline_time']} for the roofline. A reason is named only "

@@ -12,7 +12,8 @@ FACTS = {
     "cache": "weights this small can stay in the processor's cache",
     "shared": "its {value} processes share one processor, which the prediction counts for each",
     "communication": "{value} of its time goes to other devices",
-    "bandwidth": "its bytes move at {value} of the memory bandwidth, its parent's at {other}",
+    "unbound": "neither bandwidth ({value}) nor arithmetic ({other}) is near its peak, as the roofline has it",
+    "parent_unbound": "its parent is near the peak of neither bandwidth ({value}) nor arithmetic ({other})",
 }
 COUNTS = {"shared"}
 PASSES = {"verification", "round"}
@@ -26,7 +27,7 @@ def failures(technique: dict[str, Any], *kinds: str) -> list[str]:
 
 def _sentence(entry: dict[str, Any]) -> str:
     predicted, measured = entry["predicted"], entry["measured"]
-    beyond = f"more than {numbers.share(entry['tolerance'])} off"
+    beyond = f"more than {numbers.fixed(100 * entry['tolerance'], 0)}% off"
     if entry["kind"] == "roofline_time":
         times = [words.amount(each["value"], numbers.TIME) for each in (predicted, measured)]
         told = f"The roofline's time failed here: {times[0]} a headline predicted, {times[1]} measured, {beyond}"

@@ -131,15 +131,11 @@ def _improves(technique: dict[str, Any], baseline: str) -> bool:
 
 def _front(technique: dict[str, Any], comparison: dict[str, Any], labels: dict[str, str]) -> str:
     """Return whether it is on the Pareto front of latency and quality (or throughput, without quality)."""
-    second = picture.quality_key(comparison)
-    known = {
-        entry["name"]: (entry["figures"]["latency_s"]["value"], entry["figures"][second]["value"])
-        for entry in comparison["techniques"]
-        if entry["status"] == "ok" and None not in (words.value(entry, "latency_s"), words.value(entry, second))
-    }
+    known = comparison["fronts"]["latency"]
     if technique["name"] not in known or len(known) < 2:
         return ""
-    chance, by = fronts.chances(known, "latency_s", second, False, comparison)[technique["name"]]
+    second = picture.quality_key(comparison)
+    chance, by = (known[technique["name"]][key] for key in ("chance", "behind"))
     named = f"the Pareto front of mean latency and {FRONTS[second]}"
     drawn = (comparison["ranking"] or {}).get("draws")
     told = f" (chance {limits.chance(chance)})" if drawn else ", by the measured values"

@@ -3,11 +3,16 @@
 import itertools
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from scripts.comparison import fronts
-from scripts.report import limits, rows
+from scripts.report import limits, page, picture, rows, tradeoff_view, view
+from scripts.report.text import inert_values
+from tests.support.synthetic_study import Technique, compare, write_study
+
+TEMPLATE = Path(__file__).parents[2] / "report" / "report.html.j2"
 
 
 @pytest.fixture(scope="session")
@@ -69,28 +74,43 @@ AXES = [("latency_s", "rougeL"), ("time_per_sample_s", "rouge2"), ("price_per_10
 @pytest.mark.parametrize(("x", "y"), AXES)
 def test_the_page_draws_the_chances_that_the_study_computes(open_report, techniques, study, x, y):
     found = chances(study, techniques, x, y, low=y == "reference_nll_per_token")
-    page = open_report(fragment=f"axes={x},{y}")
-    assert marked(page) == placed(found, "firm")
-    assert marked(page, "perhaps") == placed(found, "possible")
-    for name in placed(found, "possible"):
-        assert f"chance {limits.chance(found[name])}" in point(page, name).get_attribute("aria-label")
-        assert f"({limits.chance(found[name])})" in page.locator(f"#tradeoff .label[data-of='{name}']").text_content()
+    shown = open_report(fragment=f"axes={x},{y}")
+    assert marked(shown) == placed(found, "firm")
+    assert marked(shown, "perhaps") == placed(found, "possible")
 
 
-def test_a_technique_that_may_be_on_the_front_says_its_chance_everywhere(open_report, techniques, study):
-    # As fast as another one, but for chance.
-    unsure = placed(chances(study, techniques, "latency_s", "rougeL"), "possible")
-    assert unsure
-    said = open_report().locator("#tradeoff-front").inner_text()
-    still = open_report(java_script_enabled=False)
-    drawn = still.locator("#tradeoff figcaption").first.inner_text()
+@pytest.fixture(scope="session")
+def close(tmp_path_factory):
+    """Return the report of a study in which chance decides which of three is the fastest, and its comparison."""
+    folder = tmp_path_factory.mktemp("close")
+    techniques = [Technique("baseline", None, "Plain")]
+    techniques += [Technique(name, label=name.title(), speed=speed) for name, speed in
+                   (("ant", 2.0), ("bee", 2.001), ("cat", 1.999))]  # fmt: skip
+    comparison = compare(write_study(folder, techniques, count=30, runs=3))
+    contents = page.Contents(numbers=inert_values(comparison))
+    (folder / "report.html").write_text(page.page(view.report_view(comparison), TEMPLATE, contents), encoding="utf-8")
+    return folder / "report.html", comparison
+
+
+def test_a_technique_that_may_be_on_the_front_says_its_chance_everywhere(open_report, close):
+    path, comparison = close
+    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
+    found = chances(comparison, techniques, "latency_s", "rougeL")
+    unsure = placed(found, "possible")
+    assert len(unsure) > 1
+    shown = open_report(path)
+    assert marked(shown, "perhaps") == unsure
+    assert marked(shown) == placed(found, "firm")
+    said = shown.locator("#tradeoff-front").inner_text()
+    drawn = tradeoff_view.front_sentence(picture.plot_of(comparison, "latency_s"))
     for name in unsure:
-        told = limits.chance(chances(study, techniques, "latency_s", "rougeL")[name])
-        assert "Possibly on it" in said
+        told = limits.chance(found[name])
+        assert f"possibly on the Pareto front (chance {told})" in point(shown, name).get_attribute("aria-label")
+        assert f"({told})" in shown.locator(f"#tradeoff .label[data-of='{name}']").text_content()
         for text in (said, drawn):
-            assert re.search(rf"{re.escape(techniques[name]['label'])} \([^)]*; chance {told}\)", text)
-        panel = still.locator(f"#technique-{name} .summary").text_content()
-        assert f"possibly on the Pareto front of mean latency and ROUGE-L (chance {told})" in panel
+            assert re.search(rf"{name.title()} \([^)]*; chance {told}\)", text)
+        summary = shown.locator(f"#technique-{name} .part.summary").text_content()
+        assert f"possibly on the Pareto front of mean latency and ROUGE-L (chance {told})" in summary
 
 
 def test_points_are_reached_and_picked_by_keyboard(open_report, techniques):

@@ -66,13 +66,18 @@ def study():
 def rows_of(study, **changes):
     found = {"against": "base", "figures": {"quality_kept_percent_rougeL": {}}, "quality_kept": {"verdict": "kept"}}
     return [
-        {"name": entry["name"], "status": "ok", "changes": {"baseline": found | changes.get(entry["name"], {})}}
+        {
+            "name": entry["name"],
+            "status": "ok",
+            "figures": {},
+            "changes": {"baseline": found | changes.get(entry["name"], {})},
+        }
         for entry in study[0]["techniques"]
     ]
 
 
 def test_a_test_over_all_pairs_says_what_is_better(study):
-    above = fronts.fronts(rows_of(study), Columns(study[2]))["above"]["rougeL"]
+    above = fronts.fronts(rows_of(study), None, Columns(study[2]))["above"]["rougeL"]
     assert above == {"base": ["worse"], "same": ["worse"], "noisy": ["worse"], "worse": []}
 
 
@@ -84,7 +89,7 @@ def test_a_test_over_all_pairs_says_what_is_better(study):
     ],
 )
 def test_the_reports_own_verdict_on_a_pair_stands(study, change, better):
-    above = fronts.fronts(rows_of(study, worse=change), Columns(study[2]))["above"]["rougeL"]
+    above = fronts.fronts(rows_of(study, worse=change), None, Columns(study[2]))["above"]["rougeL"]
     assert above["base"] == better
     assert above["same"] == ["worse"]
 
@@ -92,11 +97,11 @@ def test_the_reports_own_verdict_on_a_pair_stands(study, change, better):
 def test_a_gain_whose_quality_is_undecided_counts_as_none(study):
     metrics = {name: content | {"samples": dict(content["samples"])} for name, content in study[2].items()}
     metrics["noisy"]["samples"]["rougeL"] = (1.2 * np.array(metrics["base"]["samples"]["rougeL"])).tolist()
-    found = [fronts.fronts(rows_of(study, noisy={"quality_kept": {"verdict": verdict}}), Columns(metrics))
+    found = [fronts.fronts(rows_of(study, noisy={"quality_kept": {"verdict": verdict}}), None, Columns(metrics))
              for verdict in ("kept", "undecided")]  # fmt: skip
     assert [each["above"]["rougeL"]["noisy"] for each in found] == [["base", "same", "worse"], ["same", "worse"]]
 
 
 def test_few_prompts_have_no_test():
     study = make_study([Technique("base", None), Technique("other", "base")], Chance(prompts=6))
-    assert fronts.fronts(rows_of(study), Columns(study[2]))["above"] == {}
+    assert fronts.fronts(rows_of(study), None, Columns(study[2]))["above"] == {}

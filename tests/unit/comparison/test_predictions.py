@@ -92,7 +92,13 @@ def test_speculation_is_judged_over_its_target_alone():
     assert "speculation" not in found(technique(parent="gone"), model)
 
 
-def test_a_speed_up_that_the_roofline_misses_names_the_bandwidth():
-    row = technique(predicted_speedup=known(3.0), measured_speedup=known(1.1), values={"mbu_measured": 0.2})
-    assert found(row)["roofline_speedup"]["facts"] == [{"fact": "bandwidth", "value": 0.2, "other": 0.6}]
-    assert "its bytes move at 20.0% of the memory bandwidth, its parent's at 60.0%" in told(row)
+def test_a_speed_up_that_the_roofline_misses_asks_the_slower_of_the_two():
+    low = {"mbu_measured": 0.2, "mfu_measured": 0.1}
+    row = technique(predicted_speedup=known(3.0), measured_speedup=known(1.1), values=low)
+    assert found(row)["roofline_speedup"]["facts"] == [{"fact": "unbound", "value": 0.2, "other": 0.1}]
+    assert "neither bandwidth (20.0%) nor arithmetic (10.0%) is near its peak" in told(row)
+    row = technique(predicted_speedup=known(1.0), measured_speedup=known(2.0))
+    base = technique("base", None, values=low)
+    predictions.add([base, row], [], False)
+    assert row["predictions"][-1]["facts"] == [{"fact": "parent_unbound", "value": 0.2, "other": 0.1}]
+    assert "its parent is near the peak of neither bandwidth (20.0%)" in told(row)

@@ -86,7 +86,7 @@ def test_the_table_and_its_file_say_it(compared, source):
     for name, verdict in expected(compared).items():
         cells = re.findall(r"<td.*?</td>", cut(results, f'<tr id="row-{name}"', "</tr>"), re.DOTALL)
         shown = {key: text_of(cell) for key, cell in zip(keys, cells, strict=True)}
-        assert shown["quality_kept"] == verdict
+        assert shown["quality_kept"].partition(" ROUGE-L ")[0] == verdict
         assert {word for key, text in shown.items() if key != "quality_kept" for word in words(text)} == set()
         assert rows[name]["quality_kept_vs_baseline"] == rows[name]["quality_kept_vs_parent"] == verdict
         assert {
@@ -108,9 +108,7 @@ def test_the_best_and_every_panel_say_it(compared, source):
     for name, verdict in expected(compared).items():
         card = cut(every, f'<li class="candidate" data-technique="{name}"', "</li>")
         assert f"quality {verdict}" in text_of(cut(card, '<dl class="heads">', "</dl>"))
-        panel = text_of(
-            cut(source, f'<details class="technique" id="technique-{name}"', "</ul>\n.*?Why it is this fast")
-        )
+        panel = text_of(cut(source, f'<details class="technique" id="technique-{name}"', "Why it is this fast"))
         assert re.findall(r"quality is (not kept|kept|undecided)", panel) == [verdict]
 
 

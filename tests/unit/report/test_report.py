@@ -167,6 +167,7 @@ def study_of(folder, text, labels):
     comparison["dataset"]["manifest"] = {text: text, "source": text, "counts": {"rejected": 1}, "rejected": {text: 1}}
     column = {"key": "x", "title": text, "unit": text, "better": "low"}
     row = {"name": text, "technique": "b", "why_none": None, "note": text, "reported": {"x": text},
+           "against": {"name": text, "technique": text},
            "reported_ratio": {"x": 1.1}, "measured": {"x": 1},
            "measured_ratio": {"x": {"value": 0.5, "low": 0.4, "high": 0.6}}}  # fmt: skip
     comparison["references"] = [
