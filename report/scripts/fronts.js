@@ -10,8 +10,10 @@ const Fronts = (() => {
   // A value in every draw, as a logarithm where it has draws: moved as far as the gain of its criterion is.
   function drawn(name, value, criterion, sign, count) {
     const fixed = criterion && value > 0 ? Math.log(value) : value;
-    const moves = criterion && ranking ? Ranking.draws(name, criterion) : null;
-    const gain = moves ? ranking.log_gains[name][criterion] : 0;
+    // Of requests one by one samples a second are 1 / latency, and share its draws.
+    const source = criterion === "throughput" && ranking?.one_by_one ? "latency" : criterion;
+    const moves = source && ranking ? Ranking.draws(name, source) : null;
+    const gain = moves ? ranking.log_gains[name][source] : 0;
     return Float64Array.from({ length: count }, (_, draw) => (moves ? fixed + sign * (moves[draw] - gain) : fixed));
   }
 

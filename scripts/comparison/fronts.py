@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from scripts.comparison import scores, verdicts
+from scripts.comparison import scores, two_levels, verdicts
 from scripts.comparison.columns import NATURAL, Columns
-from scripts.metrics import resampling
 
 # What quality is tested by -> (the columns of its numerator and denominator, 1 where more is better, its change).
 TESTED = {
@@ -71,14 +70,14 @@ def _above(key: str, ran: list[dict[str, Any]], columns: Columns) -> dict[str, l
     top, bottom, sign, change = TESTED[key]
     rows = [row for row in ran if columns.has(row["name"], NATURAL, top)]
     pairs = [pair for pair in combinations(rows, 2) if _comparable(pair, bottom, columns)]
-    spreads = {row["name"]: columns.quantity(row["name"], top, bottom).spread for row in rows}
-    if not pairs or any(spread is None or not np.isfinite(spread).all() for spread in spreads.values()):
+    own = {row["name"]: columns.quantity(row["name"], top, bottom) for row in rows}
+    ratios = [two_levels.ratio([own[one["name"]]], [own[other["name"]]]) for one, other in pairs]
+    if not pairs or any(ratio is None or ratio.p_value is None for ratio in ratios):
         return None
-    differences = [sign * (spreads[one["name"]] - spreads[other["name"]]) for one, other in pairs]
-    adjusted = stats.false_discovery_control([resampling.two_sided_p(each) for each in differences])
+    adjusted = stats.false_discovery_control([ratio.p_value for ratio in ratios])
     found: dict[str, list[str]] = {row["name"]: [] for row in rows}
-    for (one, other), difference, p_value in zip(pairs, differences, adjusted, strict=True):
-        better, worse = (one, other) if difference.mean() > 0 else (other, one)
+    for (one, other), ratio, p_value in zip(pairs, ratios, adjusted, strict=True):
+        better, worse = (one, other) if sign * (ratio.value - 1) > 0 else (other, one)
         if p_value < ALPHA and not _denied(better, worse, change):
             found[better["name"]].append(worse["name"])
     return found
@@ -147,9 +146,11 @@ def _drawn(
     name: str, value: float, criterion: str | None, sign: int, draws: int, comparison: dict[str, Any]
 ) -> np.ndarray:
     """Return a value in every draw, as a logarithm where it has draws: moved as far as the gain of its criterion is."""
-    spread = ((comparison["ranking"] or {}).get("spread") or {}).get(name) or {}
+    ranking = comparison["ranking"] or {}
+    spread = (ranking.get("spread") or {}).get(name) or {}
     logarithm = float(np.log(value)) if criterion and value > 0 else value
-    if criterion not in spread:
+    # Of requests one by one samples a second are 1 / latency, and share its draws.
+    source = "latency" if criterion == "throughput" and ranking.get("one_by_one") else criterion
+    if source not in spread:
         return np.full(draws, logarithm)
-    moved = scores.unpack(spread[criterion]) - comparison["ranking"]["log_gains"][name][criterion]
-    return logarithm + sign * moved
+    return logarithm + sign * (scores.unpack(spread[source]) - ranking["log_gains"][name][source])

@@ -105,3 +105,11 @@ def test_a_gain_whose_quality_is_undecided_counts_as_none(study):
 def test_few_prompts_have_no_test():
     study = make_study([Technique("base", None), Technique("other", "base")], Chance(prompts=6))
     assert fronts.fronts(rows_of(study), None, Columns(study[2]))["above"] == {}
+
+
+def test_samples_a_second_of_single_requests_have_the_draws_of_latency():
+    points, spread = {"a": (1.0, 0.3), "b": (1.1, 0.3)}, {"b": [0.0, 0.3, 0.0, 0.0]}
+    known = comparison(spread, {"b": 0.0}, {"a": [], "b": []})
+    for one_by_one, chance in ((False, 0), (True, 0.25)):
+        known["ranking"]["one_by_one"] = one_by_one
+        assert fronts.chances(points, "time_per_sample_s", "rougeL", False, known)["b"][0] == chance
