@@ -6,11 +6,12 @@ import contextlib
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
+from scripts.inference import processor
+
 # The libraries whose version can change a timing, a memory figure or a token.
-LIBRARIES = ("torch", "transformers", "accelerate", "bitsandbytes", "tokenizers", "safetensors", "numpy")
+LIBRARIES = ("torch", "transformers", "accelerate", "bitsandbytes", "tokenizers", "safetensors", "numpy", "triton")
 
 
 def versions(libraries: tuple[str, ...] = LIBRARIES) -> dict[str, str | None]:
@@ -25,7 +26,10 @@ def versions(libraries: tuple[str, ...] = LIBRARIES) -> dict[str, str | None]:
 
 
 def gpus() -> list[dict[str, Any]]:
-    """The NVIDIA GPUs of this machine in PCI order: uuid, name, memory_bytes and driver; empty where there are none."""
+    """The NVIDIA GPUs of this machine in PCI order; empty where there are none.
+
+    Each has uuid, name, memory_bytes, driver and power_limit_w, which bounds its clocks (None where it is not told).
+    """
     try:
         import pynvml
     except ImportError:
@@ -45,6 +49,7 @@ def gpus() -> list[dict[str, Any]]:
                     "name": pynvml.nvmlDeviceGetName(handle),
                     "memory_bytes": int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
                     "driver": driver,
+                    "power_limit_w": _power_limit(pynvml, handle),
                 }
             )
         return devices
@@ -53,13 +58,12 @@ def gpus() -> list[dict[str, Any]]:
             pynvml.nvmlShutdown()
 
 
-def cpu_model() -> str:
-    """The processor's name."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def _power_limit(nvml: Any, handle: Any) -> float | None:
+    """Watts: the least of all limits that are set for a GPU, or where that is not told, its own."""
+    for function in ("nvmlDeviceGetEnforcedPowerLimit", "nvmlDeviceGetPowerManagementLimit"):
+        with contextlib.suppress(nvml.NVMLError, AttributeError):
+            return getattr(nvml, function)(handle) / 1e3
+    return None
 
 
 def usable_cores() -> int:
@@ -72,20 +76,23 @@ def describe() -> dict[str, Any]:
     import psutil
 
     return {
-        "cpu_model": cpu_model(),
+        "cpu_model": processor.name(),
         "cpu_count": usable_cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "platform": platform.platform(),
-        "gpus": [{key: gpu[key] for key in ("name", "memory_bytes", "driver")} for gpu in gpus()],
+        "gpus": [{key: gpu[key] for key in ("name", "memory_bytes", "driver", "power_limit_w")} for gpu in gpus()],
     }
 
 
 def identity() -> dict[str, Any]:
-    """What must be equal for two timings to be compared: processor, system, GPUs and driver, library versions."""
+    """What must be equal for two timings to be compared.
+
+    Processor, system, GPUs with driver and power limit, and the versions of libraries.
+    """
     return {
-        "cpu_model": cpu_model(),
+        "cpu_model": processor.name(),
         "cpu_count": usable_cores(),
         "platform": platform.platform(),
-        "gpus": [[gpu["name"], gpu["driver"]] for gpu in gpus()],
+        "gpus": [[gpu["name"], gpu["driver"], gpu["power_limit_w"]] for gpu in gpus()],
         "versions": versions(),
     }

@@ -10,13 +10,19 @@ def signature(info: dict[str, Any]) -> dict[str, Any]:
     reports slightly differently from boot to boot.
     """
     machine = info.get("machine") or {}
-    gpus = {(gpu.get("name"), gpu.get("driver")) for gpu in machine.get("gpus") or []}
+    gpus = {_gpu(gpu) for gpu in machine.get("gpus") or []}
     return {
         "processor": (machine.get("cpu_model"), machine.get("cpu_count")),
         "platform": machine.get("platform"),
         "GPU": sorted(gpus, key=str),
         "library versions": info.get("versions"),
     }
+
+
+def _gpu(gpu: dict[str, Any]) -> tuple[Any, ...]:
+    """Name and driver, and where it is known the power limit, which bounds a GPU's clocks."""
+    limit = gpu.get("power_limit_w")
+    return gpu.get("name"), gpu.get("driver"), *(() if limit is None else (f"{limit:g} W",))
 
 
 def difference(first: dict[str, Any], second: dict[str, Any]) -> str | None:

@@ -57,7 +57,9 @@ def conditions(comparison: dict[str, Any]) -> dict[str, Any]:
     for index, gpu in enumerate(machine.get("gpus") or []):
         size = gpu.get("memory_bytes")
         shown = f", {numbers.column_scale([size], numbers.BYTES).show_with_unit(size)}" if size else ""
-        pairs.append((f"GPU {index}", f"{gpu.get('name')}{shown}, driver {gpu.get('driver')}"))
+        limit = gpu.get("power_limit_w")
+        power = f", power limit {limit:g} W" if isinstance(limit, int | float) else ""
+        pairs.append((f"GPU {index}", f"{gpu.get('name')}{shown}{power}, driver {gpu.get('driver')}"))
     models: dict[str, None] = {}
     for technique in comparison["techniques"]:
         models |= {model_line(model): None for model in (technique["models"] or {}).values() if model}

@@ -181,6 +181,8 @@ def test_machine_difference_names_versions_and_ignores_the_number_of_gpus():
     assert "GPU" in difference(one, {"machine": {"gpus": []}, "versions": {"torch": "2"}})
     newer = {"machine": {"gpus": [gpu | {"driver": "2"}]}, "versions": {"torch": "2"}}
     assert "GPU (H100, 1 and H100, 2)" in difference(one, newer)
+    full, capped = ({"machine": {"gpus": [gpu | {"power_limit_w": limit}]}} for limit in (700.0, 350.0))
+    assert difference(full, capped) == "GPU (H100, 1, 700 W and H100, 1, 350 W)"
 
 
 def test_other_data_is_refused_and_other_code_is_not(dataset, metrics):

@@ -328,10 +328,13 @@ def test_provenance_names_what_differs_between_runs(whole):
 
 
 def test_gpus_throttling_is_said_of_machines_that_have_gpus(whole):
-    whole["machine"] = whole["machine"] | {"gpus": [{"name": "H100", "memory_bytes": 8e10, "driver": "570"}]}
+    gpu = {"name": "H100", "memory_bytes": 8e10, "driver": "570", "power_limit_w": 350.0}
+    whole["machine"] = whole["machine"] | {"gpus": [gpu]}
     run = technique(whole, "nf4")["runs"][1]
     run["conditions"] = synthetic.make_conditions(throttle_reasons=["software_power_cap"])
-    pairs = dict(view.report_view(whole)["provenance"]["groups"][2]["pairs"])
+    shown = view.report_view(whole)
+    assert "power limit 350 W" in dict(shown["conditions"]["machine"])["GPU 0"]
+    pairs = dict(shown["provenance"]["groups"][2]["pairs"])
     assert pairs["GPU clocks held down"] == "software power cap"
     assert pairs["Other programs on the GPUs"] == "none seen"
 

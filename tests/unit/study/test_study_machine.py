@@ -17,9 +17,9 @@ class Nvml(SimpleNamespace):
     class NVMLError(Exception):
         pass
 
-    def __init__(self, names, *, driver=True):
+    def __init__(self, names, *, driver=True, watts=700):
         super().__init__()
-        self.names, self.driver = names, driver
+        self.names, self.driver, self.watts = names, driver, watts
 
     def nvmlInit(self):
         if not self.driver:
@@ -46,6 +46,11 @@ class Nvml(SimpleNamespace):
     def nvmlDeviceGetMemoryInfo(self, handle):
         return SimpleNamespace(total=80 << 30)
 
+    def nvmlDeviceGetEnforcedPowerLimit(self, handle):
+        if self.watts is None:
+            raise self.NVMLError
+        return 1000 * self.watts
+
 
 @pytest.fixture
 def gpus(monkeypatch):
@@ -55,8 +60,8 @@ def gpus(monkeypatch):
 def test_what_must_be_equal_names_gpus_and_versions(gpus):
     gpus("NVIDIA H100", "NVIDIA H100")
     identity = machine.identity()
-    assert [name for name, _ in identity["gpus"]] == ["NVIDIA H100", "NVIDIA H100"]
-    assert all(driver for _, driver in identity["gpus"])
+    assert [name for name, *_ in identity["gpus"]] == ["NVIDIA H100", "NVIDIA H100"]
+    assert all(driver for _, driver, _ in identity["gpus"])
     assert identity["cpu_model"]
     assert identity["cpu_count"] >= 1
     for library in ("torch", "transformers", "accelerate", "bitsandbytes", "tokenizers", "safetensors", "numpy"):
@@ -71,8 +76,17 @@ def test_another_gpu_or_another_version_is_another_machine(gpus, monkeypatch):
     gpus("NVIDIA H200")
     assert json.dumps(machine.identity()) != first
     gpus("NVIDIA H100")
-    monkeypatch.setattr(machine, "version", lambda library: "0.0.1")
+    gpus("NVIDIA H100", watts=350)
     assert json.dumps(machine.identity()) != first
+    gpus("NVIDIA H100")
+    newer = {"triton": "0.0.1"}
+    monkeypatch.setattr(machine, "version", lambda library: newer.get(library) or importlib.metadata.version(library))
+    assert json.dumps(machine.identity()) != first
+
+
+def test_a_power_limit_that_is_not_told_is_none(gpus):
+    gpus("NVIDIA H100", watts=None)
+    assert machine.gpus()[0]["power_limit_w"] is None
 
 
 def test_a_machine_without_nvidia_has_no_gpus(gpus, monkeypatch):
@@ -84,9 +98,10 @@ def test_a_machine_without_nvidia_has_no_gpus(gpus, monkeypatch):
 
 def test_gpus_are_described_without_their_serial_identity(gpus):
     gpus("NVIDIA H100")
-    assert machine.gpus() == [{"uuid": "GPU-0", "name": "NVIDIA H100", "memory_bytes": 80 << 30, "driver": "580.1"}]
+    facts = {"name": "NVIDIA H100", "memory_bytes": 80 << 30, "driver": "580.1", "power_limit_w": 700.0}
+    assert machine.gpus() == [{"uuid": "GPU-0"} | facts]
     described = machine.describe()
-    assert described["gpus"] == [{"name": "NVIDIA H100", "memory_bytes": 80 << 30, "driver": "580.1"}]
+    assert described["gpus"] == [facts]
     assert described["memory_bytes"] > 1 << 30
     assert "GPU-0" not in json.dumps(described)
 
