@@ -106,8 +106,8 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Samples]:
 
 
 _MODEL_FACTS = ("name", "source", "parameters", "dtype", "architecture", "digest")
-_HEAD_FACTS = ("modes", "load_time_s", "warmup_time_s", "compile_time_s", "generation_time_s", "time", "calibration",
-               "energy", "threads")  # fmt: skip
+_HEAD_FACTS = ("modes", "compiled_while_timed", "garbage_collected", "load_time_s", "warmup_time_s", "compile_time_s",
+               "generation_time_s", "time", "calibration", "energy", "threads")  # fmt: skip
 
 
 def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:

@@ -8,6 +8,7 @@ from scripts.comparison import (
     audit,
     changes,
     costs,
+    drift,
     fronts,
     interactions,
     order,
@@ -72,6 +73,9 @@ def comparison(
     columns = Columns(metrics)
     baseline = study.get("baseline")
     rows = [_technique(entry, baseline, metrics, columns, found[entry["name"]]) for entry in study["techniques"]]
+    drifted = drift.flags(metrics)
+    for row in rows:
+        row["flags"] += [drifted[row["name"]]] if row["name"] in drifted else []
     _judge(rows, metrics, study.get("comparison") or {}, bool(study.get("on_gpus")))
     present = baseline if baseline in metrics and metrics[baseline]["status"] == "ok" else None
     ran = [metrics[row["name"]] for row in rows if row["status"] == "ok"]

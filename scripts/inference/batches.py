@@ -20,6 +20,18 @@ def plan(lengths: list[int], size: int) -> list[list[int]]:
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
+def one_of_each_shape(lengths: list[list[int]]) -> list[int]:
+    """Indices of the first batch with each number of requests and padded length.
+
+    Args:
+        lengths: prompt tokens of each request, by batch.
+    """
+    first: dict[tuple[int, int], int] = {}
+    for index, batch in enumerate(lengths):
+        first.setdefault((len(batch), max(batch)), index)
+    return list(first.values())
+
+
 def encode(
     prompts: list[str], tokenizer: PreTrainedTokenizerBase, device: torch.device, prompt_tokens: int | None
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,15 +1,20 @@
-"""What this machine can do at its best, measured in the run's own process: bytes copied and products a second.
+"""What this machine can do at its best, measured in the run's own process: bytes read and copied, products a second.
 
 A data sheet's peak is that of another board, clock or memory configuration; this is the one that the run had. A copy's
-bytes are counted as read and as written (McCalpin's STREAM, 1995); an n x n x n product is 2 n^3 operations.
+bytes are counted as read and as written (McCalpin's STREAM, 1995); an n x n x n product is 2 n^3 operations. Decoding
+reads, weights and cache, and hardly writes: its ceiling is what a reduction over a large tensor reads, which is more
+than a copy moves where turning from reads to writes costs time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import mmap
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,30 +22,70 @@ if TYPE_CHECKING:
 
 CPU_BUFFER_BYTES = 64 << 20  # one half is copied to the other: touching pages first is what takes longest
 CPU_WIDTH = 768
+CPU_READ_BYTES = (64 << 20, 1 << 30)  # at least and at most; between them twice the last-level cache
+CACHES = Path("/sys/devices/system/cpu")
 GPU_COPY_BYTES = 1 << 30
+GPU_READ_BYTES = 2 << 30
 GPU_WIDTH = 8192
 _CPU_BUDGET_S = 0.02  # of repetitions of one kind
 _PROBE_WIDTH = 128
+_READ_WIDTH = 4096
 
 
 def calibrate(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     """Measure once, with the process's own threads; what is allocated is given back.
 
     Returns:
-        ``copy_bytes_per_s`` (bytes read plus bytes written), ``matmul_flops_per_s`` and ``matmul_dtype``.
+        ``read_bytes_per_s``, and ``read_buffer_bytes``, of which they were read; ``copy_bytes_per_s`` (bytes read plus
+        bytes written); ``matmul_flops_per_s`` and ``matmul_dtype``.
     """
     import torch
 
     with torch.inference_mode():
         if device.type == "cuda":
-            copied, multiplied = _on_gpu(device, dtype)
+            (read, size), copied, multiplied = _on_gpu(device, dtype)
         else:
-            copied, multiplied = _copy_on_cpu(), _multiply_on_cpu(dtype)
+            (read, size), copied, multiplied = _read_on_cpu(), _copy_on_cpu(), _multiply_on_cpu(dtype)
     return {
+        "read_bytes_per_s": read,
+        "read_buffer_bytes": size,
         "copy_bytes_per_s": copied,
         "matmul_flops_per_s": multiplied,
         "matmul_dtype": str(dtype).removeprefix("torch."),
     }
+
+
+def _read_on_cpu() -> tuple[float, int]:
+    """Bytes read a second, and how many there were: more than any cache of the usable cores holds."""
+    least, most = CPU_READ_BYTES
+    size = min(most, max(least, 2 * last_level_cache()))
+    with _mapping(size) as memory:
+        return _read_all(memory), size
+
+
+def _read_all(memory: mmap.mmap) -> float:
+    import torch
+
+    torch.frombuffer(memory, dtype=torch.uint8).fill_(1)
+    numbers = torch.frombuffer(memory, dtype=torch.float32)
+    rows, vector = numbers.view(-1, _READ_WIDTH), torch.ones(_READ_WIDTH)
+    # Which of them keeps up with the memory depends on the processor; the ceiling is the fastest.
+    ways = (numbers.sum, numbers.amax, lambda: torch.mv(rows, vector))
+    return len(memory) / min(_best(way, _CPU_BUDGET_S) for way in ways)
+
+
+def last_level_cache() -> int:
+    """Bytes of the largest caches of the cores that this process may use; 0 where the system does not tell."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    caches: dict[str, tuple[int, int]] = {}
+    for core in cores:
+        for cache in (CACHES / f"cpu{core}" / "cache").glob("index*"):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                size = (cache / "size").read_text().strip()
+                level, shared = (int((cache / "level").read_text()), (cache / "shared_cpu_list").read_text())
+                caches[f"{level} {shared}"] = level, int(size[:-1]) * {"K": 1 << 10, "M": 1 << 20}[size[-1]]
+    last = max((level for level, _ in caches.values()), default=0)
+    return sum(size for level, size in caches.values() if level == last)
 
 
 def _copy_on_cpu() -> float:
@@ -98,10 +143,11 @@ def _best(action: Callable[[], Any], budget: float) -> float:
     return fastest
 
 
-def _on_gpu(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
+def _on_gpu(device: torch.device, dtype: torch.dtype) -> tuple[tuple[float, int], float, float]:
     import torch
 
     allowance = torch.cuda.mem_get_info(device)[0] // 10
+    read = _read_on_gpu(min(GPU_READ_BYTES, allowance), device)
     copied = _copy_on_gpu(min(GPU_COPY_BYTES, allowance // 2), device)
     width = min(GPU_WIDTH, math.isqrt(allowance // (3 * dtype.itemsize)) // 128 * 128)
     multiplied = _multiply_on_gpu(width, device, dtype)
@@ -110,7 +156,16 @@ def _on_gpu(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
     if clear is not None:
         clear()
     torch.cuda.empty_cache()
-    return copied, multiplied
+    return read, copied, multiplied
+
+
+def _read_on_gpu(size: int, device: torch.device) -> tuple[float, int]:
+    """Bytes read a second by the faster of two reductions, and how many there were."""
+    import torch
+
+    numbers = torch.ones(size // 4, dtype=torch.float32, device=device)
+    seconds = min(_best_on_gpu(way, device) for way in (numbers.sum, numbers.amax))
+    return numbers.nbytes / seconds, numbers.nbytes
 
 
 def _copy_on_gpu(size: int, device: torch.device) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.inference import batches as batching
 from scripts.inference import timed_loop
 from scripts.inference.batches import plan
 from scripts.inference.loading import load, load_tokenizer, used_facets
@@ -19,6 +20,9 @@ from scripts.techniques.facet import Loaded, Process, SampleRecorder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+SHAPE_TOKENS = 4  # of a shape's first batch: the prompt's, a step that compiles, one that records, and one more
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Prepared:
         stops: what ends a headline.
         recorder: what counts per-sample facts, if a facet has any.
         reserved: the batches that a decode loop of the project's own is ready for.
+        shapes: of those that ``generate`` will be given, one of each shape.
     """
 
     loaded: Loaded
@@ -40,6 +45,8 @@ class Prepared:
     stops: Stops
     recorder: SampleRecorder | None
     reserved: list[list[str]] = field(default_factory=list)
+    shapes: list[list[str]] = field(default_factory=list)
+    shape_tokens: int = SHAPE_TOKENS
 
     @property
     def batch_size(self) -> int:
@@ -76,27 +83,43 @@ class Prepared:
         self._set_limit()
 
     def reserve(self, groups: list[list[str]], new_tokens: int) -> float:
-        """Let a decode loop of the project's own compile and allocate all that it will need; seconds that it took.
+        """Get ready for all that will be timed, and let a decode loop compile and allocate it; seconds that it took.
 
         Args:
             groups: prompts that are gone through together.
             new_tokens: the most tokens that any of them is answered with.
         """
         generator = self.loaded.generator
-        if generator is None:
+        if generator is None and not self._warms_shapes():
             return 0.0
         began = time.perf_counter()
-        for prompts in groups:
-            ids = timed_loop.token_lists(prompts, self.tokenizer, self.prompt_tokens)
-            size = min(self.batch_size, len(ids))
-            # The first ones as they come are those that are looked at apart from the timing.
-            batches = [*plan([len(each) for each in ids], self.batch_size), list(range(size))]
-            self.reserved += [[prompts[index] for index in batch] for batch in batches]
-        ids = [timed_loop.token_lists(batch, self.tokenizer, self.prompt_tokens) for batch in self.reserved]
+        batches = [batch for prompts in groups for batch in self._batches(prompts)]
+        ids = [timed_loop.token_lists(batch, self.tokenizer, self.prompt_tokens) for batch in batches]
+        lengths = [[len(each) for each in batch] for batch in ids]
+        if generator is None:
+            for facet, value in used_facets(self.loaded.facets):
+                self.options |= facet.reserved_options(value, self.loaded, max(map(max, lengths)) + new_tokens)
+            self.shapes = [batches[index] for index in batching.one_of_each_shape(lengths)]
+            self.shape_tokens = min(SHAPE_TOKENS, new_tokens)
+            return 0.0
+        self.reserved = batches
         generator.reserve(ids, new_tokens)
         self._set_limit()
         timed_loop.synchronise(self.loaded.process.device)
         return time.perf_counter() - began
+
+    def _warms_shapes(self) -> bool:
+        """Whether a first batch of its shape may take longer: kernels are chosen, loaded or compiled for it."""
+        facets = used_facets(self.loaded.facets)
+        return self.loaded.process.device.type == "cuda" or any(facet.compiles_shapes(value) for facet, value in facets)
+
+    def _batches(self, prompts: list[str]) -> list[list[str]]:
+        """The batches that these prompts are timed in, and the one that is looked at apart from the timing."""
+        ids = timed_loop.token_lists(prompts, self.tokenizer, self.prompt_tokens)
+        planned = plan([len(each) for each in ids], self.batch_size)
+        # The first ones as they come are those that are looked at apart from the timing.
+        first = list(range(min(self.batch_size, len(ids))))
+        return [[prompts[index] for index in batch] for batch in [*planned, first]]
 
     def close(self) -> None:
         """End what runs beside the process's main thread."""
@@ -104,7 +127,11 @@ class Prepared:
             self.loaded.generator.close()
 
     def warm_up(self, count: int, prompts: list[str]) -> None:
-        """Generate a few batches that nothing is kept of."""
+        """Generate a few batches that nothing is kept of, after the first of each shape that will be timed."""
+        if self.shapes:
+            with self.fixed_length(self.shape_tokens):
+                for batch in self.shapes:
+                    self.generate(batch, counted=False)
         for turn in range(count):
             # What a decode loop has reserved is what it can run.
             batch = self.reserved[turn % len(self.reserved)] if self.reserved else prompts[turn % len(prompts) :]

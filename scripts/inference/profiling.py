@@ -32,9 +32,9 @@ def operator_share(function: Callable[[], Any], *, all_threads: bool = False) ->
         all_threads: watch every thread of the process, and not just the one that calls.
 
     Returns:
-        Seconds inside operators (on a GPU: inside kernels and copies), and seconds of the whole call. Operators are
-        what torch's dispatcher runs (``aten::mm``, ``bitsandbytes::…``), each with its own time alone; Python between
-        them, and in functions of Python that call them, is not in it.
+        Seconds inside operators (on a GPU: in which one kernel or more ran), and seconds of the whole call. Operators
+        are what torch's dispatcher runs (``aten::mm``, ``bitsandbytes::…``), each with its own time alone; Python
+        between them, and in functions of Python that call them, is not in it.
     """
     # On a GPU the kernels are all that counts: without the operators there is far less to record.
     with _profiler(kernels_only=_has_gpu(), all_threads=all_threads) as profiler:
@@ -42,10 +42,33 @@ def operator_share(function: Callable[[], Any], *, all_threads: bool = False) ->
         function()
         _synchronise()
         elapsed = time.perf_counter() - began
-    rows = _rows(profiler)
     if _has_gpu():
-        return sum(row["device_self_s"] for row in rows if row["kind"] == "kernel"), elapsed
-    return sum(row["cpu_self_s"] for row in rows if "::" in row["name"]), elapsed
+        return busy_seconds(_kernel_spans(profiler)), elapsed
+    return sum(row["cpu_self_s"] for row in _rows(profiler) if "::" in row["name"]), elapsed
+
+
+def _kernel_spans(profiler: profile) -> list[tuple[float, float]]:
+    """Begin and end of each kernel and copy, in seconds."""
+    from torch.autograd import DeviceType
+
+    return [
+        (event.time_range.start / 1e6, event.time_range.end / 1e6)
+        for event in profiler.events()
+        if event.device_type == DeviceType.CUDA and not event.is_user_annotation
+    ]
+
+
+def busy_seconds(spans: list[tuple[float, float]]) -> float:
+    """Seconds that lie in one span at least.
+
+    Kernels may overlap: one that is launched before its predecessor has ended waits on the device, and its span counts
+    that wait, which their sum would count twice.
+    """
+    busy, reached = 0.0, float("-inf")
+    for began, ended in sorted(spans):
+        busy += max(0.0, ended - max(began, reached))
+        reached = max(reached, ended)
+    return busy
 
 
 def profile_samples(prepared: Prepared, prompts: list[str], directory: Path | None) -> dict[str, Any]:

@@ -66,16 +66,18 @@ class Readings:
 
 
 SPENT_TOKENS = 8  # of each headline that is watched: a profile's cost grows with every operator in it
+MOST_STRETCH = 0.25  # share of the batch's time by which the profiler may lengthen it
 
 
 def time_spent(prepared: Prepared, prompts: list[str]) -> dict[str, Any]:
     """Where the time of one batch goes, seen outside the timed samples, over the first tokens of each headline.
 
     Returns:
-        ``sample_s``: seconds of the batch, the lesser of two; ``operators_s``: seconds of it inside operators (on a
-        GPU: inside kernels); ``host_bound_share``: the rest, in which Python, dispatch and launches hold the device up;
-        ``target_forward_s`` and ``draft_forward_s``: a typical call after the prompt's; ``new_tokens``: how many tokens
-        were watched.
+        ``sample_s``: seconds of the batch, the lesser of two; ``profiled_s``: the same under the profiler, and
+        ``operators_s``: seconds of that inside operators (on a GPU: in which a kernel ran); ``host_bound_share``: the
+        rest of the batch's time, in which Python, dispatch and launches hold the device up, None where the profiler
+        changes too much for it to be told, and ``host_bound_reason`` says so; ``target_forward_s`` and
+        ``draft_forward_s``: a typical call after the prompt's; ``new_tokens``: how many tokens were watched.
     """
     from scripts.inference.profiling import operator_share
 
@@ -89,15 +91,35 @@ def time_spent(prepared: Prepared, prompts: list[str]) -> dict[str, Any]:
     with prepared.fixed_length(SPENT_TOKENS):
         sample = min(once(), once())
         generator = loaded.generator
-        operators, _ = operator_share(once, all_threads=generator is not None and generator.own_thread)
+        operators, profiled = operator_share(once, all_threads=generator is not None and generator.own_thread)
         forwards = generator.forward_times() if generator is not None else _forward_times(loaded, once)
+    share, reason = host_bound(sample, profiled, operators)
     return {
         "new_tokens": SPENT_TOKENS,
         "sample_s": sample,
+        "profiled_s": profiled,
         "operators_s": operators,
-        "host_bound_share": max(0.0, 1 - operators / sample),
+        "host_bound_share": share,
+        "host_bound_reason": reason,
         **forwards,
     }
+
+
+def host_bound(sample: float, profiled: float, operators: float) -> tuple[float | None, str | None]:
+    """The share of a batch's time outside of operators, or why the profiler can't tell it.
+
+    Args:
+        sample: seconds of the batch, unwatched.
+        profiled: seconds of it under the profiler.
+        operators: seconds of the profiled one inside operators.
+    """
+    if operators > sample:
+        times = f"{operators / sample:.2f} times the batch's own time"
+        return None, f"can't be told: under the profiler operators took {times}"
+    # How much of what the profiler adds lies inside operators is not known.
+    if profiled - sample > MOST_STRETCH * sample:
+        return None, f"can't be told: the profiler made the batch take {profiled / sample:.2f} times as long"
+    return 1 - operators / sample, None
 
 
 def _forward_times(loaded: Loaded, once: Callable[[], float]) -> dict[str, float | None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from scripts.inference import garbage
 from scripts.inference.batches import fitted, plan
 from scripts.inference.likelihood import own_choices, reference_likelihood
 from scripts.inference.prompts import headline_text
@@ -18,18 +20,23 @@ if TYPE_CHECKING:
 def time_all(
     prompts: list[str], samples: list[dict[str, Any]], prepared: Prepared, *, show_progress: bool, label: str
 ) -> tuple[list[dict[str, Any]], float]:
-    """Time every sample once, batch by batch; lines in evaluation order, and the seconds that all took."""
+    """Time every sample once, batch by batch; lines in evaluation order, and the seconds that all took.
+
+    Garbage is collected between batches alone.
+    """
     lengths = [len(ids) for ids in prepared.tokenizer(prompts)["input_ids"]] if prepared.batch_size > 1 else []
     batches = plan(lengths or [0] * len(prompts), prepared.batch_size)
     lines: list[dict[str, Any]] = [{} for _ in prompts]
     began = time.perf_counter()
     # The bar is drawn between batches, never inside one.
     bar = tqdm(total=len(prompts), desc=label, unit="sample", disable=not show_progress, mininterval=1.0)
-    for number, batch in enumerate(batches):
-        timed = prepared.generate([prompts[index] for index in batch], counted=True)
-        for index, line in zip(batch, timed, strict=True):
-            lines[index] = {"id": samples[index]["id"]} | line | {"batch": number}
-        bar.update(len(batch))
+    with garbage.kept_out():
+        for number, batch in enumerate(batches):
+            timed = prepared.generate([prompts[index] for index in batch], counted=True)
+            for index, line in zip(batch, timed, strict=True):
+                lines[index] = {"id": samples[index]["id"]} | line | {"batch": number}
+            bar.update(len(batch))
+            gc.collect()
     bar.close()
     return lines, time.perf_counter() - began
 

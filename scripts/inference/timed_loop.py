@@ -90,13 +90,12 @@ def time_batch(
     """Generate the headlines of one batch together and time them.
 
     Returns:
-        For each prompt a line of samples.jsonl without its id: times in seconds since the request began. A request is
-        done with its own last token, the batch when nothing of it is under way any more; of a single request under
-        ``generate`` both are the moment when that returned.
+        For each prompt a line of samples.jsonl without its id: times in seconds since the request began. Whatever
+        generates, a request is done when its last kept token has reached the host, and the batch when the call has
+        returned and nothing of it is under way any more.
     """
     timed = _by_generator if loaded.generator is not None else _by_generate
     began, elapsed, lengths, each = timed(prompts, tokenizer, loaded, options, recorder, prompt_tokens)
-    at_return = len(prompts) == 1 and loaded.generator is None
     lines = []
     for length, (stamps, tokens) in zip(lengths, each, strict=True):
         kept = trim(tokens, set(stops.all_tokens))
@@ -109,7 +108,7 @@ def time_batch(
                 "token_ids": kept,
                 "text": text,
                 "headline": clean_headline(text),
-                "latency_s": elapsed if at_return else moments[-1],
+                "latency_s": moments[-1],
                 "ttft_s": moments[0],
                 "token_times_s": moments,
                 "stop_reason": stops.reason(kept),

@@ -96,7 +96,7 @@ def _measure(request: dict[str, Any], rank: int, scratch: Path, ending: contextl
     """Time every sample; what has to be closed, however this ends, is handed to ``ending``."""
     process = _start(request, rank)
     # Late, after the devices are set: they import torch.
-    from scripts.inference import readings
+    from scripts.inference import compiles, garbage, readings
     from scripts.inference.memory import MemoryMeter
     from scripts.inference.preparation import prepare
     from scripts.inference.sampling import judge, longest_batch, time_all
@@ -123,18 +123,21 @@ def _measure(request: dict[str, Any], rank: int, scratch: Path, ending: contextl
 
     show = {"show_progress": rank == 0, "label": request["technique"]}
     meter.reset_peak()
-    with taken.measured("natural"):
+    with taken.measured("natural"), compiles.watched() as compiled_natural:
         natural, natural_time = time_all(prompts, samples, prepared, **show)
     peak = meter.peak()
+    compiled = {"natural": compiled_natural}
     fixed, fixed_mode = [], None
     if request["fixed"]["samples"]:
         with prepared.fixed_length(fixed_tokens):
             prepared.generate(prompts[: prepared.batch_size], counted=False)
-            with taken.measured("fixed"):
+            with taken.measured("fixed"), compiles.watched() as compiled_fixed:
                 fixed, fixed_time = time_all(fixed_prompts, samples[: len(fixed_prompts)], prepared, **show)
         fixed_mode = {"samples": len(fixed), "new_tokens": fixed_tokens, "time_s": fixed_time}
+        compiled["fixed"] = compiled_fixed
     observed = longest_batch(natural, prompts)
     evidence, cache = _evidence(observed, prepared)
+    compiles.refuse(compiled)
     spent = None
     if request["thorough"]:
         spent = readings.time_spent(prepared, prompts[: prepared.batch_size])
@@ -148,6 +151,8 @@ def _measure(request: dict[str, Any], rank: int, scratch: Path, ending: contextl
         "compile_time_s": compile_time,
         "generation_time_s": natural_time,
         "modes": {"natural": {"samples": len(natural), "time_s": natural_time}, "fixed": fixed_mode},
+        "compiled_while_timed": compiled,
+        "garbage_collected": garbage.COLLECTED,
         "generation": prepared.resolved(),
         "memory": {
             "method": meter.method,

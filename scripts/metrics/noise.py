@@ -1,4 +1,7 @@
-"""Reasons to doubt a technique's timings, each as a sentence with the figure in it: what a report shows as a flag."""
+"""Reasons to doubt a technique's timings, each as a sentence with the figure in it: what a report shows as a flag.
+
+Those that take the study's other techniques to tell are added by the comparison (:mod:`scripts.comparison.drift`).
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,10 +16,7 @@ Flag = dict[str, str]
 SPREAD_BOUND = 0.1
 FOREIGN_CPU_BOUND = 0.1
 STEAL_BOUND = 0.05
-DRIFT_BOUND = 0.1
 GREEDY_BOUND = 0.999
-
-CALIBRATED = {"copy_bytes_per_s": "memory bandwidth", "matmul_flops_per_s": "matrix multiplication"}
 
 
 def flags(
@@ -41,7 +41,6 @@ def flags(
         ),
         "steal": _share(runs, "steal_share", STEAL_BOUND, "the hypervisor took away {share:.0%} of the CPU"),
         "spread": _spread(figures, spread_bound),
-        "drift": _drift(runs),
         "memory": _memory(memory_check),
         "not_greedy": _not_greedy(runs[0], figures),
     }
@@ -93,26 +92,6 @@ def _spread(figures: dict[str, Figure], bound: float) -> str | None:
             n = len(figures[key]["runs"])
             return f"The mean {what} of its {n} runs varies by {percent:.1f}% (more than {bound:.0%})."
     return None
-
-
-def _drift(runs: list[Run]) -> str | None:
-    """Compare what the machine could do before and after each run."""
-    changes = []
-    for run in runs:
-        calibration = run.info.get("calibration") or {}
-        before, after = calibration.get("before") or {}, calibration.get("after") or {}
-        changes += [
-            (run, what, after[key] / before[key] - 1)
-            for key, what in CALIBRATED.items()
-            if before.get(key) and after.get(key)
-        ]
-    if not changes:
-        return None
-    run, what, change = max(changes, key=lambda entry: abs(entry[2]))
-    if abs(change) <= DRIFT_BOUND:
-        return None
-    moved = f"{abs(change):.0%} {'faster' if change > 0 else 'slower'}"
-    return f"{_name(runs, run)}: {what} was {moved} after it than before (more than {DRIFT_BOUND:.0%})."
 
 
 def _memory(check: dict[str, Any] | None) -> str | None:

@@ -24,7 +24,7 @@ class Sample:
         latency_s: until the request's own last kept token was out.
         batch: the batch that it was in, from 0.
         batch_requests: how many requests that batch had.
-        batch_time_s: until the last token of the whole batch was out.
+        batch_time_s: until the batch's call had returned and nothing of it was under way any more.
         reference_nll: the reference headline's negative log-likelihood in nats, summed over ``reference_tokens``.
         margins: per generated token the logit of the best minus that of the second-best token.
         runners_up: per generated token the second-best one.

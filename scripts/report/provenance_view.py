@@ -13,6 +13,7 @@ HEADS = (
     "Run",
     "Started (UTC)",
     "Took",
+    "Read, GB/s",
     "Copy, GB/s",
     "Matrix product, GFLOP/s",
     "Other programs",
@@ -22,6 +23,11 @@ HEADS = (
 )
 INTERLEAVED = {True: "yes", False: "no", None: "not known"}
 SHARES = {"foreign_cpu_share": "Other programs on the CPU", "steal_share": "CPU taken away by the hypervisor"}
+CALIBRATED = (
+    ("read_bytes_per_s", "read", "GB/s"),
+    ("copy_bytes_per_s", "copy", "GB/s"),
+    ("matmul_flops_per_s", "matrix product", "GFLOP/s"),
+)
 METHODS = {"nvml": "the GPU's energy counter (NVML)", "rapl": "the processor package's energy counter (RAPL)"}
 
 
@@ -99,9 +105,9 @@ def _readings(runs: Runs, key: str) -> list[float]:
 
 
 def _calibration(runs: Runs) -> Pairs:
-    """Return the range of what a copy and a matrix product reached before and after the runs."""
+    """Return the range of what each calibration reached before and after the runs."""
     pairs = []
-    for key, name, unit in (("copy_bytes_per_s", "copy", "GB/s"), ("matmul_flops_per_s", "matrix product", "GFLOP/s")):
+    for key, name, unit in CALIBRATED:
         values = _readings(runs, key)
         if values:
             scale = numbers.Scale(unit, 1e9, numbers.digits_after_point(max(max(values) / 1e9, 1e-3), 3))
@@ -168,6 +174,7 @@ def _line(label: str, run: dict[str, Any]) -> list[str]:
         text.plain(run.get("run")),
         start,
         took,
+        _before_after(run, "read_bytes_per_s"),
         _before_after(run, "copy_bytes_per_s"),
         _before_after(run, "matmul_flops_per_s"),
         numbers.share(during.get("foreign_cpu_share")),

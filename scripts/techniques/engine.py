@@ -9,10 +9,10 @@ by a single call.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from scripts.foundation.errors import StudyError
+from scripts.inference.compiles import compiled_graphs
 from scripts.techniques.facet import EvidenceError, Facet, Generator, Joined, Loaded, Observation
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -66,6 +66,17 @@ class Engine(Facet):
         """transformers' static cache; it compiles the forward by itself on a GPU."""
         return {"cache_implementation": "static"} if value["name"] == "transformers_static" else {}
 
+    def reserved_options(self, value: Any, loaded: Loaded, positions: int) -> dict[str, Any]:
+        """The static cache's greatest length from the start: a longer one would be compiled for again."""
+        if value["name"] != "transformers_static":
+            return {}
+        loaded.notes["static_positions"] = positions
+        return {"max_cache_len": positions}
+
+    def compiles_shapes(self, value: Any) -> bool:
+        """transformers compiles the decode step with its static cache; the other engines record when they reserve."""
+        return value["name"] == "transformers_static"
+
     def generator(self, value: Any, loaded: Loaded, pad: int) -> Generator | None:
         """What takes the place of ``generate``."""
         if value["name"] == "transformers_continuous":
@@ -99,7 +110,10 @@ class Engine(Facet):
             raise EvidenceError(f"engine '{value['name']}' keeps a StaticCache, but generation used a {cache}.")
         facts: dict[str, Any] = {"name": value["name"], "cache_class": cache}
         if value["name"] == "transformers_static":
-            return facts | {"compiled_graphs": _compiled_graphs()}
+            return facts | {
+                "compiled_graphs": compiled_graphs(),
+                "cache_positions": _static_positions(loaded, seen.cache),
+            }
         facts |= loaded.generator.facts()
         if facts["recorded_while_timed"]:
             raise EvidenceError(f"engine 'graph' recorded {facts['recorded_while_timed']} steps while it was timed.")
@@ -140,13 +154,15 @@ def _continuous_evidence(slots: int, cache: str, loaded: Loaded, joined: Joined 
     }
 
 
-def _compiled_graphs() -> int:
-    """How many graphs torch has compiled in this process."""
-    if "torch._dynamo" not in sys.modules:
-        return 0
-    from torch._dynamo.utils import counters
-
-    return counters["stats"]["unique_graphs"]
+def _static_positions(loaded: Loaded, cache: Any) -> int:
+    """Positions of transformers' static cache; a layer with a sliding window has fewer than the others."""
+    positions = max(layer.keys.shape[-2] for layer in cache.layers)
+    reserved = loaded.notes["static_positions"]
+    if positions != reserved and not any(getattr(layer, "is_sliding", False) for layer in cache.layers):
+        raise EvidenceError(
+            f"engine 'transformers_static' reserves a cache of {reserved} positions, but generation used {positions}."
+        )
+    return positions
 
 
 FACET = Engine()

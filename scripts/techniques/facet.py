@@ -244,6 +244,14 @@ class Facet:
         """Keyword arguments for ``generate``."""
         return {}
 
+    def reserved_options(self, value: Any, loaded: Loaded, positions: int) -> dict[str, Any]:
+        """More of them, once it is known that no prompt with its headline is longer than so many tokens."""
+        return {}
+
+    def compiles_shapes(self, value: Any) -> bool:
+        """Whether ``generate`` may compile something for the first batch of a shape, on one device or another."""
+        return False
+
     def generator(self, value: Any, loaded: Loaded, pad: int) -> Generator | None:
         """A decode loop that takes the place of ``generate``; ``pad`` is a token for places that nothing looks at."""
         return None

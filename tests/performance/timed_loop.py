@@ -54,7 +54,7 @@ def main() -> None:
         return time.perf_counter() - began
 
     def timed(prompt: str) -> float:
-        return time_batch([prompt], tokenizer, loaded, options, stops)[0]["latency_s"]
+        return time_batch([prompt], tokenizer, loaded, options, stops)[0]["batch_time_s"]
 
     prompts = [PROMPT.replace("{summary}", row["summary"]) for row in files.read_json_lines(arguments.dataset)]
     for prompt in prompts[:3]:

@@ -41,7 +41,10 @@ def device(rank: int = 0, **changes: Any) -> dict[str, Any]:
     return values | changes
 
 
-CALIBRATION = {"copy_bytes_per_s": 3e12, "matmul_flops_per_s": 8e14, "matmul_dtype": "bfloat16"}
+CALIBRATION = {
+    "read_bytes_per_s": 3e12, "read_buffer_bytes": 64 << 20, "copy_bytes_per_s": 2.5e12, "matmul_flops_per_s": 8e14,
+    "matmul_dtype": "bfloat16",
+}  # fmt: skip
 
 
 def make_run(

@@ -58,8 +58,8 @@ def make_run(
             "fixed_j": None,
         },
         "time": {
-            "sample_s": 0.19, "operators_s": 0.15, "host_bound_share": 1 - 0.15 / 0.19, "target_forward_s": 0.02,
-            "draft_forward_s": None,
+            "sample_s": 0.19, "profiled_s": 0.2, "operators_s": 0.15, "host_bound_share": 1 - 0.15 / 0.19,
+            "host_bound_reason": None, "target_forward_s": 0.02, "draft_forward_s": None,
         } if run == 1 else None,
         "provenance": {
             "git_revision": "0" * 40, "git_modified": False, "dataset_digest": "d" * 16, "code_digest": "c" * 16,
@@ -92,6 +92,8 @@ def make_model(name: str, source: str = "train", weight_mib: float = 107, dtype:
 def make_calibration(factor: float = 1.0) -> dict[str, Any]:
     """Return what a machine could do, ``factor`` times as much as usual."""
     return {
+        "read_bytes_per_s": 5e10 * factor,
+        "read_buffer_bytes": 64 * MIB,
         "copy_bytes_per_s": 4e10 * factor,
         "matmul_flops_per_s": 6e11 * factor,
         "matmul_dtype": "float32",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
+from scripts.inference import batches
 from scripts.techniques import load_facet
 from tests.support.sabotage.registry import method, sabotage
 
@@ -108,4 +110,38 @@ def whole_model_on_each_rank() -> Iterator[None]:
 @sabotage
 def each_rank_alone() -> Iterator[None]:
     with method("parallel", "load_options", {}), method("parallel", "after_load", None):
+        yield
+
+
+@sabotage
+def static_cache_grows() -> Iterator[None]:
+    """The cache is as long as each request asks for, and no shape is gone through before the timing."""
+    engine = type(load_facet("engine"))
+    reserved = engine.reserved_options
+
+    def forgotten(self: Any, *arguments: Any) -> dict[str, Any]:
+        reserved(self, *arguments)
+        return {}
+
+    with patch.object(engine, "reserved_options", forgotten), patch.object(batches, "one_of_each_shape", lambda _: []):
+        yield
+
+
+@sabotage
+def compiled_while_timed() -> Iterator[None]:
+    """Every timed batch has something compiled, whatever generates it."""
+    import torch
+
+    from scripts.inference import preparation
+
+    add = torch.compile(lambda x: x + 1, backend="eager", dynamic=False)
+    generate = preparation.Prepared.generate
+    lengths = itertools.count(2)
+
+    def compiling(self: Any, prompts: list[str], *, counted: bool) -> Any:
+        if counted:
+            add(torch.ones(next(lengths)))
+        return generate(self, prompts, counted=counted)
+
+    with patch.object(preparation.Prepared, "generate", compiling):
         yield

@@ -23,6 +23,7 @@ def test_the_peaks_are_of_this_machine_and_name_their_type():
     assert peaks["matmul_dtype"] == "bfloat16"
     # From a small board to the largest server's socket.
     assert 5e8 < peaks["copy_bytes_per_s"] < 2e12
+    assert 5e8 < peaks["read_bytes_per_s"] < 2e12
     assert 1e7 < peaks["matmul_flops_per_s"] < 5e13
 
 
@@ -33,6 +34,32 @@ def test_the_rate_is_bytes_read_and_written_of_the_fastest_repetition(monkeypatc
     monkeypatch.undo()
     monkeypatch.setattr(calibration, "_best", lambda action, budget: action() is None or 0.5)
     assert calibration._copy_on_cpu() == calibration.CPU_BUFFER_BYTES / 0.5
+
+
+def test_a_read_counts_each_byte_once_by_the_fastest_way(monkeypatch):
+    seconds = iter([0.5, 0.25, 1.0])
+    monkeypatch.setattr(calibration, "_best", lambda action, budget: action() is None or next(seconds))
+    rate, size = calibration._read_on_cpu()
+    assert size >= 2 * calibration.last_level_cache()
+    assert rate == size / 0.25
+
+
+@pytest.mark.parametrize(
+    ("cache", "size"), [(None, 64 << 20), ("8192K", 64 << 20), ("96M", 384 << 20), ("9999M", 1 << 30)]
+)
+def test_what_is_read_does_not_fit_the_last_level_caches(monkeypatch, tmp_path, cache, size):
+    for core, shared in ((0, "0-1"), (1, "0-1"), (2, "2-3"), (9, "9")):
+        for index, level, held in (("index0", 1, "64K"), ("index3", 3, cache)):
+            folder = tmp_path / f"cpu{core}" / "cache" / index
+            folder.mkdir(parents=True)
+            if cache:
+                (folder / "level").write_text(f"{level}\n")
+                (folder / "size").write_text(f"{held}\n")
+                (folder / "shared_cpu_list").write_text(f"{shared if level == 3 else core}\n")
+    monkeypatch.setattr(calibration, "CACHES", tmp_path)
+    monkeypatch.setattr(calibration.os, "sched_getaffinity", lambda process: {0, 1, 2})
+    monkeypatch.setattr(calibration, "_read_all", lambda memory: 1.0)
+    assert calibration._read_on_cpu() == (1.0, size)
 
 
 def test_a_type_without_a_fast_path_does_not_hold_the_run_up(monkeypatch):
@@ -65,4 +92,6 @@ def test_nothing_of_it_stays_on_the_gpu():
     peaks = calibrate(device, torch.bfloat16)
     assert torch.cuda.memory_allocated(device) == held
     assert 1e11 < peaks["copy_bytes_per_s"] < 2e13
+    # Reading does not have to turn to writing and back.
+    assert 0.98 * peaks["copy_bytes_per_s"] < peaks["read_bytes_per_s"] < 2e13
     assert 1e12 < peaks["matmul_flops_per_s"] < 1e16

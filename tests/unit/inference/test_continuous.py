@@ -100,7 +100,7 @@ def test_time_in_the_other_thread_is_seen(checkpoint, evaluation_set):
     spent = run_worker(checkpoint, evaluation_set, SLOTS, thorough=True).outcome["time"]
     assert spent["operators_s"] > 0
     assert 0 < spent["target_forward_s"] < spent["sample_s"]
-    assert spent["host_bound_share"] < 1
+    assert spent["host_bound_share"] is None or 0 <= spent["host_bound_share"] < 1
 
 
 @pytest.mark.parametrize("count", [1, 2])

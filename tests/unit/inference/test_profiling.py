@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scripts.inference import profiling
-from scripts.inference.profiling import operator_share, profile_samples
+from scripts.inference.profiling import busy_seconds, operator_share, profile_samples
 
 
 class Prepared:
@@ -186,3 +186,9 @@ def test_kernels_of_a_real_gpu_are_in_the_table(tmp_path):
     assert summary["top"][0]["name"] == "aten::mm"
     inside, elapsed = operator_share(lambda: OnGpu().generate(["a"], counted=False))
     assert 0 < inside <= elapsed
+
+
+def test_time_in_which_kernels_overlap_counts_once():
+    assert busy_seconds([]) == 0
+    # The second was launched early and waited for the first; the third lies within the second.
+    assert busy_seconds([(0.0, 1.0), (0.4, 2.0), (1.2, 1.5), (3.0, 3.5)]) == pytest.approx(2.5)

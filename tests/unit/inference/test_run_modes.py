@@ -5,7 +5,8 @@ import math
 import pytest
 
 from scripts.foundation import files
-from scripts.inference.batches import fitted, plan
+from scripts.inference.batches import fitted, one_of_each_shape, plan
+from scripts.inference.readings import host_bound
 from tests.support.tiny_checkpoint import variant, write_dataset
 from tests.support.worker_runs import run_worker
 
@@ -166,11 +167,32 @@ def test_random_weights_have_no_likelihood_but_margins(checkpoint, evaluation_se
 def test_where_the_time_goes_is_seen_outside_the_timed_samples(judged, greedy):
     spent = judged.outcome["time"]
     assert spent["operators_s"] > 0
-    assert 0 <= spent["host_bound_share"] < 1
+    share, reason = spent["host_bound_share"], spent["host_bound_reason"]
+    assert (share, reason) == host_bound(spent["sample_s"], spent["profiled_s"], spent["operators_s"])
     assert 0 < spent["target_forward_s"] < spent["sample_s"]
     assert spent["draft_forward_s"] is None
     assert greedy.outcome["time"] is None
     assert judged.tokens == greedy.tokens
+
+
+@pytest.mark.parametrize(
+    ("sample", "profiled", "operators", "words"),
+    [
+        (1.0, 1.6, 1.57, "can't be told: under the profiler operators took 1.57 times the batch's own time"),
+        (1.0, 1.4, 0.6, "can't be told: the profiler made the batch take 1.40 times as long"),
+        (1.0, 1.2, 0.6, None),
+        (1.0, 0.9, 0.6, None),
+    ],
+)
+def test_a_share_is_never_clipped_and_what_the_profiler_distorts_is_not_told(sample, profiled, operators, words):
+    share, reason = host_bound(sample, profiled, operators)
+    assert reason == words
+    assert share == (None if words else pytest.approx(0.4))
+
+
+def test_each_shape_is_gone_through_once():
+    # Two batches of two requests, padded to 7, one padded to 5, and a last one of a single request.
+    assert one_of_each_shape([[5, 7], [7, 3], [4, 5], [7]]) == [0, 2, 3]
 
 
 def test_the_caches_size_is_that_of_the_longest_sequence(judged):

@@ -1,9 +1,10 @@
+import gc
 from itertools import pairwise
 
 import pytest
 
 from scripts.foundation import files
-from scripts.inference import timed_loop
+from scripts.inference import garbage, timed_loop
 from scripts.inference.loading import load, load_tokenizer
 from scripts.inference.timed_loop import Stops, generation_config, time_batch
 from scripts.techniques.facet import Loaded, Process
@@ -92,8 +93,50 @@ def test_times_belong_to_tokens(greedy):
         assert len(times) == sample["new_tokens"] == len(sample["token_ids"]) > 1
         assert 0 < times[0] == sample["ttft_s"]
         assert all(earlier < later for earlier, later in pairwise(times))
-        assert times[-1] <= sample["latency_s"]
+        assert times[-1] == sample["latency_s"] < sample["batch_time_s"]
         assert sample["prompt_tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    "facets",
+    [
+        {},
+        {"engine": "graph"},
+        {"speculation": {"prompt_lookup": 3}},
+        {"engine": "transformers_continuous", "batch_size": 2},
+    ],
+)
+def test_a_request_ends_at_one_moment_whatever_generates(checkpoint, evaluation_set, facets):
+    for sample in run_worker(checkpoint, evaluation_set, facets).samples:
+        assert sample["latency_s"] == sample["token_times_s"][sample["new_tokens"] - 1] <= sample["batch_time_s"]
+
+
+def test_garbage_is_collected_between_timed_batches_alone(checkpoint, evaluation_set, monkeypatch):
+    on, collected = [], []
+    original = timed_loop.time_batch
+
+    def watched(*arguments):
+        on.append(gc.isenabled())
+        before = len(collected)
+        lines = original(*arguments)
+        assert len(collected) == before
+        return lines
+
+    monkeypatch.setattr(timed_loop, "time_batch", watched)
+    monkeypatch.setattr(gc, "collect", lambda: collected.append(len(on)))
+    run = run_worker(checkpoint, evaluation_set, {}, warmup=1, fixed={"new_tokens": 3, "samples": 2})
+    assert run.outcome["garbage_collected"] == "between batches"
+    # A warm-up, three samples, one more before the fixed mode, and its two.
+    assert on == [True, False, False, False, True, False, False]
+    assert collected == [1, 2, 3, 4, 5, 6, 7]
+    assert gc.isenabled()
+
+
+def test_the_collector_comes_back_after_an_error():
+    with pytest.raises(ValueError, match="no"), garbage.kept_out():
+        raise ValueError("no")
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
 
 
 def test_samples_are_those_of_the_data_set_in_its_order_whatever_the_warm_up(checkpoint, evaluation_set, greedy):

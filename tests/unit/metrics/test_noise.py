@@ -50,20 +50,6 @@ def test_what_was_not_seen_springs_nothing(flags, conditions):
     assert flags({"conditions": conditions, "calibration": None}) == []
 
 
-@pytest.mark.parametrize(("factor", "words"), [(0.85, "15% slower"), (1.2, "20% faster")])
-def test_a_machine_that_changed_meanwhile_is_flagged(flags, factor, words):
-    before = synthetic.make_calibration()
-    after = before | {"copy_bytes_per_s": factor * before["copy_bytes_per_s"]}
-    (flag,) = flags({"calibration": {"before": before, "after": after}})
-    assert flag["kind"] == "drift"
-    assert flag["message"] == f"Run 2 of 2: memory bandwidth was {words} after it than before (more than 10%)."
-
-
-def test_little_drift_is_none(flags):
-    calibration = {"before": synthetic.make_calibration(), "after": synthetic.make_calibration(0.91)}
-    assert flags({"calibration": calibration}) == []
-
-
 def test_runs_that_disagree_are_flagged_above_the_bound(flags):
     # Latencies of 1 and 1.25: a standard deviation of 0.177 around 1.125 is 15.7%.
     (flag,) = flags(slower=1.25)

@@ -56,9 +56,19 @@ def test_a_prompt_bound_by_arithmetic_and_decoding_bound_by_traffic_are_not_even
 
 
 def test_the_machine_is_what_it_was_before_and_after_on_average():
-    later = CALIBRATION | {"copy_bytes_per_s": 1e12}
+    later = CALIBRATION | {"read_bytes_per_s": 1e12}
     found = values(make_run(calibration={"before": CALIBRATION, "after": later}))
     assert found["mbu_measured"] == pytest.approx(DECODE_BYTES / 0.1 / 2e12, rel=1e-3)
+
+
+def test_the_ceiling_of_reads_is_what_was_read_and_not_what_a_copy_moved():
+    usual = values(make_run())
+    copied = CALIBRATION | {"copy_bytes_per_s": 1e12}
+    assert values(make_run(calibration={"before": copied, "after": copied})) == usual
+    unread = {key: value for key, value in CALIBRATION.items() if not key.startswith("read_")}
+    found = reasons(make_run(calibration={"before": CALIBRATION, "after": unread}))
+    assert set(found) == {"mbu_measured", "mfu_measured", "predicted_time_per_sample_s"}
+    assert set(found.values()) == {"the run did not measure how fast memory is read"}
 
 
 def test_devices_add_up_unless_they_take_turns():
@@ -168,3 +178,9 @@ def test_weights_that_may_stay_in_a_processors_cache_are_noted():
 def test_the_host_bound_share_is_that_of_the_runs_that_looked():
     figure = why_figures([make_run(), make_run(time=None)])["host_bound_share"]
     assert (figure["value"], figure["n"]) == (0.25, 1)
+
+
+def test_a_host_bound_share_that_the_profiler_hides_is_missing_with_its_reason():
+    reason = "can't be told: under the profiler operators took 1.57 times the batch's own time"
+    hidden = make_run(time={"host_bound_share": None, "host_bound_reason": reason})
+    assert reasons(hidden) == {"host_bound_share": reason}
