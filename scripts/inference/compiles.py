@@ -13,11 +13,7 @@ from typing import Any
 
 from scripts.techniques.facet import EvidenceError
 
-KINDS = {
-    "torch_compile": "torch.compile compiled {} times",
-    "triton": "Triton compiled {} kernels",
-    "cuda_graphs": "{} CUDA graphs were recorded",
-}
+KINDS = {"torch_compile": "graphs by torch.compile", "triton": "kernels by Triton", "cuda_graphs": "CUDA graphs"}
 Counts = dict[str, int]
 
 
@@ -47,10 +43,11 @@ def refuse(found: dict[str, Counts]) -> None:
         EvidenceError: anything was.
     """
     for mode, counts in found.items():
-        made = [KINDS[kind].format(count) for kind, count in counts.items() if count]
+        made = [f"{KINDS[kind]} ({count})" for kind, count in counts.items() if count]
         if made:
             raise EvidenceError(
-                f"{', '.join(made)} while the {mode} mode was timed: its times are not those of generating alone."
+                f"Compiled or recorded while the {mode} mode was timed: {', '.join(made)}. Its times are not those of "
+                "generating alone."
             )
 
 

@@ -134,6 +134,7 @@ def compiled_while_timed() -> Iterator[None]:
 
     from scripts.inference import preparation
 
+    torch._dynamo.reset()  # what was compiled for the same lengths before is kept by code, not by function
     add = torch.compile(lambda x: x + 1, backend="eager", dynamic=False)
     generate = preparation.Prepared.generate
     lengths = itertools.count(2)
