@@ -81,8 +81,8 @@ def test_it_is_so_for_every_engine(checkpoint, rising, facets):
         run = run_worker(checkpoint, rising, facets, fixed=FIXED)
     assert run.outcome["status"] == "invalid"
     assert run.outcome["reason"] == (
-        f"Compiled or recorded while the natural mode was timed: graphs by torch.compile ({batches}). Its times are not "
-        "those of generating alone."
+        f"Compiled or recorded while the natural mode was timed: graphs by torch.compile ({batches}). "
+        "Its times are not those of generating alone."
     )
     assert run_worker(checkpoint, rising, facets).outcome["compiled_while_timed"] == {"natural": NOTHING}
 
