@@ -138,16 +138,17 @@ def test_python_inside_a_function_that_autograd_names_is_no_operator():
 def test_on_a_gpu_kernels_count_once_and_the_operators_that_start_them_do_not(monkeypatch):
     from torch.autograd import DeviceType
 
-    def event(key, device, cpu, cuda, annotation=False):
+    def event(key, device, cpu, cuda, annotation=False, start=0.0):
+        span = SimpleNamespace(start=start * 1e6, end=(start + cuda) * 1e6)
         return SimpleNamespace(
             key=key, device_type=device, count=1, is_user_annotation=annotation, self_cpu_time_total=cpu * 1e6,
-            cpu_time_total=cpu * 1e6, self_device_time_total=cuda * 1e6, device_time_total=cuda * 1e6,
+            cpu_time_total=cpu * 1e6, self_device_time_total=cuda * 1e6, device_time_total=cuda * 1e6, time_range=span,
         )  # fmt: skip
 
     events = [
         event("aten::mm", DeviceType.CPU, 0.5, 0.2),
         event("sm90_gemm", DeviceType.CUDA, 0, 0.2),
-        event("Memcpy DtoH", DeviceType.CUDA, 0, 0.1),
+        event("Memcpy DtoH", DeviceType.CUDA, 0, 0.1, start=0.5),
         event("ProfilerStep*", DeviceType.CUDA, 0, 9, annotation=True),
     ]
 
@@ -160,6 +161,8 @@ def test_on_a_gpu_kernels_count_once_and_the_operators_that_start_them_do_not(mo
 
         def key_averages(self):
             return events
+
+        events = key_averages
 
     monkeypatch.setattr(profiling, "_profiler", lambda **_: Profiler())
     monkeypatch.setattr(profiling, "_synchronise", lambda: None)
