@@ -1,4 +1,4 @@
-"""Withdraws the figures of techniques that are not what they say: lossless ones that write other tokens."""
+"""Withdraws the figures of techniques that are not what they say: lossless ones whose tokens rounding can't explain."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from scripts.comparison.loading import Metrics
 from scripts.comparison.matches import matches, no_matches
 from scripts.metrics import figures
 
-FAULTS = ("tie", "error")
+FAULT = "error"
 INVALID = "invalid"
 
 
@@ -35,7 +35,7 @@ def audited(study: dict[str, Any], metrics: Metrics) -> tuple[Metrics, dict[str,
             found[name] = no_matches(parent, reason)
             return
         found[name] = matches(content, judged[parent], bool(entries[name].get("lossless")))
-        if found[name]["audit"]["verdict"] in FAULTS:
+        if found[name]["audit"]["verdict"] == FAULT:
             judged[name] = _withdrawn(content, found[name]["audit"]["sentence"])
 
     for name in entries:

@@ -4,9 +4,8 @@ from itertools import zip_longest
 from typing import Any
 
 from scripts.metrics import figures
+from scripts.metrics.rounding import Rounding, measured
 
-TIE = 1e-3
-"""Logits this close can swap places through rounding alone."""
 SHOWN = 20
 KEYS = (
     "same_tokens",
@@ -37,13 +36,13 @@ def matches(ours: dict[str, Any], theirs: dict[str, Any], lossless: bool) -> dic
     Returns:
         ``same_tokens`` and ``same_headlines`` (shares with their counts); ``divergences``: the first token that differs
         of up to 20 prompts; ``first_divergence``: the first of them or None; for a lossless technique ``lossless``:
-        whether every prompt has the parent's tokens; ``audit``: what follows from that, ``verdict`` (``identical``,
-        ``tie``, ``differs`` or ``error``) and ``sentence``.
+        whether every prompt has the parent's tokens; ``audit``: what follows from that, as ``_audit`` says.
     """
     mine, other = ours["samples"], theirs["samples"]
     positions = [divergence(a, b) for a, b in zip(mine["token_ids"], other["token_ids"], strict=True)]
     headlines = [a == b for a, b in zip(mine["headline"], other["headline"], strict=True)]
-    found = [_divergence(mine, other, index, at) for index, at in enumerate(positions) if at is not None]
+    rounding = measured(other.get("margins"), other.get("margin_shifts"))
+    found = [_divergence(mine, other, index, at, rounding) for index, at in enumerate(positions) if at is not None]
     dtype = _dtype(ours)
     # Rounding depends on shapes below float32, so that equal methods can choose other tokens there.
     exact = dtype == "float32" and (ours.get("settings") or {}).get("quantization") in (None, "none")
@@ -57,7 +56,7 @@ def matches(ours: dict[str, Any], theirs: dict[str, Any], lossless: bool) -> dic
         "lossless": not found if lossless else None,
         "dtype": dtype,
         "exact_expected": exact,
-        "audit": _audit(found, len(positions), theirs["technique"], lossless and exact, dtype),
+        "audit": _audit(found, len(positions), theirs["technique"], rounding, must=lossless and exact),
     }
 
 
@@ -66,21 +65,28 @@ def no_matches(against: str | None, reason: str) -> dict[str, Any]:
     return {"against": against, "reason": reason} | dict.fromkeys(KEYS)
 
 
-def _divergence(mine: dict[str, Any], other: dict[str, Any], index: int, position: int) -> dict[str, Any]:
+def _divergence(
+    mine: dict[str, Any], other: dict[str, Any], index: int, position: int, rounding: Rounding | None
+) -> dict[str, Any]:
     """Describe where a prompt's tokens part; up to there they are the same, so the parent's logits there are of both.
 
-    ``logit_gap`` is the parent's best logit minus its second-best, None where it was not recorded or the parent had
-    ended; ``own_token_is_runner_up`` is None likewise.
+    ``logit_gap`` is the logit of the parent's token minus the best other one, None where it was not recorded or the
+    parent had ended; ``own_token_is_runner_up`` is None likewise. ``tie``: the technique's token is that other one, and
+    rounding alone can close the gap.
     """
     own, parent = (_at(samples["token_ids"][index], position) for samples in (mine, other))
     runner_up = _at(_row(other.get("runners_up"), index), position)
+    gap = _at(_row(other.get("margins"), index), position)
+    second = None if runner_up is None or own is None else own == runner_up
     return {
         "id": mine["id"][index],
+        "prompt": index + 1,
         "position": position,
-        "logit_gap": _at(_row(other.get("margins"), index), position),
+        "logit_gap": gap,
         "parent_token": parent,
         "own_token": own,
-        "own_token_is_runner_up": None if runner_up is None or own is None else own == runner_up,
+        "own_token_is_runner_up": second,
+        "tie": bool(second) and rounding is not None and rounding.ties(gap),
     }
 
 
@@ -92,24 +98,53 @@ def _at(values: list[Any], position: int) -> Any:
     return values[position] if position < len(values) else None
 
 
-def _audit(found: list[dict[str, Any]], prompts: int, parent: str, must: bool, dtype: str | None) -> dict[str, str]:
-    """Judge the divergences; where the tokens must be the parent's, any is an error, a rounding tie too."""
+def _audit(
+    found: list[dict[str, Any]], prompts: int, parent: str, rounding: Rounding | None, *, must: bool
+) -> dict[str, Any]:
+    """Judge the divergences.
+
+    Where the tokens must be the parent's, each has to be a tie that rounding alone can turn, and there may be no more
+    of them than rounding turns.
+
+    Returns:
+        ``verdict``: ``identical``, ``tie`` (differs at such ties alone), ``error``, or ``differs`` where the tokens
+        need not be the parent's; ``sentence``; ``ties``: divergences at ties; ``gap_bound``: how far rounding can move
+        a gap; ``expected_ties``: how many tokens it turns on average; both None where the parent measured no rounding.
+    """
+    ties = sum(entry["tie"] for entry in found)
+    expected = None if rounding is None else sum(rounding.turned())
+    audit = {"ties": ties, "gap_bound": rounding and rounding.bound, "expected_ties": expected}
     if not found:
-        return {"verdict": "identical", "sentence": f"All {prompts} prompts have the tokens of {parent}."}
-    first, gaps = found[0], [entry["logit_gap"] for entry in found]
-    tied = all(gap is not None and gap < TIE for gap in gaps)
-    known = [gap for gap in gaps if gap is not None]
+        sentence = f"All {prompts} prompts have the tokens of {parent}."
+        return {"verdict": "identical", "sentence": sentence, **audit}
+    differ = _differ(found, prompts, parent)
+    if not must:
+        return {"verdict": "differs", "sentence": f"{differ}.", **audit}
+    if rounding is None:
+        tail = "how far rounding moves its logits was not measured, so no difference is accepted"
+        return {"verdict": "error", "sentence": f"{differ}; {tail}.", **audit}
+    moves = f"another order of float32 sums moves that gap by up to {rounding.bound:.2g}"
+    if ties < len(found):
+        which = "none of them is" if not ties else f"only {ties} of them are"
+        sentence = f"{differ}; {moves}, and {which} such a tie with the second-best token chosen."
+        return {"verdict": "error", "sentence": sentence, **audit}
+    if not rounding.explains(ties):
+        sentence = f"{differ}; {moves}, but so it turns {expected:.2g} tokens of them all on average, not {ties}."
+        return {"verdict": "error", "sentence": sentence, **audit}
+    sentence = f"{differ}; accepted, since {moves} and the second-best token was chosen each time."
+    return {"verdict": "tie", "sentence": sentence, **audit}
+
+
+def _differ(found: list[dict[str, Any]], prompts: int, parent: str) -> str:
+    """Say how many prompts differ, where first, and how near the parent's two best logits are."""
+    first = found[0]
+    known = [abs(entry["logit_gap"]) for entry in found if entry["logit_gap"] is not None]
     near = ""
     if known:
-        near = f"; {parent}'s two best logits are {min(known):.2g} to {max(known):.2g} apart there"
-    where = f"first at token {first['position'] + 1} of sample {first['id']}"
-    differ = f"{len(found)} of {prompts} prompts have other tokens than {parent}, {where}{near}"
-    if not must:
-        return {"verdict": "differs", "sentence": f"{differ}."}
-    rule = f"in {dtype} a lossless technique must give exactly its parent's tokens"
-    if tied:
-        return {"verdict": "tie", "sentence": f"{differ}, a tie that rounding decides; {rule}."}
-    return {"verdict": "error", "sentence": f"{differ}; {rule}."}
+        apart = f"{min(known):.2g}" if min(known) == max(known) else f"{min(known):.2g} to {max(known):.2g}"
+        near = f"; {parent}'s two best logits are {apart} apart there"
+    where = f"first at token {first['position'] + 1} of prompt {first['prompt']}, sample {first['id']}"
+    return f"{len(found)} of {prompts} prompts have other tokens than {parent}, {where}{near}"
 
 
 def _dtype(metrics: dict[str, Any]) -> str | None:

@@ -53,8 +53,7 @@ class Decoder:
         config = model.config
         self.device = next(model.parameters()).device
         self.ops = operations(self.device)
-        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        self.heads = Heads(config.num_attention_heads, config.num_key_value_heads, width)
+        self.heads = Heads(config.num_attention_heads, config.num_key_value_heads, width_of(config))
         self.layers = [layer_of(layer) for layer in model.model.layers if any(True for _ in layer.parameters())]
         self._take_ends(model)
         self.rope = rope_tables(model, positions)
@@ -133,6 +132,11 @@ class Decoder:
         return self.ops.choose(x, self.head, self.norm)
 
 
+def width_of(config: Any) -> int:
+    """Elements of a head: as the configuration says, or else an equal share of the model's width."""
+    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+
+
 def check(model: Any, positions: int) -> None:
     """Refuse what is built differently, in a sentence for the report."""
     config = model.config
@@ -147,6 +151,9 @@ def check(model: Any, positions: int) -> None:
         raise UnsupportedError(
             f"The graph engine attends to all {positions} positions of its cache; this model sees {window} at a time."
         )
+    width, turned = width_of(config), 2 * len(model.model.rotary_emb.inv_freq)
+    if turned != width:
+        raise UnsupportedError(f"The graph engine turns whole heads; this model turns {turned} of {width} elements.")
     kind = model.model.rotary_emb.rope_type
     if kind in ("dynamic", "longrope"):
         raise UnsupportedError(f"The graph engine's angles are fixed, but the model's rotary type is '{kind}'.")

@@ -10,8 +10,28 @@ from collections.abc import Callable
 
 import torch
 
+from scripts.techniques.facet import UnsupportedError
+
 Work = Callable[[], None]
 REHEARSALS = 2  # runs before the recording, which compile kernels and make libraries take their scratch memory
+
+
+def rehearse(work: Work) -> None:
+    """Run the work as it will be recorded.
+
+    Raises:
+        UnsupportedError: a kernel needs more of a multiprocessor than this GPU has.
+    """
+    from triton.runtime.errors import OutOfResources
+
+    try:
+        for _ in range(REHEARSALS):
+            work()
+    except OutOfResources as error:
+        raise UnsupportedError(
+            f"A kernel of the graph engine needs {error.required} of a multiprocessor's {error.name} for this model's "
+            f"heads; this GPU has {error.limit}."
+        ) from error
 
 
 class Recorder:
@@ -35,8 +55,7 @@ class Recorder:
         stream = torch.cuda.Stream(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
-            for _ in range(REHEARSALS):
-                work()
+            rehearse(work)
         torch.cuda.current_stream(self.device).wait_stream(stream)
         torch.cuda.synchronize(self.device)
         graph = torch.cuda.CUDAGraph()

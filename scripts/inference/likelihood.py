@@ -14,27 +14,43 @@ if TYPE_CHECKING:
 
     from scripts.techniques.facet import Loaded
 
+DIGITS = 9  # behind the point; float32 has no more of a logit above 0.1
 
-def own_choices(loaded: Loaded, prompt: list[int], generated: list[int]) -> dict[str, Any]:
+
+def own_choices(loaded: Loaded, prompt: list[int], generated: list[int], *, rounding: bool = False) -> dict[str, Any]:
     """How each generated token compares with its best rival.
 
     Args:
         loaded: the technique's model.
         prompt: token ids of the prompt.
         generated: token ids that were put out after it.
+        rounding: also measure how far another order of float32 sums moves the margins; a second forward.
 
     Returns:
-        ``margins``: per token the best logit less the second best; ``runners_up``: the second-best token ids;
-        ``argmax_agrees``: how many of the generated tokens are the best one.
+        ``margins``: per token its logit less the best other one, below zero where it was not the best;
+        ``runners_up``: those other tokens' ids; ``margin_shifts``: how far each margin moved, None if not measured;
+        ``argmax_agrees``: how many of the generated tokens have no better rival.
     """
+    import torch
+
+    from scripts.inference.rounding import other_sums
+
     logits = _logits(loaded, prompt, generated)  # [generated, vocabulary]
-    best = logits.topk(2, dim=-1)
-    margins = (best.values[:, 0] - best.values[:, 1]).tolist()
-    agrees = sum(int(first == token) for first, token in zip(best.indices[:, 0].tolist(), generated, strict=True))
+    own = torch.tensor(generated, device=logits.device)[:, None]
+    rivals = logits.scatter(1, own, -torch.inf).argmax(dim=-1, keepdim=True)
+
+    def margins(logits: torch.Tensor) -> torch.Tensor:
+        return (logits.gather(1, own) - logits.gather(1, rivals))[:, 0]
+
+    found, shifts = margins(logits), None
+    if rounding:
+        with other_sums(loaded.model, seed=0):
+            shifts = (margins(_logits(loaded, prompt, generated)) - found).tolist()
     return {
-        "margins": [round(margin, 6) for margin in margins],
-        "runners_up": best.indices[:, 1].tolist(),
-        "argmax_agrees": agrees,
+        "margins": [round(margin, DIGITS) for margin in found.tolist()],
+        "runners_up": rivals[:, 0].tolist(),
+        "margin_shifts": shifts and [round(shift, DIGITS) for shift in shifts],
+        "argmax_agrees": int((found >= 0).sum()),
     }
 
 

@@ -2,6 +2,9 @@
 
 ``attend`` rotates, stores and attends in one kernel. For a few rows a program has one query head; for many, so that
 each key is read once, those that share a key-value head, and one split of the cache (flash-decoding; Dao et al., 2023).
+
+In the kernels W is a head's width D brought to a power of two, as Triton's tiles need it; what is behind the D-th
+element is read as zero and not written. Where D is W no mask is compiled.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ SPLIT = 256  # positions of a split, at least
 FEW = 64  # programs up to which a query head gets its own
 PROGRAMS = 264  # two for each multiprocessor of an H100
 LOG2_E = 1.4426950408889634
+NARROWEST = 16  # what tl.dot multiplies at least
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,20 @@ class Tiles:
     block: int
     warps: int
     stages: int
+
+
+@triton.jit
+def _load(pointer, d, D: tl.constexpr, W: tl.constexpr):
+    """Elements d of heads that all exist; pointer and d have the same rank."""
+    return tl.load(pointer) if W == D else tl.load(pointer, mask=d < D, other=0.0)
+
+
+@triton.jit
+def _within(mask, d, D: tl.constexpr, W: tl.constexpr):
+    """The mask of heads, [..., 1], without what is behind their width; d is [1, W]."""
+    if W != D:
+        mask = mask & (d < D)
+    return mask
 
 
 @triton.jit
@@ -61,7 +79,7 @@ def _absorb(q, k, v, seen, scale, top, total, acc):
 @triton.jit
 def _attend_one(
     qkv, keys, values, positions, cos, sin, out, scale, row_stride, head_stride,
-    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr,
+    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr,
     EARLY: tl.constexpr,
 ):  # fmt: skip
     """One query head, one new token: nothing passes through shared memory on its way, all loads are under way at once.
@@ -77,15 +95,16 @@ def _attend_one(
     # EARLY: positions and old keys were written by earlier steps. That those have ended follows only if every kernel
     # lets the next one start after its own wait: then the one before the one ahead of this has ended, and all before.
     length = tl.load(positions + row)
-    d = tl.arange(0, D)
+    d = tl.arange(0, W)
     n = tl.arange(0, BLOCK)
     keys += row.to(tl.int64) * row_stride + head * head_stride
     values += row.to(tl.int64) * row_stride + head * head_stride
     at = n[:, None] * D + d[None, :]
-    k = tl.load(keys + at, mask=(n < length)[:, None], other=0.0)
-    v = tl.load(values + at, mask=(n < length)[:, None], other=0.0)
-    angle_cos = tl.load(cos + length * D + d)
-    angle_sin = tl.load(sin + length * D + d)
+    old = _within((n < length)[:, None], d[None, :], D, W)
+    k = tl.load(keys + at, mask=old, other=0.0)
+    v = tl.load(values + at, mask=old, other=0.0)
+    angle_cos = _load(cos + length * D + d, d, D, W)
+    angle_sin = _load(sin + length * D + d, d, D, W)
     if WAIT and EARLY:
         gdc_wait()
         gdc_launch_dependents()
@@ -93,11 +112,11 @@ def _attend_one(
     other_half = tl.where(first_half, d + D // 2, d - D // 2)
     new = qkv + row.to(tl.int64) * ((GROUP + 2) * KV * D)
     k_at = new + (GROUP * KV + head) * D
-    q = tl.load(new + query * D + d)
-    q_turned = tl.load(new + query * D + other_half)
-    k_new = tl.load(k_at + d)
-    k_turned = tl.load(k_at + other_half)
-    v_new = tl.load(k_at + KV * D + d)
+    q = _load(new + query * D + d, d, D, W)
+    q_turned = _load(new + query * D + other_half, d, D, W)
+    k_new = _load(k_at + d, d, D, W)
+    k_turned = _load(k_at + other_half, d, D, W)
+    v_new = _load(k_at + KV * D + d, d, D, W)
     q = _turn(q, q_turned, angle_cos, angle_sin, first_half)
     k_new = _turn(k_new, k_turned, angle_cos, angle_sin, first_half)
     writes = (d < D) & (query % GROUP == 0)
@@ -110,7 +129,7 @@ def _attend_one(
     acc = v_new.to(tl.float32)
     for first in tl.range(0, length, BLOCK):
         following = first + BLOCK + n
-        later = (following < length)[:, None]
+        later = _within((following < length)[:, None], d[None, :], D, W)
         at = following[:, None] * D + d[None, :]
         k_next = tl.load(keys + at, mask=later, other=0.0)
         v_next = tl.load(values + at, mask=later, other=0.0)
@@ -125,14 +144,18 @@ def _attend_one(
         k = k_next
         v = v_next
     out_at = out + row.to(tl.int64) * (KV * GROUP * D) + query * D
-    tl.store(out_at + d, (acc / total).to(v_new.dtype))
+    result = (acc / total).to(v_new.dtype)
+    if W == D:
+        tl.store(out_at + d, result)
+    else:
+        tl.store(out_at + d, result, mask=d < D)
 
 
 @triton.jit
 def _attend(
     qkv, keys, values, positions, cos, sin, out, partial, stats, scale, row_stride, head_stride,
-    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, S: tl.constexpr, M: tl.constexpr, BLOCK: tl.constexpr,
-    SPLITS: tl.constexpr, STAGES: tl.constexpr, WAIT: tl.constexpr,
+    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, S: tl.constexpr, M: tl.constexpr,
+    BLOCK: tl.constexpr, SPLITS: tl.constexpr, STAGES: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
     """A group of query heads and one split; row s * GROUP + g of the M queries is new token s, head g of the group."""
     split = tl.program_id(0)
@@ -150,7 +173,7 @@ def _attend(
         share = tl.cdiv(tl.cdiv(length, SPLITS), BLOCK) * BLOCK
         low = split * share
         high = tl.minimum(low + share, length)
-    d = tl.arange(0, D)
+    d = tl.arange(0, W)
     n = tl.arange(0, BLOCK)
     m = tl.arange(0, M)
     keys += row.to(tl.int64) * row_stride + head * head_stride
@@ -158,10 +181,10 @@ def _attend(
     first_half = d < D // 2
     other_half = tl.where(first_half, d + D // 2, d - D // 2)
     token = m // GROUP
-    real = (m < S * GROUP)[:, None]
+    real = _within((m < S * GROUP)[:, None], d[None, :], D, W)
     if S == 1:
-        q_cos = tl.load(cos + length * D + d)[None, :]
-        q_sin = tl.load(sin + length * D + d)[None, :]
+        q_cos = _load(cos + length * D + d, d, D, W)[None, :]
+        q_sin = _load(sin + length * D + d, d, D, W)[None, :]
     else:
         angles = (length + token)[:, None] * D + d[None, :]
         q_cos = tl.load(cos + angles, mask=real, other=0.0)
@@ -176,20 +199,22 @@ def _attend(
     # The new tokens come first, so that the running maximum is finite. In splits but the first they get a score that
     # any other one wipes out, here or when the splits are combined.
     if S == 1:
-        k_new = tl.load(k_at + d)
-        k_turned = tl.load(k_at + other_half)
-        v_new = tl.load(v_at + d)
-        k_new = _turn(k_new, k_turned, tl.load(cos + length * D + d), tl.load(sin + length * D + d), first_half)
+        k_new = _load(k_at + d, d, D, W)
+        k_turned = _load(k_at + other_half, d, D, W)
+        v_new = _load(v_at + d, d, D, W)
+        k_cos = _load(cos + length * D + d, d, D, W)
+        k_sin = _load(sin + length * D + d, d, D, W)
+        k_new = _turn(k_new, k_turned, k_cos, k_sin, first_half)
         tl.store(keys + length * D + d, k_new, mask=(d < D) & (split == 0))
         tl.store(values + length * D + d, v_new, mask=(d < D) & (split == 0))
         top = tl.sum(q.to(tl.float32) * k_new.to(tl.float32)[None, :], 1) * scale
         if SPLITS > 1:
             top = tl.where(split == 0, top, -1e30)
         total = tl.full([M], 1.0, tl.float32)
-        acc = tl.zeros([M, D], tl.float32) + v_new.to(tl.float32)[None, :]
+        acc = tl.zeros([M, W], tl.float32) + v_new.to(tl.float32)[None, :]
     else:
         s = tl.arange(0, 16)
-        exists = (s < S)[:, None]
+        exists = _within((s < S)[:, None], d[None, :], D, W)
         places = (length + s)[:, None] * D + d[None, :]
         k_new = tl.load(k_at + s[:, None] * WIDTH + d[None, :], mask=exists, other=0.0)
         k_turned = tl.load(k_at + s[:, None] * WIDTH + other_half[None, :], mask=exists, other=0.0)
@@ -209,7 +234,7 @@ def _attend(
         acc = tl.dot(weights.to(v_new.dtype), v_new, input_precision="ieee")
     for first in tl.range(low, high, BLOCK, num_stages=STAGES):
         at = (first + n)[:, None] * D + d[None, :]
-        old = (first + n < high)[:, None]
+        old = _within((first + n < high)[:, None], d[None, :], D, W)
         k = tl.load(keys + at, mask=old, other=0.0)
         v = tl.load(values + at, mask=old, other=0.0)
         top, total, acc = _absorb(q, k, v, (first + n < high)[None, :], scale, top, total, acc)
@@ -226,8 +251,8 @@ def _attend(
 
 @triton.jit
 def _combine(
-    partial, stats, out, GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, S: tl.constexpr, M: tl.constexpr,
-    SPLITS: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr,
+    partial, stats, out, GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, S: tl.constexpr,
+    M: tl.constexpr, SPLITS: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
     """The splits' results, each weighed by its share of the softmax."""
     if WAIT:
@@ -237,21 +262,31 @@ def _combine(
     head = tl.program_id(1)
     row = tl.program_id(2)
     split = tl.arange(0, BLOCK)
-    d = tl.arange(0, D)
+    d = tl.arange(0, W)
     exists = split < SPLITS
     place = ((row * KV + head).to(tl.int64) * SPLITS + split) * M + m
     top = tl.load(stats + place * 2, mask=exists, other=float("-inf"))
     total = tl.load(stats + place * 2 + 1, mask=exists, other=0.0)
-    acc = tl.load(partial + place[:, None] * D + d[None, :], mask=exists[:, None], other=0.0)
+    held = _within(exists[:, None], d[None, :], D, W)
+    acc = tl.load(partial + place[:, None] * D + d[None, :], mask=held, other=0.0)
     weights = tl.exp2(top - tl.max(top, 0))
     result = tl.sum(acc * weights[:, None], 0) / tl.sum(total * weights, 0)
     out_at = (row.to(tl.int64) * S + m // GROUP) * (KV * GROUP * D) + (head * GROUP + m % GROUP) * D
-    tl.store(out + out_at + d, result.to(out.dtype.element_ty))
+    result = result.to(out.dtype.element_ty)
+    if W == D:
+        tl.store(out + out_at + d, result)
+    else:
+        tl.store(out + out_at + d, result, mask=d < D)
+
+
+def padded(width: int) -> int:
+    """The width of a tile that holds heads of that width."""
+    return max(NARROWEST, triton.next_power_of_2(width))
 
 
 def tiles_for(heads: Heads, dtype: torch.dtype, queries: int, alone: bool) -> Tiles:
     """How the cache is read: by ``_attend_one``, or by ``_attend`` with so many queries of a group."""
-    wide = heads.width * dtype.itemsize  # bytes of a key
+    wide = padded(heads.width) * dtype.itemsize  # bytes of a key
     if alone:
         return Tiles(max(16, 16384 // wide), 4, 1)
     if dtype == torch.float32:  # multiplied without tensor cores, which takes registers
@@ -277,7 +312,7 @@ def attend(
         keys: [B, Hkv, L, D], positions and D contiguous; ``positions[b] + S`` is at most L.
         values: with the strides of the keys.
         positions: int32 [B].
-        heads: of a width that is a power of two, 16 or more.
+        heads: of an even width.
         rope: angles of L positions or more.
         tiles: how the cache is read, chosen by shape if None.
         alone: a program for each query head rather than for each group, of one new token; chosen by shape if None.
@@ -289,9 +324,9 @@ def attend(
     """
     rows = positions.shape[0]
     count, group = qkv.shape[0] // rows, heads.query // heads.key_value
-    if count > MOST_NEW or heads.width & (heads.width - 1) or heads.width < 16:
-        raise ValueError(f"attend takes up to {MOST_NEW} new tokens and widths of a power of two, not {qkv.shape}.")
-    queries = max(16, triton.next_power_of_2(count * group))
+    if count > MOST_NEW:
+        raise ValueError(f"attend takes up to {MOST_NEW} new tokens, not {count}.")
+    queries, wide = max(16, triton.next_power_of_2(count * group)), padded(heads.width)
     programs = rows * heads.key_value
     splits = splits_for(programs, keys.shape[2])
     if alone is None:
@@ -302,7 +337,8 @@ def attend(
     if alone:
         _attend_one[(heads.query, rows)](
             qkv, keys, values, positions, rope.cos, rope.sin, out, scale, keys.stride(0), keys.stride(1), group,
-            heads.key_value, heads.width, tiles.block, wait, wait and early, num_warps=tiles.warps, launch_pdl=wait,
+            heads.key_value, heads.width, wide, tiles.block, wait, wait and early, num_warps=tiles.warps,
+            launch_pdl=wait,
         )  # fmt: skip
         return out
     partial, stats = out, out
@@ -311,12 +347,12 @@ def attend(
         stats = torch.empty(programs, splits, queries, 2, dtype=torch.float32, device=qkv.device)
     _attend[(splits, heads.key_value, rows)](
         qkv, keys, values, positions, rope.cos, rope.sin, out, partial, stats, scale, keys.stride(0), keys.stride(1),
-        group, heads.key_value, heads.width, count, queries, tiles.block, splits, tiles.stages, wait,
+        group, heads.key_value, heads.width, wide, count, queries, tiles.block, splits, tiles.stages, wait,
         num_warps=tiles.warps, launch_pdl=wait,
     )  # fmt: skip
     if splits > 1:
         _combine[(count * group, heads.key_value, rows)](
-            partial, stats, out, group, heads.key_value, heads.width, count, queries, splits,
+            partial, stats, out, group, heads.key_value, heads.width, wide, count, queries, splits,
             triton.next_power_of_2(splits), wait, num_warps=2, launch_pdl=wait,
         )  # fmt: skip
     return out
@@ -325,29 +361,30 @@ def attend(
 @triton.jit
 def _rotate_and_store(
     qkv, keys, values, cos, sin, q_out, start, count, row_stride, head_stride,
-    H: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, HEADS: tl.constexpr, WAIT: tl.constexpr,
+    H: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, HEADS: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
     token = tl.program_id(0)
     h = tl.arange(0, HEADS)
-    d = tl.arange(0, D)
+    d = tl.arange(0, W)
     first_half = d < D // 2
     other_half = tl.where(first_half, d + D // 2, d - D // 2)
     row = token // count
     place = start + token % count
-    q_cos = tl.load(cos + place * D + d)[None, :]
-    q_sin = tl.load(sin + place * D + d)[None, :]
+    q_cos = _load(cos + place * D + d, d, D, W)[None, :]
+    q_sin = _load(sin + place * D + d, d, D, W)[None, :]
     if WAIT:
         gdc_wait()
         gdc_launch_dependents()
     at = qkv + token.to(tl.int64) * ((H + 2 * KV) * D)
-    inside = (h < H + 2 * KV)[:, None]
+    inside = _within((h < H + 2 * KV)[:, None], d[None, :], D, W)
+    turning = _within((h < H + KV)[:, None], d[None, :], D, W)
     x = tl.load(at + h[:, None] * D + d[None, :], mask=inside, other=0.0)
-    turned = tl.load(at + h[:, None] * D + other_half[None, :], mask=(h < H + KV)[:, None], other=0.0)
+    turned = tl.load(at + h[:, None] * D + other_half[None, :], mask=turning, other=0.0)
     rotated = _turn(x, turned, q_cos, q_sin, first_half[None, :])
     q_at = q_out + token.to(tl.int64) * (H * D) + h[:, None] * D + d[None, :]
-    tl.store(q_at, rotated, mask=(h < H)[:, None])
+    tl.store(q_at, rotated, mask=_within((h < H)[:, None], d[None, :], D, W))
     cached = row.to(tl.int64) * row_stride + place * D + d[None, :]
-    tl.store(keys + cached + (h - H)[:, None] * head_stride, rotated, mask=((h >= H) & (h < H + KV))[:, None])
+    tl.store(keys + cached + (h - H)[:, None] * head_stride, rotated, mask=turning & (h >= H)[:, None])
     tl.store(values + cached + (h - H - KV)[:, None] * head_stride, x, mask=inside & (h >= H + KV)[:, None])
 
 
@@ -361,7 +398,7 @@ def attend_prompt(
         keys: [rows or more, Hkv, L, D], positions and D contiguous.
         values: with the strides of the keys.
         start: where the first token of every row stands; what is before is in the cache.
-        heads: of a width that is a power of two.
+        heads: of an even width.
         rope: angles of L positions or more.
         rows: prompts.
 
@@ -374,7 +411,7 @@ def attend_prompt(
     every = triton.next_power_of_2(heads.query + 2 * heads.key_value)
     _rotate_and_store[(rows * count,)](
         qkv, keys, values, rope.cos, rope.sin, q, start, count, keys.stride(0), keys.stride(1), heads.query,
-        heads.key_value, heads.width, every, wait, num_warps=4, launch_pdl=wait,
+        heads.key_value, heads.width, padded(heads.width), every, wait, num_warps=4, launch_pdl=wait,
     )  # fmt: skip
     held = start + count
     q, k, v = q.transpose(1, 2), keys[:rows, :, :held], values[:rows, :, :held]  # [rows, heads, S or held, D]

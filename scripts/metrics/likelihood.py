@@ -45,7 +45,7 @@ def likelihood_figures(run: Run) -> dict[str, Figure]:
 def columns(run: Run) -> dict[str, list | None]:
     """Return the values per sample that a comparison audits; a column is None where no sample has it."""
     result = {}
-    for key in ("margins", "runners_up", "reference_nll", "reference_tokens"):
+    for key in ("margins", "runners_up", "margin_shifts", "reference_nll", "reference_tokens"):
         values = [getattr(sample, key) for sample in run.samples]
         result[key] = None if all(value is None for value in values) else values
     return result

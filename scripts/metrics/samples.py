@@ -11,6 +11,7 @@ from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 
 STOP_REASONS = ("end", "line_break", "length")
+CHOICES = ("margins", "runners_up", "margin_shifts")
 COUNTS = ("drafted_tokens", "accepted_tokens", "rejected_tokens", "rounds")
 CLOCK = 1e-6  # s; two readings of one clock, written as decimals, may differ by this much
 ROUNDING = 1e-3  # nats; the sum of probabilities close to 1 can come out a little above it
@@ -26,9 +27,10 @@ class Sample:
         batch_requests: how many requests that batch had.
         batch_time_s: until the batch's call had returned and nothing of it was under way any more.
         reference_nll: the reference headline's negative log-likelihood in nats, summed over ``reference_tokens``.
-        margins: per generated token the logit of the best minus that of the second-best token.
-        runners_up: per generated token the second-best one.
-        argmax_agrees: how many generated tokens are the best.
+        margins: per generated token its logit minus that of the best other token.
+        runners_up: per generated token that other one.
+        margin_shifts: how far another order of float32 sums moved each margin, where that was measured.
+        argmax_agrees: how many generated tokens have no better rival.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Sample:
     reference_tokens: int | None = None
     margins: list[float] | None = None
     runners_up: list[int] | None = None
+    margin_shifts: list[float] | None = None
     argmax_agrees: int | None = None
 
     @property
@@ -103,7 +106,7 @@ def _check_batches(source: Path, samples: list[Sample]) -> None:
 def _sample(row: Any, line: int, where: str) -> Sample:
     """Check one line and turn it into a Sample; without batch fields it is a batch of one."""
     try:
-        optional = ("prompt_tokens", *COUNTS, "reference_nll", "reference_tokens", "margins", "runners_up")
+        optional = ("prompt_tokens", *COUNTS, "reference_nll", "reference_tokens", *CHOICES)
         sample = Sample(
             id=row["id"],
             headline=row["headline"],
@@ -178,10 +181,12 @@ def _likelihood_fault(sample: Sample) -> str | None:
             return f"'reference_nll' is {sample.reference_nll!r}, not a number of nats"
         if not _is_count(sample.reference_tokens) or sample.reference_tokens == 0:
             return f"'reference_tokens' is {sample.reference_tokens!r}, not how many tokens 'reference_nll' sums"
-    if sample.margins is not None and not (
-        isinstance(sample.margins, list) and len(sample.margins) == n and all(_is_number(m) for m in sample.margins)
-    ):
-        return "'margins' is not one difference of logits a generated token"
+    for name in ("margins", "margin_shifts"):
+        values = getattr(sample, name)
+        if values is not None and not (
+            isinstance(values, list) and len(values) == n and all(_is_number(value, -math.inf) for value in values)
+        ):
+            return f"'{name}' is not one difference of logits a generated token"
     if sample.runners_up is not None and not (_are_tokens(sample.runners_up) and len(sample.runners_up) == n):
         return "'runners_up' is not one token a generated token"
     if sample.argmax_agrees is not None and not (_is_count(sample.argmax_agrees) and sample.argmax_agrees <= n):

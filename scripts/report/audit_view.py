@@ -26,6 +26,7 @@ def audit(techniques: list[dict[str, Any]], labels: dict[str, str]) -> list[dict
                 "sentence": _labelled(match["audit"]["sentence"], technique["parent"], labels),
                 "dtype": match["dtype"] or "",
                 "divergences": [_divergence(entry) for entry in match["divergences"]],
+                "bound": _bound(match["audit"]),
                 "differing": match["same_tokens"]["n"] - match["same_tokens"]["count"],
             }
         found.append(row)
@@ -58,8 +59,18 @@ def _verdict(match: dict[str, Any]) -> dict[str, str]:
         return {"text": verdict, "tone": "good"}
     if match["lossless"] is None:
         return {"text": "may differ", "tone": ""}
-    words = {"tie": "differs at a tie", "error": "error: differs"}
+    words = {"tie": "equal but for ties", "error": "error: differs"}
     return {"text": words.get(verdict, verdict), "tone": columns.tone(verdict)}
+
+
+def _bound(audit: dict[str, Any]) -> str:
+    """Say what the gaps of divergences are held against."""
+    if audit["gap_bound"] is None:
+        return ""
+    return (
+        f"Another order of float32 sums moves the gap by up to {audit['gap_bound']:.3g} and turns "
+        f"{audit['expected_ties']:.2g} of the parent's tokens on average; {audit['ties']} differences are such ties."
+    )
 
 
 def _divergence(entry: dict[str, Any]) -> dict[str, str]:
@@ -68,9 +79,11 @@ def _divergence(entry: dict[str, Any]) -> dict[str, str]:
     gap = entry["logit_gap"]
     return {
         "sample": entry["id"],
+        "prompt": str(entry["prompt"]),
         "position": str(entry["position"] + 1),
         "gap": "not recorded" if gap is None else f"{gap:.3g}",
         "parent": "ended" if entry["parent_token"] is None else str(entry["parent_token"]),
         "own": "ended" if entry["own_token"] is None else str(entry["own_token"]),
         "runner_up": {True: "yes", False: "no", None: "not recorded"}[own],
+        "tie": "yes" if entry["tie"] else "no",
     }

@@ -14,7 +14,7 @@ from scripts.report.results_columns import MEASURED
 RESULTS = MEASURED
 TONES = {
     **dict.fromkeys(("faster", "better", "higher", "kept", "identical"), "good"),
-    **dict.fromkeys(("slower", "worse", "lower", "not kept", "error", "tie"), "bad"),
+    **dict.fromkeys(("slower", "worse", "lower", "not kept", "error"), "bad"),
 }
 
 

@@ -10,7 +10,7 @@ from scripts.report.numbers import Scale
 from scripts.report.results_columns import MEASURED, QUALITY, RESULTS
 
 CHIPS = ("good", "bad")
-AUDITED = {"tie": "differs at a tie", "error": "error: differs"}
+AUDITED = {"tie": "equal but for ties", "error": "error: differs"}
 BLANK = {"interval": "", "spread": "", "verdict": "", "tone": "", "note": "", "best": False, "chip": False}
 
 

@@ -7,8 +7,11 @@ PARENT = list(range(13))
 OTHER = [*PARENT[:5], 77, *PARENT[6:]]
 
 
-def compared(gap=0.5, runner_up=77, dtype="float32", settings=None, lossless=True):
-    """Compare a technique that writes another token 5 in prompt 2, a child of it, and a sound sibling."""
+def compared(gap=0.5, runner_up=77, dtype="float32", settings=None, lossless=True, shift=None, differing=(2,)):
+    """Compare a technique that writes another token 5 in prompt 2, a child of it, and a sound sibling.
+
+    Rounding moves the gaps by ``shift``; only where the technique differs they are as small as ``gap``.
+    """
     techniques = [
         Technique("base"),
         Technique("wrong", "base", lossless=lossless, settings=settings or {}),
@@ -17,9 +20,10 @@ def compared(gap=0.5, runner_up=77, dtype="float32", settings=None, lossless=Tru
     ]
     study, rows, metrics = make_study(techniques, Chance(runs=2, prompts=12, fixed=10))
     base = metrics["base"]["samples"]
-    base["margins"] = [[gap] * 13 for _ in rows]
+    base["margins"] = [[gap if place == 5 and row in differing else 0.5 for place in range(13)] for row in range(12)]
+    base["margin_shifts"] = None if shift is None else [[shift, -shift] * 6 + [shift] for _ in rows]
     base["runners_up"] = [[runner_up] * 13 for _ in rows]
-    metrics["wrong"]["samples"]["token_ids"] = [PARENT, PARENT, OTHER, *[PARENT] * 9]
+    metrics["wrong"]["samples"]["token_ids"] = [OTHER if row in differing else PARENT for row in range(12)]
     metrics["wrong"]["models"]["target"]["dtype"] = dtype
     comparison = document.comparison(study, rows, {}, metrics)
     return comparison, {row["name"]: row for row in comparison["techniques"]}
@@ -31,7 +35,7 @@ def test_a_lossless_technique_that_differs_in_float32_has_no_figures():
     assert wrong["status"] == "invalid"
     assert wrong["reason"] == wrong["matches"]["audit"]["sentence"]
     assert wrong["matches"]["audit"]["verdict"] == "error"
-    assert "first at token 6 of sample 0002" in wrong["reason"]
+    assert "first at token 6 of prompt 3, sample 0002" in wrong["reason"]
     assert all(figure["value"] is None and figure["note"] == "invalid" for figure in wrong["figures"].values())
     assert wrong["changes"]["baseline"]["figures"] is None
     assert comparison["answer"]["ran"] == 3
@@ -59,25 +63,67 @@ def test_a_parent_is_judged_before_its_children_wherever_it_stands():
 
 def test_one_tie_excuses_no_other_divergence():
     theirs = {"technique": "b", "samples": {"id": ["x", "y"], "token_ids": [[1], [1]], "headline": ["", ""],
-                                            "margins": [[1e-5], [0.4]], "runners_up": [[2], [2]]}}  # fmt: skip
+                                            "margins": [[1e-6], [0.4]], "runners_up": [[2], [2]],
+                                            "margin_shifts": [[1e-5], [1e-5]]}}  # fmt: skip
     ours = {"technique": "a", "samples": theirs["samples"] | {"token_ids": [[2], [2]]},
             "models": {"target": {"dtype": "float32"}}}  # fmt: skip
-    assert matches.matches(ours, theirs, lossless=True)["audit"]["verdict"] == "error"
+    audit = matches.matches(ours, theirs, lossless=True)["audit"]
+    assert (audit["verdict"], audit["ties"]) == ("error", 1)
+    assert "only 1 of them are such a tie" in audit["sentence"]
 
 
 @pytest.mark.parametrize(("runner_up", "expected"), [(77, True), (76, False)])
 def test_where_tokens_part_the_parents_logits_are_shown(runner_up, expected):
     _, rows = compared(gap=0.25, runner_up=runner_up)
     assert rows["wrong"]["matches"]["divergences"] == [
-        {"id": "0002", "position": 5, "logit_gap": 0.25, "parent_token": 5, "own_token": 77,
-         "own_token_is_runner_up": expected}
+        {"id": "0002", "prompt": 3, "position": 5, "logit_gap": 0.25, "parent_token": 5, "own_token": 77,
+         "own_token_is_runner_up": expected, "tie": False}
     ]  # fmt: skip
 
 
-def test_a_rounding_tie_is_named_and_still_an_error_in_float32():
-    _, rows = compared(gap=5e-4)
-    assert rows["wrong"]["matches"]["audit"]["verdict"] == "tie"
+@pytest.mark.parametrize("gap", [0.0, 1e-6, 2e-5])
+def test_a_tie_that_rounding_alone_turns_is_accepted_named_and_counted(gap):
+    _, rows = compared(gap=gap, shift=1e-5)
+    wrong, audit = rows["wrong"], rows["wrong"]["matches"]["audit"]
+    assert (wrong["status"], audit["verdict"], audit["ties"]) == ("ok", "tie", 1)
+    assert wrong["figures"]["latency_s"]["value"] is not None
+    assert 4e-5 < audit["gap_bound"] < 6e-5
+    assert 0 < audit["expected_ties"] <= 0.5
+    assert audit["sentence"] == (
+        "1 of 12 prompts have other tokens than base, first at token 6 of prompt 3, sample 0002; base's two best "
+        f"logits are {gap:.2g} apart there; accepted, since another order of float32 sums moves that gap by up to "
+        f"{audit['gap_bound']:.2g} and the second-best token was chosen each time."
+    )
+    assert wrong["matches"]["divergences"][0]["tie"] is True
+    assert rows["child"]["changes"]["parent"]["figures"] is not None
+
+
+def test_a_tie_is_no_excuse_for_a_third_token():
+    _, rows = compared(gap=0.0, shift=1e-5, runner_up=76)
     assert rows["wrong"]["status"] == "invalid"
+    assert "none of them is such a tie" in rows["wrong"]["reason"]
+
+
+def test_a_gap_beyond_rounding_is_an_error_however_small():
+    _, rows = compared(gap=5e-4, shift=1e-5)
+    assert rows["wrong"]["matches"]["audit"]["verdict"] == "error"
+    assert rows["wrong"]["status"] == "invalid"
+
+
+def test_without_a_measured_rounding_no_tie_is_accepted():
+    _, rows = compared(gap=0.0)
+    assert rows["wrong"]["status"] == "invalid"
+    assert "was not measured, so no difference is accepted" in rows["wrong"]["reason"]
+
+
+def test_more_ties_than_rounding_turns_are_an_error():
+    """Each is near enough, but of twelve tokens three scales apart rounding turns none or one."""
+    _, rows = compared(gap=3e-5, shift=1e-5, differing=range(12))
+    audit = rows["wrong"]["matches"]["audit"]
+    assert (audit["verdict"], audit["ties"]) == ("error", 12)
+    assert "but so it turns 0.016 tokens of them all on average, not 12." in audit["sentence"]
+    # Half of as many exact ties are no more than chance.
+    assert compared(gap=0.0, shift=1e-5, differing=range(6))[1]["wrong"]["status"] == "ok"
 
 
 @pytest.mark.parametrize("options", [{"dtype": "bfloat16"}, {"settings": {"quantization": {"method": "nf4"}}}])

@@ -8,6 +8,8 @@ from scripts.kernels.triton_norm import rms_norm
 
 pytestmark = pytest.mark.usefixtures("where_kernels_run")
 HEADS = [Heads(4, 4, 32), Heads(6, 2, 64), Heads(32, 8, 64), Heads(8, 2, 128)]
+# Widths that are no power of two, one below the 16 that tl.dot takes, and seven query heads a key-value head.
+ODD = [Heads(4, 2, 80), Heads(2, 2, 96), Heads(7, 1, 24), Heads(6, 3, 8), Heads(2, 1, 112)]
 
 
 def difference(a, b):
@@ -67,12 +69,40 @@ def test_a_program_loops_over_tiles():
     compare(Heads(4, 2, 32), 1, [5, 16, 70], 128, alone=False, tiles=tiles)
 
 
+@pytest.mark.parametrize("heads", ODD, ids=str)
+@pytest.mark.parametrize(("new", "alone"), [(1, True), (1, False), (3, False)])
+def test_a_head_may_be_of_any_width(heads, new, alone):
+    compare(heads, new, [0, 37], 64, alone=alone)
+
+
+@pytest.mark.parametrize("new", [1, 3])
+def test_a_long_cache_is_split_whatever_the_width(new):
+    compare(Heads(3, 1, 24), new, [0, 1024 - new], 1024, alone=False)
+    assert triton_attention.splits_for(2, 1024) > 1
+
+
+def test_what_lies_behind_a_head_in_the_cache_stays_as_it_is():
+    """A tile is wider than the head: what it holds beyond is the next position's, or another head's."""
+    heads = Heads(2, 2, 24)
+    torch.manual_seed(0)
+    keys, values, rope = cache_and_rope(2, heads, 64)
+    before = keys.clone()
+    triton_attention.attend(torch.randn(2, 6 * 24), keys, values, torch.tensor([3, 63], dtype=torch.int32), heads, rope)
+    changed = (keys != before).any(-1)  # [rows, heads, positions]
+    assert changed.nonzero().tolist() == [[0, 0, 3], [0, 1, 3], [1, 0, 63], [1, 1, 63]]
+
+
+def test_a_power_of_two_needs_no_padding():
+    assert [triton_attention.padded(width) for width in (16, 64, 128, 256)] == [16, 64, 128, 256]
+    assert [triton_attention.padded(width) for width in (8, 24, 80, 96, 112, 192)] == [16, 32, 128, 128, 128, 256]
+
+
 def test_more_new_tokens_than_it_takes_are_refused():
     with pytest.raises(ValueError, match="up to 16"):
         compare(Heads(4, 4, 32), 17, [0], 64)
 
 
-@pytest.mark.parametrize("heads", HEADS, ids=str)
+@pytest.mark.parametrize("heads", [*HEADS, *ODD], ids=str)
 @pytest.mark.parametrize("start", [0, 7])
 def test_a_prompt_is_written_into_a_part_of_the_cache(heads, start):
     torch.manual_seed(0)

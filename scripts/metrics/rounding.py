@@ -1,0 +1,64 @@
+"""Which tokens rounding alone can turn: gaps between logits, held against how far another order of sums moves them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+RARE = 1e-3
+"""How often a technique that rounds otherwise, and does nothing else, may be taken for one that is wrong."""
+
+Rows = Sequence[Sequence[Any] | None] | None
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What a change in the order of float32 sums does to the gap between two logits.
+
+    Attributes:
+        scale: root mean square of the movements that were measured.
+        bound: no gap moves further, but for once in 1/RARE studies: the largest movement that was measured, or the
+            quantile of a normal distribution of that scale with RARE shared out over all tokens, whichever is more.
+        gaps: the gaps of all tokens, as far as they were recorded.
+    """
+
+    scale: float
+    bound: float
+    gaps: tuple[float, ...]
+
+    def ties(self, gap: float | None) -> bool:
+        """Whether rounding alone can close a gap."""
+        return gap is not None and abs(gap) <= self.bound
+
+    def turned(self) -> list[float]:
+        """Per token the chance that another order of sums turns it; those that it can turn alone."""
+        return [self._chance(gap) for gap in self.gaps if self.ties(gap)]
+
+    def _chance(self, gap: float) -> float:
+        # Of equal logits whose sums have no error, a kernel may still take either.
+        return 0.5 if self.scale == 0 else 0.5 * math.erfc(abs(gap) / self.scale / math.sqrt(2))
+
+    def explains(self, count: int) -> bool:
+        """Whether so many turned tokens are no more than rounding gives, but for once in 1/RARE studies.
+
+        The number of tokens that are turned is a sum of independent draws with those chances.
+        """
+        fewer = [1.0] + [0.0] * max(count - 1, 0)  # the chance of 0, 1, … turned tokens; of `count` or more, the rest
+        for chance in self.turned():
+            for turned in range(len(fewer) - 1, 0, -1):
+                fewer[turned] = fewer[turned] * (1 - chance) + fewer[turned - 1] * chance
+            fewer[0] *= 1 - chance
+        return count == 0 or 1 - sum(fewer) >= RARE
+
+
+def measured(margins: Rows, shifts: Rows) -> Rounding | None:
+    """Take up what a run recorded of all its tokens; None where it measured no rounding."""
+    moved = [shift for row in shifts or [] for shift in row or []]
+    if not moved:
+        return None
+    scale = math.sqrt(sum(shift**2 for shift in moved) / len(moved))
+    bound = max(NormalDist().inv_cdf(1 - RARE / (2 * len(moved))) * scale, *map(abs, moved))
+    return Rounding(scale, bound, tuple(gap for row in margins or [] for gap in row or []))
