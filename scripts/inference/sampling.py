@@ -57,17 +57,23 @@ def judge(
 ) -> None:  # fmt: skip
     """Add to each line how near a tie its tokens were, and how likely the reference headline is."""
     tokenizer, length = prepared.tokenizer, prepared.prompt_tokens
-    # Elsewhere nothing is held to its parent's tokens; shards see parts of a sum.
-    exact = prepared.loaded.process.dtype.itemsize == 4 and request["settings"].get("quantization") in (None, "none")
-    exact = exact and prepared.loaded.process.world_size == 1
+    measured = _is_exact(prepared, request)
     says_something = request["models"]["target"].get("source") != "random" and length is None
     for line, prompt, sample in zip(lines, prompts, samples, strict=True):
         ids = tokenizer(prompt)["input_ids"]
         if length is not None:
             ids = fitted(ids, length)
-        line |= own_choices(prepared.loaded, ids, line["token_ids"], rounding=exact)
+        line |= own_choices(prepared.loaded, ids, line["token_ids"], rounding=measured)
         line |= {"reference_nll": None, "reference_tokens": None}
         if says_something:
             text = headline_text(prompt, sample["headline"], request["generation"])
             reference = tokenizer(text, add_special_tokens=False)["input_ids"]
             line |= reference_likelihood(prepared.loaded, ids, reference, prepared.stops.all_tokens)
+
+
+def _is_exact(prepared: Prepared, request: dict[str, Any]) -> bool:
+    """Whether other rows can be held to this one's tokens; a process that holds shards sees parts of a sum alone."""
+    import torch
+
+    process, quantization = prepared.loaded.process, request["settings"].get("quantization")
+    return process.dtype == torch.float32 and process.world_size == 1 and quantization in (None, "none")

@@ -53,7 +53,7 @@ WORDS = [
 FIXED_SAMPLES, FIXED_TOKENS = 16, 16
 ACCEPTANCE = 0.7  # chance that a drafted token is taken when those before it were
 DRAFT_COST = 0.15  # time of a draft's forward over its target's
-RUN_1_KEYS = ("reference_nll", "reference_tokens", "margins", "runners_up", "argmax_agrees")
+RUN_1_KEYS = ("reference_nll", "reference_tokens", "margins", "runners_up", "margin_shifts", "argmax_agrees")
 
 
 def make_dataset(count: int = 12, seed: int = 0) -> list[dict[str, str]]:

@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 
+from scripts.inference.likelihood import own_choices
+from scripts.metrics import rounding
+from scripts.techniques.facet import Loaded, Process
 from tests.performance.engine_rows import models
 from tests.performance.engine_rows.models import Place
 from tests.performance.engine_rows.paired import Estimate
@@ -102,12 +105,20 @@ def _quantised(key: str, model: Any, kind: str, prompts: Tokens) -> Row:
 
 
 def _row(key: str, tokens: Tokens | Exception, reference: Tokens, plain: Any, prompts: Tokens) -> Row:
-    """The share of tokens up to each prompt's first divergence, and the float32 model's logits there."""
+    """The share of tokens up to each prompt's first divergence, and the float32 model's logits there.
+
+    In float32 a text that parts at a tie that rounding turns counts as a whole: what follows is another text.
+    """
     if isinstance(tokens, Exception):
         return missing(key, last_lines(tokens))
     same = [_equal(*pair) for pair in zip(tokens, reference, strict=True)]
-    share = sum(same) / sum(map(len, reference))
-    raw: dict[str, Any] = {"equal_up_to": same, "tokens": tokens, "reference": reference}
+    whole = [at == len(row) for at, row in zip(same, reference, strict=True)]
+    ties = [False] * len(same)
+    if key.startswith("exact_") and not all(whole):
+        ties = _ties(plain, prompts, reference, tokens, same)
+    counted = [len(row) if tie else at for at, row, tie in zip(same, reference, ties, strict=True)]
+    share = sum(counted) / sum(map(len, reference))
+    raw: dict[str, Any] = {"equal_up_to": same, "ties": ties, "tokens": tokens, "reference": reference}
     different = len({token for row in reference for token in row})
     note = f"{len(prompts)} prompts x {TOKENS} tokens, {different} of them different"
     gaps = [
@@ -121,7 +132,20 @@ def _row(key: str, tokens: Tokens | Exception, reference: Tokens, plain: Any, pr
             f"; {len(gaps)} texts diverge, where the float32 logits of the two tokens are {min(gaps):.2g} to "
             f"{max(gaps):.2g} standard deviations of all apart"
         )
+        note += f"; {sum(ties)} of them at ties that rounding turns" if any(ties) else ""
     return measured(key, Estimate(share, share, share, len(prompts)), note, raw)
+
+
+def _ties(plain: Any, prompts: Tokens, reference: Tokens, tokens: Tokens, same: list[int]) -> list[bool]:
+    """Whether each text parts at such a tie, as the lossless audit judges it; none, where there are too many."""
+    loaded = Loaded(plain, Process(plain.device, torch.float32), {})
+    choices = [own_choices(loaded, ids, row, rounding=True) for ids, row in zip(prompts, reference, strict=True)]
+    known = rounding.measured(*([each[key] for each in choices] for key in ("margins", "margin_shifts")))
+    ties = [
+        at < min(len(row), len(other)) and other[at] == each["runners_up"][at] and known.ties(each["margins"][at])
+        for each, row, other, at in zip(choices, reference, tokens, same, strict=True)
+    ]
+    return ties if known.explains(sum(ties)) else [False] * len(ties)
 
 
 def _equal(tokens: list[int], reference: list[int]) -> int:

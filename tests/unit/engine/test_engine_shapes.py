@@ -5,7 +5,6 @@ import re
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config
-from triton.runtime.errors import OutOfResources
 
 import tests.support.triton_device
 from scripts.engine import decoder, graphs
@@ -86,6 +85,8 @@ def test_four_bits_in_groups_that_do_not_divide_a_layer_are_refused_by_name():
 
 
 def test_a_kernel_that_does_not_fit_a_gpu_is_refused_before_anything_is_recorded():
+    from triton.runtime.errors import OutOfResources
+
     def too_wide():
         raise OutOfResources(196608, 101376, "shared memory")
 
