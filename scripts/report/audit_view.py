@@ -69,7 +69,7 @@ def _bound(audit: dict[str, Any]) -> str:
         return ""
     return (
         f"Another order of float32 sums moves the gap by up to {audit['gap_bound']:.3g} and turns "
-        f"{audit['expected_ties']:.2g} of the parent's tokens on average; {audit['ties']} differences are such ties."
+        f"{audit['expected_ties']:.2g} of the parent's tokens on average; differences at such ties: {audit['ties']}."
     )
 
 

@@ -100,6 +100,30 @@ def test_the_fixed_mode_must_begin_as_the_natural_one(dataset, metrics, fixed):
 
 
 @pytest.mark.parametrize(
+    ("parted", "gap", "second", "equal"),
+    [
+        ([3], 1e-6, True, 12),
+        ([3], 1e-6, False, 11),
+        ([3], 1e-4, True, 11),
+        # As near as a tie each, but more than rounding turns.
+        (range(12), 3e-5, True, 0),
+    ],
+)
+def test_a_mode_that_parts_at_a_tie_begins_as_the_other(dataset, metrics, fixed, parted, gap, second, equal):
+    samples = synthetic.make_samples(dataset)
+    for row, sample in enumerate(samples):
+        sample |= {
+            "margins": [gap if row in parted and place == 6 else 0.5 for place in range(8)],
+            "runners_up": [token + 1 for token in sample["token_ids"]],
+            "margin_shifts": [1e-5, -1e-5] * 4,
+        }
+    for row in parted:
+        fixed[row]["token_ids"][6] += 1 if second else 2
+    figure = metrics((synthetic.make_run("kv_cache"), samples, fixed))["figures"]["fixed_prefix_share"]
+    assert figure["count"] == equal
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"settings": {"quantization": {"method": "nf4"}}}, "rounding"),

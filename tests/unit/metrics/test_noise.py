@@ -70,6 +70,17 @@ def test_tokens_that_are_not_the_most_likely_are_flagged_in_exact_arithmetic(fla
     assert "not_greedy" not in [flag["kind"] for flag in result["flags"]]
 
 
+def test_a_token_that_rounding_alone_turned_is_not_flagged(flags, dataset):
+    samples = synthetic.make_samples(dataset)
+    samples[0]["argmax_agrees"] = 7
+    for sample in samples:
+        sample |= {"margins": [0.5] * 8, "margin_shifts": [1e-5, -1e-5] * 4}
+    samples[0]["margins"] = [-1e-6] + [0.5] * 7
+    assert flags(samples=samples) == []
+    samples[0]["margins"] = [-1e-3] + [0.5] * 7
+    assert [flag["kind"] for flag in flags(samples=samples)] == ["not_greedy"]
+
+
 def heavier():
     return synthetic.make_run("kv_cache", weight_mib=160, models=synthetic.make_run("kv_cache")["models"])
 

@@ -167,20 +167,34 @@ def test_a_lossless_technique_that_differs_is_withdrawn_and_explained(small):
     assert "withdrawn" in text
 
 
-def test_divergences_say_whether_the_other_token_was_the_runner_up(whole):
+def test_divergences_say_whether_they_are_ties_and_of_which_prompt(whole):
     match = technique(whole, "pruned")["matches"]
+    match["audit"] |= {"gap_bound": 0.0004567, "expected_ties": 0.0234, "ties": 1}
     match["divergences"] = [
-        {"id": "a", "position": 3, "logit_gap": 0.00042, "parent_token": 7, "own_token": 9,
-         "own_token_is_runner_up": True},
-        {"id": "b", "position": 0, "logit_gap": None, "parent_token": None, "own_token": 9,
-         "own_token_is_runner_up": None},
+        {"id": "a", "prompt": 1, "position": 3, "logit_gap": 0.00042, "parent_token": 7, "own_token": 9,
+         "own_token_is_runner_up": True, "tie": True},
+        {"id": "b", "prompt": 8, "position": 0, "logit_gap": None, "parent_token": None, "own_token": 9,
+         "own_token_is_runner_up": None, "tie": False},
     ]  # fmt: skip
     row = named(view.report_view(whole)["matches"], "pruned")
     assert row["divergences"] == [
-        {"sample": "a", "position": "4", "gap": "0.00042", "parent": "7", "own": "9", "runner_up": "yes"},
-        {"sample": "b", "position": "1", "gap": "not recorded", "parent": "ended", "own": "9",
-         "runner_up": "not recorded"},
+        {"sample": "a", "prompt": "1", "position": "4", "gap": "0.00042", "parent": "7", "own": "9",
+         "runner_up": "yes", "tie": "yes"},
+        {"sample": "b", "prompt": "8", "position": "1", "gap": "not recorded", "parent": "ended", "own": "9",
+         "runner_up": "not recorded", "tie": "no"},
     ]  # fmt: skip
+    assert row["bound"] == (
+        "Another order of float32 sums moves the gap by up to 0.000457 and turns 0.023 of the parent's tokens on "
+        "average; differences at such ties: 1."
+    )
+
+
+def test_a_row_that_is_equal_but_for_ties_says_so(whole):
+    technique(whole, "kv_cache")["matches"]["audit"]["verdict"] = "tie"
+    assert named(view.report_view(whole)["matches"], "kv_cache")["verdict"] == {
+        "text": "equal but for ties",
+        "tone": "unclear",
+    }
 
 
 def test_memory_is_summed_over_devices_and_drawn_on_one_scale(whole):
