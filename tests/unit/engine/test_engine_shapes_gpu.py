@@ -15,9 +15,8 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU; there is none here"),
 ]
 NEW = 24
-PROMPTS = [
-    [7, 8, 9, *(5 + (7 * place + 3 * length) % 480 for place in range(length))] for length in (9, 40, 700, 17, 33)
-]
+LENGTHS = (9, 40, 700, 17, 33)
+PROMPTS = [[7, 8, 9, *(5 + (7 * place + 3 * length) % 480 for place in range(length))] for length in LENGTHS]
 # Eight heads, two of them for keys and values; of each width.
 WIDTHS = [8, 16, 24, 64, 80, 96, 112, 128, 192, 256]
 
@@ -83,7 +82,7 @@ def test_seven_query_heads_a_key_value_head_and_odd_sizes():
 @pytest.mark.parametrize("width", [80, 96, 112, 192])
 @pytest.mark.parametrize("rows", [1, 5])
 def test_sixteen_bits_run_too(width, rows):
-    """Rounding decides more there, and what follows a tie is another text; of a fault hardly a token would be the same."""
+    """Rounding decides more there, and texts part; under a fault hardly a token would be the same."""
     model = model_of(width).bfloat16()
     pairs = zip(by_engine(model, rows=rows), by_transformers(model), strict=True)
     same = sum(sum(mine == other for mine, other in zip(*pair, strict=True)) for pair in pairs)
