@@ -28,7 +28,8 @@ def add(rows: list[Row], break_even: list[dict[str, Any]], on_gpus: bool) -> Non
         on_gpus: whether each process has a GPU of its own.
 
     Each prediction has its ``kind``, ``predicted`` and ``measured`` (``value``, ``low``, ``high``), ``tolerance``,
-    ``holds`` and, where it does not, ``facts``: per fact its ``fact`` and ``value``, and ``other`` where there are two.
+    ``opposite`` (the two lie on different sides of 1, intervals and all), ``holds`` and, where it does not, ``facts``:
+    per fact its ``fact`` and ``value``, and ``other`` where there are two.
     """
     known = {row["name"]: row for row in rows}
     drafting = {entry["technique"]: entry for entry in break_even}
@@ -47,6 +48,8 @@ def _speculation(row: Row, parent: Row | None, drafting: dict[str, dict[str, Any
     if model is None or parent is None or parent["name"] in drafting or set(row["difference"]) != {"speculation"}:
         return None
     found = _held("speculation", model["predicted_speedup"], row["measured_speedup"])
+    if found is not None and found["opposite"]:
+        found["holds"] = False  # a gain was predicted and a loss measured, or the other way round: break-even is wrong
     if found is None or found["holds"]:
         return found
     facts, less = [], _less(found)
@@ -103,7 +106,8 @@ def _held(kind: str, predicted: Figure | None, measured: Figure) -> dict[str, An
     holds = ours["high"] >= theirs["low"] * (1 - tolerance) and ours["low"] <= theirs["high"] * (1 + tolerance)
     shown = {key: {end: each.get(end) for end in ("value", "low", "high")}
              for key, each in (("predicted", predicted), ("measured", measured))}  # fmt: skip
-    return {"kind": kind} | shown | {"tolerance": tolerance, "holds": holds, "facts": []}
+    opposite = ours["high"] < 1 < theirs["low"] or theirs["high"] < 1 < ours["low"]
+    return {"kind": kind} | shown | {"tolerance": tolerance, "opposite": opposite, "holds": holds, "facts": []}
 
 
 def _interval(figure: Figure) -> dict[str, float] | None:

@@ -74,7 +74,7 @@ def utilisation(technique: dict[str, Any]) -> str:
         told += (
             f" A roofline predicts {words.times(predicted)} the parent's speed; {words.times(measured)} was measured."
         )
-    failed = " ".join(words_predictions.failures(technique, "roofline_time", "roofline_speedup"))
+    failed = " ".join(words_predictions.failures(technique))
     return f"{told} {failed}".strip()
 
 

@@ -35,6 +35,8 @@ def _sentence(entry: dict[str, Any]) -> str:
         model = "model of speculation" if entry["kind"] == "speculation" else "roofline's speed-up"
         over = "its target alone" if entry["kind"] == "speculation" else "its parent"
         between = words.between(measured, words.times)
+        if entry["kind"] == "speculation" and entry["opposite"]:
+            beyond = "on the other side of break-even"
         told = (
             f"The {model} failed here: {words.times(predicted['value'])} the speed of {over} predicted, "
             f"{words.times(measured['value'])}{between} measured, {beyond}"

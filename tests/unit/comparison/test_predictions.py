@@ -78,6 +78,13 @@ def test_the_model_of_speculation_is_held_against_the_measured_interval():
     assert "likely reason: verifying the drafted tokens takes 2.40 target passes, not one." in sentence
 
 
+def test_a_predicted_gain_that_is_a_loss_is_a_failure_however_small():
+    row = technique(measured_speedup=known(0.97, 0.96, 0.98))
+    assert not found(row, drafting(known(1.04, 1.02, 1.06)))["speculation"]["holds"]
+    assert "measured, on the other side of break-even" in told(row)
+    assert found(row, drafting(known(1.04, 0.99, 1.06)))["speculation"]["holds"]
+
+
 def test_a_prompt_that_drafting_does_not_touch_is_a_reason_only_towards_no_effect():
     model, values = drafting(known(2.0)), {"ttft_s": 0.4}
     row = technique(measured_speedup=known(1.3), values=values)
