@@ -133,7 +133,7 @@ def chances(
             beaten[j] = ~slower & ~np.asarray(worse) & (faster | better)
         share = beaten.mean(axis=1)
         by = names[int(share.argmax())] if share.max() > 0 else None
-        found[name] = (float(1 - beaten.any(axis=0).mean()), by)
+        found[name] = (float((~beaten.any(axis=0)).mean()), by)
     return found
 
 

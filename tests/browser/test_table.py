@@ -62,7 +62,7 @@ def test_text_and_chips_leave_the_rows_that_fit(open_report, numbers):
     page.get_by_label("Find").fill("out of memory")
     assert names(page) == ["huge"]
     page.get_by_label("Find").fill("")
-    kept = page.get_by_role("button", name="quality kept")
+    kept = page.get_by_role("button", name="quality kept", exact=True)
     kept.click()
     expected = [t["name"] for t in numbers["techniques"] if t["quality_kept"]["verdict"] == "kept"]
     assert names(page) == [t["name"] for t in numbers["techniques"] if t["name"] in [*expected, "baseline"]]
