@@ -22,28 +22,30 @@ Content = dict[str, Any]
 class Timing:
     """A timing to compare: mean of ``top`` over mean of ``bottom``, columns of a mode (None for ones).
 
-    ``figure`` has its value in each run, and ``per_run`` of the samples, where there is one, the requests behind that.
+    ``figure`` has its value in each run, and how much of that is the scatter of single requests.
     """
 
     figure: str
     mode: str
     top: str | None
     bottom: str | None = None
-    per_run: str | None = None
 
 
 TIMINGS = {
-    "latency_change_percent": Timing("latency_s", NATURAL, "latency_s", None, "run_latency_s"),
+    "latency_change_percent": Timing("latency_s", NATURAL, "latency_s"),
     "ttft_change_percent": Timing("ttft_s", NATURAL, "ttft_s", "ttft_s known"),
     "tpot_change_percent": Timing("tpot_s", NATURAL, "tpot_s", "tpot_s known"),
-    "throughput_change_percent": Timing("throughput_samples_per_s", NATURAL, None, "busy_s", "run_latency_s"),
+    "throughput_change_percent": Timing("throughput_samples_per_s", NATURAL, None, "busy_s"),
     "tokens_per_s_change_percent": Timing("throughput_tokens_per_s", NATURAL, "new_tokens", "busy_s"),
-    "fixed_latency_change_percent": Timing("fixed_latency_s", FIXED, "latency_s", None, "fixed_run_latency_s"),
+    "fixed_latency_change_percent": Timing("fixed_latency_s", FIXED, "latency_s"),
     "fixed_ttft_change_percent": Timing("fixed_ttft_s", FIXED, "ttft_s", "ttft_s known"),
     "fixed_tpot_change_percent": Timing("fixed_tpot_s", FIXED, "tpot_s", "tpot_s known"),
-    "fixed_throughput_change_percent": Timing(
-        "fixed_throughput_samples_per_s", FIXED, None, "busy_s", "fixed_run_latency_s"
-    ),
+    "fixed_throughput_change_percent": Timing("fixed_throughput_samples_per_s", FIXED, None, "busy_s"),
+}
+# Of requests one by one samples a second are 1 / latency: one question, one test, one verdict.
+FOLLOWS = {
+    "throughput_change_percent": "latency_change_percent",
+    "fixed_throughput_change_percent": "fixed_latency_change_percent",
 }
 MEMORY = {
     "peak_memory_change_percent": "peak_memory_bytes",
@@ -67,6 +69,9 @@ def changes(ours: Content, theirs: Content, columns: Columns) -> dict[str, Figur
     """
     names = [ours["technique"], theirs["technique"]]
     result = {key: _timing(timing, ours, theirs, columns) for key, timing in TIMINGS.items()}
+    if all((content.get("batch_size") or 1) == 1 for content in (ours, theirs)):
+        for key, latency in FOLLOWS.items():
+            result[key]["follows"] = latency
     result[TOKEN_LENGTH] = percent_figure(_ratio(names, "new_tokens", columns), offset=100.0)
     for key, source in MEMORY.items():
         result[key] = _memory_change(ours["figures"][source], theirs["figures"][source])
@@ -80,7 +85,7 @@ def changes(ours: Content, theirs: Content, columns: Columns) -> dict[str, Figur
 
 
 def timing_quantities(timing: Timing, contents: list[Content], columns: Columns) -> list[Quantity] | None:
-    """Return a timing of several techniques over the same prompts, or None where one of them has it not.
+    """Return a timing of several techniques over the same prompts, or None where one of them lacks it.
 
     The prompts of a batch share its time, so where there are batches whole ones are resampled.
     """
@@ -88,22 +93,7 @@ def timing_quantities(timing: Timing, contents: list[Content], columns: Columns)
     if not columns.comparable(names, timing.mode):
         return None
     batches = batches_of(contents, timing.mode)
-    return [_quantity(timing, content, columns, batches) for content in contents]
-
-
-def _quantity(timing: Timing, content: Content, columns: Columns, batches: np.ndarray | None) -> Quantity:
-    """Return a timing of one technique with its value in each run and, where it is known, each request in each run."""
-    per_run = content["samples"].get(timing.per_run) if timing.per_run else None
-    is_latency = timing.top == "latency_s"
-    if not is_latency and batches is not None:
-        per_run = None  # the time of a batch is not that of its requests
-    if is_latency and per_run:
-        runs = [float(np.mean(run)) for run in per_run]
-    else:
-        runs = (content["figures"].get(timing.figure) or {}).get("runs") or []
-    return columns.quantity(
-        content["technique"], timing.top, timing.bottom, timing.mode, batches, runs, per_run, timing.figure
-    )
+    return [columns.timing(name, timing.top, timing.bottom, timing.mode, timing.figure, batches) for name in names]
 
 
 def _timing(timing: Timing, ours: Content, theirs: Content, columns: Columns) -> Figure:
@@ -140,5 +130,5 @@ def _nll_change(names: list[str], columns: Columns) -> Figure:
         return figures.figure(value, NLL_UNIT, mine.prompts, note=note, p_value=None, verdict=FEW_PROMPTS)
     spread = mine.spread - reference.spread
     bounds = resampling.percentile_interval(spread)
-    p_value = resampling.two_sided_p(spread) if bounds[0] is not None else None
+    p_value = resampling.two_sided_p(spread, mine.prompts) if bounds[0] is not None else None
     return figures.figure(value, NLL_UNIT, mine.prompts, bounds, interval=PROMPTS_ONLY, p_value=p_value)

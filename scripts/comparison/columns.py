@@ -1,11 +1,13 @@
 """What techniques measured prompt by prompt, and its means over resampled prompts: the same draws for all of them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from scripts.comparison.moderation import Prior, prior
-from scripts.comparison.two_levels import Quantity, request_noise
+from scripts.comparison import order
+from scripts.comparison.run_layout import RunNoise, run_noise
+from scripts.comparison.two_levels import Quantity
 from scripts.metrics import resampling, rouge
 
 NATURAL, FIXED = "natural", "fixed"
@@ -32,11 +34,9 @@ class Columns:
             for mode in (NATURAL, FIXED)
             if (name, mode) in self.columns
         }
-        self._runs = {
-            figure: [tuple(run for run in each["runs"] if run) for each in found]
-            for figure, found in _with_runs(metrics).items()
-        }
-        self._priors: dict[str, Prior | None] = {}
+        self._runs = _runs_by_figure(metrics)
+        self._in_rounds = order.in_rounds(metrics)
+        self._noise: dict[str, dict[str, RunNoise]] = {}
         self._drawn: dict[tuple[str, str, bytes | None], dict[str, np.ndarray] | None] = {}
 
     def has(self, name: str, mode: str, *keys: str | None) -> bool:
@@ -49,12 +49,6 @@ class Columns:
         ids = [self.ids.get((name, mode)) for name in names]
         return None not in ids and all(other == ids[0] for other in ids)
 
-    def prior(self, figure: str) -> Prior | None:
-        """Return how much a figure varies between processes, over all techniques that ran."""
-        if figure not in self._priors:
-            self._priors[figure] = prior(self._runs.get(figure, []))
-        return self._priors[figure]
-
     def quantity(
         self,
         name: str,
@@ -62,11 +56,8 @@ class Columns:
         bottom: str | None = None,
         mode: str = NATURAL,
         batches: np.ndarray | None = None,
-        runs: list[float | None] | None = None,
-        per_run: list[list[float]] | None = None,
-        figure: str | None = None,
     ) -> Quantity:
-        """Return the mean of ``top`` over the mean of ``bottom``; None stands for ones.
+        """Return the mean of ``top`` over the mean of ``bottom``, as no process makes vary; None stands for ones.
 
         Args:
             name: a technique that has the columns.
@@ -74,9 +65,6 @@ class Columns:
             bottom: the denominator's.
             mode: natural or fixed.
             batches: the batch of each prompt where those of a batch, which share its time, are resampled together.
-            runs: one value a run, where processes make the quantity vary; an empty list is as good as one run.
-            per_run: the times behind ``runs``, runs by prompts, where they are known.
-            figure: the figure that ``runs`` are values of.
         """
         columns = self.columns[name, mode]
         prompts = len(next(iter(columns.values())))
@@ -86,12 +74,35 @@ class Columns:
         with np.errstate(divide="ignore", invalid="ignore"):
             value = columns.get(top, ones).mean() / columns.get(bottom, ones).mean()
             spread = None if drawn is None else drawn[top or "ones"] / drawn[bottom or "ones"]
-        known = None if runs is None else tuple(run for run in runs if run)
-        noise = 0.0
-        if per_run and len(per_run) > 1:
-            noise = request_noise(_summed(np.array(per_run, dtype=float), batches))
         units = None if batches is None else len(set(batches))
-        return Quantity(prompts, float(value), spread, known, units, noise, self.prior(figure) if figure else None)
+        return Quantity(prompts, float(value), spread, batches=units)
+
+    def timing(
+        self, name: str, top: str | None, bottom: str | None, mode: str, figure: str, batches: np.ndarray | None
+    ) -> Quantity:
+        """Return :meth:`quantity` of a timing, with what its runs say: ``figure`` has one value a run."""
+        runs, scatter = self._runs.get(figure, {}).get(name, ((), 0.0))
+        noise = self._noise_of(figure).get(name)
+        in_rounds = name in self._in_rounds and len(runs) == self._rounds(figure)
+        found = self.quantity(name, top, bottom, mode, batches)
+        return replace(found, runs=runs, scatter=scatter, in_rounds=in_rounds, noise=noise)
+
+    def _rounds(self, figure: str) -> int:
+        """Return how many rounds there were: the most values of a figure that a technique in rounds has."""
+        return max((len(self._runs[figure][name][0]) for name in self._placed(figure)), default=0)
+
+    def _placed(self, figure: str) -> list[str]:
+        """Return the techniques in rounds that have values of a figure."""
+        return [name for name in self._runs.get(figure, {}) if name in self._in_rounds]
+
+    def _noise_of(self, figure: str) -> dict[str, RunNoise]:
+        """Return how much a figure varies between the runs of each technique in rounds."""
+        if figure not in self._noise:
+            known = self._runs.get(figure, {})
+            whole = [name for name in self._placed(figure) if len(known[name][0]) == self._rounds(figure)]
+            groups, scatter = ({name: known[name][index] for name in whole} for index in (0, 1))
+            self._noise[figure] = run_noise(groups, scatter)
+        return self._noise[figure]
 
     def _resampled(self, name: str, mode: str, batches: np.ndarray | None) -> dict[str, np.ndarray] | None:
         """Return the means of a technique's columns over resampled prompts or batches; None where there are too few."""
@@ -106,20 +117,24 @@ class Columns:
         return self._drawn[key]
 
 
-def _with_runs(metrics: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Return, of every figure that has a value a run, those of the techniques that ran."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for content in metrics.values():
-        for key, each in content["figures"].items() if content["status"] == "ok" else ():
-            if each.get("runs"):
-                found.setdefault(key, []).append(each)
+def _runs_by_figure(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, tuple[tuple[float, ...], float]]]:
+    """Return per figure and technique the value of each run, and the relative variance that requests give to one.
+
+    Runs without a value are left out, so that the technique has fewer than there were rounds.
+    """
+    found: dict[str, dict[str, tuple[tuple[float, ...], float]]] = {}
+    for name, content in metrics.items():
+        for key, figure in content["figures"].items() if content["status"] == "ok" else ():
+            if figure.get("runs"):
+                runs = tuple(run for run in figure["runs"] if run)
+                found.setdefault(key, {})[name] = (runs, figure.get("run_scatter") or 0.0)
     return found
 
 
 def batches_of(contents: list[dict[str, Any]], mode: str) -> np.ndarray | None:
     """Return the batch of each prompt in the technique with the largest batches, or None where all have one request.
 
-    Where the metrics do not say which requests were together, those in a row are taken to have been.
+    Where the metrics do not say which requests were together, those in a row are assumed to have been.
     """
     largest = max(contents, key=lambda content: content.get("batch_size") or 1)
     size = int(largest.get("batch_size") or 1)

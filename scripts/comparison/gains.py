@@ -117,15 +117,16 @@ def _logs(quantity: Quantity) -> np.ndarray:
 def _slowness(name: str, quantity: Quantity) -> np.ndarray:
     """Draw how much slower a technique's processes are than they were: t times the standard error of their mean.
 
-    The variance is moderated as in ``two_levels.process_term``. The draws are evenly spaced quantiles in an order of
-    the technique's own, which no other technique's presence changes.
+    The variance is that of ``two_levels.run_part``. The draws are evenly spaced quantiles in an order of the
+    technique's own, which no other technique's presence changes.
     """
     runs = quantity.runs or ()
     if len(runs) < 2:
         return np.zeros(DRAWS)
-    variance, freedom = float(np.var(np.log(runs), ddof=1)), len(runs) - 1
-    if quantity.prior:
-        variance, freedom = quantity.prior.moderate(variance, freedom)
+    if quantity.noise:
+        variance, freedom = quantity.noise.variance, quantity.noise.freedom
+    else:
+        variance, freedom = float(np.var(np.log(runs), ddof=1)), len(runs) - 1
     if variance == 0:
         return np.zeros(DRAWS)
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")

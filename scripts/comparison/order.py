@@ -39,6 +39,15 @@ def order(metrics: Metrics) -> dict[str, Any]:
     return _result(False, note, blocks)
 
 
+def in_rounds(metrics: Metrics) -> set[str]:
+    """Return the techniques whose runs went in rounds with one another's; none where that can't be told."""
+    spans = {name: _spans(content) for name, content in metrics.items() if content["status"] == "ok"}
+    if any(run is None for runs in spans.values() for run in runs):
+        return set()
+    apart = _apart(spans)
+    return set() if len(apart) >= len(spans) - 1 else {name for name, runs in spans.items() if runs} - apart
+
+
 def _result(interleaved: bool | None, note: str, blocks: list[list[str]]) -> dict[str, Any]:
     return {"interleaved": interleaved, "note": note, "blocks": blocks}
 

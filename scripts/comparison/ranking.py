@@ -7,8 +7,9 @@ from scripts.comparison.columns import Columns
 from scripts.comparison.loading import Metrics
 from scripts.metrics import resampling
 
-WEIGHTS = {"latency": 1, "throughput": 1, "memory": 1, "quality": 3}
+WEIGHTS = {"latency": 0.5, "throughput": 0.5, "memory": 1, "quality": 3}
 NOT_MEASURED = "it was not measured"
+RECIPROCAL = "every technique takes requests one by one, so it is 1 / latency; its weight is latency's"
 
 
 def ranking(
@@ -23,19 +24,23 @@ def ranking(
         columns: of all techniques that ran.
 
     Returns:
-        None where nothing ran. ``weights``: as configured. ``criteria``: those that were measured; ``left_out``: why
-        the others are not among them. ``reference``: the technique whose score is 1: the baseline, or the first that
-        ran where that one did not or has no value to compare with. ``log_gains``: per technique and criterion the
-        logarithm of its gain over the reference; without a value there is none. ``spread``: the draws of the gains that
-        chance is in (``scores.pack``); ``draws``: how many, 0 where nothing could be drawn; ``covers``: which sources
-        of chance they hold. ``limit_values``: per technique (``limits.limit_values``). ``overall``: the techniques that
-        have every criterion that counts, best first.
+        None where nothing ran. ``weights``: as configured, or :func:`merged`. ``one_by_one``: whether every technique
+        takes single requests, so that throughput is no criterion beside latency. ``criteria``: those that were
+        measured; ``left_out``: why the others are not among them. ``reference``: the technique whose score is 1: the
+        baseline, or the first that ran where that one did not or has no value to compare with. ``log_gains``: per
+        technique and criterion the logarithm of its gain over the reference; without a value there is none.
+        ``spread``: the draws of the gains that chance is in (``scores.pack``); ``draws``: how many, 0 where nothing
+        could be drawn; ``covers``: which sources of chance they hold. ``limit_values``: per technique
+        (``limits.limit_values``). ``overall``: the techniques that have every criterion that counts, best first.
     """
     ran = {row["name"]: row for row in rows if row["status"] == "ok"}
     if not ran:
         return None
-    weights = weights_of(study)
+    one_by_one = all((metrics[name].get("batch_size") or 1) == 1 for name in ran)
     known = {name: gains.values(metrics[name]) for name in ran}
+    if one_by_one:
+        known = {name: {key: each for key, each in own.items() if key != "throughput"} for name, own in known.items()}
+    weights = merged(weights_of(study), one_by_one)
     reference, criteria = _reference(study.get("baseline"), known)
     log_gains = {name: gains.log_gains(own, known[reference], criteria) for name, own in known.items()}
     enough = gains.enough_prompts(reference, columns)
@@ -43,8 +48,13 @@ def ranking(
     labels = {name: row["label"] for name, row in ran.items()}
     result = {
         "weights": weights,
+        "one_by_one": one_by_one,
         "criteria": criteria,
-        "left_out": {key: _left_out(key, reference, known, metrics) for key in gains.CRITERIA if key not in criteria},
+        "left_out": {
+            key: RECIPROCAL if one_by_one and key == "throughput" else _left_out(key, reference, known, metrics)
+            for key in gains.CRITERIA
+            if key not in criteria
+        },
         "reference": reference,
         "draws": gains.DRAWS if enough else 0,
         "covers": _covers(chance, labels) if enough else _too_few(metrics[reference]),
@@ -61,6 +71,13 @@ def ranking(
 def weights_of(study: dict[str, Any]) -> dict[str, float]:
     """Return the study's weights."""
     return WEIGHTS | ((study.get("ranking") or {}).get("weights") or {})
+
+
+def merged(weights: dict[str, float], one_by_one: bool) -> dict[str, float]:
+    """Return the weights with throughput's added to latency's where the two are one figure, so that both count once."""
+    if not one_by_one:
+        return weights
+    return weights | {"latency": weights.get("latency", 0) + weights.get("throughput", 0), "throughput": 0}
 
 
 def counted_shares(weights: dict[str, float], ranking: dict[str, Any]) -> dict[str, float]:

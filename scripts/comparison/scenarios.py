@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison import alternatives, limits, plainly, scores
 from scripts.comparison.gains import CRITERIA
-from scripts.comparison.ranking import counted_shares, unmeasured, weights_of
+from scripts.comparison.ranking import counted_shares, merged, unmeasured, weights_of
 
 NOTHING = {"qualifying": [], "failing": {}, "ranked": [], "winner": None, "runner_up": None, "changes": [],
            "unmet": [], "one_device": None}  # fmt: skip
@@ -32,13 +32,14 @@ def scenarios(
         said of it plainly (``plainly``).
     """
     order = [row["name"] for row in rows if row["status"] == "ok"]
+    one_by_one = bool(ranking and ranking["one_by_one"])
     described = [
         {
             "name": name,
             "label": entry.get("label") or name,
             "description": entry.get("description") or "",
             "limits": {key: bound for key, bound in (entry.get("limits") or {}).items() if bound is not None},
-            "weights": dict.fromkeys(CRITERIA, 0) | (entry.get("weights") or weights_of(study)),
+            "weights": merged(dict.fromkeys(CRITERIA, 0) | (entry.get("weights") or weights_of(study)), one_by_one),
         }
         for name, entry in _in_order(study)
         if entry is not None

@@ -1,19 +1,23 @@
 """Ratios of timings whose intervals know both of their sources of chance: the prompts, and the processes.
 
 A process is faster or slower as a whole (memory layout, clocks, what else the machine does), and no number of prompts
-averages that out: Kalibera and Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013. So the distribution of a log
-ratio is the paired bootstrap over prompts of the run-averaged times plus a process term: Student's t with Welch's
-degrees of freedom (Welch, Biometrika 34, 1947) times the standard error of the difference of the per-run log means,
-whose variances are moderated where the study has enough techniques (``moderation``).
-The scatter of single requests inside a run is in both parts, so where it can be told from what prompts do to techniques
-(``noise``) it is taken out of the first; where it can't, the interval is wider than it need be.
+averages that out: Kalibera and Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013. So the variance of a log
+ratio is that of the paired bootstrap over prompts plus that between runs, and its distribution is Student's t with the
+degrees of freedom of Satterthwaite (Biometrics Bulletin 2, 1946). What the runs add depends on how they were made:
+
+- in rounds with all other techniques: the differences inside rounds, with each technique's variance as the whole study
+  tells it (``run_layout``), or with too few techniques for that the differences' own variance (a paired t test);
+- apart from one another: Welch's sum of both variances (Biometrika 34, 1947).
+
+The scatter of single requests inside a run is in both parts, so it is taken out of the first (``Quantity.scatter``).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
-from scripts.comparison.moderation import Prior
+from scripts.comparison.run_layout import RunNoise
 from scripts.metrics import figures, resampling
 from scripts.metrics.figures import Figure
 
@@ -21,9 +25,10 @@ ONE_RUN = "not tested: one run"
 FEW_PROMPTS = "not tested: too few prompts"
 ONE_RUN_NOTE = "one run: the interval speaks of other prompts, not of another process"
 NO_INTERVAL = "one of the two can be zero or have no value: no interval"
-TWO_LEVELS = "paired bootstrap over prompts with Welch's t over runs"
 PROMPTS_ONLY = "paired bootstrap"
-RUNS_ONLY = "Welch's t over runs"
+IN_ROUNDS = "differences inside rounds"
+APART = "Welch's t over runs"
+TWO_LEVELS = "paired bootstrap over prompts with {runs}"
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,11 @@ class Quantity:
         prompts: how many prompts it rests on.
         value: over all of them.
         spread: over resampled prompts, shape (resamples,), the same draws for every quantity; None with few prompts.
-        runs: one value a run where processes make it vary, else None.
+        runs: one value a run where processes make it vary, else None; in rounds the k-th is of round k.
         batches: how many batches were resampled in place of the prompts, or None.
-        noise: the relative variance of the value that the scatter of requests inside runs gives it; 0 where unknown.
-        prior: how much processes vary over the whole study; None where too few techniques say so.
+        scatter: the relative variance of one run's value by the scatter of requests inside it; 0 where unknown.
+        in_rounds: whether its runs were made in rounds with those of the other techniques in rounds.
+        noise: how much its runs vary inside rounds; None where the study can't tell.
     """
 
     prompts: int
@@ -45,8 +51,9 @@ class Quantity:
     spread: np.ndarray | None
     runs: tuple[float, ...] | None = None
     batches: int | None = None
-    noise: float = 0.0
-    prior: Prior | None = None
+    scatter: float = 0.0
+    in_rounds: bool = False
+    noise: RunNoise | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,14 @@ class Ratio:
     verdict: str | None = None  # set where there is no test
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of the variance of a log ratio, with its degrees of freedom."""
+
+    variance: float
+    freedom: float
+
+
 def ratio(tops: list[Quantity], bottoms: list[Quantity]) -> Ratio | None:
     """Return the product of ``tops`` over the product of ``bottoms``, or None where it has no finite value."""
     quantities = [*tops, *bottoms]
@@ -72,7 +87,7 @@ def ratio(tops: list[Quantity], bottoms: list[Quantity]) -> Ratio | None:
         if not np.isfinite(value):
             return None
         if any(quantity.spread is None for quantity in quantities):
-            return _few(quantities, float(value))
+            return _few(tops, bottoms, float(value))
         spread = np.ones_like(quantities[0].spread)
         for top in tops:
             spread = spread * top.spread
@@ -86,50 +101,76 @@ def ratio(tops: list[Quantity], bottoms: list[Quantity]) -> Ratio | None:
     if any(values is None or len(values) < 2 for values in runs):
         low, high = resampling.percentile_interval(spread)
         return Ratio(prompts, float(value), low, high, None, PROMPTS_ONLY, ONE_RUN_NOTE, ONE_RUN)
-    logs = _without_noise(np.log(spread), np.log(value), sum(quantity.noise for quantity in quantities))
-    return _over_runs(quantities, float(value), logs, TWO_LEVELS)
+    return _over_runs(tops, bottoms, float(value), _prompt_part(np.log(spread), quantities))
 
 
 def _over_runs(
-    quantities: list[Quantity], value: float, logs: np.ndarray, interval: str, note: str | None = None
+    tops: list[Quantity], bottoms: list[Quantity], value: float, over_prompts: Part | None, note: str | None = None
 ) -> Ratio:
-    """Build a ratio from the distribution of its logarithm over prompts and the runs of its quantities."""
-    logs = logs + process_term([np.log(quantity.runs) for quantity in quantities], quantities[0].prior)
-    low, high = np.exp(resampling.percentile_interval(logs))
-    p_value = resampling.two_sided_p(logs, 1e-11)
-    return Ratio(quantities[0].prompts, value, float(low), float(high), p_value, interval, note)
+    """Build a ratio from what prompts and runs make its logarithm vary."""
+    over_runs, method = run_part(tops, bottoms)
+    parts = [part for part in (over_prompts, over_runs) if part is not None]
+    error, freedom = _joined(parts)
+    reach = error * stats.t.ppf((1 + resampling.LEVEL) / 2, freedom) if error else 0.0
+    low, high = np.exp(np.log(value) + np.array([-reach, reach]))
+    interval = method if over_prompts is None else TWO_LEVELS.format(runs=method)
+    return Ratio(tops[0].prompts, value, float(low), float(high), _p_value(value, error, freedom), interval, note)
 
 
-def _few(quantities: list[Quantity], value: float) -> Ratio:
+def _p_value(value: float, error: float, freedom: float) -> float:
+    """Return the two-sided p-value of "the ratio is 1"; without any chance a change is certain, and none is none."""
+    if error == 0:
+        return 1.0 if abs(np.log(value)) < 1e-9 else 0.0
+    return float(2 * stats.t.sf(abs(np.log(value)) / error, freedom))
+
+
+def _joined(parts: list[Part]) -> tuple[float, float]:
+    """Return the standard error of independent parts together, and Satterthwaite's degrees of freedom."""
+    total = sum(part.variance for part in parts)
+    if total == 0:
+        return 0.0, 1.0
+    freedom = total**2 / sum(part.variance**2 / part.freedom for part in parts if part.variance)
+    return float(np.sqrt(total)), float(freedom)
+
+
+def run_part(tops: list[Quantity], bottoms: list[Quantity]) -> tuple[Part, str]:
+    """Return what processes add to the variance of the log ratio, and how it was found.
+
+    Each quantity has two runs at least. Runs in rounds share their number of rounds.
+    """
+    quantities = [*tops, *bottoms]
+    if not all(quantity.in_rounds for quantity in quantities):
+        own = [Part(float(np.var(np.log(q.runs), ddof=1)) / len(q.runs), len(q.runs) - 1) for q in quantities]
+        error, freedom = _joined(own)
+        return Part(error**2, freedom), APART
+    rounds = len(quantities[0].runs)
+    if all(quantity.noise for quantity in quantities):
+        own = [Part(quantity.noise.variance / rounds, quantity.noise.freedom) for quantity in quantities]
+        error, freedom = _joined(own)
+        return Part(error**2, min(freedom, quantities[0].noise.most)), IN_ROUNDS
+    signs = [1] * len(tops) + [-1] * len(bottoms)
+    differences = sum(sign * np.log(quantity.runs) for sign, quantity in zip(signs, quantities, strict=True))
+    return Part(float(np.var(differences, ddof=1)) / rounds, rounds - 1), IN_ROUNDS
+
+
+def _prompt_part(logs: np.ndarray, quantities: list[Quantity]) -> Part:
+    """Return what other prompts add: the bootstrap's variance without the scatter that the runs' part has too."""
+    scatter = sum(quantity.scatter / len(quantity.runs) for quantity in quantities)
+    units = min(quantity.batches or quantity.prompts for quantity in quantities)
+    return Part(max(0.0, resampling.variance(logs, units) - scatter), units - 1)
+
+
+def _few(tops: list[Quantity], bottoms: list[Quantity], value: float) -> Ratio:
     """Build a ratio over too few prompts to resample, or over enough prompts in too few batches.
 
     The latter is tested over runs alone: large batches are few by nature, and these very prompts are a fair workload.
     """
+    quantities = [*tops, *bottoms]
     note = few_note(quantities[0])
     if quantities[0].batches is None or value <= 0 or any(len(quantity.runs or ()) < 2 for quantity in quantities):
         return Ratio(quantities[0].prompts, value, note=note, verdict=FEW_PROMPTS)
-    same = np.full(resampling.RESAMPLES, np.log(value))
     note = f"{note} over prompts: it speaks of these prompts in other processes"
-    return _over_runs(quantities, value, same, RUNS_ONLY, note)
-
-
-def request_noise(times: np.ndarray) -> float:
-    """Return the relative variance that the scatter of requests inside runs gives to the mean over runs and prompts.
-
-    Args:
-        times: shape (runs, prompts), at least two runs; what is left of them without the runs' and the prompts' own
-            levels is the scatter (a two-way layout with one observation a cell).
-    """
-    runs, prompts = times.shape
-    relative = times / times.mean(axis=1, keepdims=True)
-    return float(relative.var(axis=0, ddof=1).mean() / (runs * prompts))
-
-
-def _without_noise(logs: np.ndarray, centre: float, noise: float) -> np.ndarray:
-    """Narrow a distribution by the variance that the process term has too."""
-    variance = logs.var()
-    share = max(0.0, 1 - noise / variance) if variance > 0 else 1.0
-    return centre + np.sqrt(share) * (logs - centre)
+    return _over_runs(tops, bottoms, value, None, note)
 
 
 def _over_prompts(prompts: int, value: float, spread: np.ndarray) -> Ratio:
@@ -137,32 +178,7 @@ def _over_prompts(prompts: int, value: float, spread: np.ndarray) -> Ratio:
     if not np.isfinite(spread).all():
         return Ratio(prompts, value, note=NO_INTERVAL)
     low, high = resampling.percentile_interval(spread)
-    return Ratio(prompts, value, low, high, resampling.two_sided_p(spread - 1, 1e-11), PROMPTS_ONLY)
-
-
-def process_term(logs: list[np.ndarray], prior: Prior | None = None) -> np.ndarray:
-    """Draw what processes add to a sum or difference of means, from a fixed seed.
-
-    Args:
-        logs: per technique its per-run log values, at least two each.
-        prior: what moderates their variances, if anything.
-
-    Returns:
-        Shape (resamples,): standard error times t with the degrees of freedom of Welch and Satterthwaite, which for two
-        techniques are those of ``scipy.stats.ttest_ind(equal_var=False)``; zeros where no runs differ.
-    """
-    own = [(float(np.var(values, ddof=1)), len(values) - 1) for values in logs]
-    moderated = np.array([prior.moderate(*each) if prior else each for each in own])
-    variances = moderated[:, 0] / np.array([len(values) for values in logs])
-    total = variances.sum()
-    if total == 0:
-        return np.zeros(resampling.RESAMPLES)
-    freedom = total**2 / (variances**2 / moderated[:, 1]).sum()
-    if prior:
-        freedom = min(freedom, prior.residual)
-    # A seed of its own, as the draws of the prompts have one: the two must be independent.
-    draws = np.random.default_rng(resampling.SEED + 1).standard_t(freedom, resampling.RESAMPLES)
-    return np.sqrt(total) * draws
+    return Ratio(prompts, value, low, high, resampling.two_sided_p(spread - 1, prompts, 1e-11), PROMPTS_ONLY)
 
 
 def few_note(quantity: Quantity) -> str:

@@ -22,16 +22,15 @@ WORDS = (
     | {changes.TOKEN_LENGTH: ("shorter", "longer"), changes.NLL: ("better", "worse")}
     | dict.fromkeys(changes.KEPT, ("worse", "better"))
 )
-# What is tested together: one question each, which both modes or several scores answer.
-FAMILIES = (
-    ("latency_change_percent", "fixed_latency_change_percent"),
+# Changes that answer whether a technique is faster, in either mode: the first question, tested together.
+SPEED = ("latency_change_percent", "fixed_latency_change_percent", *changes.FOLLOWS)
+# What a difference of speed is made of, tested where there is one; then quality and length, questions of their own.
+PARTS = (
     ("ttft_change_percent", "fixed_ttft_change_percent"),
     ("tpot_change_percent", "fixed_tpot_change_percent"),
-    ("throughput_change_percent", "tokens_per_s_change_percent", "fixed_throughput_change_percent"),
-    tuple(changes.KEPT),
-    (changes.NLL,),
-    (changes.TOKEN_LENGTH,),
+    ("tokens_per_s_change_percent",),
 )
+FAMILIES = (SPEED, *PARTS, tuple(changes.KEPT), (changes.NLL,), (changes.TOKEN_LENGTH,))
 GATED = "quality_kept_percent_rougeL"
 
 
@@ -50,7 +49,9 @@ def add_verdicts(comparisons: dict[str, dict[str, Figure]]) -> None:
     """Add ``adjusted_p_value`` and ``verdict`` to the changes of all techniques against one kind of reference.
 
     A change is called one only if its p-value, adjusted over all techniques of the study and all changes of its
-    family, is below 0.05.
+    family, is below 0.05. Parts of the speed (TTFT, TPOT, tokens a second) must also belong to a technique whose speed
+    differs: serial gatekeeping (Dmitrienko, Tamhane and Bretz, Multiple Testing Problems in Pharmaceutical Statistics,
+    2009, chapter 5), so that a study calls equal techniques different no more often than in one family.
 
     Args:
         comparisons: per technique its changes.
@@ -60,16 +61,49 @@ def add_verdicts(comparisons: dict[str, dict[str, Figure]]) -> None:
             (name, key): changed[key]
             for name, changed in comparisons.items()
             for key in family
-            if changed[key].get("p_value") is not None
+            if changed[key].get("p_value") is not None and changed[key].get("follows") is None
         }
-        judge(tested, {name: WORDS[name[1]] for name in tested})
+        gates = {name: _smallest(comparisons[name[0]]) if family in PARTS else 0.0 for name in tested}
+        judge(tested, {name: WORDS[name[1]] for name in tested}, gates=gates)
+    for changed in comparisons.values():
+        _follow(changed)
 
 
-def judge(tested: dict[Hashable, Figure], words: dict[Hashable, tuple[str, str]], same: str = SAME) -> None:
-    """Adjust the p-values of a family and add a verdict to each figure; ``words`` are those of a fall and a rise."""
+def _follow(changed: dict[str, Figure]) -> None:
+    """Give a change that is another one seen from the other side that one's verdict, in words of its own."""
+    for key, figure in changed.items():
+        other = changed.get(figure.get("follows") or "")
+        if other is None or other.get("verdict") is None:
+            continue
+        figure |= {name: other[name] for name in ("p_value", "adjusted_p_value") if name in other}
+        theirs, ours = WORDS[figure["follows"]], WORDS[key]
+        said = other["verdict"]
+        figure["verdict"] = ours[1 - theirs.index(said)] if said in theirs else said
+
+
+def _smallest(changed: dict[str, Figure]) -> float:
+    """Return the smallest adjusted p-value of a technique's speed; 1 where none was tested."""
+    return min((changed[key]["adjusted_p_value"] for key in SPEED if "adjusted_p_value" in changed[key]), default=1.0)
+
+
+def judge(
+    tested: dict[Hashable, Figure],
+    words: dict[Hashable, tuple[str, str]],
+    same: str = SAME,
+    gates: dict[Hashable, float] | None = None,
+) -> None:
+    """Adjust the p-values of a family and add a verdict to each figure.
+
+    Args:
+        tested: the figures.
+        words: those of a fall and of a rise.
+        same: what is said where nothing was found.
+        gates: per figure a p-value below which its own can't be, if there are any.
+    """
     adjusted = holm({name: figure["p_value"] for name, figure in tested.items()})
     for name, figure in tested.items():
         fell = figure["ratio"] < 1 if "ratio" in figure else figure["value"] < 0
+        adjusted[name] = max(adjusted[name], (gates or {}).get(name, 0.0))
         figure["adjusted_p_value"] = adjusted[name]
         figure["verdict"] = same if adjusted[name] >= ALPHA else words[name][0 if fell else 1]
 

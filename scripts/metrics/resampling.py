@@ -10,6 +10,8 @@ RESAMPLES = 9_999
 SEED = 0
 FEWEST = 10
 """Below this many prompts no interval is given: a resampled handful says little about the prompts to come."""
+FEW_IN_TAIL = 10
+"""Resamples in a tail below which their count says too little of how thin it is."""
 DRAWN_AT_ONCE = 1_000
 PRODUCT_SIZE = 250_000
 """Multiplications in one matrix product: OpenBLAS keeps that many on one core, and on a busy machine waking the others
@@ -83,12 +85,30 @@ def ratio_interval(tops: np.ndarray, bottoms: np.ndarray) -> tuple[float, float]
         return percentile_interval(tops / bottoms)
 
 
-def two_sided_p(distribution: np.ndarray, tolerance: float = 1e-9) -> float:
+def variance(distribution: np.ndarray, prompts: int) -> float:
+    """Return the variance of a mean over so many prompts from its resamples, their expansion taken back."""
+    t_over_normal = _expansion(prompts) / np.sqrt(prompts / (prompts - 1))  # the rest of it makes a variance unbiased
+    return float(distribution.var()) / t_over_normal**2
+
+
+def two_sided_p(distribution: np.ndarray, prompts: int, tolerance: float = 1e-9) -> float:
     """Return the two-sided bootstrap p-value of zero: twice the smaller tail, counted with one extra resample.
 
     Davison and Hinkley, Bootstrap Methods and their Application, section 4.2. A change of exactly nothing comes out as
-    rounding noise of either sign, hence the tolerance.
+    rounding noise of either sign, hence the tolerance. Resamples can't tell p-values far below one in their number, but
+    a correction over hundreds of techniques asks for them: where fewer than ten lie in the tail, it is Student's t with
+    the resamples' standard error, if that is smaller.
+
+    Args:
+        distribution: of the resampled value, shape (resamples,).
+        prompts: how many prompts were resampled.
+        tolerance: what counts as zero.
     """
     below = int((distribution <= tolerance).sum())
     above = int((distribution >= -tolerance).sum())
-    return min(1.0, 2 * (min(below, above) + 1) / (len(distribution) + 1))
+    counted = min(1.0, 2 * (min(below, above) + 1) / (len(distribution) + 1))
+    if min(below, above) >= FEW_IN_TAIL:
+        return counted
+    error = np.sqrt(variance(distribution, prompts))
+    distance = abs(float(distribution.mean())) / error if error else np.inf
+    return min(counted, float(2 * stats.t.sf(distance, prompts - 1)))

@@ -1,11 +1,12 @@
 """Metrics files of one study made up from a seed, straight from arrays: for statistics over many studies."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from scripts.metrics import figures, rouge
+from scripts.metrics import figures, rouge, spread
 
 UNITS = {
     "latency_s": "s", "latency_p50_s": "s", "latency_p90_s": "s", "latency_p99_s": "s", "ttft_s": "s", "tpot_s": "s",
@@ -27,7 +28,8 @@ class Chance:
         prompts: natural requests a run.
         fixed: requests of a fixed length a run.
         process_sd: between processes.
-        drift: how much slower the machine is from one block of runs to the next, for every technique.
+        drift: how much slower the machine is from one round of runs to the next, for every technique.
+        round_sd: between rounds, for every technique.
         noise_sd: between requests of a process.
         outlier_share: how many requests take three times as long.
     """
@@ -37,6 +39,7 @@ class Chance:
     fixed: int = 16
     process_sd: float = 0.02
     drift: float = 0.005
+    round_sd: float = 0.0
     noise_sd: float = 0.05
     outlier_share: float = 0.0005
     prompt_log_sd: float = 0.25
@@ -44,11 +47,16 @@ class Chance:
 
 @dataclass
 class Technique:
-    """One technique of a synthetic study; ``time`` is its time over that of the root."""
+    """One technique of a synthetic study; ``time`` is its time over that of the root.
+
+    ``process_sd`` and ``noise_sd`` take the place of the study's where they are given.
+    """
 
     name: str
     parent: str | None = None
     time: float = 1.0
+    process_sd: float | None = None
+    noise_sd: float | None = None
     lossless: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     changes: dict[str, Any] = field(default_factory=dict)
@@ -59,9 +67,12 @@ def make_study(techniques: list[Technique], chance: Chance, seed: int = 0) -> tu
     """Return the study, the dataset and the metrics of each technique."""
     draw = np.random.default_rng(seed)
     prompts = np.exp(draw.normal(0, chance.prompt_log_sd, chance.prompts))
-    drift = 1 + chance.drift * np.arange(chance.runs)
+    drift = (1 + chance.drift * np.arange(chance.runs)) * np.exp(draw.normal(0, chance.round_sd, chance.runs))
     scores = draw.beta(4, 4, (2, chance.prompts))
-    metrics = {entry.name: make_metrics(entry, chance, draw, prompts, drift, scores) for entry in techniques}
+    metrics = {}
+    for place, entry in enumerate(techniques):
+        content = make_metrics(entry, chance, draw, prompts, drift, scores)
+        metrics[entry.name] = content | {"runs": _spans(chance, place)} | entry.changes
     study = {
         "title": "Synthetic timings",
         "baseline": techniques[0].name,
@@ -77,12 +88,15 @@ def make_metrics(
     technique: Technique, chance: Chance, draw: np.random.Generator, prompts: np.ndarray, drift: np.ndarray, scores: Any
 ) -> dict[str, Any]:
     """Return the content of a technique's metrics file; greedy decoding gives the same text whenever it runs."""
+    own = {key: getattr(technique, key) for key in ("process_sd", "noise_sd") if getattr(technique, key) is not None}
+    chance = replace(chance, **own)
     process = technique.time * drift * np.exp(draw.normal(0, chance.process_sd, chance.runs))
     natural = _times(0.2 * prompts, process, chance, draw)
     fixed = _times(0.25 * prompts[: chance.fixed], process, chance, draw)
     built = {key: figures.missing(unit, "not measured") for key, unit in UNITS.items()}
     built |= _figures("", natural) | _figures("fixed_", fixed)
-    built["throughput_tokens_per_s"] = _figure(NEW_TOKENS / natural["busy_s"].mean(axis=1), "tokens/s")
+    busy = natural["busy_s"]
+    built["throughput_tokens_per_s"] = _figure(NEW_TOKENS / busy.mean(axis=1), "tokens/s", busy)
     built |= {key: figures.repeated_figure([1e8] * chance.runs, "B") for key in UNITS if UNITS[key] == "B"}
     ids = [f"{i:04x}" for i in range(chance.prompts)]
     samples = _averages(natural) | {
@@ -126,9 +140,19 @@ def _averages(times: dict[str, np.ndarray]) -> dict[str, list[float]]:
 
 
 def _figures(prefix: str, times: dict[str, np.ndarray]) -> dict[str, figures.Figure]:
-    built = {f"{prefix}{key}": _figure(times[key].mean(axis=1), "s") for key in ("latency_s", "ttft_s", "tpot_s")}
-    return built | {f"{prefix}throughput_samples_per_s": _figure(1 / times["busy_s"].mean(axis=1), "samples/s")}
+    keys = ("latency_s", "ttft_s", "tpot_s")
+    built = {f"{prefix}{key}": _figure(times[key].mean(axis=1), "s", times[key]) for key in keys}
+    busy = times["busy_s"]
+    return built | {f"{prefix}throughput_samples_per_s": _figure(1 / busy.mean(axis=1), "samples/s", busy)}
 
 
-def _figure(runs: np.ndarray, unit: str) -> figures.Figure:
-    return figures.figure(float(runs.mean()), unit, len(runs), runs=runs.tolist())
+def _figure(runs: np.ndarray, unit: str, requests: np.ndarray) -> figures.Figure:
+    values = runs.tolist()
+    return figures.figure(float(runs.mean()), unit, len(runs), runs=values, **spread.spreads(values, requests))
+
+
+def _spans(chance: Chance, place: int) -> list[dict[str, Any]]:
+    """Return when each run was: in rounds, every technique once in each."""
+    began = [datetime(2025, 1, 2, tzinfo=UTC) + timedelta(hours=r, seconds=10 * place) for r in range(chance.runs)]
+    ended = [moment + timedelta(seconds=9) for moment in began]
+    return [{"started_at": a.isoformat(), "finished_at": b.isoformat()} for a, b in zip(began, ended, strict=True)]

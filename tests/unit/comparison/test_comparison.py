@@ -179,9 +179,11 @@ def test_holm():
 
 
 def test_p_value_is_uniform_enough_and_never_zero():
-    assert resampling.two_sided_p(np.full(999, 5.0)) == pytest.approx(0.002)
-    assert resampling.two_sided_p(np.zeros(999)) == 1.0
-    assert resampling.two_sided_p(np.linspace(-1, 1, 999)) == 1.0
+    draws = np.random.default_rng(0).normal(5, 1, 999)
+    assert 0 < resampling.two_sided_p(draws, 50) < 2e-5
+    assert resampling.two_sided_p(draws - 3, 50) == pytest.approx(0.05, abs=0.02)
+    assert resampling.two_sided_p(np.zeros(999), 50) == 1.0
+    assert resampling.two_sided_p(np.linspace(-1, 1, 999), 50) == 1.0
 
 
 def test_both_modes_of_all_techniques_are_corrected_together():

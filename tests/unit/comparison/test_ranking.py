@@ -67,11 +67,23 @@ def test_the_score_is_the_weighted_geometric_mean_of_the_gains():
     found = ranking(*parts, ranking={"weights": {"latency": 1, "throughput": 1, "memory": 2, "quality": 4}})
     # Twice as fast by both, a quarter of the memory, 90% of the quality.
     assert by_name(found)["fast"]["score"] == pytest.approx((2 * 2 * 4**2 * 0.9**4) ** (1 / 8))
-    assert found["log_gains"]["fast"] == pytest.approx(
-        {"latency": np.log(2), "throughput": np.log(2), "memory": np.log(4), "quality": np.log(0.9)}
-    )
+    gains_of = {"latency": np.log(2), "memory": np.log(4), "quality": np.log(0.9)}
+    assert found["log_gains"]["fast"] == pytest.approx(gains_of)
     assert by_name(found)["base"]["score"] == 1
     assert [(row["technique"], row["rank"]) for row in found["overall"]] == [("fast", 1), ("base", 2)]
+
+
+def test_of_requests_one_by_one_speed_is_one_criterion():
+    """Samples a second are then 1 / latency: both weights are of one figure, and no second one moves the score."""
+    parts = made([Technique("base"), Technique("fast", "base", time=0.5)], STILL)
+    found = ranking(*parts)
+    assert found["criteria"] == ["latency", "memory", "quality"]
+    assert found["weights"] == {"latency": 1, "throughput": 0, "memory": 1, "quality": 3}
+    assert "1 / latency" in found["left_out"]["throughput"]
+    batched = made([Technique("base"), Technique("fast", "base", 0.5, changes={"batch_size": 4})], STILL)
+    both = ranking(*batched)
+    assert both["criteria"] == ["latency", "throughput", "memory", "quality"]
+    assert both["weights"]["latency"] + both["weights"]["throughput"] == 1
 
 
 def test_a_planted_winner_is_found():
@@ -132,7 +144,7 @@ def test_processes_widen_the_interval_by_t_times_the_standard_error():
     """With prompts that don't scatter and a baseline whose runs are equal, the three runs of the other are all."""
     study, rows, metrics = made([Technique("base"), Technique("a", "base")], STILL)
     levels = np.array([0.095, 0.1, 0.11])
-    metrics["a"]["samples"]["run_latency_s"] = [[level] * STILL.prompts for level in levels]
+    metrics["a"]["figures"]["latency_s"]["runs"] = levels.tolist()
     found = ranking(study, rows, metrics, **SPEED)
     assert found["covers"] == "prompts and runs"
     error = np.log(levels).std(ddof=1) / np.sqrt(3)
@@ -142,7 +154,8 @@ def test_processes_widen_the_interval_by_t_times_the_standard_error():
 
 def test_latency_and_throughput_share_the_draw_of_a_techniques_processes():
     still = Chance(prompts=40, noise_sd=0, outlier_share=0, process_sd=0.05, prompt_log_sd=0)
-    found = ranking(*made([Technique("base"), Technique("a", "base"), Technique("b", "base")], still))
+    batched = Technique("b", "base", changes={"batch_size": 4})
+    found = ranking(*made([Technique("base"), Technique("a", "base"), batched], still))
     latency, throughput = (drawn(found, "a", criterion) for criterion in ("latency", "throughput"))
     assert np.corrcoef(latency, throughput)[0, 1] > 0.999
     # Those of two techniques have the reference's processes in common and nothing else.
@@ -182,8 +195,8 @@ def test_random_weights_leave_quality_out():
     found = ranking(
         study, rows, metrics, ranking={"weights": {"latency": 1, "throughput": 1, "memory": 2, "quality": 9}}
     )
-    assert found["criteria"] == ["latency", "throughput", "memory"]
-    assert found["left_out"] == {"quality": "not measured: random weights"}
+    assert found["criteria"] == ["latency", "memory"]
+    assert found["left_out"]["quality"] == "not measured: random weights"
     assert found["overall"][0]["score"] == pytest.approx(2 ** (2 / 4))
     assert found["limit_values"]["base"]["quality_kept_percent"] is None
     alone = {"weights": {"latency": 0, "throughput": 0, "memory": 0, "quality": 1}}
@@ -194,9 +207,9 @@ def test_a_technique_without_a_value_that_counts_is_not_ranked():
     study, rows, metrics = made([Technique("base"), Technique("short", "base"), Technique("other", "base")])
     unscored(metrics["short"], "its prompts are others")
     found = ranking(study, rows, metrics)
-    assert found["left_out"] == {}
+    assert set(found["left_out"]) == {"throughput"}
     assert set(by_name(found)) == {"base", "other"}
-    assert set(found["log_gains"]["short"]) == {"latency", "throughput", "memory"}
+    assert set(found["log_gains"]["short"]) == {"latency", "memory"}
     assert set(by_name(ranking(study, rows, metrics, **SPEED))) == {"base", "short", "other"}
 
 
@@ -245,8 +258,9 @@ def batched(prompts, chance):
     times = np.repeat(np.random.default_rng(0).lognormal(-1.6, 0.3, prompts // 8), 8)
     samples = metrics["batch"]["samples"]
     samples |= {"latency_s": times.tolist(), "busy_s": (times / 8).tolist()}
-    samples["run_latency_s"] = [(times * level).tolist() for level in (0.99, 1.0, 1.01)[: chance.runs]]
-    metrics["batch"]["figures"]["latency_s"]["value"] = float(times.mean())
+    levels = (0.99, 1.0, 1.01)[: chance.runs]
+    runs = [float(times.mean() * level) for level in levels]
+    metrics["batch"]["figures"]["latency_s"] |= {"value": float(times.mean()), "runs": runs, "run_scatter": 0.0}
     return document.comparison(study | SPEED, rows, {}, metrics)
 
 
@@ -273,7 +287,7 @@ def test_too_few_batches_leave_the_processes():
 def test_no_chance_is_in_memory_or_in_the_reference_or_in_the_same_headlines():
     found = ranking(*made([Technique("base"), Technique("a", "base")], ONE_RUN))
     assert list(found["spread"]) == ["a"]
-    assert set(found["spread"]["a"]) == {"latency", "throughput"}
+    assert set(found["spread"]["a"]) == {"latency"}
 
 
 def test_quality_is_resampled_by_prompt():

@@ -24,6 +24,7 @@ def made(gains, values=None, spread=None, criteria=None):
     criteria = criteria or list(EQUAL)
     return {
         "weights": EQUAL,
+        "one_by_one": False,
         "criteria": criteria,
         "reference": next(iter(gains)),
         "draws": 4,

@@ -159,11 +159,34 @@ def test_two_changes_at_once_are_flagged():
 
 def test_parent_and_baseline_are_corrected_apart():
     """Two techniques are compared with the baseline and one of them with a parent."""
-    techniques = [Technique("base"), Technique("fast", "base", 0.5), Technique("other", None, 0.5)]
+    techniques = [Technique("base"), Technique("fast", "base", 0.5), Technique("other", None, 0.9)]
     changed = compared(techniques)["techniques"][1]["changes"]
     once, twice = (changed[kind]["figures"]["latency_change_percent"] for kind in ("parent", "baseline"))
     assert once["p_value"] == twice["p_value"]
     assert once["adjusted_p_value"] < twice["adjusted_p_value"]
+
+
+def test_of_requests_one_by_one_latency_and_throughput_share_a_verdict():
+    """Samples a second are then 1 / latency, so that one can't be slower and the other no different."""
+    for time, latency, throughput in [(0.5, "faster", "higher"), (2.0, "slower", "lower"), (1.0, *[verdicts.SAME] * 2)]:
+        figures = compared([Technique("base"), Technique("other", "base", time)])["techniques"][1]["changes"]["parent"]
+        for mode in ("", "fixed_"):
+            one, other = (figures["figures"][f"{mode}{key}_change_percent"] for key in ("latency", "throughput"))
+            assert (one["verdict"], other["verdict"]) == (latency, throughput)
+            assert one["adjusted_p_value"] == other["adjusted_p_value"]
+            assert one["ratio"] == pytest.approx(1 / other["ratio"], rel=0.01)
+
+
+def test_parts_of_the_speed_differ_only_where_the_speed_does():
+    """Equal techniques are then called different no more often than by one question."""
+    changed = {key: {"p_value": None, "low": None} for key in verdicts.WORDS}
+    known = {"latency_change_percent": 0.2, "ttft_change_percent": 1e-4}
+    changed |= {key: {"value": -3.0, "ratio": 0.97, "p_value": p_value} for key, p_value in known.items()}
+    verdicts.add_verdicts({"a": changed})
+    assert changed["ttft_change_percent"]["verdict"] == verdicts.SAME
+    changed["latency_change_percent"]["p_value"] = 0.01
+    verdicts.add_verdicts({"a": changed})
+    assert changed["ttft_change_percent"]["verdict"] == "faster"
 
 
 def test_speedups_are_measured_and_predicted_against_the_parent():
@@ -184,8 +207,6 @@ def test_batches_of_a_kind_are_as_few_as_they_are():
     samples = metrics["batched"]["samples"]
     pairs = [index % 12 for index in range(24)]
     slow = {0, 5, 7}
-    for key in ("run_latency_s", "fixed_run_latency_s"):
-        del samples[key]
     samples["latency_s"] = [0.4 if pair in slow else 0.2 for pair in pairs]
 
     def width(batch):
@@ -203,7 +224,7 @@ def test_few_batches_are_tested_over_runs_alone(time, verdict):
     change = comparison["techniques"][1]["changes"]["parent"]["figures"]["latency_change_percent"]
     assert change["verdict"] == verdict
     assert "3 batches" in change["note"]
-    assert change["interval"] == "Welch's t over runs"
+    assert change["interval"] == "differences inside rounds"
     assert change["low"] < 100 * (time - 1) < change["high"]
 
 
