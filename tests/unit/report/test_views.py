@@ -127,7 +127,7 @@ def test_changes_are_ratios_with_verdicts_against_both_references(whole):
     assert "p = 0.012 after Holm's correction" in cell["note"]
     # What stands behind a cell can also be read without pointing at it.
     assert named(baseline["tested"], "nf4")["p_values"][baseline["keys"].index("Latency, fixed length")] == "0.012"
-    assert any("Welch" in method for method in baseline["methods"])
+    assert any("inside rounds" in method for method in baseline["methods"])
     assert named(parent["rows"], "baseline")["reason"] == "it has no parent"
 
 
