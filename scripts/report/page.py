@@ -20,7 +20,7 @@ STYLES = (
 )  # fmt: skip
 SCRIPTS = (
     "dom", "data", "numbers", "state", "ranking", "fronts", "limits", "decision", "scenarios", "table", "axes",
-    "labels", "bounds", "tradeoff", "techniques", "diff", "headlines", "downloads", "start",
+    "labels", "bounds", "tradeoff", "techniques", "diff", "headlines", "downloads", "room", "start",
 )  # fmt: skip
 
 

@@ -94,7 +94,9 @@ def test_choices_outlive_links_within_the_page_and_the_way_back(open_report: Cal
 
 def test_an_address_that_makes_no_sense_does_no_harm(open_report: Callable[..., Page]) -> None:
     """Every value that an address can hold, all at once; the page says what it says without."""
-    keys = re.findall(r'State\.field\("(\w+)"', "".join(path.read_text() for path in sorted(SCRIPTS.glob("*.js"))))
+    keys = re.findall(
+        r'State\.field\("(\w+)"', "".join(path.read_text(encoding="utf-8") for path in sorted(SCRIPTS.glob("*.js")))
+    )
     assert {"limits", "weights", "sort", "columns", "picked", "prompts"} <= set(keys)
     page = open_report()
 

@@ -35,7 +35,11 @@ def make_report(written: dict[str, Any], folder: Path) -> dict[str, float]:
 def _run(stage: str, *arguments: str | Path) -> float:
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", f"scripts.{stage}", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", f"scripts.{stage}", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     if done.returncode:
         raise RuntimeError(f"{stage} failed:\n{done.stderr}")

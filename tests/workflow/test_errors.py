@@ -156,7 +156,9 @@ def test_the_command_says_one_sentence_and_fails(fresh: Project, mistake: str) -
 
 
 def test_a_missing_column_is_named(fresh: Project) -> None:
-    (fresh.root / "news.csv").write_text("short_description,title\nThe council met on Monday at noon.,Council meets\n")
+    (fresh.root / "news.csv").write_text(
+        "short_description,title\nThe council met on Monday at noon.,Council meets\n", encoding="utf-8"
+    )
     fresh.study["dataset"] |= {"source": "file", "file": {"path": "news.csv"}}
     error = fresh.snakemake("results/dataset/eval.jsonl").error
     assert "headline" in error
@@ -165,7 +167,7 @@ def test_a_missing_column_is_named(fresh: Project) -> None:
 
 def test_too_few_rows_are_told_with_both_numbers(fresh: Project) -> None:
     rows = [f"The council of town {n} decided on {n} new bridges today.,Town {n} builds bridges\n" for n in range(10)]
-    (fresh.root / "news.csv").write_text("short_description,headline\n" + "".join(rows))
+    (fresh.root / "news.csv").write_text("short_description,headline\n" + "".join(rows), encoding="utf-8")
     fresh.study["dataset"] |= {"source": "file", "file": {"path": "news.csv"}}
     error = fresh.snakemake("results/dataset/eval.jsonl").error
     assert "has 2 rows" in error

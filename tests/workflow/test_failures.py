@@ -44,8 +44,10 @@ def test_more_gpus_than_there_are_is_an_outcome(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     target = tmp_path / "small" / "manifest.json"
     target.parent.mkdir()
-    target.write_text(json.dumps({"source": "random", "parameters": 1, "dtype": "float32", "path": "."}))
-    (tmp_path / "eval.jsonl").write_text("")
+    target.write_text(
+        json.dumps({"source": "random", "parameters": 1, "dtype": "float32", "path": "."}), encoding="utf-8"
+    )
+    (tmp_path / "eval.jsonl").write_text("", encoding="utf-8")
     outcome, samples = generate.run(
         Namespace(
             technique="wide", run=1, settings={"model": "small", "parallel": {"tensor": 3, "pipeline": 1}},

@@ -92,8 +92,8 @@ def small(tmp_path):
 
 
 def run_stages(tmp_path, monkeypatch, comparison):
-    (tmp_path / "comparison.json").write_text(json.dumps(comparison))
-    (tmp_path / "comparison.csv").write_text(table.table(comparison))
+    (tmp_path / "comparison.json").write_text(json.dumps(comparison), encoding="utf-8")
+    (tmp_path / "comparison.csv").write_text(table.table(comparison), encoding="utf-8")
     arguments = ["--comparison", str(tmp_path / "comparison.json")]
     monkeypatch.setattr(sys, "argv", ["plot", *arguments, "--output", str(tmp_path / "plots")])
     plot.main()
@@ -228,12 +228,12 @@ def parts(tmp_path):
     for kind, names, ending in (("styles", page.STYLES, "css"), ("scripts", page.SCRIPTS, "js")):
         (tmp_path / kind).mkdir()
         for name in names:
-            (tmp_path / kind / f"{name}.{ending}").write_text("")
+            (tmp_path / kind / f"{name}.{ending}").write_text("", encoding="utf-8")
     return tmp_path
 
 
 def test_a_template_that_asks_for_what_is_not_there_fails(parts):
-    (parts / "t.j2").write_text("{{ report.nothing }}")
+    (parts / "t.j2").write_text("{{ report.nothing }}", encoding="utf-8")
     with pytest.raises(StudyError, match="nothing"):
         page.page({}, parts / "t.j2", page.Contents())
 
@@ -241,8 +241,8 @@ def test_a_template_that_asks_for_what_is_not_there_fails(parts):
 @pytest.mark.parametrize("part", ["styles/base.css", "scripts/dom.js"])
 @pytest.mark.parametrize("text", ["</style>", "</script>", "<!--"])
 def test_a_part_that_could_end_its_element_is_refused(parts, part, text):
-    (parts / part).write_text(text)
-    (parts / "t.j2").write_text("x")
+    (parts / part).write_text(text, encoding="utf-8")
+    (parts / "t.j2").write_text("x", encoding="utf-8")
     with pytest.raises(StudyError, match="could end it"):
         page.page({}, parts / "t.j2", page.Contents())
 
@@ -250,7 +250,7 @@ def test_a_part_that_could_end_its_element_is_refused(parts, part, text):
 def test_missing_or_broken_plots_are_one_sentence(tmp_path):
     with pytest.raises(StudyError, match="does not exist"):
         drawing.inline_svg(tmp_path / "none.svg", "a-")
-    (tmp_path / "bad.svg").write_text("<svg")
+    (tmp_path / "bad.svg").write_text("<svg", encoding="utf-8")
     with pytest.raises(StudyError, match="not an SVG"):
         drawing.inline_svg(tmp_path / "bad.svg", "a-")
 
@@ -260,7 +260,8 @@ def test_a_drawing_is_stripped_of_all_but_shapes_and_text(tmp_path):
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" onload="x()">'
         '<script>x()</script><foreignObject/><style>* {}</style><image href="http://x"/>'
         '<g id="a"><use xlink:href="http://x"/><use xlink:href="#a" onclick="x()"/></g>'
-        '<path style="fill: url(http://x)" clip-path="url(#a)"/></svg>'
+        '<path style="fill: url(http://x)" clip-path="url(#a)"/></svg>',
+        encoding="utf-8",
     )
     markup = drawing.inline_svg(tmp_path / "a.svg", "p-")
     assert markup == '<svg><g id="p-a"><use /><use href="#p-a" /></g><path clip-path="url(#p-a)" /></svg>'
