@@ -29,7 +29,7 @@ def figure(
         unit: unit of the value and of its bounds, e.g. ``s``, ``B``, ``tokens/s``; ``1`` for a plain ratio.
         n: how many observations the value rests on (prompts, gaps between tokens, runs).
         bounds: low and high end of the 95% interval; None where an end is not known.
-        interval: how the bounds were made (``bootstrap``, ``order statistics``, ``wilson``), or None.
+        interval: how the bounds were made (``bootstrap``, ``order statistics over prompts``, ``wilson``), or None.
         note: what a reader must know beside the number.
         extra: more keys, e.g. ``runs`` with one value a run.
     """
@@ -98,39 +98,6 @@ def share_figure(hits: int, n: int) -> Figure:
 def nearest_rank(ordered: Sequence[float], q: float) -> float:
     """Return the nearest-rank percentile: the smallest of the ascending values with a share ``q`` at or below it."""
     return float(ordered[max(math.ceil(round(q * len(ordered), 9)), 1) - 1])
-
-
-def fewest_for_bound(q: float) -> int:
-    """Return the smallest n whose maximum bounds percentile ``q`` from above with 95% confidence (299 for P99)."""
-    return math.ceil(math.log(1 - resampling.LEVEL) / math.log(q))
-
-
-def percentile_figure(values: np.ndarray, q: float, unit: str) -> Figure:
-    """Build a nearest-rank percentile with a distribution-free interval from order statistics.
-
-    The bounds are the observations at the ranks that a binomial(n, q) count leaves with 2.5% on either side (David and
-    Nagaraja, Order Statistics, section 7.1). Where no such upper rank exists but the maximum still bounds the
-    percentile with 95% confidence, the maximum is the upper bound and the note says that it is one-sided.
-    """
-    ordered = np.sort(values)
-    n = len(ordered)
-    value = nearest_rank(ordered, q)
-    tail = (1 - resampling.LEVEL) / 2
-    # X_(r) < percentile has probability P(count >= r); X_(r) >= percentile has probability P(count <= r - 1).
-    low_rank = int(stats.binom.ppf(tail, n, q))
-    high_rank = int(stats.binom.ppf(1 - tail, n, q)) + 1
-    low = float(ordered[low_rank - 1]) if low_rank >= 1 else None
-    note = None
-    if high_rank <= n:
-        high = float(ordered[high_rank - 1])
-    elif n >= fewest_for_bound(q):
-        high, note = float(ordered[-1]), "the upper bound is the sample maximum (one-sided, 95%)"
-    else:
-        high = None
-        note = f"no upper bound: n = {n}, and P{q * 100:g} needs {fewest_for_bound(q)} for one with 95% confidence"
-    if low is None and high is None:
-        return figure(value, unit, n, note=note)
-    return figure(value, unit, n, (low, high), interval="order statistics", note=note)
 
 
 def repeated_figure(values: Sequence[float], unit: str) -> Figure:

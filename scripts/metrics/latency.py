@@ -1,17 +1,19 @@
 """Times of single requests: latency and its percentiles, TTFT, TPOT, inter-token latency, decode time.
 
-Times of several runs are averaged per prompt first, so that an interval speaks of prompts; ``runs`` holds the figure of
-each run beside it, so that the spread between runs can be seen. Both modes are measured alike: natural, where the model
-stops by itself, and fixed, where every request has the same number of new tokens, so that times compare by speed alone.
+For means, times of several runs are averaged per prompt first, so that an interval speaks of prompts; percentiles are
+those of all requests of all runs. ``runs`` holds the figure of each run beside it, so that the spread between runs can
+be seen. Both modes are measured alike: natural, where the model stops by itself, and fixed, where every request has the
+same number of new tokens, so that times compare by speed alone.
 """
 
 import numpy as np
 
-from scripts.metrics import figures, spread
+from scripts.metrics import figures, percentiles, spread
 from scripts.metrics.figures import Figure
 from scripts.metrics.runs import Run
 
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
+TAIL = "latency_p99_s"
 FIXED_OFF = "the fixed mode was off"
 FIXED_KEYS = ("fixed_latency_s", "fixed_latency_p50_s", "fixed_ttft_s", "fixed_tpot_s", "fixed_inter_token_latency_s")
 SPREAD_KEYS = ("latency_s", "ttft_s", "tpot_s")
@@ -64,11 +66,10 @@ def _mode_figures(runs: list[Run], fixed: bool) -> dict[str, Figure]:
         result[key]["runs"] = [None if np.isnan(row).all() else float(np.nanmean(row)) for row in values]
         if key in SPREAD_KEYS:
             result[key] |= spread.spreads(result[key]["runs"], values)
-    latencies = averaged(times["latency_s"])
     for name, q in PERCENTILES.items():
-        key = f"latency_{name}_s"
-        result[key] = figures.percentile_figure(latencies, q, "s")
-        result[key]["runs"] = [figures.nearest_rank(np.sort(row), q) for row in times["latency_s"]]
+        result[f"latency_{name}_s"] = percentiles.percentile_figure(times["latency_s"], q, "s")
+    if not fixed:
+        result[TAIL] = percentiles.tail_figure(runs, times["latency_s"], "s", PERCENTILES["p99"])
     return result | _gap_figures(runs, fixed)
 
 
