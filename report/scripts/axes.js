@@ -2,7 +2,7 @@
 const Axes = (() => {
   const X = [
     { key: "latency_s", name: "Mean latency", kind: "time", change: "latency_change_percent" },
-    { key: "latency_p99_s", name: "P99 latency", kind: "time" },
+    { key: "latency_p99_s", name: Data.tail, kind: "time" },
     { key: "time_per_sample_s", name: "Time per sample", note: "1 / throughput", kind: "time" },
     { key: "peak_memory_bytes", name: "Peak memory", kind: "bytes", change: "peak_memory_change_percent" },
     { key: "price_per_1000", name: "Price of 1,000" },

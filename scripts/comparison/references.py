@@ -94,7 +94,7 @@ def _reference(reference: dict[str, Any], here: Here) -> dict[str, Any]:
         "faults": reference.get("faults") or [],
         "columns": [
             {key: column[key] for key in ("key", "title", "unit", "better", "measures", "form")}
-            | {"measured_as": MEASURES[column["measures"]].label}
+            | {"measured_as": _measured_as(column["measures"], ours)}
             for column in columns
         ],
         "rows": [_row(row, reference, here) for row in reference["rows"]],
@@ -136,6 +136,13 @@ def _row(row: dict[str, Any], reference: dict[str, Any], here: Here) -> dict[str
         "reasons": {part: {key: v for key, v in found.items() if isinstance(v, str)} for part, found in parts.items()},
         "note": row.get("note"),
     }
+
+
+def _measured_as(measure: str, ours: dict[str, Row]) -> str:
+    """Return what this study's figure is; with few prompts it has no P99 but its slowest request."""
+    figures = [row["figures"].get(MEASURES[measure].figure) or {} for row in ours.values()]
+    slowest = measure == "p99_latency" and any(figure.get("statistic") == "slowest" for figure in figures)
+    return "slowest request" if slowest else MEASURES[measure].label
 
 
 def _absence(row: dict[str, Any], ours: dict[str, Row]) -> str | None:

@@ -95,6 +95,7 @@ def _row(technique: dict[str, Any]) -> dict[str, Any]:
     figures = technique["figures"]
     for column, (key, divisor) in FIGURES.items():
         _put(row, column, figures.get(key) or {}, lambda value, by=divisor: value / by)
+    row |= _tail(figures.get("latency_p99_s") or {})
     for column, key in BETWEEN_RUNS.items():
         _put(row, column, {"value": (figures.get(key) or {}).get("between_run_percent")}, lambda value: value)
     _put(row, "price_per_1000", technique["price_per_1000"], lambda value: value)
@@ -110,6 +111,17 @@ def _row(technique: dict[str, Any]) -> dict[str, Any]:
         row[f"quality_kept_vs_{kind}"] = against["quality_kept"]["verdict"] or ""
     row["lossless_audit"] = (technique["matches"]["audit"] or {}).get("verdict") or ""
     return row
+
+
+def _tail(figure: dict[str, Any]) -> dict[str, Any]:
+    """Say what ``latency_p99_s`` is (a percentile, or the slowest request), of how many, and which one ran away."""
+    slowest = figure.get("slowest") or {}
+    runaway = f"prompt {slowest['prompt'] + 1}, {slowest['new_tokens']} tokens" if slowest.get("runaway") else ""
+    return {
+        "latency_p99_statistic": figure.get("statistic") or "",
+        "latency_p99_requests": figure.get("requests") or "",
+        "latency_p99_runaway": runaway,
+    }
 
 
 def _put(

@@ -12,6 +12,7 @@ from scripts.report import (
     quality,
     reproduce_view,
     rows,
+    tail,
 )
 from scripts.report.columns import Column
 
@@ -47,6 +48,7 @@ def brief(comparison: dict[str, Any]) -> dict[str, Any]:
         "plain": _plain(comparison),
         "heads": _heads(techniques),
         "rows": _rows(techniques),
+        "beside": tail.lines(techniques),
         "baseline": baseline,
         "changes": [*(Safe(title) for title in CHANGES.values()), Safe("Quality kept")],
         "absent": [_absent(technique) for technique in techniques if technique["status"] != "ok"],
@@ -102,7 +104,8 @@ def _plain(comparison: dict[str, Any]) -> list[dict[str, str]]:
 
 def _heads(techniques: list[dict[str, Any]]) -> list[Safe | str]:
     scales = columns.scales(COLUMNS, rows.ran(techniques))
-    return [f"{c.title} ({scales[c.key].unit})" if scales[c.key].unit else Safe(c.title) for c in COLUMNS]
+    names = {c.key: c.title for c in COLUMNS} | {tail.KEY: tail.title(techniques)}
+    return [f"{names[c.key]} ({scales[c.key].unit})" if scales[c.key].unit else Safe(names[c.key]) for c in COLUMNS]
 
 
 def _rows(techniques: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -117,7 +120,7 @@ def _rows(techniques: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found.append(
             {
                 "label": technique["label"],
-                "cells": [Safe(scales[c.key].show(rows.figure(technique, c.key)["value"])) for c in COLUMNS],
+                "cells": [Safe(_cell(technique, c.key, scales)) for c in COLUMNS],
                 "changes": [
                     *({"text": Safe(cell["text"]), "verdict": cell["verdict"]} for cell in changes),
                     {"text": Safe(kept["verdict"] or numbers.NOTHING), "verdict": ""},
@@ -126,6 +129,11 @@ def _rows(techniques: list[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _cell(technique: dict[str, Any], key: str, scales: dict[str, numbers.Scale]) -> str:
+    figure = rows.figure(technique, key)
+    return scales[key].show(figure["value"]) + (" (runaway)" if key == tail.KEY and tail.runs_away(figure) else "")
 
 
 def _absent(technique: dict[str, Any]) -> dict[str, str]:

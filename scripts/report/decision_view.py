@@ -122,6 +122,7 @@ def _form(comparison: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of the form: what each limits, in which unit, and why it can't be used."""
     ranking = comparison["ranking"]
     unit = limits.currency(comparison)
+    titles = limits.titles(comparison)
     fields = []
     for limit in limits.LIMITS:
         known = [values.get(limit.value) for values in ranking["limit_values"].values()]
@@ -132,7 +133,7 @@ def _form(comparison: dict[str, Any]) -> dict[str, Any]:
             {
                 "key": limit.key,
                 "value": limit.value,
-                "title": limit.title,
+                "title": titles[limit.key],
                 "bound": "most" if limit.most else "least",
                 "size": scale.size,
                 "unit": scale.unit,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.report import numbers
+from scripts.report import numbers, tail
 from scripts.report.numbers import Scale
 
 GIGABYTES = [(1.0, "GB"), (1e-3, "MB"), (1e-6, "kB")]
@@ -40,8 +40,9 @@ class Limit:
         return numbers.column_scale(values, [(1.0, currency)] if self.units is None else self.units)
 
 
+TAIL = "max_p99_latency_s"
 LIMITS = (
-    Limit("max_p99_latency_s", "p99_latency_s", "P99 latency", True, numbers.TIME),
+    Limit(TAIL, "p99_latency_s", tail.P99, True, numbers.TIME),
     Limit("max_peak_memory_gb", "peak_memory_gb", "peak memory", True, GIGABYTES),
     Limit(LEAST_QUALITY, "quality_kept_percent", "ROUGE-L kept", False, [(1.0, "%")]),
     Limit("max_devices", "devices", "devices", True, COUNT),
@@ -61,6 +62,7 @@ class Words:
         self._labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
         self._reference = reference(comparison)
         self._peak = ranking["limit_values"][ranking["reference"]].get("peak_memory_gb")
+        self._titles = titles(comparison)
         self._scales = {limit.key: limit.scale(ranking, self._currency) for limit in LIMITS}
 
     def value(self, key: str, value: Any) -> str:
@@ -87,7 +89,7 @@ class Words:
         if key == LEAST_QUALITY:
             least = f"ROUGE-L at least {self.value(key, bound)} of {self._reference}'s"
             return f"{least}, by the lower end of its 95% interval" if shown else least
-        return f"{limit.title} at {'most' if limit.most else 'least'} {self.value(key, bound)}"
+        return f"{self._titles[key]} at {'most' if limit.most else 'least'} {self.value(key, bound)}"
 
     def rules(self, limits: Mapping[str, Any]) -> list[str]:
         """Return every limit of a scenario in words."""
@@ -104,7 +106,7 @@ class Words:
             if value is None:
                 return f"not known to fit {bound}: what a GPU would need was not measured"
             return f"needs {self.value(key, value)} on each device, too much for {bound}"
-        title = "peak memory" if key == RATIO else BY_KEY[key].title
+        title = "peak memory" if key == RATIO else self._titles[key]
         if value is None:
             return f"{title} was not measured"
         beyond = "above" if key == RATIO or BY_KEY[key].most else "below"
@@ -150,6 +152,11 @@ class Words:
         power = 10.0 ** numbers.digits_after_point(abs(inside), 3)
         steps = float(f"{inside * power:.12g}")
         return (math.ceil(steps) if most else math.floor(steps)) / power * scale.size
+
+
+def titles(comparison: Mapping[str, Any]) -> dict[str, str]:
+    """Return what each limit limits; without prompts enough for a P99 it is the slowest request that is limited."""
+    return {limit.key: limit.title for limit in LIMITS} | {TAIL: tail.name(comparison["techniques"])}
 
 
 def reference(comparison: Mapping[str, Any]) -> str:

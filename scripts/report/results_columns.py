@@ -68,22 +68,21 @@ RESULTS = (
 MEASURED = tuple(column for column in RESULTS if column.kind == "figure")
 
 
-def heads(length: str, scales: dict[str, numbers.Scale], units: dict[str, str]) -> list[dict[str, Any]]:
+def heads(names: dict[str, str], scales: dict[str, numbers.Scale], units: dict[str, str]) -> list[dict[str, Any]]:
     """Return the header of each column: what it is called, and the units of the cells and of the raw values.
 
     Args:
-        length: how many new tokens every request of the fixed mode has, or nothing where that is not known.
+        names: of columns that are called otherwise in this study.
         scales: unit and decimals of each measured column.
         units: unit of each column's raw values.
     """
     found = []
     for column in RESULTS:
         scale = scales.get(column.key)
-        name = column.title.replace("fixed length", f"{length} tokens") if length else column.title
         found.append(
             {
                 "key": column.key,
-                "name": name,
+                "name": names.get(column.key, column.title),
                 "group": column.group,
                 "unit": scale.unit if scale else "",
                 "raw_unit": "" if units.get(column.key, "") == "1" else units.get(column.key, ""),

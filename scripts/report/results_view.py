@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison.verdicts import GATED
 from scripts.metrics.figures import ONE_READING
-from scripts.report import columns, numbers, quality, results_columns, rows
+from scripts.report import columns, numbers, quality, results_columns, rows, tail
 from scripts.report.column import Column
 from scripts.report.numbers import Scale
 from scripts.report.results_columns import MEASURED, QUALITY, RESULTS
@@ -19,7 +19,7 @@ def results(comparison: dict[str, Any]) -> dict[str, Any]:
     techniques = comparison["techniques"]
     scales = columns.scales(MEASURED, techniques)
     best = columns.best_values(MEASURED, techniques)
-    heads = results_columns.heads(_fixed_length(techniques), scales, _units(techniques))
+    heads = results_columns.heads(_names(techniques), scales, _units(techniques))
     return {
         "columns": heads,
         "groups": results_columns.groups(heads),
@@ -43,9 +43,10 @@ def doubts(techniques: list[dict[str, Any]]) -> list[dict[str, str]]:
 def notes(techniques: list[dict[str, Any]]) -> list[str]:
     """Return what must be known beside the figures of the table, each once."""
     ran = rows.ran(techniques)
-    titles = {"latency_p99_s": "P99 latency", "latency_s": "Intervals", "peak_memory_bytes": "Peak memory"}
+    titles = {tail.KEY: tail.title(techniques), "latency_s": "Intervals", "peak_memory_bytes": "Peak memory"}
     found_notes = {(title, t["figures"][key]["note"]): None for key, title in titles.items() for t in ran}
     found = [f"{title}: {note}." for title, note in found_notes if note and note != ONE_READING]
+    found += tail.lines(techniques)
     for technique in ran:
         if technique["tokens_differ_between_runs"]:
             count = technique["tokens_differ_between_runs"]
@@ -85,6 +86,8 @@ def _cell(
     else:
         figure = rows.figure(technique, column.key)
         cell = columns.cell(figure, scales[column.key], best.get(column.key), column.spread)
+    if column.key == tail.KEY and tail.runs_away(figure):
+        cell |= {"spread": "a runaway", "note": "; ".join(filter(None, (cell["note"], tail.told(figure))))}
     found = figure or {"value": None, "n": 0, "interval": None}
     method = f"n = {found['n']}" + (f", {found['interval']}" if found["interval"] else "") if found["n"] else ""
     return BLANK | cell | {"value": found["value"], "note": "; ".join(filter(None, (cell["note"], method)))}
@@ -145,6 +148,13 @@ def _methods(ran: list[dict[str, Any]], heads: list[dict[str, Any]]) -> list[tup
             methods = ", ".join(sorted({figure["interval"] for figure in known if figure["interval"]}))
             found.append((head["name"], f"n = {count}; {methods or 'no interval'}"))
     return found
+
+
+def _names(techniques: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the names of columns that depend on the study."""
+    length = _fixed_length(techniques)
+    fixed = {c.key: c.title.replace("fixed length", f"{length} tokens") for c in RESULTS} if length else {}
+    return fixed | {tail.KEY: tail.title(techniques)}
 
 
 def _fixed_length(techniques: list[dict[str, Any]]) -> str:

@@ -6,7 +6,7 @@ Everything is a path on a plane of whole pixels, so that a figure is a few hundr
 import math
 from typing import Any
 
-from scripts.report import histograms, numbers, text, words
+from scripts.report import histograms, numbers, tail, text, words
 
 WIDTH, HEIGHT = 360, 84
 LEFT, RIGHT, TOP, BOTTOM = 4, 10, 8, 64
@@ -39,7 +39,7 @@ def figures(
     titles = {"latency": "Distribution of latency", "timeline": "Times of the tokens", "gaps": "Gaps between tokens"}
     reasons = own.get("reasons") or {}
     return {
-        "latency": _latency(own.get("latency"), other.get("latency"), parent.get("label"), span),
+        "latency": _latency(own.get("latency"), other.get("latency"), parent.get("label"), span, _marks(technique)),
         "timeline": _timeline(own.get("timeline"), other.get("timeline"), technique["label"], parent.get("label")),
         "gaps": _gaps(own.get("gaps"), other.get("gaps"), parent.get("label")),
         "acceptance": histograms.acceptance(own.get("acceptance"), break_even),
@@ -54,7 +54,18 @@ def span(techniques: list[dict[str, Any]]) -> tuple[float, float] | None:
     return (min(times), max(times)) if times and min(times) > 0 else None
 
 
-def _latency(own: dict | None, other: dict | None, label: str | None, span: tuple[float, float] | None) -> dict | None:
+def _marks(technique: dict[str, Any]) -> tuple[tuple[float, str], ...]:
+    """Return the percentiles to name: no P99 where there are too few prompts for one."""
+    return MARKS[:1] if tail.is_slowest((technique.get("figures") or {}).get(tail.KEY) or {}) else MARKS
+
+
+def _latency(
+    own: dict | None,
+    other: dict | None,
+    label: str | None,
+    span: tuple[float, float] | None,
+    named: tuple[tuple[float, str], ...] = MARKS,
+) -> dict | None:
     """Draw the shares of requests that took no longer than a time, the time on a logarithmic axis."""
     if not own or span is None:
         return None
@@ -70,23 +81,23 @@ def _latency(own: dict | None, other: dict | None, label: str | None, span: tupl
 
     marks = [
         {"x": round(x(time), 1), "name": name, "text": words.amount(time, numbers.TIME), "seconds": time}
-        for wanted, name in MARKS
+        for wanted, name in named
         for share, time in own["quantiles"]
         if share == wanted
     ]
     ends = [words.amount(own["quantiles"][place][1], numbers.TIME) for place in (0, -1)]
     told = "; ".join(f"{mark['name']} {mark['text']}" for mark in marks)
-    beside = _beside(other, label)
+    beside = _beside(other, label, named)
     shown = (
         f"{own['n']:,} single requests of all runs, from {ends[0]} to {ends[1]}{f'; {told}' if told else ''}{beside}."
     )
     return {"own": path(own), "other": path(other), "marks": marks, "ticks": _log_ticks(span, x), "text": shown}
 
 
-def _beside(other: dict | None, label: str | None) -> str:
+def _beside(other: dict | None, label: str | None, named: tuple[tuple[float, str], ...]) -> str:
     if not other:
         return ""
-    known = [f"{name} {words.amount(time, numbers.TIME)}" for wanted, name in MARKS
+    known = [f"{name} {words.amount(time, numbers.TIME)}" for wanted, name in named
              for share, time in other["quantiles"] if share == wanted]  # fmt: skip
     return f". {label}, in grey: {', '.join(known)}"
 

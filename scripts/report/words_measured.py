@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from scripts.report import columns, numbers, rows, words
+from scripts.report import columns, numbers, rows, tail, words
 
 UNCHANGED = 0.5
 """Weights that differ by less than this in percent are the same ones."""
@@ -20,7 +20,10 @@ def performance(technique: dict[str, Any], labels: dict[str, str]) -> list[str]:
         return [words.sentence(f"Latency was not measured: {latency['note'] or 'no reason was recorded'}")]
     scale = numbers.column_scale([latency["value"]], numbers.TIME)
     first = f"Mean latency {_shown(latency, scale)}, P50 {_at(figures, 'latency_p50_s', scale)}, "
-    first += f"P99 {_at(figures, 'latency_p99_s', scale)}"
+    what = "P99" if (end := tail.name([technique])) == tail.P99 else end
+    first += f"{what} {_at(figures, tail.KEY, scale)}"
+    if beside := tail.told(figures[tail.KEY]):
+        first += f"; {beside}"
     rate, tokens = figures["throughput_samples_per_s"], figures["throughput_tokens_per_s"]
     second = ""
     if rate["value"] is not None:

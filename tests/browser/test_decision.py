@@ -50,7 +50,7 @@ def test_every_scenario_gives_the_choice_that_the_study_computed(page):
 
 
 def test_field_and_slider_are_one_value_and_a_link_restores_it(page, open_report, study_report):
-    field, slider = page.locator("#limit-max_p99_latency_s"), page.get_by_label("P99 latency, at most: slider")
+    field, slider = page.locator("#limit-max_p99_latency_s"), page.get_by_label("Slowest of 180 requests, at most: slider")
     total = qualifying(page)
     slider.press("Home")
     expect(field).not_to_have_value("")

@@ -51,6 +51,8 @@ def study(compared):
         "overall": ranked(("fast", 1.624, 0.97), ("small", 1.1, 0.03), ("baseline", 1.0, 0.0)),
     }
     study["scenarios"] = [scenario()]
+    for technique in study["techniques"]:
+        technique["figures"]["latency_p99_s"]["statistic"] = "percentile"
     return study
 
 
@@ -211,6 +213,16 @@ def test_a_scenario_in_words(study):
     ]
 
 
+def test_with_too_few_prompts_a_limit_is_on_the_slowest_request_and_says_so(study):
+    for technique in study["techniques"]:
+        technique["figures"]["latency_p99_s"] |= {"statistic": "slowest", "requests": 40}
+    (shown,) = scenarios_view.scenarios(study)
+    assert shown["rules"][0] == "slowest of 40 requests at most 250 ms"
+    assert shown["failing"][1]["reasons"][0] == "slowest of 40 requests 300 ms, above 250 ms"
+    fields = {field["key"]: field for field in decision_view.decision(study)["form"]["fields"]}
+    assert fields["max_p99_latency_s"]["title"] == "slowest of 40 requests"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -284,7 +296,7 @@ def test_the_built_in_study_s_scenarios_are_all_told(tmp_path):
     assert told["all"]["winner"]["name"] == "compiled"
     assert told["none"]["winner"] is None
     assert told["none"]["qualifying"] == 0
-    assert told["none"]["changes"][0].startswith("With P99 latency at most")
+    assert told["none"]["changes"][0].startswith("With slowest of 20 requests at most")
 
 
 def rendered(comparison):

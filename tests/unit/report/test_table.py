@@ -1,8 +1,11 @@
 import copy
+import csv
+import io
 
 import pytest
 
-from scripts.report import results_view, tradeoff_view
+from scripts.comparison import table
+from scripts.report import brief, results_view, tail, tradeoff_view, words_measured
 from tests.support.synthetic_study import Technique, compare, everything, write_study
 
 # What studies of this kind report.
@@ -90,3 +93,49 @@ def test_without_quality_the_throughput_is_not_set_against_itself(tmp_path):
     found = tradeoff_view.tradeoff(compare(write_study(tmp_path, techniques, count=12, runs=1)))
     assert found["drawings"][2]["sentence"] == "Quality was not measured: random weights."
     assert "Throughput in samples/s" in found["drawings"][0]["sentence"]
+
+
+def run_away(whole, name):
+    """Let a technique's slowest request be one that only the length limit ended."""
+    figure = next(t for t in whole["techniques"] if t["name"] == name)["figures"]["latency_p99_s"]
+    figure |= {"slowest": {"prompt": 16, "id": "0010", "run": 1, "new_tokens": 40, "runaway": True}, "runaways": 2}
+    figure["slowest_ended_s"] = 0.0715
+
+
+def test_too_few_prompts_for_a_p99_have_a_slowest_request_that_is_named(whole):
+    run_away(whole, "kv_cache")
+    shown = results_view.results(whole)
+    assert next(h for h in shown["columns"] if h["key"] == "latency_p99_s")["name"] == "Slowest of 60 requests"
+    cell = cells_of(shown, "kv_cache")["latency_p99_s"]
+    assert cell["spread"] == "a runaway"
+    assert "prompt 17, a runaway of 40 tokens; the slowest that ended by itself took 71.5 ms" in cell["note"]
+    assert cells_of(shown, "compiled")["latency_p99_s"]["spread"] == ""
+    notes = results_view.notes(whole["techniques"])
+    assert "The slowest request ran into the length limit: prompt 17, a runaway of 40 tokens (KV cache)." in notes
+    assert any(note.startswith("Slowest of 60 requests: the slowest of 60 requests, not P99") for note in notes)
+    short = brief.brief(whole)
+    assert "Slowest of 60 requests (ms)" in short["heads"]
+    assert [row["cells"][1].endswith("(runaway)") for row in short["rows"]].count(True) == 1
+    told = words_measured.performance(next(t for t in whole["techniques"] if t["name"] == "kv_cache"), {})[0]
+    assert "slowest of 60 requests" in told
+    assert "prompt 17, a runaway of 40 tokens" in told
+    (line,) = (row for row in csv.DictReader(io.StringIO(table.table(whole))) if row["technique"] == "kv_cache")
+    assert (line["latency_p99_statistic"], line["latency_p99_requests"]) == ("slowest", "60")
+    assert line["latency_p99_runaway"] == "prompt 17, 40 tokens"
+
+
+def test_where_every_headline_runs_away_none_is_singled_out(whole):
+    run_away(whole, "kv_cache")
+    next(t for t in whole["techniques"] if t["name"] == "kv_cache")["figures"]["latency_p99_s"]["slowest_ended_s"] = (
+        None
+    )
+    assert cells_of(results_view.results(whole), "kv_cache")["latency_p99_s"]["spread"] == ""
+    assert tail.lines(whole["techniques"]) == []
+
+
+def test_with_prompts_enough_it_is_p99(whole):
+    for technique in whole["techniques"]:
+        technique["figures"]["latency_p99_s"]["statistic"] = "percentile"
+    shown = results_view.results(whole)
+    assert next(h for h in shown["columns"] if h["key"] == "latency_p99_s")["name"] == "P99 latency"
+    assert "P99 latency (ms)" in brief.brief(whole)["heads"]
