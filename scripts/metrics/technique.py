@@ -40,7 +40,8 @@ def technique_metrics(
 ) -> dict[str, Any]:
     """Score a technique.
 
-    Timing is averaged per prompt over the runs, memory over the runs; quality comes from the first run.
+    Timing is averaged per prompt over the runs (percentiles are of all requests), memory over the runs; quality comes
+    from the first run.
 
     Args:
         technique: its name.

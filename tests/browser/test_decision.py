@@ -50,7 +50,9 @@ def test_every_scenario_gives_the_choice_that_the_study_computed(page):
 
 
 def test_field_and_slider_are_one_value_and_a_link_restores_it(page, open_report, study_report):
-    field, slider = page.locator("#limit-max_p99_latency_s"), page.get_by_label("Slowest of 180 requests, at most: slider")
+    # Of 60 prompts in three runs, which are too few for a P99.
+    slider = page.get_by_label("Slowest of 180 requests, at most: slider")
+    field = page.locator("#limit-max_p99_latency_s")
     total = qualifying(page)
     slider.press("Home")
     expect(field).not_to_have_value("")
