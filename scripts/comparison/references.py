@@ -94,7 +94,7 @@ def _reference(reference: dict[str, Any], here: Here) -> dict[str, Any]:
         "faults": reference.get("faults") or [],
         "columns": [
             {key: column[key] for key in ("key", "title", "unit", "better", "measures", "form")}
-            | {"measured_as": _measured_as(column["measures"], ours)}
+            | {"measured_as": _measured_as(column["measures"], here.rows)}
             for column in columns
         ],
         "rows": [_row(row, reference, here) for row in reference["rows"]],
