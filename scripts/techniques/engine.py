@@ -67,10 +67,14 @@ class Engine(Facet):
         return {"cache_implementation": "static"} if value["name"] == "transformers_static" else {}
 
     def reserved_options(self, value: Any, loaded: Loaded, positions: int) -> dict[str, Any]:
-        """The static cache's greatest length from the start: a longer one would be compiled for again."""
+        """The static cache's greatest length from the start: a longer one would be compiled for again.
+
+        It is also kept from request to request, since a CUDA graph holds for the addresses that it was recorded with.
+        """
         if value["name"] != "transformers_static":
             return {}
         loaded.notes["static_positions"] = positions
+        loaded.notes["static_caches"] = _keep_static_caches(loaded.model)
         return {"max_cache_len": positions}
 
     def compiles_shapes(self, value: Any) -> bool:
@@ -113,6 +117,7 @@ class Engine(Facet):
             return facts | {
                 "compiled_graphs": compiled_graphs(),
                 "cache_positions": _static_positions(loaded, seen.cache),
+                "caches": len(loaded.notes["static_caches"]),
             }
         facts |= loaded.generator.facts()
         if facts["recorded_while_timed"]:
@@ -152,6 +157,23 @@ def _continuous_evidence(slots: int, cache: str, loaded: Loaded, joined: Joined 
         "most_sequences": most,
         "mean_sequences_per_step": sum(steps) / len(steps) if steps else None,
     }
+
+
+def _keep_static_caches(model: Any) -> dict[tuple[int, int], Any]:
+    """Let ``generate`` take up its last static cache again; caches by number of requests and positions."""
+    make = model._prepare_static_cache
+    kept: dict[tuple[int, int], Any] = {}
+
+    def prepare(*arguments: Any, **options: Any) -> Any:
+        shape = options["batch_size"], options["max_cache_len"]
+        if shape in kept:
+            kept[shape].reset()
+        else:
+            kept[shape] = make(*arguments, **options)
+        return kept[shape]
+
+    model._prepare_static_cache = prepare
+    return kept
 
 
 def _static_positions(loaded: Loaded, cache: Any) -> int:

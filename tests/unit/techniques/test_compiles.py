@@ -57,12 +57,15 @@ def test_a_longer_prompt_is_compiled_for_before_it_is_timed(checkpoint, rising, 
     # The longest prompt with the most tokens of either mode.
     assert facts["cache_positions"] == max(sample["prompt_tokens"] for sample in run.samples) + 14
     assert run.outcome["memory"]["kv_cache_positions"] == facts["cache_positions"]
+    assert facts["caches"] == 1
 
 
 def test_a_last_batch_of_fewer_requests_is_compiled_for_too(checkpoint, rising, compiling):
     run = run_worker(checkpoint, rising, STATIC | {"batch_size": 2})
     assert run.outcome["status"] == "ok", run.outcome["reason"]
     assert run.outcome["compiled_while_timed"] == {"natural": NOTHING}
+    # One of two requests and one of a single one, each taken up again.
+    assert run.evidence["engine"]["caches"] == 2
 
 
 def test_a_row_that_was_compiled_for_while_it_was_timed_is_invalid(checkpoint, rising, compiling):
