@@ -3,8 +3,8 @@
 A technique is off the front in a draw if another is at least as good on both axes and better on one. Times are those of
 the draws that the ranking has (``gains``): resampled prompts and processes. Quality counts as better only where a
 test over all pairs shows it, paired over the prompts, so that a gain which may be chance puts nothing on the front.
-The test is the bootstrap's p-value with the false discovery rate held at 5% (Benjamini and Hochberg, 1995): with all
-pairs of a study, Holm's correction would ask for smaller p-values than resampling can give.
+The test is the bootstrap's p-value with the false discovery rate held at 5% (Benjamini and Hochberg, 1995): a front
+asks of hundreds of pairs which differences are real, and makes no claim of a single one for Holm's correction to guard.
 """
 
 from itertools import combinations
