@@ -87,9 +87,11 @@ def changes(ours: Content, theirs: Content, columns: Columns) -> dict[str, Figur
 def timing_quantities(timing: Timing, contents: list[Content], columns: Columns) -> list[Quantity] | None:
     """Return a timing of several techniques over the same prompts, or None where one of them lacks it.
 
-    The prompts of a batch share its time, so where there are batches whole ones are resampled.
+    Where all of them took turns with one reference, their times are in units of its own, so that drift of the machine
+    cancels in their ratio. The prompts of a batch share its time, so where there are batches whole ones are resampled.
     """
     names = [content["technique"] for content in contents]
+    columns = columns.relative(names) or columns
     if not columns.comparable(names, timing.mode):
         return None
     batches = batches_of(contents, timing.mode)
@@ -100,7 +102,10 @@ def _timing(timing: Timing, ours: Content, theirs: Content, columns: Columns) ->
     quantities = timing_quantities(timing, [ours, theirs], columns)
     if quantities is None:
         return figures.missing("%", "requests of a fixed length were not measured for both, over the same prompts")
-    return percent_figure(ratio(quantities[:1], quantities[1:]), offset=100.0)
+    change = percent_figure(ratio(quantities[:1], quantities[1:]), offset=100.0)
+    if columns.relative([ours["technique"], theirs["technique"]]):
+        change["note"] = "; ".join(filter(None, (change["note"], f"both in units of {columns.reference}, run in turn")))
+    return change
 
 
 def _ratio(names: list[str], key: str, columns: Columns) -> Any:

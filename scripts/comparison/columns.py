@@ -1,5 +1,6 @@
 """What techniques measured prompt by prompt, and its means over resampled prompts: the same draws for all of them."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -37,12 +38,27 @@ class Columns:
         self._runs = _runs_by_figure(metrics)
         self._in_rounds = order.in_rounds(metrics)
         self._noise: dict[str, dict[str, RunNoise]] = {}
+        shared = _sharing_a_reference(metrics)
+        self.reference = next(iter(shared.values()))["reference"]["technique"] if shared else None
+        self._relative = Columns({name: _in_its_units(content) for name, content in shared.items()}) if shared else None
         self._drawn: dict[tuple[str, str, bytes | None], dict[str, np.ndarray] | None] = {}
 
     def has(self, name: str, mode: str, *keys: str | None) -> bool:
         """Whether a technique has these columns."""
         columns = self.columns.get((name, mode), {})
         return bool(columns) and all(key is None or key in columns for key in keys)
+
+    def relative(self, names: list[str]) -> "Columns | None":
+        """Return the columns of times in units of the reference's, or None where one of these lacks them."""
+        known = {} if self._relative is None else self._relative.columns
+        return self._relative if all((name, NATURAL) in known for name in names) else None
+
+    @property
+    def in_seconds(self) -> "Columns":
+        """The same without the reference's units."""
+        plain = copy.copy(self)
+        plain._relative = None
+        return plain
 
     def comparable(self, names: list[str], mode: str) -> bool:
         """Whether these techniques have a mode, over the same prompts."""
@@ -115,6 +131,26 @@ class Columns:
             means = None if few else resampling.resampled_means(units)
             self._drawn[key] = None if few else dict(zip([*columns, "ones"], means, strict=True))
         return self._drawn[key]
+
+
+def _sharing_a_reference(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the techniques that took turns with one reference, the one that most had."""
+    by_digest: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, content in metrics.items():
+        if content["status"] == "ok" and content["samples"].get("relative"):
+            by_digest.setdefault(content["reference"]["digest"], {})[name] = content
+    return max(by_digest.values(), key=len, default={})
+
+
+def _in_its_units(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a metrics file's times in units of the reference's, in the places of those in seconds."""
+    samples, relative = content["samples"], content["samples"]["relative"]
+    kept = {key: samples[key] for key in ("id", "batch", "new_tokens") if key in samples}
+    fixed = None
+    if relative["fixed"]:
+        fixed = {key: samples["fixed"][key] for key in ("id", "batch") if key in samples["fixed"]} | relative["fixed"]
+    in_units = kept | relative["natural"] | {"fixed": fixed}
+    return content | {"samples": in_units, "figures": relative["figures"]}
 
 
 def _runs_by_figure(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, tuple[tuple[float, ...], float]]]:

@@ -82,8 +82,7 @@ def chance(reference: str, gains: dict[str, dict[str, float]], metrics: Metrics,
     for name, own in gains.items():
         drawn = {}
         for criterion in sorted(own.keys() & TIMINGS.keys()):
-            timing = changes.TIMINGS[TIMINGS[criterion]]
-            pair = changes.timing_quantities(timing, [metrics[name], metrics[reference]], columns)
+            pair = _pair(criterion, name, reference, metrics, columns)
             drawn[criterion] = _timing(own[criterion], FIGURES[criterion][1], (name, reference), pair)
             _note(found, name, pair)
         if "quality" in own:
@@ -93,6 +92,31 @@ def chance(reference: str, gains: dict[str, dict[str, float]], metrics: Metrics,
         if moving:
             found.draws[name] = moving
     return found
+
+
+def in_turn(
+    gains: dict[str, dict[str, float]], reference: str, metrics: Metrics, columns: Columns
+) -> dict[str, dict[str, float]]:
+    """Return the gains with those of timings taken from times in units of the reference process's, where all have them.
+
+    One technique without would stand on another scale than the rest, so then none does.
+    """
+    if not columns.relative(list(gains)):
+        return gains
+    found = {}
+    for name, own in gains.items():
+        pairs = {criterion: _pair(criterion, name, reference, metrics, columns) for criterion in own.keys() & TIMINGS}
+        ratios = {criterion: mine.value / theirs.value for criterion, (mine, theirs) in pairs.items()}
+        found[name] = own | {
+            criterion: float(FIGURES[criterion][1] * np.log(each)) for criterion, each in ratios.items()
+        }
+    return found
+
+
+def _pair(criterion: str, name: str, reference: str, metrics: Metrics, columns: Columns) -> list[Quantity]:
+    timing = changes.TIMINGS[TIMINGS[criterion]]
+    whole = columns.relative([key for key, content in metrics.items() if content["status"] == "ok"])
+    return changes.timing_quantities(timing, [metrics[name], metrics[reference]], whole or columns.in_seconds)
 
 
 def _timing(gain: float, sign: int, names: tuple[str, str], pair: list[Quantity]) -> np.ndarray:

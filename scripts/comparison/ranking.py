@@ -43,6 +43,7 @@ def ranking(
     weights = merged(weights_of(study), one_by_one)
     reference, criteria = _reference(study.get("baseline"), known)
     log_gains = {name: gains.log_gains(own, known[reference], criteria) for name, own in known.items()}
+    log_gains = gains.in_turn(log_gains, reference, metrics, columns)
     enough = gains.enough_prompts(reference, columns)
     chance = gains.chance(reference, log_gains, metrics, columns) if enough else gains.Chance()
     labels = {name: row["label"] for name, row in ran.items()}

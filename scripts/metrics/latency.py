@@ -60,12 +60,12 @@ def fixed_latency_figures(runs: list[Run]) -> dict[str, Figure]:
 
 
 def _mode_figures(runs: list[Run], fixed: bool) -> dict[str, Figure]:
-    times = per_sample(runs, fixed)
+    times, together = per_sample(runs, fixed), int((runs[0].info.get("settings") or {}).get("batch_size") or 1)
     result = figures.mean_figures({key: (averaged(values), "s") for key, values in times.items()})
     for key, values in times.items():
         result[key]["runs"] = [None if np.isnan(row).all() else float(np.nanmean(row)) for row in values]
         if key in SPREAD_KEYS:
-            result[key] |= spread.spreads(result[key]["runs"], values)
+            result[key] |= spread.spreads(result[key]["runs"], values, together)
     for name, q in PERCENTILES.items():
         result[f"latency_{name}_s"] = percentiles.percentile_figure(times["latency_s"], q, "s")
     if not fixed:

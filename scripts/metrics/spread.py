@@ -13,15 +13,15 @@ def relative_deviation_percent(values: Sequence[float | None]) -> float | None:
     return float(100 * known.std(ddof=1) / known.mean())
 
 
-def run_scatter(per_prompt: np.ndarray) -> float | None:
+def run_scatter(per_prompt: np.ndarray, together: int = 1) -> float | None:
     """Return the relative variance that the scatter of single requests gives the mean of one run.
 
     What is left of the times without the runs' and the prompts' own levels is the scatter: a two-way layout with one
     observation a cell.
 
     Args:
-        per_prompt: shape (runs, prompts), NaN where there is no value; batches in place of prompts where these share
-            their time.
+        per_prompt: shape (runs, prompts), NaN where there is no value.
+        together: requests of a batch, which share its time and so scatter as one.
 
     Returns:
         None with one run, or without a prompt that has a value in every run.
@@ -31,15 +31,16 @@ def run_scatter(per_prompt: np.ndarray) -> float | None:
     if runs < 2 or prompts == 0 or not known.mean(axis=1).all():
         return None
     relative = known / known.mean(axis=1, keepdims=True)
-    return float(relative.var(axis=0, ddof=1).mean() / prompts)
+    return float(relative.var(axis=0, ddof=1).mean() * min(together, prompts) / prompts)
 
 
-def spreads(runs: Sequence[float | None], per_prompt: np.ndarray) -> dict[str, float | None]:
+def spreads(runs: Sequence[float | None], per_prompt: np.ndarray, together: int = 1) -> dict[str, float | None]:
     """Return the spreads of a figure.
 
     Args:
         runs: its value in each run.
         per_prompt: its values per run and prompt, shape (runs, prompts), NaN where there is none.
+        together: requests of a batch.
 
     Returns:
         ``between_run_percent`` (None with one run); ``within_run_percent``, the mean over runs; ``run_scatter``, as
@@ -49,5 +50,5 @@ def spreads(runs: Sequence[float | None], per_prompt: np.ndarray) -> dict[str, f
     return {
         "between_run_percent": relative_deviation_percent(runs),
         "within_run_percent": float(np.mean(within)) if within else None,
-        "run_scatter": run_scatter(per_prompt),
+        "run_scatter": run_scatter(per_prompt, together),
     }

@@ -48,7 +48,8 @@ def _mode_figures(runs: list[Run], fixed: bool) -> dict[str, Figure]:
     amounts = {"throughput_samples_per_s": np.ones_like(busy), "throughput_tokens_per_s": tokens}
     for key, figure in result.items():
         figure["runs"] = [float(done / total) for done, total in zip(amounts[key].sum(axis=1), totals, strict=True)]
-        figure |= spread.spreads(figure["runs"], amounts[key] / busy) | {"batch_size": batch_size(runs[0])}
+        together = batch_size(runs[0])
+        figure |= spread.spreads(figure["runs"], amounts[key] / busy, together) | {"batch_size": together}
     return result
 
 

@@ -17,6 +17,7 @@ UNITS = {
     "predicted_time_per_sample_s": "s", **dict.fromkeys(rouge.KEYS, "1"),
 }  # fmt: skip
 NEW_TOKENS = 13
+REFERENCE = {"status": "on", "technique": "a", "digest": "one"}
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Chance:
         process_sd: between processes.
         drift: how much slower the machine is from one round of runs to the next, for every technique.
         round_sd: between rounds, for every technique.
+        moment_sd: between the machine's states while single runs were made, which a reference run in turn shares.
         noise_sd: between requests of a process.
         outlier_share: how many requests take three times as long.
     """
@@ -40,6 +42,7 @@ class Chance:
     process_sd: float = 0.02
     drift: float = 0.005
     round_sd: float = 0.0
+    moment_sd: float = 0.0
     noise_sd: float = 0.05
     outlier_share: float = 0.0005
     prompt_log_sd: float = 0.25
@@ -90,7 +93,8 @@ def make_metrics(
     """Return the content of a technique's metrics file; greedy decoding gives the same text whenever it runs."""
     own = {key: getattr(technique, key) for key in ("process_sd", "noise_sd") if getattr(technique, key) is not None}
     chance = replace(chance, **own)
-    process = technique.time * drift * np.exp(draw.normal(0, chance.process_sd, chance.runs))
+    moments = np.exp(draw.normal(0, chance.moment_sd, chance.runs)) if chance.moment_sd else np.ones(chance.runs)
+    process = technique.time * drift * moments * np.exp(draw.normal(0, chance.process_sd, chance.runs))
     natural = _times(0.2 * prompts, process, chance, draw)
     fixed = _times(0.25 * prompts[: chance.fixed], process, chance, draw)
     built = {key: figures.missing(unit, "not measured") for key, unit in UNITS.items()}
@@ -98,6 +102,13 @@ def make_metrics(
     busy = natural["busy_s"]
     built["throughput_tokens_per_s"] = _figure(NEW_TOKENS / busy.mean(axis=1), "tokens/s", busy)
     built |= {key: figures.repeated_figure([1e8] * chance.runs, "B") for key in UNITS if UNITS[key] == "B"}
+    state = (drift * moments)[:, None]
+    in_units = [{key: values / state for key, values in times.items()} for times in (natural, fixed)]
+    relative = {
+        "natural": _averages(in_units[0]),
+        "fixed": _averages(in_units[1]),
+        "figures": _figures("", in_units[0]) | _figures("fixed_", in_units[1]),
+    }
     ids = [f"{i:04x}" for i in range(chance.prompts)]
     samples = _averages(natural) | {
         "id": ids,
@@ -105,6 +116,7 @@ def make_metrics(
         "token_ids": [list(range(NEW_TOKENS))] * chance.prompts,
         "headline": ["headline"] * chance.prompts,
         "fixed": _averages(fixed) | {"id": ids[: chance.fixed]},
+        "relative": relative if chance.moment_sd else None,
         "run_latency_s": natural["latency_s"].tolist(),
         "fixed_run_latency_s": fixed["latency_s"].tolist(),
         **{key: scores[0].tolist() for key in rouge.KEYS},
@@ -114,7 +126,7 @@ def make_metrics(
     return {
         "technique": technique.name, "status": "ok", "reason": None, "quality_measured": True, "figures": built,
         "samples": samples, "sample_count": chance.prompts, "run_count": chance.runs, "batch_size": 1, "processes": 1,
-        "settings": technique.settings, "models": {"target": {"name": "small", "dtype": "float32"}}, "runs": [],
+        "settings": technique.settings, "reference": REFERENCE, "models": {"target": {"name": "small", "dtype": "float32"}}, "runs": [],
     } | technique.changes  # fmt: skip
 
 

@@ -1,0 +1,68 @@
+"""Times in units of the reference's: each divided by what the reference took just before and after it.
+
+A machine that is slower for some seconds is so for both, so the ratio of two techniques' ratios to one reference holds
+no drift that is slower than their turns. Absolute figures stay as they were measured.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from scripts.metrics import latency, spread, throughput
+from scripts.metrics.runs import Run
+
+COLUMNS = ("latency_s", "ttft_s", "tpot_s", "busy_s")
+
+
+def relative(runs: list[Run]) -> dict[str, Any] | None:
+    """Return a technique's times in units of the reference's request; None where a run had no reference.
+
+    Returns:
+        ``natural`` and ``fixed`` (None where that mode was off): per prompt, averaged over runs, the columns of the
+        samples. ``figures``: of each timing, natural and ``fixed_``, the value of each run, and ``run_scatter``.
+    """
+    readings = {fixed: _readings(runs, fixed) for fixed in (False, True)}
+    if readings[False] is None:
+        return None
+    natural, fixed = (None if of is None else _times(runs, of, mode) for mode, of in readings.items())
+    together = throughput.batch_size(runs[0])
+    tokens = throughput.per_sample(runs)["new_tokens"]
+    found = _figures(natural, "", together)
+    found["throughput_tokens_per_s"] = _rate(tokens, natural["busy_s"], together)
+    if fixed is not None:
+        found |= _figures(fixed, "fixed_", together)
+    return {"natural": _averaged(natural), "fixed": None if fixed is None else _averaged(fixed), "figures": found}
+
+
+def _readings(runs: list[Run], fixed: bool) -> np.ndarray | None:
+    """Return the readings of the reference in seconds, shape (runs, prompts); None where one is missing."""
+    found = [[getattr(sample, "reference_s", None) for sample in run.mode(fixed)] for run in runs]
+    complete = all(row and None not in row for row in found)
+    return np.array(found, dtype=float) if complete else None
+
+
+def _times(runs: list[Run], readings: np.ndarray, fixed: bool) -> dict[str, np.ndarray]:
+    times = latency.per_sample(runs, fixed) | throughput.per_sample(runs, fixed)
+    return {key: times[key] / readings for key in COLUMNS}
+
+
+def _averaged(times: dict[str, np.ndarray]) -> dict[str, list[float | None]]:
+    means = {key: latency.averaged(values) for key, values in times.items()}
+    return {key: [None if np.isnan(value) else float(value) for value in values] for key, values in means.items()}
+
+
+def _figures(times: dict[str, np.ndarray], prefix: str, together: int) -> dict[str, dict[str, Any]]:
+    found = {
+        f"{prefix}{key}": {
+            "runs": [None if np.isnan(row).all() else float(np.nanmean(row)) for row in times[key]],
+            "run_scatter": spread.run_scatter(times[key], together),
+        }
+        for key in latency.SPREAD_KEYS
+    }
+    busy = times["busy_s"]
+    return found | {f"{prefix}throughput_samples_per_s": _rate(np.ones_like(busy), busy, together)}
+
+
+def _rate(amounts: np.ndarray, busy: np.ndarray, together: int) -> dict[str, Any]:
+    rates = amounts.sum(axis=1) / busy.sum(axis=1)
+    return {"runs": rates.tolist(), "run_scatter": spread.run_scatter(busy, together)}
