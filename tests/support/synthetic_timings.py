@@ -126,7 +126,8 @@ def make_metrics(
     return {
         "technique": technique.name, "status": "ok", "reason": None, "quality_measured": True, "figures": built,
         "samples": samples, "sample_count": chance.prompts, "run_count": chance.runs, "batch_size": 1, "processes": 1,
-        "settings": technique.settings, "reference": REFERENCE, "models": {"target": {"name": "small", "dtype": "float32"}}, "runs": [],
+        "settings": technique.settings, "reference": REFERENCE, "runs": [],
+        "models": {"target": {"name": "small", "dtype": "float32"}},
     } | technique.changes  # fmt: skip
 
 
