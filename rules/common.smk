@@ -14,7 +14,14 @@ from snakemake.exceptions import WorkflowError
 
 from scripts.foundation.errors import StudyError
 from scripts.inference import leases, machine
-from scripts.study import configuration, environment, record, references, sources
+from scripts.study import (
+    configuration,
+    environment,
+    record,
+    references,
+    sources,
+    timing_reference,
+)
 
 environment.prepare(ROOT)
 
@@ -33,6 +40,9 @@ TECHNIQUES = {
 }
 MODELS = configuration.models_used(list(TECHNIQUES.values()))
 RUNS = range(1, config["measurement"]["repeats"] + 1)
+REFERENCE = timing_reference.find(
+    config["measurement"]["reference"], list(TECHNIQUES.values())
+)
 SWEEPS = configuration.sweeps_of(config)
 REFERENCES = checked(references.read, config["references"])
 ENCODER = configuration.encoder_settings(config)
@@ -199,10 +209,24 @@ def generation_inputs(wildcards):
     return inputs
 
 
+def run_inputs(wildcards):
+    """What a timed run needs: the models and data, and the model of the reference that takes turns with it."""
+    reference = {"reference": manifest(REFERENCE.model)} if REFERENCE else {}
+    return generation_inputs(wildcards) | reference
+
+
 def optional_inputs(wildcards, input):
     """Command-line options for the inputs that only some techniques have."""
-    return " ".join(
-        f"--{name} {input.get(name)}" for name in ("draft", "rows") if input.get(name)
+    names = ("draft", "rows", "reference")
+    return " ".join(f"--{name} {input.get(name)}" for name in names if input.get(name))
+
+
+def reference_technique():
+    """Name and facets of the technique that takes turns with each one."""
+    if REFERENCE is None:
+        return constant(as_text(None))
+    return constant(
+        as_text({"technique": REFERENCE.name, "settings": REFERENCE.settings})
     )
 
 
@@ -211,24 +235,25 @@ def technique_settings(wildcards):
     return as_text(TECHNIQUES[wildcards.technique].settings)
 
 
-def facet_modules(wildcards):
+def facet_modules(technique):
     """Modules of the facets that a technique uses, for its draft too."""
-    return [
-        f"scripts.techniques.{facet}"
-        for facet in TECHNIQUES[wildcards.technique].code_facets
-    ]
+    return [f"scripts.techniques.{facet}" for facet in technique.code_facets]
 
 
 def generation_code(wildcards):
-    """Code of a technique's runs: the timed loop, the loader, and the facets that it uses."""
+    """Code of a technique's runs: the timed loop, the loader, and the facets that it and the reference use."""
     stage = ["scripts.generate", "scripts.inference.worker"]
-    return code_of(*stage, *facet_modules(wildcards))(wildcards)
+    modules = facet_modules(TECHNIQUES[wildcards.technique])
+    if REFERENCE:
+        modules += ["scripts.inference.reference_worker", *facet_modules(REFERENCE)]
+    return code_of(*stage, *modules)(wildcards)
 
 
 def profile_code(wildcards):
     """Code of a technique's profile."""
     stage = ["scripts.profile_technique", "scripts.inference.worker"]
-    return code_of(*stage, *facet_modules(wildcards))(wildcards)
+    modules = facet_modules(TECHNIQUES[wildcards.technique])
+    return code_of(*stage, *modules)(wildcards)
 
 
 def turn(wildcards):

@@ -1,6 +1,6 @@
 rule generate:
     input:
-        unpack(generation_inputs),
+        unpack(run_inputs),
     output:
         samples="results/generations/{technique}/run-{run}/samples.jsonl",
         fixed="results/generations/{technique}/run-{run}/fixed.jsonl",
@@ -23,6 +23,7 @@ rule generate:
         device=config["measurement"]["device"],
         threads=config["measurement"]["threads"],
         optional=optional_inputs,
+        reference=reference_technique(),
         directory=subpath(output.record, parent=True),
         machine=constant(COMPARABLE_MACHINE),
         code=generation_code,
@@ -30,7 +31,7 @@ rule generate:
         "python -m scripts.generate --technique {wildcards.technique} --run {wildcards.run}"
         " --settings {params.settings:q} --generation {params.generation:q} --target {input.target} {params.optional}"
         " --dataset {input.samples} --fixed {params.fixed:q} --warmup {params.warmup} --device {params.device}"
-        " --threads {params.threads} --output {params.directory} 2>&1 | tee {log:q} >&2"
+        " --reference-technique {params.reference:q} --threads {params.threads} --output {params.directory} 2>&1 | tee {log:q} >&2"
 
 
 rule profile:

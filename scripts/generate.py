@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -48,6 +49,11 @@ def _arguments() -> argparse.Namespace:
         "--fixed", type=json.loads, default={"new_tokens": 16, "samples": 0},
         help="the fixed-length mode, JSON: how many new tokens, over how many of the first samples (0: none)",
     )  # fmt: skip
+    parser.add_argument(
+        "--reference-technique", type=json.loads,
+        help="what takes turns with it, JSON: 'technique' is its name and 'settings' its facets; none without it",
+    )  # fmt: skip
+    parser.add_argument("--reference", type=Path, help="manifest.json of the reference's model")
     parser.add_argument("--output", type=Path, required=True, help="directory for samples, fixed.jsonl and run.json")
     return parser.parse_args()
 
@@ -81,6 +87,7 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Samples]:
     request, devices = prepare(arguments)
     # How near a tie tokens are, how likely references are, and where time goes is the same in every run.
     request |= {"fixed": arguments.fixed, "thorough": arguments.run == 1}
+    request |= {"reference": _reference(arguments, request["device"])}
     outcome = measure(request, devices)
     head, measured = outcome.ranks[0], outcome.ranks[0]["status"] == "ok"
     return {
@@ -107,7 +114,7 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Samples]:
 
 _MODEL_FACTS = ("name", "source", "parameters", "dtype", "architecture", "digest")
 _HEAD_FACTS = ("modes", "compiled_while_timed", "garbage_collected", "load_time_s", "warmup_time_s", "compile_time_s",
-               "generation_time_s", "time", "calibration", "energy", "threads")  # fmt: skip
+               "generation_time_s", "time", "calibration", "energy", "threads", "reference")  # fmt: skip
 
 
 def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
@@ -145,21 +152,38 @@ def _threads(asked: int, processes: int) -> int:
 
 
 def _models(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    models = {}
-    for role, path in (("target", arguments.target), ("draft", arguments.draft)):
-        if path is None:
-            continue
-        manifest = files.read_json(path)
-        models[role] = {
-            "name": path.parent.name,
-            "source": manifest["source"],
-            "parameters": manifest["parameters"],
-            "dtype": manifest["dtype"],
-            "architecture": architecture.of_checkpoint(path.parent / manifest["path"]),
-            "digest": manifest.get("weights_digest") or sources.file_digest(path),
-            "path": str((path.parent / manifest["path"]).resolve()),
-        }
-    return models
+    paths = {"target": arguments.target, "draft": arguments.draft}
+    return {role: _model(path) for role, path in paths.items() if path is not None}
+
+
+def _model(path: Path) -> dict[str, Any]:
+    """What there is to say of the model of a manifest."""
+    manifest = files.read_json(path)
+    return {
+        "name": path.parent.name,
+        "source": manifest["source"],
+        "parameters": manifest["parameters"],
+        "dtype": manifest["dtype"],
+        "architecture": architecture.of_checkpoint(path.parent / manifest["path"]),
+        "digest": manifest.get("weights_digest") or sources.file_digest(path),
+        "path": str((path.parent / manifest["path"]).resolve()),
+    }
+
+
+def _reference(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
+    """What takes turns with the technique; its digest tells it from every other yardstick."""
+    if not arguments.reference_technique or arguments.reference is None:
+        return {"reason": "measurement.reference is 'none'."}
+    asked = arguments.reference_technique | {
+        "model": _model(arguments.reference),
+        "threads": _threads(arguments.threads, 1),
+    }
+    identity = {
+        "settings": asked["settings"], "model": asked["model"]["digest"], "threads": asked["threads"], "device": device,
+        "generation": arguments.generation, "dataset": sources.file_digest(arguments.dataset),
+    }  # fmt: skip
+    text = json.dumps(identity, sort_keys=True)
+    return asked | {"digest": hashlib.sha256(text.encode()).hexdigest()[:16]}
 
 
 def _calibration_rows(settings: dict[str, Any]) -> int:
@@ -208,13 +232,21 @@ def measure(request: dict[str, Any], devices: list[str]) -> Outcome:
         return _watched(request, leased)
 
 
+NO_ROOM = "Memory ran out with the reference beside the technique."
+
+
 def _watched(request: dict[str, Any], leased: list[str]) -> Outcome:
     """Run the group while what else the machine does is watched."""
     before = conditions.state(leased)
     watch = conditions.Watch(gpu_uuids=leased)
     watch.start()
     try:
-        ranks, samples = run_group(request | {"leased": leased}, {"CUDA_VISIBLE_DEVICES": ",".join(leased)})
+        visible = {"CUDA_VISIBLE_DEVICES": ",".join(leased)}
+        ranks, samples = run_group(request | {"leased": leased}, visible)
+        if ranks[0].get("beside_reference"):
+            # It may have been the reference that took the memory.
+            alone = request["reference"] | {"reason": NO_ROOM}
+            ranks, samples = run_group(request | {"leased": leased, "reference": alone}, visible)
     finally:
         during = watch.stop()
     return Outcome(ranks, samples, leased, {"before": before, "during": during, "after": conditions.state(leased)})

@@ -19,7 +19,9 @@ def describe(dataset: Path, settings: dict[str, Any]) -> dict[str, Any]:
     revision = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
     facets = [f"scripts.techniques.{name}" for name in FACETS if settings.get(name) is not None]
-    code = sources.digests("scripts.generate", "scripts.inference.worker", *facets)
+    code = sources.digests(
+        "scripts.generate", "scripts.inference.worker", "scripts.inference.reference_worker", *facets
+    )
     return {
         "git_revision": revision,
         "git_modified": None if revision is None or changes is None else bool(changes),

@@ -26,6 +26,7 @@ class Readings:
     def __init__(self, process: Process, gpu_uuids: list[str]) -> None:
         self._process = process
         self._energy: dict[str, float | None] = {"natural_j": None, "fixed_j": None}
+        self._left_out: float | None = 0.0  # joules, or None where one of them could not be read
         self._heads = process.rank == 0
         self._before = self._calibrated()
         self._meter = EnergyMeter(gpu_uuids) if self._heads else None
@@ -46,11 +47,24 @@ class Readings:
     @contextlib.contextmanager
     def measured(self, mode: str) -> Iterator[None]:
         """Count the energy that a mode's samples draw."""
-        began = self._meter.read() if self._meter else None
+        self._left_out = 0.0
+        began = self._read()
         yield
-        ended = self._meter.read() if self._meter else None
-        if began is not None and ended is not None:
-            self._energy[f"{mode}_j"] = ended - began
+        ended = self._read()
+        if None not in (began, ended, self._left_out):
+            self._energy[f"{mode}_j"] = ended - began - self._left_out
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """Leave what is drawn meanwhile out of the mode's energy."""
+        began = self._read()
+        yield
+        ended = self._read()
+        known = None not in (began, ended, self._left_out)
+        self._left_out = self._left_out + ended - began if known else None
+
+    def _read(self) -> float | None:
+        return self._meter.read() if self._meter else None
 
     def results(self) -> dict[str, Any]:
         """``calibration`` and ``energy`` of run.json; ends the readings."""

@@ -15,14 +15,17 @@ from scripts.inference.prompts import headline_text
 
 if TYPE_CHECKING:
     from scripts.inference.preparation import Prepared
+    from scripts.inference.reference import Turns
 
 
 def time_all(
-    prompts: list[str], samples: list[dict[str, Any]], prepared: Prepared, *, show_progress: bool, label: str
-) -> tuple[list[dict[str, Any]], float]:
-    """Time every sample once, batch by batch; lines in evaluation order, and the seconds that all took.
+    prompts: list[str], samples: list[dict[str, Any]], prepared: Prepared, turns: Turns, *, show_progress: bool,
+    label: str,
+) -> tuple[list[dict[str, Any]], float]:  # fmt: skip
+    """Time every sample once, batch by batch, by turns with the reference; garbage is collected between batches alone.
 
-    Garbage is collected between batches alone.
+    Returns:
+        Lines in evaluation order, and the seconds that all took without the turns of the reference.
     """
     lengths = [len(ids) for ids in prepared.tokenizer(prompts)["input_ids"]] if prepared.batch_size > 1 else []
     batches = plan(lengths or [0] * len(prompts), prepared.batch_size)
@@ -31,14 +34,21 @@ def time_all(
     # The bar is drawn between batches, never inside one.
     bar = tqdm(total=len(prompts), desc=label, unit="sample", disable=not show_progress, mininterval=1.0)
     with garbage.kept_out():
+        turns.begin()
         for number, batch in enumerate(batches):
             timed = prepared.generate([prompts[index] for index in batch], counted=True)
             for index, line in zip(batch, timed, strict=True):
                 lines[index] = {"id": samples[index]["id"]} | line | {"batch": number}
             bar.update(len(batch))
             gc.collect()
+            turns.after(timed[0]["batch_time_s"])
+        readings = turns.end()
     bar.close()
-    return lines, time.perf_counter() - began
+    took = time.perf_counter() - began - turns.seconds
+    for line in lines:
+        if readings[line["batch"]] is not None:
+            line["reference_s"] = readings[line["batch"]]
+    return lines, took
 
 
 def longest_batch(lines: list[dict[str, Any]], prompts: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation import entry, files
 from scripts.foundation.errors import StudyError
+from scripts.inference import reference
 from scripts.techniques.facet import EvidenceError, Process, UnsupportedError
 
 if TYPE_CHECKING:
@@ -59,12 +60,14 @@ def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
 
     The status ``failed`` hands an error's sentence to the parent, which raises it.
     """
+    beside = reference.Beside(request.get("reference"), scratch / "request.json")
     try:
         with contextlib.ExitStack() as ending:
+            ending.callback(beside.close)
             if request.get("profile"):
                 done = _profile(request, rank, ending)
             else:
-                done = _measure(request, rank, scratch, ending)
+                done = _measure(request, rank, scratch, ending, beside)
         return {"status": "ok", "reason": None} | done
     except StudyError as error:
         return {"status": "failed", "reason": str(error)}
@@ -75,7 +78,8 @@ def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
     except (MemoryError, RuntimeError, OSError) as error:
         if not _is_out_of_memory(error):
             raise
-        return {"status": "out_of_memory", "reason": f"Out of memory: {_first_line(error)}"}
+        head = {"status": "out_of_memory", "reason": f"Out of memory: {_first_line(error)}"}
+        return head | {"beside_reference": beside.started}
 
 
 def _first_line(error: Exception) -> str:
@@ -92,9 +96,11 @@ def _is_out_of_memory(error: Exception) -> bool:
     return any(sign in str(error) for sign in signs)
 
 
-def _measure(request: dict[str, Any], rank: int, scratch: Path, ending: contextlib.ExitStack) -> dict[str, Any]:
+def _measure(
+    request: dict[str, Any], rank: int, scratch: Path, ending: contextlib.ExitStack, beside: reference.Beside
+) -> dict[str, Any]:
     """Time every sample; what has to be closed, however this ends, is handed to ``ending``."""
-    process = _start(request, rank)
+    process = start(request, rank)
     # Late, after the devices are set: they import torch.
     from scripts.inference import compiles, garbage, readings
     from scripts.inference.memory import MemoryMeter
@@ -102,7 +108,7 @@ def _measure(request: dict[str, Any], rank: int, scratch: Path, ending: contextl
     from scripts.inference.sampling import judge, longest_batch, time_all
     from scripts.inference.timed_loop import synchronise
 
-    tokenizer, samples, prompts = _texts(request)
+    tokenizer, samples, prompts = texts(request)
     taken = readings.Readings(process, request["leased"])
     meter = MemoryMeter(process.device)
     meter.reset_peak()
@@ -121,20 +127,24 @@ def _measure(request: dict[str, Any], rank: int, scratch: Path, ending: contextl
     prepared.warm_up(request["warmup"], prompts)
     warmup_time = time.perf_counter() - began
 
+    # Only now, so that it is in no figure of loading and of warming up.
+    beside.start(process, taken.apart)
     show = {"show_progress": rank == 0, "label": request["technique"]}
     meter.reset_peak()
     with taken.measured("natural"), compiles.watched() as compiled_natural:
-        natural, natural_time = time_all(prompts, samples, prepared, **show)
+        natural, natural_time = time_all(prompts, samples, prepared, beside.turns("natural"), **show)
     peak = meter.peak()
     compiled = {"natural": compiled_natural}
     fixed, fixed_mode = [], None
     if request["fixed"]["samples"]:
         with prepared.fixed_length(fixed_tokens):
             prepared.generate(prompts[: prepared.batch_size], counted=False)
+            turns = beside.turns("fixed")
             with taken.measured("fixed"), compiles.watched() as compiled_fixed:
-                fixed, fixed_time = time_all(fixed_prompts, samples[: len(fixed_prompts)], prepared, **show)
+                fixed, fixed_time = time_all(fixed_prompts, samples[: len(fixed_prompts)], prepared, turns, **show)
         fixed_mode = {"samples": len(fixed), "new_tokens": fixed_tokens, "time_s": fixed_time}
         compiled["fixed"] = compiled_fixed
+    beside.close()
     observed = longest_batch(natural, prompts)
     evidence, cache = _evidence(observed, prepared)
     compiles.refuse(compiled)
@@ -170,12 +180,13 @@ def _measure(request: dict[str, Any], rank: int, scratch: Path, ending: contextl
         },
         "evidence": evidence,
         "time": spent,
+        "reference": beside.results(),
         **taken.results(),
         "threads": _threads(),
     }
 
 
-def _texts(request: dict[str, Any]) -> tuple[PreTrainedTokenizerBase, list[dict[str, Any]], list[str]]:
+def texts(request: dict[str, Any]) -> tuple[PreTrainedTokenizerBase, list[dict[str, Any]], list[str]]:
     """The target's tokenizer, the samples, and the prompt of each."""
     from scripts.inference.loading import load_tokenizer
     from scripts.inference.prompts import build_prompts
@@ -190,11 +201,11 @@ def _texts(request: dict[str, Any]) -> tuple[PreTrainedTokenizerBase, list[dict[
 
 def _profile(request: dict[str, Any], rank: int, ending: contextlib.ExitStack) -> dict[str, Any]:
     """Look at a few samples with the profiler on; nothing is timed."""
-    process = _start(request, rank)
+    process = start(request, rank)
     from scripts.inference.preparation import prepare
     from scripts.inference.profiling import profile_samples
 
-    tokenizer, _, prompts = _texts(request)
+    tokenizer, _, prompts = texts(request)
     prepared = ending.enter_context(contextlib.closing(prepare(request, process, tokenizer)))
     size = prepared.batch_size
     watched = prompts[: request["profile"]["samples"] * size]
@@ -206,7 +217,7 @@ def _profile(request: dict[str, Any], rank: int, ending: contextlib.ExitStack) -
     return {"profile": profile_samples(prepared, watched, directory)}
 
 
-def _start(request: dict[str, Any], rank: int) -> Process:
+def start(request: dict[str, Any], rank: int) -> Process:
     """Set threads and device, and join the process group."""
     import torch
     import transformers

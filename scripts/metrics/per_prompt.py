@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.metrics import latency, likelihood, relative, rouge, throughput
+from scripts.metrics import latency, likelihood, reference, relative, rouge, throughput
 from scripts.metrics.runs import Run
 from scripts.metrics.samples import COUNTS, Sample
 
@@ -24,6 +24,7 @@ def columns(runs: list[Run], scores: Scores | None, meaning: Scores | None) -> d
         "run_latency_s": [[sample.latency_s for sample in run.samples] for run in runs],
         "fixed_run_latency_s": [[sample.latency_s for sample in run.fixed] for run in runs],
         "relative": relative.relative(runs),
+        **reference.columns(runs),
         "fixed": {
             "id": [sample.id for sample in runs[0].fixed],
             "batch": [sample.batch for sample in runs[0].fixed],

@@ -31,6 +31,7 @@ class Sample:
         runners_up: per generated token that other one.
         margin_shifts: how far another order of float32 sums moved each margin, where that was measured.
         argmax_agrees: how many generated tokens have no better rival.
+        reference_s: seconds of the reference's request just before and after the batch; None where none took turns.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Sample:
     runners_up: list[int] | None = None
     margin_shifts: list[float] | None = None
     argmax_agrees: int | None = None
+    reference_s: float | None = None
 
     @property
     def new_tokens(self) -> int:
@@ -90,6 +92,10 @@ def _check_batches(source: Path, samples: list[Sample]) -> None:
     batches = defaultdict(list)
     for sample in samples:
         batches[sample.batch].append(sample)
+    if len({sample.reference_s is None for sample in samples}) > 1:
+        raise StudyError(
+            f"{source}: some samples have 'reference_s' and others have none; delete the run and make it again."
+        )
     for number, members in batches.items():
         if any(sample.batch_requests != len(members) for sample in members):
             raise StudyError(
@@ -100,6 +106,10 @@ def _check_batches(source: Path, samples: list[Sample]) -> None:
             raise StudyError(
                 f"{source}: the requests of batch {number} disagree on 'batch_time_s'; "
                 "delete the run and make it again."
+            )
+        if len({sample.reference_s for sample in members}) > 1:
+            raise StudyError(
+                f"{source}: the requests of batch {number} disagree on 'reference_s'; delete the run and make it again."
             )
 
 
@@ -119,6 +129,7 @@ def _sample(row: Any, line: int, where: str) -> Sample:
             batch_requests=row.get("batch_requests", 1),
             batch_time_s=row.get("batch_time_s", row["latency_s"]),
             argmax_agrees=row.get("argmax_agrees"),
+            reference_s=row.get("reference_s"),
             **{key: row.get(key) for key in optional},
         )
         new_tokens = row["new_tokens"]
@@ -157,6 +168,8 @@ def _batch_fault(sample: Sample) -> str | None:
         return "'batch' and 'batch_requests' are not two counts"
     if not _is_number(sample.batch_time_s) or sample.batch_time_s < sample.latency_s - CLOCK:
         return f"'batch_time_s' is {sample.batch_time_s!r}, shorter than the request's own latency"
+    if sample.reference_s is not None and (not _is_number(sample.reference_s) or sample.reference_s == 0):
+        return f"'reference_s' is {sample.reference_s!r}, not a positive time"
     return None
 
 

@@ -13,6 +13,7 @@ FLAGS = {
     "foreign_cpu": "CPU shared",
     "steal": "CPU taken away",
     "spread": "runs differ",
+    "reference": "no reference",
     "drift": "machine drifted",
     "memory": "memory unexplained",
     "not_greedy": "not greedy",

@@ -13,6 +13,7 @@ from jsonschema.exceptions import best_match
 from scripts.foundation.errors import StudyError
 from scripts.hardware import datasheet
 from scripts.models import checks as model_checks
+from scripts.study import timing_reference
 from scripts.study.sweeps import unfold
 from scripts.study.techniques import Technique, resolve
 
@@ -43,6 +44,7 @@ def check(config: dict[str, Any]) -> list[Technique]:
     _check_dataset(config["dataset"])
     _check_encoder(config["quality"]["semantic"])
     _check_choices(config)
+    timing_reference.find(config["measurement"]["reference"], techniques)
     return techniques
 
 

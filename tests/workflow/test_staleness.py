@@ -160,6 +160,7 @@ STUDY = {
     "warm-up": (setting("measurement", "warmup", value=2), runs(*ALL)),
     "another run": (setting("measurement", "repeats", value=2), GENERATIONS | SCORES | REPORT),
     "fixed length": (setting("measurement", "fixed", value={"new_tokens": 6, "samples": 2}), runs(*ALL)),
+    "a reference": (setting("measurement", "reference", value="baseline"), runs(*ALL)),
     "order of the runs": (setting("measurement", "order_seed", value=1), REPORT),
     "a profile": (setting("measurement", "profile", value=1), jobs("profile", ALL)),
     "bound on the spread": (setting("comparison", "spread_bound", value=0.2), SCORES | REPORT),

@@ -18,10 +18,11 @@ RUN_KEYS = {
     "technique", "run", "status", "reason", "settings", "models", "generation", "evidence", "load_time_s",
     "warmup_time_s", "compile_time_s", "generation_time_s", "memory", "machine", "versions", "threads", "processes",
     "started_at", "finished_at", "modes", "time", "calibration", "energy", "conditions", "provenance", "leased_gpus",
+    "reference",
 }  # fmt: skip
 SAMPLE_KEYS = {
     "id", "prompt_tokens", "new_tokens", "token_ids", "text", "headline", "latency_s", "ttft_s", "token_times_s",
-    "stop_reason", "batch", "batch_requests", "batch_time_s",
+    "stop_reason", "batch", "batch_requests", "batch_time_s", "reference_s",
 }  # fmt: skip
 DEVICE_KEYS = {
     "device", "rank", "before_load_bytes", "load_peak_bytes", "after_load_bytes", "peak_bytes", "weight_bytes",
@@ -44,9 +45,11 @@ def generate(checkpoint, data, output, facets, **options):
 
 @pytest.fixture(scope="module")
 def made(checkpoint, evaluation_set, tmp_path_factory):
-    """A tensor-parallel run of two processes."""
+    """A tensor-parallel run of two processes, by turns with a reference."""
     output = tmp_path_factory.mktemp("run") / "generations" / "tested" / "run-2"
-    ended = generate(checkpoint, evaluation_set, output, settings(parallel={"tensor": 2}))
+    asked = {"reference": str(checkpoint / "manifest.json")}
+    asked["reference-technique"] = json.dumps({"technique": "plain", "settings": settings()})
+    ended = generate(checkpoint, evaluation_set, output, settings(parallel={"tensor": 2}), **asked)
     assert ended.returncode == 0, ended.stderr
     return output
 
@@ -183,3 +186,17 @@ def test_what_a_worker_finds_is_one_sentence_too(checkpoint, evaluation_set, tmp
     assert "Traceback" not in ended.stderr
     assert ended.stderr.splitlines()[-1].startswith(f"error: {broken} is no model that transformers can load")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_group_and_its_reference_take_turns(record, samples, made):
+    found = record["reference"]
+    assert (found["status"], found["technique"], found["reason"]) == ("on", "plain", None)
+    assert found["new_tokens"] == 16
+    lines = {"natural": samples, "fixed": files.read_json_lines(made / "fixed.jsonl")}
+    assert set(found["readings_s"]) == set(lines)
+    for mode, readings in found["readings_s"].items():
+        # One turn before the first batch, one after the last, and none of them in a sample's own time.
+        assert 2 <= len(readings) <= len(lines[mode]) + 1
+        assert min(readings) <= min(line["reference_s"] for line in lines[mode])
+        assert max(readings) >= max(line["reference_s"] for line in lines[mode])
+    assert record["modes"]["natural"]["time_s"] >= sum(sample["batch_time_s"] for sample in samples)

@@ -60,7 +60,7 @@ def arguments(checkpoint, evaluation_set, tmp_path):
             technique="tested", run=1, settings=settings(**facets), generation=dict(GENERATION),
             target=checkpoint / "manifest.json", draft=None, dataset=evaluation_set, rows=None,
             fixed={"new_tokens": 4, "samples": 0}, warmup=1,
-            threads=1, device="auto", output=tmp_path / "run-1",
+            threads=1, device="auto", output=tmp_path / "run-1", reference_technique=None, reference=None,
         )  # fmt: skip
 
     return make

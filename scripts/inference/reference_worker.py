@@ -1,0 +1,112 @@
+"""The reference process of a run: loads its technique once, and times one fixed request whenever a line asks it to.
+
+Started by ``scripts.inference.reference``; not meant to be called by hand. The first prompt of the evaluation set is
+answered with the same number of new tokens each time. It ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import contextlib
+import gc
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from scripts.foundation import entry, files
+from scripts.foundation.errors import StudyError
+from scripts.inference import worker
+from scripts.inference.reference import TURN_S
+from scripts.techniques.facet import UnsupportedError
+
+NEW_TOKENS = 16
+WARMUP = 3  # requests
+
+
+def main() -> None:
+    """Answer one line on standard output for each line of standard input."""
+    parser = argparse.ArgumentParser(description="The reference of a generation run, started by its worker.")
+    parser.add_argument("--request", type=Path, required=True, help="the run's request, JSON")
+    arguments = parser.parse_args()
+    # What libraries print must not come between the answers.
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    atexit.register(os._exit, 1)
+    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(asked,), daemon=True).start()
+
+    def answer(content: dict[str, Any]) -> None:
+        os.write(answers, json.dumps(content).encode() + b"\n")
+
+    with contextlib.ExitStack() as ending:
+        try:
+            request, about = ending.enter_context(yardstick(files.read_json(arguments.request)))
+        except StudyError as error:
+            answer({"failed": str(error)})
+        except (UnsupportedError, MemoryError, RuntimeError, OSError) as error:
+            answer({"off": f"The reference could not be loaded: {(str(error).strip() or repr(error)).splitlines()[0]}"})
+        else:
+            answer(about)
+            while asked.get():
+                answer({"seconds": reading(request)})
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _listen(asked: queue.SimpleQueue[str]) -> None:
+    """Hand the lines over; end when the worker does, however it does and whatever is under way here."""
+    for line in sys.stdin:
+        asked.put(line)
+    os._exit(0)
+
+
+def reading(request: Callable[[], float]) -> float:
+    """Mean seconds of the request, made once, and again until a turn's time is over."""
+    times: list[float] = []
+    began = time.perf_counter()
+    while not times or time.perf_counter() - began < TURN_S:
+        times.append(request())
+    return sum(times) / len(times)
+
+
+@contextlib.contextmanager
+def yardstick(run: dict[str, Any]) -> Iterator[tuple[Callable[[], float], dict[str, Any]]]:
+    """The fixed request, loaded and warm; what it returns are its seconds. And what there is to say of it.
+
+    Args:
+        run: the request of the run that the reference stands beside.
+    """
+    reference = run["reference"]
+    own = run | {
+        "settings": reference["settings"], "models": {"target": reference["model"]}, "calibration": [],
+        "processes": 1, "threads_per_process": reference["threads"],
+    }  # fmt: skip
+    process = worker.start(own, 0)
+    from scripts.inference.preparation import prepare
+
+    tokenizer, _, prompts = worker.texts(own)
+    with contextlib.closing(prepare(own, process, tokenizer)) as prepared:
+        prepared.reserve([prompts[:1]], NEW_TOKENS)
+        with prepared.fixed_length(NEW_TOKENS):
+
+            def request() -> float:
+                return prepared.generate(prompts[:1], counted=False)[0]["batch_time_s"]
+
+            for _ in range(WARMUP):
+                request()
+            prompt = prepared.generate(prompts[:1], counted=False)[0]["prompt_tokens"]
+            # What is there now is never looked through again, which would take time in the middle of a turn.
+            gc.collect()
+            gc.freeze()
+            yield request, {"prompt_tokens": prompt, "new_tokens": NEW_TOKENS}
+
+
+if __name__ == "__main__":
+    entry.run(main)
