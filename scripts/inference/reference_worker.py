@@ -22,7 +22,7 @@ from typing import Any
 
 from scripts.foundation import entry, files
 from scripts.foundation.errors import StudyError
-from scripts.inference import worker
+from scripts.inference import garbage, worker
 from scripts.inference.reference import TURN_S
 from scripts.techniques.facet import UnsupportedError
 
@@ -69,6 +69,7 @@ def _listen(asked: queue.SimpleQueue[str]) -> None:
 
 def reading(request: Callable[[], float]) -> float:
     """Mean seconds of the request, made once, and again until a turn's time is over."""
+    gc.collect()
     times: list[float] = []
     began = time.perf_counter()
     while not times or time.perf_counter() - began < TURN_S:
@@ -94,7 +95,7 @@ def yardstick(run: dict[str, Any]) -> Iterator[tuple[Callable[[], float], dict[s
     tokenizer, _, prompts = worker.texts(own)
     with contextlib.closing(prepare(own, process, tokenizer)) as prepared:
         prepared.reserve([prompts[:1]], NEW_TOKENS)
-        with prepared.fixed_length(NEW_TOKENS):
+        with prepared.fixed_length(NEW_TOKENS), garbage.kept_out():
 
             def request() -> float:
                 return prepared.generate(prompts[:1], counted=False)[0]["batch_time_s"]
@@ -102,9 +103,6 @@ def yardstick(run: dict[str, Any]) -> Iterator[tuple[Callable[[], float], dict[s
             for _ in range(WARMUP):
                 request()
             prompt = prepared.generate(prompts[:1], counted=False)[0]["prompt_tokens"]
-            # What is there now is never looked through again, which would take time in the middle of a turn.
-            gc.collect()
-            gc.freeze()
             yield request, {"prompt_tokens": prompt, "new_tokens": NEW_TOKENS}
 
 

@@ -45,9 +45,7 @@ def _checked(run: Run) -> dict[str, Any]:
     """Return status, technique, digest and reason of one run's reference."""
     said = run.info.get("reference") or {"status": "off", "reason": "The run was made before there were references."}
     if not isinstance(said, dict) or said.get("status") not in ("on", "off"):
-        raise StudyError(
-            f"{run.path}: 'reference' in run.json is not on or off; delete the run and make it again."
-        )
+        raise StudyError(f"{run.path}: 'reference' in run.json is not on or off; delete the run and make it again.")
     has = [sample.reference_s is not None for sample in (*run.samples, *run.fixed)]
     if any(has) != (said["status"] == "on") or (any(has) and not all(has)):
         raise StudyError(

@@ -3,7 +3,8 @@
     python -m tests.performance.real_aa_study --model results/models/small --dataset results/dataset/eval.jsonl
 
 Each study runs all three in fresh processes, in rounds of a seeded order, and compares them as the workflow does. The
-machine should have nothing else to do. Prints the verdicts of each study and how many were right.
+machine should have nothing else to do. In each run a reference takes turns with the technique. Prints the verdicts of
+each study, with the reference and as if there had been none, and how many were right.
 """
 
 import argparse
@@ -18,8 +19,8 @@ from unittest import mock
 from scripts import generate
 from scripts.comparison import document, verdicts
 from scripts.foundation import files
+from scripts.metrics import reference, technique, texts
 from scripts.metrics import runs as run_files
-from scripts.metrics import technique, texts
 from scripts.score_text import text_scores
 
 PROMPT = "Generate a concise headline for the following news summary: {summary}"
@@ -27,6 +28,7 @@ GENERATION = {"prompt": PROMPT, "shots": 0, "chat_template": False, "max_new_tok
 SETTINGS = {"model": "small", "kv_cache": "dynamic"}
 NAMES = ("plain", "again", "slowed")
 KEYS = ("latency_change_percent", "fixed_latency_change_percent")
+WAYS = ("with the reference", "without it")
 
 
 def main() -> None:
@@ -39,23 +41,26 @@ def main() -> None:
     parser.add_argument("--slowdown", type=float, default=0.05, help="the planted slowdown, a share")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     arguments = parser.parse_args()
-    equal = found = 0
+    equal, found = dict.fromkeys(WAYS, 0), dict.fromkeys(WAYS, 0)
     for number in range(arguments.studies):
         with tempfile.TemporaryDirectory() as folder:
-            changes = study(number, arguments, Path(folder))
-        said = {name: [changes[name][key]["verdict"] for key in KEYS] for name in changes}
-        equal += set(said["again"]) == {verdicts.SAME}
-        found += "slower" in said["slowed"]
-        for name in ("again", "slowed"):
-            figures = [changes[name][key] for key in KEYS]
-            shown = [f"{f['value']:+.2f}% [{f['low']:+.2f}, {f['high']:+.2f}] {f['verdict']}" for f in figures]
-            print(f"study {number + 1}, {name}: natural {shown[0]}; fixed {shown[1]}", flush=True)
-    print(f"equal techniques called equal: {equal} of {arguments.studies}")
-    print(f"{100 * arguments.slowdown:g}% slowdown found: {found} of {arguments.studies}")
+            metrics = study(number, arguments, Path(folder))
+        for way, content in zip(WAYS, (metrics, without_reference(metrics)), strict=True):
+            changes = {name: changed(name, content) for name in ("again", "slowed")}
+            said = {name: [changes[name][key]["verdict"] for key in KEYS] for name in changes}
+            equal[way] += set(said["again"]) == {verdicts.SAME}
+            found[way] += "slower" in said["slowed"]
+            for name in changes:
+                figures = [changes[name][key] for key in KEYS]
+                shown = [f"{f['value']:+.2f}% [{f['low']:+.2f}, {f['high']:+.2f}] {f['verdict']}" for f in figures]
+                print(f"study {number + 1}, {name}, {way}: natural {shown[0]}; fixed {shown[1]}", flush=True)
+    for way in WAYS:
+        print(f"{way}: equal techniques called equal: {equal[way]} of {arguments.studies}")
+        print(f"{way}: {100 * arguments.slowdown:g}% slowdown found: {found[way]} of {arguments.studies}")
 
 
 def study(seed: int, arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
-    """Run one study; return the changes against the plain technique of the two others."""
+    """Run one study; return the metrics of the three techniques."""
     rows = files.read_json_lines(arguments.dataset)
     for run in range(1, arguments.repeats + 1):
         for name in random.Random(f"{seed}/{run}").sample(NAMES, len(NAMES)):
@@ -63,14 +68,28 @@ def study(seed: int, arguments: argparse.Namespace, folder: Path) -> dict[str, d
             files.write_json(folder / name / str(run) / "run.json", outcome)
             files.write_json_lines(folder / name / str(run) / "samples.jsonl", samples["natural"])
             files.write_json_lines(folder / name / str(run) / "fixed.jsonl", samples["fixed"])
-    metrics = {name: scored(name, arguments.repeats, rows, folder) for name in NAMES}
-    changes = {}
-    for name in ("again", "slowed"):  # each a study of its own with the plain one
-        entries = [{"name": "plain", "parent": None}, {"name": name, "parent": "plain"}]
-        pair = {key: metrics[key] for key in ("plain", name)}
-        compared = document.comparison({"baseline": "plain", "techniques": entries}, rows, {}, pair)
-        changes[name] = compared["techniques"][1]["changes"]["parent"]["figures"]
-    return changes
+    return {name: scored(name, arguments.repeats, rows, folder) for name in NAMES}
+
+
+def changed(name: str, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Compare one technique with the plain one, in a study of the two."""
+    rows = [{"id": each, "summary": "", "headline": ""} for each in metrics["plain"]["samples"]["id"]]
+    entries = [{"name": "plain", "parent": None}, {"name": name, "parent": "plain"}]
+    pair = {key: metrics[key] for key in ("plain", name)}
+    compared = document.comparison({"baseline": "plain", "techniques": entries}, rows, {}, pair)
+    return compared["techniques"][1]["changes"]["parent"]["figures"]
+
+
+def without_reference(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Leave the readings of the reference out, as in a study that had none."""
+    return {
+        name: content
+        | {
+            "reference": {"status": "off", "technique": None, "digest": None, "reason": "left out"},
+            "samples": {key: values for key, values in content["samples"].items() if key not in reference.COLUMNS},
+        }
+        for name, content in metrics.items()
+    }
 
 
 def run_once(name: str, run: int, arguments: argparse.Namespace) -> tuple[dict[str, Any], generate.Samples]:
@@ -78,7 +97,8 @@ def run_once(name: str, run: int, arguments: argparse.Namespace) -> tuple[dict[s
     namespace = argparse.Namespace(
         technique=name, run=run, settings=SETTINGS, generation=GENERATION, target=arguments.model / "manifest.json",
         draft=None, rows=None, dataset=arguments.dataset, fixed={"new_tokens": 16, "samples": 12}, warmup=3,
-        threads=1, device=arguments.device, output=None,
+        threads=1, device=arguments.device, output=None, reference=arguments.model / "manifest.json",
+        reference_technique={"technique": "plain", "settings": SETTINGS},
     )  # fmt: skip
     start = subprocess.Popen
     slowed = [sys.executable, "-m", "tests.support.slowed_worker", str(arguments.slowdown)]
