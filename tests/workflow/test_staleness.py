@@ -354,3 +354,19 @@ def test_what_is_planned_is_what_runs(project: Project) -> None:
     assert changed == {"report.html", "report.md", "render.log"}
     assert "#123456" in (project.root / "results/report.html").read_text(encoding="utf-8")
     assert project.plan() == set()
+
+
+def test_the_references_code_and_model_are_part_of_each_run(fresh: Project) -> None:
+    fresh.study |= {"select": ["baseline", "kv_cache"]}
+    fresh.study["measurement"]["reference"] = "baseline"
+    fresh.study["models"]["small"]["train"]["steps"] = 2
+    target = "results/metrics/kv_cache.json"
+    outcome = fresh.snakemake(target)
+    assert outcome.status == 0, outcome.text
+    metrics = json.loads((fresh.root / target).read_text(encoding="utf-8"))
+    assert (metrics["reference"]["status"], metrics["reference"]["technique"]) == ("on", "baseline")
+    assert len(metrics["samples"]["run_reference_s"][0]) == metrics["sample_count"]
+    assert fresh.plan(target) == set()
+    again = jobs("generate", ["kv_cache"]) | jobs("score_text", ["kv_cache"]) | jobs("score", ["kv_cache"])
+    comment("scripts/inference/reference_worker.py")(fresh)
+    assert fresh.plan(target) == again

@@ -12,10 +12,11 @@ def run(dataset):
     """One run with its samples of both modes; those of a run that is on have readings."""
 
     def make(number, said, reading=0.5):
-        samples, fixed = synthetic.make_samples(dataset), synthetic.make_fixed(dataset)
+        info = synthetic.make_run("kv_cache", number, **({"reference": said} if said else {}))
+        samples = synthetic.finished(synthetic.make_samples(dataset), info)
+        fixed = synthetic.finished(synthetic.make_fixed(samples), info | {"run": 0})
         if said and said["status"] == "on":
             samples, fixed = ([row | {"reference_s": reading} for row in rows] for rows in (samples, fixed))
-        info = synthetic.make_run("kv_cache", number, **({"reference": said} if said else {}))
         return info, samples, fixed
 
     return make
