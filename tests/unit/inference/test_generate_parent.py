@@ -18,7 +18,8 @@ from scripts.foundation.errors import StudyError
 from scripts.inference import leases, machine
 from tests.support.worker_runs import GENERATION, settings
 
-GPUS = [{"uuid": f"GPU-{letter}", "name": "NVIDIA T", "memory_bytes": 8, "driver": "1"} for letter in ("aaaa", "bbbb")]
+GPU = {"name": "NVIDIA T", "memory_bytes": 8, "driver": "1", "power_limit_w": 300.0}
+GPUS = [GPU | {"uuid": f"GPU-{letter}"} for letter in ("aaaa", "bbbb")]
 REPORT = {
     "status": "ok", "reason": None, "load_time_s": 1.0, "warmup_time_s": 1.0, "compile_time_s": 0.0,
     "generation_time_s": 1.0, "generation": {"do_sample": False}, "threads": 1, "evidence": {"kv_cache": {}},
