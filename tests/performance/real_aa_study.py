@@ -86,7 +86,9 @@ def without_reference(metrics: dict[str, Any]) -> dict[str, Any]:
         name: content
         | {
             "reference": {"status": "off", "technique": None, "digest": None, "reason": "left out"},
-            "samples": {key: values for key, values in content["samples"].items() if key not in reference.COLUMNS},
+            "samples": {
+                key: values for key, values in content["samples"].items() if key not in (*reference.COLUMNS, "relative")
+            },
         }
         for name, content in metrics.items()
     }
