@@ -22,6 +22,7 @@ FIGURES = {
     "tpot_s": ("tpot_s", 1),
     "throughput_tokens_per_s": ("throughput_tokens_per_s", 1),
     "load_peak_memory_mb": ("load_peak_memory_bytes", MEGABYTE),
+    "process_memory_mb": ("process_memory_bytes", MEGABYTE),
     "weights_mb": ("weight_bytes", MEGABYTE),
     "new_tokens_mean": ("new_tokens", 1),
     "acceptance_rate": ("acceptance_rate", 1),

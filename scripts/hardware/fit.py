@@ -8,9 +8,9 @@ CONTEXT_BYTES = 500_000_000  # what a CUDA context with its libraries takes besi
 HEADROOM = 0.05  # share of a GPU that is left free: fragmentation, a longer prompt
 
 
-def needed_bytes(weights: float, kv_cache: float, activations: float) -> float:
-    """Bytes that one device must have free: what the run held at its peak, and a CUDA context."""
-    return weights + kv_cache + activations + CONTEXT_BYTES
+def needed_bytes(added: float, process: float | None = None) -> float:
+    """Bytes that one GPU must have: the whole process where it was read, else what the technique adds and a context."""
+    return added + CONTEXT_BYTES if process is None else process
 
 
 def smallest(needed: float, table: list[Device] | None = None) -> Device | None:

@@ -1,95 +1,220 @@
-"""How much memory a process holds: on a GPU the allocator's high-water mark, on a CPU the resident set."""
+"""How much memory a process adds above its state before the model was loaded, and what that consists of.
+
+On a GPU: what its allocator has reserved, the pools of CUDA graphs in it. On a CPU: resident pages. Both leave out what
+stood before (libraries, a CUDA context), and the whole process is told beside them.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.inference import device_memory, resident
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import torch
-
-_STATUS = Path("/proc/self/status")
-_RESET = Path("/proc/self/clear_refs")
 
 
 class MemoryMeter:
     """Current and peak bytes of this process on one device; the peak can be reset, so that no earlier one is kept.
 
-    On a GPU: ``torch.cuda.max_memory_allocated``. On a CPU: the kernel's VmHWM, reset through ``clear_refs``; where the
-    kernel doesn't allow that, ``peak_is_exact`` is False and the peak is that of the process's whole life.
+    On a GPU: ``torch.cuda.max_memory_reserved``, since graphs that are started again never ask the allocator. On a
+    CPU: the kernel's VmHWM, reset through ``clear_refs``; where the kernel doesn't allow that, ``peak_is_exact`` is
+    False and the peak is that of the process's whole life.
+
+    Args:
+        device: the device.
+        whole: the process's share of the GPU by NVML, made before the process touched it; none on a CPU.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, whole: device_memory.ProcessMemory | None = None) -> None:
         self.device = device
-        self.method = "cuda_allocator" if device.type == "cuda" else "resident_set"
+        self.on_gpu = device.type == "cuda"
+        self.method = "cuda_allocator" if self.on_gpu else "resident_set"
         self.peak_is_exact = True
+        self._whole = whole or device_memory.ProcessMemory(None)
+        self._facts: dict[str, Any] = {}
 
     def current(self) -> int:
         """Bytes held now."""
-        if self.device.type == "cuda":
+        if self.on_gpu:
             import torch
 
-            return torch.cuda.memory_allocated(self.device)
-        return _resident("VmRSS")
+            return torch.cuda.memory_reserved(self.device)
+        return resident.field("VmRSS") or resident.lifetime_peak()
 
     def peak(self) -> int:
         """The most bytes held at once since the last reset."""
-        if self.device.type == "cuda":
+        if self.on_gpu:
             import torch
 
-            return torch.cuda.max_memory_allocated(self.device)
-        return _resident("VmHWM")
+            return torch.cuda.max_memory_reserved(self.device)
+        return resident.field("VmHWM") or resident.lifetime_peak()
 
     def total(self) -> int | None:
         """The device's own memory in bytes; None on a CPU, whose memory is the machine's."""
-        if self.device.type != "cuda":
+        if not self.on_gpu:
             return None
         import torch
 
         return int(torch.cuda.get_device_properties(self.device).total_memory)
 
     def reset_peak(self) -> None:
-        """Start a new high-water mark at what is held now."""
+        """Give back what was freed, and start a new high-water mark at what is held now.
+
+        Graphs keep their pools, which stay reserved.
+        """
         gc.collect()
-        if self.device.type == "cuda":
+        if self.on_gpu:
             import torch
 
+            torch.cuda.synchronize(self.device)
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
             return
-        try:
-            _RESET.write_text("5")
-        except OSError:
-            self.peak_is_exact = False
+        resident.give_back()
+        self.peak_is_exact = resident.reset_peak() and self.peak_is_exact
+
+    def start(self) -> None:
+        """Read the state that the model will be loaded into."""
+        self.reset_peak()
+        self._whole.find()
+        self._facts["before_load_bytes"] = self.current()
+        if self.on_gpu:
+            self._facts |= {"before_load_allocated_bytes": self._allocated(), "before_load_process_bytes": self._read()}
+        else:
+            self._files, self._private = resident.field("RssFile"), _private()
+
+    def loaded(self) -> None:
+        """Read what loading took."""
+        self._facts["load_peak_bytes"] = max(0, self.peak() - self._facts["before_load_bytes"])
+        self._facts["after_load_bytes"] = self.current()
+        if self.on_gpu:
+            self._facts["after_load_allocated_bytes"] = self._allocated()
+
+    def settle(self) -> None:
+        """Read the whole process; to be called after warm-up, while no companion of the process is on the GPU."""
+        self._settled = (self._read(), self.current()) if self.on_gpu else None
+
+    def ended(self, *modules: torch.nn.Module) -> None:
+        """Read the peak of what was timed since the last reset.
+
+        Args:
+            modules: the models, whose weights may lie in mapped files.
+        """
+        self._facts |= self._gpu_peak() if self.on_gpu else self._cpu_peak(_tensor_places(modules))
+
+    def facts(self) -> dict[str, Any]:
+        """All readings of this device in bytes, as run.json has them; None for what this machine does not show.
+
+        ``peak_bytes`` and ``load_peak_bytes`` are what was added to ``before_load_bytes``; ``process_peak_bytes`` is
+        the whole process at its peak. Of a GPU: ``allocated_peak_bytes`` by live tensors, ``reserved_peak_bytes`` by
+        the allocator for them, ``graph_pool_bytes`` of the reserved ones by graphs, ``graph_pool_used_bytes`` of these
+        by live tensors. Of a CPU: ``library_bytes`` of libraries that were touched after ``before_load_bytes`` was
+        read, ``stale_file_bytes`` of a mapped checkpoint's pages that no weight lies in any more,
+        ``unread_weight_bytes`` of weights on file that are not resident, ``held_bytes`` that stay when nothing is
+        computed.
+        """
+        read = {
+            "process_method": self._whole.method if self.on_gpu else self.method,
+            "process_reason": self._whole.reason if self.on_gpu else None,
+        }
+        return {"device_total_bytes": self.total()} | self._facts | read
+
+    def close(self) -> None:
+        """End the readings."""
+        self._whole.close()
+
+    def _allocated(self) -> int:
+        import torch
+
+        return torch.cuda.memory_allocated(self.device)
+
+    def _read(self) -> int | None:
+        return self._whole.read()
+
+    def _gpu_peak(self) -> dict[str, Any]:
+        import torch
+
+        reserved, pools = self.peak(), device_memory.graph_pools(self.device)
+        whole, settled = self._read(), self._settled
+        if self._whole.method == device_memory.BOARD and settled is not None and settled[0] is not None:
+            # A companion may have come since; what this process took meanwhile it took through its allocator.
+            whole = settled[0] + reserved - settled[1]
+        return {
+            "peak_bytes": max(0, reserved - self._facts["before_load_bytes"]),
+            "allocated_peak_bytes": torch.cuda.max_memory_allocated(self.device),
+            "reserved_peak_bytes": reserved,
+            "process_peak_bytes": whole,
+            "graph_pool_bytes": pools[0],
+            "graph_pool_used_bytes": pools[1],
+        }
+
+    def _cpu_peak(self, tensors: list[tuple[int, int]]) -> dict[str, Any]:
+        """The kernel knows no peak of private pages, but file pages stay once they are read."""
+        peak, files = self.peak(), resident.field("RssFile")
+        unread = {"library_bytes": None, "stale_file_bytes": None, "unread_weight_bytes": None, "held_bytes": None}
+        if files is None or self._files is None or self._private is None:
+            return {"peak_bytes": max(0, peak - self._facts["before_load_bytes"]), "process_peak_bytes": peak} | unread
+        gc.collect()
+        resident.give_back()
+        held = _private()  # before the list of mappings is read, which takes memory too
+        found = resident.on_file(tensors, resident.mapped_files())
+        weights = max(0, found.tensor_bytes - found.private_bytes)  # the copied ones are private pages
+        added = max(0, peak - files - self._private + weights)
+        return {
+            "peak_bytes": added,
+            "process_peak_bytes": peak,
+            "library_bytes": max(0, files - self._files - found.file_bytes),
+            "stale_file_bytes": max(0, found.file_bytes - weights),
+            "unread_weight_bytes": max(0, weights - found.file_bytes),
+            "held_bytes": min(added, max(0, held - self._private + weights)),
+        }
 
 
-def _resident(field: str) -> int:
-    """A figure of /proc/self/status in bytes; elsewhere than on Linux the life-time peak that the system keeps."""
-    with contextlib.suppress(OSError):
-        match = re.search(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
-        if match:
-            return int(match.group(1)) * 1024
-    import resource
-    import sys
+def _private() -> int | None:
+    own, shared = resident.field("RssAnon"), resident.field("RssShmem")
+    return None if own is None or shared is None else own + shared
 
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+def import_libraries(directory: str, settings: dict[str, Any]) -> None:
+    """Import what loading a technique will import, so that it is no part of what the technique adds.
+
+    What can't be imported is left to the loading, which says why.
+    """
+    import contextlib
+    import importlib
+
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+
+    from scripts.inference.loading import used_facets
+
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        MODEL_FOR_CAUSAL_LM_MAPPING[type(AutoConfig.from_pretrained(directory, local_files_only=True))]
+    used = used_facets(settings)
+    used += [own for facet, value in used for own in used_facets(facet.companion_facets(value))]
+    for facet, value in used:
+        for name in facet.libraries(value):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
 
 
 def module_bytes(*modules: torch.nn.Module) -> int:
     """Bytes that the modules' weights occupy on this process, quantisation scales included, shared memory once."""
+    return sum(size for _, size in _tensor_places(modules))
+
+
+def _tensor_places(modules: Iterable[torch.nn.Module]) -> list[tuple[int, int]]:
+    """Address and bytes of each storage, shared ones once."""
     storages: dict[int, int] = {}
     for module in modules:
         for tensor in _tensors(module):
             local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
             storage = local.untyped_storage()
             storages[storage.data_ptr()] = storage.nbytes()
-    return sum(storages.values())
+    return list(storages.items())
 
 
 def _tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:

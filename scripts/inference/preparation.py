@@ -19,7 +19,7 @@ from scripts.inference.timed_loop import Stops, generation_config
 from scripts.techniques.facet import Loaded, Process, SampleRecorder
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 SHAPE_TOKENS = 4  # of a shape's first batch: the prompt's, a step that compiles, one that records, and one more
@@ -47,6 +47,11 @@ class Prepared:
     reserved: list[list[str]] = field(default_factory=list)
     shapes: list[list[str]] = field(default_factory=list)
     shape_tokens: int = SHAPE_TOKENS
+
+    @property
+    def models(self) -> list[PreTrainedModel]:
+        """The target, and the draft if there is one."""
+        return [model for model in (self.loaded.model, self.loaded.draft) if model is not None]
 
     @property
     def batch_size(self) -> int:
@@ -151,8 +156,7 @@ class Prepared:
 
     def weight_bytes(self) -> int:
         """Stored weights of the target and the draft on this process."""
-        models = [model for model in (self.loaded.model, self.loaded.draft) if model is not None]
-        return sum(module_bytes(model) for model in models)
+        return sum(module_bytes(model) for model in self.models)
 
 
 def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedTokenizerBase) -> Prepared:

@@ -100,24 +100,29 @@ def _measure(
     request: dict[str, Any], rank: int, scratch: Path, ending: contextlib.ExitStack, beside: reference.Beside
 ) -> dict[str, Any]:
     """Time every sample; what has to be closed, however this ends, is handed to ``ending``."""
+    from scripts.inference.device_memory import ProcessMemory
+
+    # Before the process is on its GPU, so that what others hold of it can be told apart.
+    gpu = request["leased"][rank] if request["leased"] else None
+    whole = ending.enter_context(contextlib.closing(ProcessMemory(gpu)))
     process = start(request, rank)
     # Late, after the devices are set: they import torch.
     from scripts.inference import compiles, garbage, readings
-    from scripts.inference.memory import MemoryMeter
+    from scripts.inference.memory import MemoryMeter, import_libraries
     from scripts.inference.preparation import prepare
     from scripts.inference.sampling import judge, longest_batch, time_all
     from scripts.inference.timed_loop import synchronise
 
     tokenizer, samples, prompts = texts(request)
     taken = readings.Readings(process, request["leased"])
-    meter = MemoryMeter(process.device)
-    meter.reset_peak()
-    before_load = meter.current()
+    import_libraries(request["models"]["target"]["path"], request["settings"])
+    meter = MemoryMeter(process.device, whole)
+    meter.start()
     began = time.perf_counter()
     prepared = ending.enter_context(contextlib.closing(prepare(request, process, tokenizer)))
     synchronise(process.device)
     load_time = time.perf_counter() - began
-    load_peak, after_load = meter.peak(), meter.current()
+    meter.loaded()
 
     fixed_prompts, fixed_tokens = prompts[: request["fixed"]["samples"]], request["fixed"]["new_tokens"]
     longest = max(request["generation"]["max_new_tokens"], fixed_tokens, readings.SPENT_TOKENS)
@@ -126,14 +131,16 @@ def _measure(
     began = time.perf_counter()
     prepared.warm_up(request["warmup"], prompts)
     warmup_time = time.perf_counter() - began
+    meter.settle()
 
     # Only now, so that it is in no figure of loading and of warming up.
     beside.start(process, taken.apart)
     show = {"show_progress": rank == 0, "label": request["technique"]}
     meter.reset_peak()
+    prepared.warm_up(1, prompts)  # takes back what the reset gave up, which no timed sample should have to
     with taken.measured("natural"), compiles.watched() as compiled_natural:
         natural, natural_time = time_all(prompts, samples, prepared, beside.turns("natural"), **show)
-    peak = meter.peak()
+    meter.ended(*prepared.models)
     compiled = {"natural": compiled_natural}
     fixed, fixed_mode = [], None
     if request["fixed"]["samples"]:
@@ -169,11 +176,7 @@ def _measure(
             "peak_is_exact": meter.peak_is_exact,
             "device": _device_name(process),
             "rank": rank,
-            "device_total_bytes": meter.total(),
-            "before_load_bytes": before_load,
-            "load_peak_bytes": load_peak,
-            "after_load_bytes": after_load,
-            "peak_bytes": peak,
+            **meter.facts(),
             "weight_bytes": prepared.weight_bytes(),
             "kv_cache_bytes": cache[0],
             "kv_cache_positions": cache[1],

@@ -8,6 +8,7 @@ import numpy as np
 from scripts.foundation.errors import StudyError
 from scripts.hardware import fit, sizes
 from scripts.metrics import figures, model_facts
+from scripts.metrics import memory_parts as parts
 from scripts.metrics.figures import Figure
 from scripts.metrics.runs import Run
 
@@ -17,10 +18,18 @@ SUMS = {
     "weight_bytes": "weight_bytes",
 }
 PARTS = {
+    "process_memory_bytes": "process_bytes",
     "base_memory_bytes": "base_bytes",
     "kv_cache_bytes": "kv_cache_bytes",
     "activation_bytes": "activation_bytes",
+    "graph_pool_bytes": "graph_pool_bytes",
+    "allocator_bytes": "allocator_bytes",
+    "outside_bytes": "outside_bytes",
+    "stale_file_bytes": "stale_file_bytes",
+    "rest_bytes": "rest_bytes",
 }
+# Parts that one kind of device has; elsewhere there is none of it, which is no gap in the readings.
+ON_GPU, ON_CPU = ("graph_pool_bytes", "allocator_bytes"), ("stale_file_bytes",)
 ANALYTIC = ("analytic_weight_bytes", "analytic_kv_cache_bytes")
 UNITS = dict.fromkeys((*SUMS, *PARTS, *ANALYTIC, "needed_bytes_per_device"), "B")
 NOT_READ = "not read on this machine"
@@ -42,11 +51,11 @@ def memory_figures(runs: list[Run]) -> dict[str, Figure]:
             result[key]["note"] = NOT_RESET
     for key, part in PARTS.items():
         result[key] = _repeated([_sum([row[part] for row in anatomy([run])]) for run in runs])
-        if inexact and key == "activation_bytes" and result[key]["value"] is not None:
+        if inexact and key in ("activation_bytes", "process_memory_bytes") and result[key]["value"] is not None:
             result[key]["note"] = NOT_RESET
     needed = _repeated([_needed(run) for run in runs])
     if needed["value"] is not None:
-        needed["note"] = f"of the fullest device, {fit.CONTEXT_BYTES / 1e9:g} GB for a CUDA context included"
+        needed["note"] = f"of the fullest device: {_needed_note(runs[0])}"
     return result | _analytic_figures(runs[0]) | {"needed_bytes_per_device": needed}
 
 
@@ -69,16 +78,25 @@ def devices(runs: list[Run]) -> list[dict[str, Any]]:
 
 
 def anatomy(runs: list[Run]) -> list[dict[str, Any]]:
-    """Return what the memory of each device consists of, in bytes, averaged over runs.
+    """Return what the process on each device consists of at its peak, in bytes, averaged over runs.
 
-    ``base_bytes`` were held before the model was loaded, ``activation_bytes`` is what the peak holds beside base,
-    weights and cache: activations, workspace, and what an allocator keeps. None where a reading is missing.
+    ``base_bytes``: what the process held before the model was loaded: libraries, on a GPU the context.
+    ``weight_bytes``, ``kv_cache_bytes``: as measured from their tensors.
+    ``graph_pool_bytes``: what CUDA graphs have reserved, used or not.
+    ``activation_bytes``: the peak of other tensors; on a CPU all else that is given back after a request.
+    ``allocator_bytes``: reserved beside the graphs' pools, and not used: rounding and fragments.
+    ``outside_bytes``: what the process took since then beside all that: on a CPU libraries' pages that were first
+    touched later, on a GPU kernels loaded later and buffers of communication.
+    ``stale_file_bytes``: pages of a mapped checkpoint that no weight lies in; the kernel takes them back when it must.
+    ``rest_bytes``: what is left of ``process_bytes``, below zero where the parts hold more: on a CPU mostly Python's
+    own objects. None where a reading is missing.
     """
     counts = {len(run.info["memory"].get("devices") or []) for run in runs}
     return [_device_anatomy(runs, index) for index in range(min(counts))]
 
 
 def _device_anatomy(runs: list[Run], index: int) -> dict[str, Any]:
+    on_gpu = runs[0].info["memory"].get("method") == "cuda_allocator"
     readings = [run.info["memory"]["devices"][index] for run in runs]
 
     def mean(key: str) -> float | None:
@@ -88,16 +106,14 @@ def _device_anatomy(runs: list[Run], index: int) -> dict[str, Any]:
     row = {
         "device": readings[0].get("device"),
         "rank": readings[0].get("rank"),
-        "base_bytes": mean("before_load_bytes"),
         "weight_bytes": mean("weight_bytes"),
         "kv_cache_bytes": mean("kv_cache_bytes"),
         "load_peak_bytes": mean("load_peak_bytes"),
         "peak_bytes": mean("peak_bytes"),
+        "process_bytes": mean("process_peak_bytes"),
         "device_total_bytes": readings[0].get("device_total_bytes"),
     }
-    named = _sum([row["base_bytes"], row["weight_bytes"], row["kv_cache_bytes"]])
-    known = named is not None and row["peak_bytes"] is not None
-    return row | {"activation_bytes": max(0.0, row["peak_bytes"] - named) if known else None}
+    return row | (parts.on_gpu(mean) if on_gpu else parts.on_cpu(mean))
 
 
 def _analytic_figures(run: Run) -> dict[str, Figure]:
@@ -148,9 +164,13 @@ def check(runs: list[Run]) -> dict[str, Any]:
 
     Returns:
         ``weights_ratio`` and ``kv_cache_ratio`` (measured / computed; None where one is unknown or both are zero) and
-        ``agrees``: whether each known ratio is within 5% of 1; None where none is known.
+        ``agrees``: whether each known ratio is within 5% of 1; None where none is known. ``unexplained_share`` of the
+        process (:func:`unexplained`), whose bound is 5% too.
     """
-    run = runs[0]
+    return {"unexplained_share": unexplained(runs)} | _against_shape(runs[0])
+
+
+def _against_shape(run: Run) -> dict[str, Any]:
     facts = model_facts.of_run(run)
     if facts is None:
         return {"weights_ratio": None, "kv_cache_ratio": None, "agrees": None}
@@ -169,15 +189,42 @@ def _ratio(measured: float | None, computed: float | None) -> float | None:
     return measured / computed if measured is not None and computed else None
 
 
+def unexplained(runs: list[Run]) -> float | None:
+    """Return the share of the process that its parts leave open, of the device where it is largest.
+
+    Of several processes what was taken outside the allocator is communication; of a single one nothing explains it on
+    a GPU. None where a reading is missing.
+    """
+    rows = anatomy(runs)
+    alone = len(rows) == 1 and runs[0].info["memory"].get("method") == "cuda_allocator"
+    shares = [
+        abs((row["rest_bytes"] + (row["outside_bytes"] or 0) * alone) / row["process_bytes"])
+        for row in rows
+        if row["rest_bytes"] is not None and row["process_bytes"]
+    ]
+    return max(shares, default=None)
+
+
 def _needed(run: Run) -> float | None:
-    """Bytes that the fullest device of the run needed beside what it held before."""
+    """Bytes that the fullest device of the run needed."""
+    on_gpu = run.info["memory"].get("method") == "cuda_allocator"
     needs = [
         None
-        if None in (row["weight_bytes"], row["kv_cache_bytes"], row["activation_bytes"])
-        else fit.needed_bytes(row["weight_bytes"], row["kv_cache_bytes"], row["activation_bytes"])
+        if row["peak_bytes"] is None
+        else fit.needed_bytes(row["peak_bytes"], row["process_bytes"] if on_gpu else None)
         for row in anatomy([run])
     ]
     return None if not needs or None in needs else max(needs)
+
+
+def _needed_note(run: Run) -> str:
+    """Say what is in the bytes that a GPU must have."""
+    estimated = f"{fit.CONTEXT_BYTES / 1e9:g} GB for a CUDA context"
+    if run.info["memory"].get("method") != "cuda_allocator":
+        return f"what the technique added on a processor, as an estimate, and {estimated}"
+    if any(row["process_bytes"] is None for row in anatomy([run])):
+        return f"what the allocator reserved, and {estimated}"
+    return "the whole process as NVML saw it, with its context and all that graphs and communication hold"
 
 
 def smallest_gpu(runs: list[Run]) -> dict[str, Any] | None:
@@ -192,18 +239,12 @@ def smallest_gpu(runs: list[Run]) -> dict[str, Any] | None:
         return None
     needed = max(needs)
     gpu = fit.smallest(needed)
-    note = (
-        f"weights, cache and activations as measured, {fit.CONTEXT_BYTES / 1e9:g} GB for a CUDA context and "
-        f"{fit.HEADROOM:.0%} of the GPU left free"
-    )
-    if runs[0].info["memory"].get("method") != "cuda_allocator":
-        note += "; measured on a processor, whose activations also hold what libraries load late"
     return {
         "name": gpu.label if gpu else None,
         "memory_bytes": gpu.memory_bytes if gpu else None,
         "devices": len(anatomy(runs)),
         "needed_bytes": needed,
-        "note": note,
+        "note": f"{_needed_note(runs[0])}; {fit.HEADROOM:.0%} of the GPU left free",
     }
 
 

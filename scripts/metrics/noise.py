@@ -95,7 +95,8 @@ def _spread(figures: dict[str, Figure], bound: float) -> str | None:
 
 
 def _memory(check: dict[str, Any] | None) -> str | None:
-    if not check or check.get("agrees") is not False:
+    """Hold measured parts against the model's shape, and their sum against the whole process."""
+    if not check:
         return None
     ratios = {"weights": check.get("weights_ratio"), "KV cache": check.get("kv_cache_ratio")}
     off = [
@@ -103,8 +104,15 @@ def _memory(check: dict[str, Any] | None) -> str | None:
         for name, ratio in ratios.items()
         if ratio is not None and abs(ratio - 1) > memory.TOLERANCE
     ]
-    what = " and ".join(off) or "it held a KV cache and should have none"
-    return f"Memory is not what the model's shape implies: {what}."
+    told = None
+    if check.get("agrees") is False:
+        what = " and ".join(off) or "it held a KV cache and should have none"
+        told = f"Memory is not what the model's shape implies: {what}."
+    share = check.get("unexplained_share")
+    if share is None or share <= memory.TOLERANCE:
+        return told
+    more = f"Its parts and the whole process differ by {share:.0%} of it (more than {memory.TOLERANCE:.0%})."
+    return f"{told} {more}" if told else more
 
 
 def _not_greedy(first: Run, figures: dict[str, Figure]) -> str | None:

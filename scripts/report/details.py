@@ -46,9 +46,17 @@ SHARES = {
     "stop_line_break_share": "Stopped at a line break",
     "stop_length_share": "Stopped at the length limit",
 }
+DEVICE_READINGS = (
+    ("peak_bytes", "added at the peak"),
+    ("load_peak_bytes", "added while loading"),
+    ("weight_bytes", "weights"),
+    ("allocated_peak_bytes", "live tensors"),
+    ("reserved_peak_bytes", "reserved"),
+    ("process_peak_bytes", "whole process"),
+)
 METHODS = {
-    "cuda_allocator": "high-water mark of the CUDA allocator, reset after loading",
-    "resident_set": "resident set of the processes",
+    "cuda_allocator": "what the CUDA allocator has reserved, graphs' pools included, at most since warm-up",
+    "resident_set": "resident pages of the processes, less those that stood before loading",
 }
 
 
@@ -187,7 +195,7 @@ def _memory(technique: dict[str, Any]) -> list[tuple[str, str]]:
         pairs.append(("read from", METHODS.get(technique["memory_method"], technique["memory_method"])))
     for device in technique["memory_devices"]:
         parts = []
-        for key, name in (("peak_bytes", "peak"), ("load_peak_bytes", "while loading"), ("weight_bytes", "weights")):
+        for key, name in DEVICE_READINGS:
             value = device.get(key)
             if value is not None:
                 parts.append(f"{name} {numbers.column_scale([value], numbers.BYTES).show_with_unit(value)}")

@@ -46,12 +46,14 @@ def memory(technique: dict[str, Any], labels: dict[str, str]) -> list[str]:
         for key, name in (
             ("weight_bytes", "weights"),
             ("kv_cache_bytes", "KV cache"),
-            ("base_bytes", "what was held before loading"),
+            ("graph_pool_bytes", "pools of CUDA graphs"),
         )
         if devices and (size := sum(device.get(key) or 0 for device in devices)) > 0
     ]
     consists = f": {words.listed(parts)}, the rest activations and workspace" if parts else ""
-    told = [f"Peak {words.amount(peak, numbers.BYTES)}{place}{consists}."]
+    whole = words.value(technique, "process_memory_bytes")
+    process = "" if whole is None else f" The whole process with its libraries: {words.amount(whole, numbers.BYTES)}."
+    told = [f"Peak {words.amount(peak, numbers.BYTES)}{place} above what stood before loading{consists}.{process}"]
     changed = [
         f"{what} {words.times(1 + found / 100)}"
         for key, what in (("peak_memory_change_percent", "peak"), ("weight_change_percent", "weights"))

@@ -217,6 +217,10 @@ class Facet:
             UnsupportedError: a sentence that names what does not fit.
         """
 
+    def libraries(self, value: Any) -> tuple[str, ...]:
+        """Modules that are imported when the facet acts, whose memory is not the model's."""
+        return ()
+
     def load_options(self, value: Any, process: Process, facets: dict[str, Any]) -> dict[str, Any]:
         """Keyword arguments for ``from_pretrained``.
 

@@ -35,6 +35,10 @@ class Quantization(Facet):
             raise StudyError(f"quantization '{method}' has no option '{unknown[0]}'; it has {', '.join(defaults)}.")
         return defaults | given
 
+    def libraries(self, value: Any) -> tuple[str, ...]:
+        """Those of the method."""
+        return METHODS[value["method"]].LIBRARIES
+
     def load_options(self, value: Any, process: Process, facets: dict[str, Any]) -> dict[str, Any]:
         """What makes ``from_pretrained`` quantise, where the method does it there."""
         return METHODS[value["method"]].load_options(value, process, facets)

@@ -31,14 +31,23 @@ def sample(index: int = 0, **changes: Any) -> Sample:
 
 
 def device(rank: int = 0, **changes: Any) -> dict[str, Any]:
-    """One GPU that held nothing before, then weights, a cache and 1 GB of activations."""
+    """One GPU that held nothing before, then weights, a cache and 1 GB of activations; NVML shows no process.
+
+    The allocator reserves what is allocated, and no graph has a pool.
+    """
     values = {
         "device": f"cuda:{rank} NVIDIA H100 80GB HBM3", "rank": rank, "before_load_bytes": 0,
         "load_peak_bytes": WEIGHTS + ROTARY, "after_load_bytes": WEIGHTS + ROTARY,
         "peak_bytes": WEIGHTS + ROTARY + 110 * KV + GB, "weight_bytes": WEIGHTS + ROTARY,
         "kv_cache_bytes": 110 * KV, "kv_cache_positions": 110, "device_total_bytes": 80 * GB,
     }  # fmt: skip
-    return values | changes
+    values |= changes
+    reserved = values["before_load_bytes"] + values["peak_bytes"]
+    return {
+        "before_load_allocated_bytes": values["before_load_bytes"], "allocated_peak_bytes": reserved,
+        "reserved_peak_bytes": reserved, "graph_pool_bytes": 0, "graph_pool_used_bytes": 0,
+        "before_load_process_bytes": None, "process_peak_bytes": None,
+    } | values  # fmt: skip
 
 
 CALIBRATION = {

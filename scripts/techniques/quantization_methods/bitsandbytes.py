@@ -22,6 +22,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "int8": {"method": "int8", "threshold": 6.0},
     "nf4": {"method": "nf4", "double_quantization": False, "compute_dtype": "model"},
 }
+LIBRARIES = ("bitsandbytes", "transformers.integrations.bitsandbytes")
 CLASSES = {"int8": ("Linear8bitLt", "int8"), "nf4": ("Linear4bit", "uint8")}
 
 

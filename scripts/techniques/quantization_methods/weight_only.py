@@ -17,6 +17,7 @@ from scripts.techniques.quantization_methods.layers import local_weight, replace
 if TYPE_CHECKING:
     import torch
 
+LIBRARIES = ("scripts.techniques.quantization_methods.weight_only_linear",)
 DEFAULTS: dict[str, dict[str, Any]] = {
     "int8_weight_only": {"method": "int8_weight_only"},
     "int4_weight_only": {"method": "int4_weight_only"},

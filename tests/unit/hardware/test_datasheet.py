@@ -84,4 +84,5 @@ def test_the_smallest_gpu_that_holds_it_is_chosen_with_headroom():
 
 
 def test_what_is_needed_includes_a_cuda_context():
-    assert fit.needed_bytes(10, 20, 30) == 60 + fit.CONTEXT_BYTES
+    assert fit.needed_bytes(60) == 60 + fit.CONTEXT_BYTES
+    assert fit.needed_bytes(60, process=70) == 70
