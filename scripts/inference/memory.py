@@ -7,6 +7,7 @@ stood before (libraries, a CUDA context), and the whole process is told beside t
 from __future__ import annotations
 
 import gc
+import sys
 from typing import TYPE_CHECKING, Any
 
 from scripts.inference import device_memory, resident
@@ -81,6 +82,7 @@ class MemoryMeter:
         """Read the state that the model will be loaded into."""
         self.reset_peak()
         self._whole.find()
+        self._modules = set(sys.modules)
         self._facts["before_load_bytes"] = self.current()
         if self.on_gpu:
             self._facts |= {"before_load_allocated_bytes": self._allocated(), "before_load_process_bytes": self._read()}
@@ -104,6 +106,8 @@ class MemoryMeter:
         Args:
             modules: the models, whose weights may lie in mapped files.
         """
+        late = {name.partition(".")[0] for name in set(sys.modules) - self._modules}
+        self._facts["imported_late"] = sorted(late - set(sys.stdlib_module_names) - {"scripts"})
         self._facts |= self._gpu_peak() if self.on_gpu else self._cpu_peak(_tensor_places(modules))
 
     def facts(self) -> dict[str, Any]:
@@ -115,17 +119,14 @@ class MemoryMeter:
         by live tensors. Of a CPU: ``library_bytes`` of libraries that were touched after ``before_load_bytes`` was
         read, ``stale_file_bytes`` of a mapped checkpoint's pages that no weight lies in any more,
         ``unread_weight_bytes`` of weights on file that are not resident, ``held_bytes`` that stay when nothing is
-        computed.
+        computed. ``imported_late`` names packages of which modules were imported after ``before_load_bytes`` was read,
+        whose memory the technique is charged with.
         """
         read = {
             "process_method": self._whole.method if self.on_gpu else self.method,
             "process_reason": self._whole.reason if self.on_gpu else None,
         }
         return {"device_total_bytes": self.total()} | self._facts | read
-
-    def close(self) -> None:
-        """End the readings."""
-        self._whole.close()
 
     def _allocated(self) -> int:
         import torch

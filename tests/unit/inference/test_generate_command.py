@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts.foundation import files
+from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import GENERATION, settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,7 +28,7 @@ SAMPLE_KEYS = {
 DEVICE_KEYS = {
     "device", "rank", "before_load_bytes", "load_peak_bytes", "after_load_bytes", "peak_bytes", "weight_bytes",
     "kv_cache_bytes", "kv_cache_positions", "device_total_bytes", "process_peak_bytes", "process_method",
-    "process_reason", "library_bytes", "stale_file_bytes", "unread_weight_bytes", "held_bytes",
+    "process_reason", "imported_late", "library_bytes", "stale_file_bytes", "unread_weight_bytes", "held_bytes",
 }  # fmt: skip
 
 
@@ -135,14 +136,30 @@ def test_memory_is_by_device_and_summed(record):
     assert [device["rank"] for device in memory["devices"]] == [0, 1]
     for device in memory["devices"]:
         assert set(device) == DEVICE_KEYS
-        assert 0 < device["before_load_bytes"] <= device["load_peak_bytes"]
-        assert 0 < device["weight_bytes"] < device["peak_bytes"]
+        assert 0 < device["weight_bytes"] < device["peak_bytes"] < device["before_load_bytes"]
+        assert device["before_load_bytes"] + device["peak_bytes"] <= device["process_peak_bytes"]
+        assert device["imported_late"] == []
+        assert device["process_method"] == "resident_set"
     for total, part in (
         ("peak_memory_bytes", "peak_bytes"),
         ("load_peak_memory_bytes", "load_peak_bytes"),
         ("weight_bytes",) * 2,
     ):
         assert memory[total] == sum(device[part] for device in memory["devices"])
+
+
+def test_four_bits_take_less_memory_than_the_model_though_their_library_is_large(evaluation_set, tmp_path):
+    wide = make_checkpoint(tmp_path / "wide", layers=8, intermediate=8192)
+    found = {}
+    for name, facets in {"plain": {}, "nf4": {"quantization": "nf4"}}.items():
+        ended = generate(wide, evaluation_set, tmp_path / name, settings(**facets))
+        assert ended.returncode == 0, ended.stderr
+        (found[name],) = files.read_json(tmp_path / name / "run.json")["memory"]["devices"]
+    assert found["nf4"]["imported_late"] == []
+    assert found["nf4"]["before_load_bytes"] > found["plain"]["before_load_bytes"] + 20e6
+    weights = found["plain"]["weight_bytes"]
+    assert weights < found["plain"]["peak_bytes"] < 1.4 * weights
+    assert found["nf4"]["peak_bytes"] < 0.5 * weights
 
 
 def test_every_facet_has_evidence_the_parallel_one_from_each_rank(record):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from scripts.inference import memory, observe
+from scripts.inference import observe, resident
 from scripts.inference.loading import load
 from scripts.inference.memory import MemoryMeter, module_bytes
 from scripts.techniques.facet import Process
@@ -47,7 +47,7 @@ def test_the_peak_keeps_what_was_freed_after_the_reset(meter):
 
 
 def test_a_kernel_that_does_not_reset_the_peak_is_owned_up_to(monkeypatch, tmp_path):
-    monkeypatch.setattr(memory, "_RESET", tmp_path / "absent" / "clear_refs")
+    monkeypatch.setattr(resident, "RESET", tmp_path / "absent" / "clear_refs")
     meter = MemoryMeter(CPU)
     meter.reset_peak()
     assert meter.peak_is_exact is False
@@ -55,8 +55,78 @@ def test_a_kernel_that_does_not_reset_the_peak_is_owned_up_to(monkeypatch, tmp_p
 
 
 def test_without_proc_the_systems_own_peak_is_used(monkeypatch, tmp_path):
-    monkeypatch.setattr(memory, "_STATUS", tmp_path / "absent")
-    assert MemoryMeter(CPU).peak() > 10 * MB
+    monkeypatch.setattr(resident, "STATUS", tmp_path / "absent")
+    meter = MemoryMeter(CPU)
+    assert meter.peak() > 10 * MB
+    meter.start()
+    meter.loaded()
+    meter.ended()
+    facts = meter.facts()
+    assert facts["process_peak_bytes"] > 10 * MB
+    assert facts["held_bytes"] is None
+
+
+def measured(meter, load, use=lambda: None):
+    """Facts of a meter over something that is loaded and kept, and used."""
+    meter.start()
+    module = load()
+    meter.loaded()
+    meter.settle()
+    meter.reset_peak()
+    use()
+    meter.ended(module)
+    return meter.facts()
+
+
+def holding(tensor):
+    module = nn.Module()
+    module.register_buffer("weight", tensor)
+    return module
+
+
+def test_what_is_held_and_what_is_used_for_a_moment_are_both_added(meter):
+    facts = measured(meter, lambda: holding(fill(200)), lambda: fill(100))
+    assert facts["peak_bytes"] == pytest.approx(300 * MB, abs=10 * MB)
+    assert facts["held_bytes"] == pytest.approx(200 * MB, abs=10 * MB)
+    added = sum(facts[key] for key in ("before_load_bytes", "peak_bytes", "library_bytes", "stale_file_bytes"))
+    assert facts["process_peak_bytes"] == pytest.approx(added - facts["unread_weight_bytes"], abs=MB)
+
+
+def on_disk(path, megabytes):
+    path.write_bytes(b"1" * megabytes * MB)
+    return torch.from_file(str(path), shared=False, size=megabytes * MB, dtype=torch.uint8)
+
+
+def test_weights_on_file_count_in_full_and_pages_that_nothing_needs_do_not(meter, tmp_path):
+    def load():
+        whole = on_disk(tmp_path / "weights", 200)
+        whole.sum()  # reads every page
+        return holding(_part(whole, 50))
+
+    facts = measured(meter, load)
+    assert facts["peak_bytes"] == pytest.approx(50 * MB, abs=10 * MB)
+    assert facts["stale_file_bytes"] == pytest.approx(150 * MB, abs=10 * MB)
+
+
+def test_weights_that_were_never_read_count_all_the_same(meter, tmp_path):
+    facts = measured(meter, lambda: holding(on_disk(tmp_path / "weights", 200)))
+    assert facts["peak_bytes"] == pytest.approx(200 * MB, abs=10 * MB)
+    assert facts["unread_weight_bytes"] == pytest.approx(200 * MB, abs=10 * MB)
+
+
+def test_weights_on_file_that_were_written_to_count_once(meter, tmp_path):
+    def load():
+        tensor = on_disk(tmp_path / "weights", 200)
+        tensor[: 100 * MB] = 2
+        tensor.sum()
+        return holding(tensor)
+
+    assert measured(meter, load)["peak_bytes"] == pytest.approx(200 * MB, abs=10 * MB)
+
+
+def _part(whole, megabytes):
+    """A tensor over the first bytes of another's memory, with a storage of its own size; it keeps the other."""
+    return torch.from_numpy(whole.numpy()[: megabytes * MB])
 
 
 def test_the_observed_sample_is_no_part_of_the_measured_peak(checkpoint, evaluation_set, monkeypatch):
@@ -68,7 +138,7 @@ def test_the_observed_sample_is_no_part_of_the_measured_peak(checkpoint, evaluat
 
     monkeypatch.setattr(observe, "observe", hungry)
     facts = run_worker(checkpoint, evaluation_set, {}).outcome["memory"]
-    assert facts["peak_bytes"] < facts["after_load_bytes"] + 200 * MB
+    assert facts["peak_bytes"] < 200 * MB
 
 
 def test_the_peak_of_loading_is_kept_apart(checkpoint, evaluation_set, monkeypatch):
@@ -82,7 +152,7 @@ def test_the_peak_of_loading_is_kept_apart(checkpoint, evaluation_set, monkeypat
 
     monkeypatch.setattr(preparation, "load", hungry)
     facts = run_worker(checkpoint, evaluation_set, {}).outcome["memory"]
-    assert facts["load_peak_bytes"] > facts["before_load_bytes"] + 350 * MB
+    assert facts["load_peak_bytes"] > 350 * MB
     assert facts["peak_bytes"] < facts["load_peak_bytes"] - 200 * MB
     assert facts["method"] == "resident_set"
 

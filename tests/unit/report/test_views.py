@@ -209,8 +209,11 @@ def test_memory_is_summed_over_devices_and_drawn_on_one_scale(whole):
     assert longest["mark"] == memory["width"] - 1
     ends = [part["x"] + part["width"] for part in longest["parts"]]
     assert [part["x"] for part in longest["parts"][1:]] == pytest.approx(ends[:-1], abs=0.2)
-    # Its parts make up its peak: 1110 of the 1332 MiB that the scale ends at.
-    assert ends[-1] == pytest.approx(memory["width"] * 1110 / 1332, abs=0.5)
+    # Its parts make up the whole process: 102 MiB and 1110, of the 90 and 1332 that the scale ends at.
+    assert ends[-1] == pytest.approx(memory["width"] * 1212 / 1422, abs=0.5)
+    assert row["unexplained"] == "0.4%"
+    # No technique has a graph, so that no column is there for its pools.
+    assert [part["class"] for part in memory["parts"]] == ["base", "weight", "kv_cache", "activation", "outside", "rest"]
 
 
 def test_memory_that_disagrees_with_the_shape_is_said(whole):
