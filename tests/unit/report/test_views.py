@@ -213,7 +213,14 @@ def test_memory_is_summed_over_devices_and_drawn_on_one_scale(whole):
     assert ends[-1] == pytest.approx(memory["width"] * 1212 / 1422, abs=0.5)
     assert row["unexplained"] == "0.4%"
     # No technique has a graph, so that no column is there for its pools.
-    assert [part["class"] for part in memory["parts"]] == ["base", "weight", "kv_cache", "activation", "outside", "rest"]
+    assert [part["class"] for part in memory["parts"]] == [
+        "base",
+        "weight",
+        "kv_cache",
+        "activation",
+        "outside",
+        "rest",
+    ]
 
 
 def test_memory_that_disagrees_with_the_shape_is_said(whole):
