@@ -43,6 +43,7 @@ class GraphEngine(Generator):
         self.sessions: dict[int, Session] = {}
         self.prefix: list[int] = []
         self.recorded_late = 0
+        self.observed_allocations: int | None = None  # until a batch was observed
         self.ahead = 1 if self.device.type == "cuda" else 0
         self._stops: list[int] = []
         self._limit = 0

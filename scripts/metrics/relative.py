@@ -36,7 +36,7 @@ def relative(runs: list[Run]) -> dict[str, Any] | None:
 
 def _readings(runs: list[Run], fixed: bool) -> np.ndarray | None:
     """Return the readings of the reference in seconds, shape (runs, prompts); None where one is missing."""
-    found = [[getattr(sample, "reference_s", None) for sample in run.mode(fixed)] for run in runs]
+    found = [[sample.reference_s for sample in run.mode(fixed)] for run in runs]
     complete = all(row and None not in row for row in found)
     return np.array(found, dtype=float) if complete else None
 
