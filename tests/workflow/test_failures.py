@@ -52,7 +52,7 @@ def test_more_gpus_than_there_are_is_an_outcome(
         Namespace(
             technique="wide", run=1, settings={"model": "small", "parallel": {"tensor": 3, "pipeline": 1}},
             generation={"shots": 0}, target=target, draft=None, dataset=tmp_path / "eval.jsonl", rows=None,
-            fixed={"new_tokens": 4, "samples": 0}, warmup=1, threads=1, device="auto", output=tmp_path,
+            fixed={"new_tokens": 4, "samples": 0}, warmup=1, threads=1, device="auto", output=tmp_path, reference=None, reference_technique=None,
         )
     )  # fmt: skip
     assert outcome["status"] == "unsupported"
