@@ -37,7 +37,7 @@ def tokens(project: Project, technique: str) -> list[list[int]]:
 def test_more_gpus_than_there_are_is_an_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, there: str
 ) -> None:
-    gpus = [{"uuid": f"GPU-{n}", "name": "NVIDIA", "memory_bytes": 1, "driver": "1"} for n in range(2)]
+    gpus = [{"uuid": f"GPU-{n}", "name": "NVIDIA", "memory_bytes": 1, "driver": "1", "power_limit_w": None} for n in range(2)]
     monkeypatch.setattr(machine, "gpus", lambda: gpus)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
