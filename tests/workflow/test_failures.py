@@ -37,7 +37,10 @@ def tokens(project: Project, technique: str) -> list[list[int]]:
 def test_more_gpus_than_there_are_is_an_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, there: str
 ) -> None:
-    gpus = [{"uuid": f"GPU-{n}", "name": "NVIDIA", "memory_bytes": 1, "driver": "1", "power_limit_w": None} for n in range(2)]
+    gpus = [
+        {"uuid": f"GPU-{n}", "name": "NVIDIA", "memory_bytes": 1, "driver": "1", "power_limit_w": None}
+        for n in range(2)
+    ]
     monkeypatch.setattr(machine, "gpus", lambda: gpus)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
@@ -52,7 +55,8 @@ def test_more_gpus_than_there_are_is_an_outcome(
         Namespace(
             technique="wide", run=1, settings={"model": "small", "parallel": {"tensor": 3, "pipeline": 1}},
             generation={"shots": 0}, target=target, draft=None, dataset=tmp_path / "eval.jsonl", rows=None,
-            fixed={"new_tokens": 4, "samples": 0}, warmup=1, threads=1, device="auto", output=tmp_path, reference=None, reference_technique=None,
+            fixed={"new_tokens": 4, "samples": 0}, warmup=1, threads=1, device="auto", output=tmp_path,
+            reference=None, reference_technique=None,
         )
     )  # fmt: skip
     assert outcome["status"] == "unsupported"
