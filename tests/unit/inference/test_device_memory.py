@@ -147,7 +147,7 @@ def measured(allocator, nvml, join):
     return meter.facts()
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 4_000_001])
+@pytest.mark.parametrize("pid", [os.getpid(), 4_000_001], ids=["own id", "container"])
 def test_the_process_is_read_by_its_id_or_by_the_one_a_container_gives_it(allocator, nvml, pid):
     def join(held):
         nvml.used += held - (nvml.processes.get(pid) or 0)
