@@ -12,9 +12,12 @@ const Fronts = (() => {
     const fixed = criterion && value > 0 ? Math.log(value) : value;
     // Of requests one by one samples a second are 1 / latency, and share its draws.
     const source = criterion === "throughput" && ranking?.one_by_one ? "latency" : criterion;
-    const moves = source && ranking ? Ranking.draws(name, source) : null;
-    const gain = moves ? ranking.log_gains[name][source] : 0;
-    return Float64Array.from({ length: count }, (_, draw) => (moves ? fixed + sign * (moves[draw] - gain) : fixed));
+    const gain = source ? ranking?.log_gains[name]?.[source] : null;
+    if (!Numbers.known(gain)) return new Float64Array(count).fill(fixed);
+    const moves = Ranking.draws(name, source);
+    // Where gains are in units of the reference process's, the value moves to where that puts it among the others.
+    const measured = ranking.log_gains_as_measured[name][source];
+    return Float64Array.from({ length: count }, (_, draw) => fixed + sign * ((moves ? moves[draw] : gain) - measured));
   }
 
   // The chance of each point {name, x, y}; less is better on x, and on y where it is low.

@@ -104,7 +104,8 @@ def _timing(timing: Timing, ours: Content, theirs: Content, columns: Columns) ->
         return figures.missing("%", "requests of a fixed length were not measured for both, over the same prompts")
     change = percent_figure(ratio(quantities[:1], quantities[1:]), offset=100.0)
     if columns.relative([ours["technique"], theirs["technique"]]):
-        change["note"] = "; ".join(filter(None, (change["note"], f"both in units of {columns.reference}, run in turn")))
+        beside = f"both in units of {columns.reference}'s time, which took turns with them"
+        change["note"] = "; ".join(filter(None, (change["note"], beside)))
     return change
 
 

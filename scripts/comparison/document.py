@@ -80,7 +80,7 @@ def comparison(
     present = baseline if baseline in metrics and metrics[baseline]["status"] == "ok" else None
     ran = [metrics[row["name"]] for row in rows if row["status"] == "ok"]
     source = next(iter(ran or metrics.values()))
-    found_answer = answer.answer(rows, present)
+    found_answer = answer.answer(rows, present, columns)
     drawn = shapes.shapes(metrics, present)
     rows = [row | {"shapes": drawn.get(row["name"])} for row in rows]
     ranked = ranking.ranking(study, rows, metrics, columns)
@@ -92,6 +92,7 @@ def comparison(
         "baseline": {"name": baseline, "reason": None if present else audit.no_figures(baseline, metrics)},
         "answer": found_answer | {"fastest_ties": answer.ties(found_answer["fastest"], metrics, columns)},
         "ranking": ranked,
+        "timed_beside": _timed_beside(ran, columns),
         "fronts": fronts.fronts(rows, ranked, columns),
         "scenarios": scenarios.scenarios(study, rows, ranked),
         "techniques": rows,
@@ -181,6 +182,16 @@ def _configuration(study: dict[str, Any]) -> dict[str, Any] | None:
         return None
     scenarios_of = found["scenarios"]
     return found | {"scenarios": {name: scenarios_of[name] for name in study.get("scenario_order") or scenarios_of}}
+
+
+def _timed_beside(ran: list[dict[str, Any]], columns: Columns) -> dict[str, Any] | None:
+    """Return the technique whose process took turns with those that ran, and whether it did so with all of them."""
+    if columns.reference is None:
+        return None
+    return {
+        "technique": columns.reference,
+        "all": columns.relative([content["technique"] for content in ran]) is not None,
+    }
 
 
 def _gpus() -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Pareto fronts that know their uncertainty: each technique's chance of being on one.
 
 A technique is off the front in a draw if another is at least as good on both axes and better on one. Times are those of
-the draws that the ranking has (``gains``): resampled prompts and processes. Quality counts as better only where a
+the draws that the ranking has (``gains``): resampled prompts and processes, in units of the reference process's where
+all have it, so that a front holds no drift that scores and tests leave out. Quality counts as better only where a
 test over all pairs shows it, paired over the prompts, so that a gain which may be chance puts nothing on the front.
 The test is the bootstrap's p-value with the false discovery rate held at 5% (Benjamini and Hochberg, 1995): a front
 asks of hundreds of pairs which differences are real, and makes no claim of a single one for Holm's correction to guard.
@@ -151,6 +152,10 @@ def _drawn(
     logarithm = float(np.log(value)) if criterion and value > 0 else value
     # Of requests one by one samples a second are 1 / latency, and share its draws.
     source = "latency" if criterion == "throughput" and ranking.get("one_by_one") else criterion
-    if source not in spread:
+    gain = ((ranking.get("log_gains") or {}).get(name) or {}).get(source)
+    if gain is None:
         return np.full(draws, logarithm)
-    return logarithm + sign * (scores.unpack(spread[source]) - ranking["log_gains"][name][source])
+    moved = scores.unpack(spread[source]) if source in spread else np.full(draws, gain)
+    # Where gains are in units of the reference process's, the value moves to where that puts it among the others.
+    as_measured = ranking.get("log_gains_as_measured") or ranking["log_gains"]
+    return logarithm + sign * (moved - as_measured[name][source])

@@ -1,6 +1,7 @@
 """In which order runs were measured: interleaved ones share the machine's drift, others may owe a difference to it."""
 
 from datetime import datetime
+from itertools import combinations
 from typing import Any
 
 from scripts.comparison.loading import Metrics
@@ -65,14 +66,19 @@ def _spans(content: dict[str, Any]) -> list[Span | None]:
 
 def _apart(spans: dict[str, list[Span]]) -> set[str]:
     """Return the fewest techniques, found greedily, without which every block ended before the next one began."""
-    left, apart = dict(spans), set()
+    overlapping: dict[str, set[str]] = {name: set() for name in spans}
+    for one, other in combinations(spans, 2):
+        if _overlap(spans[one], spans[other]):
+            overlapping[one].add(other)
+            overlapping[other].add(one)
+    apart: set[str] = set()
     while True:
-        faults = {name: sum(_overlap(left[name], left[other]) for other in left if other != name) for name in left}
-        worst = max(faults, key=faults.get, default=None)
-        if worst is None or faults[worst] == 0:
+        worst = max(overlapping, key=lambda name: len(overlapping[name]), default=None)
+        if worst is None or not overlapping[worst]:
             return apart
         apart.add(worst)
-        del left[worst]
+        for other in overlapping.pop(worst):
+            overlapping[other].remove(worst)
 
 
 def _overlap(ours: list[Span], theirs: list[Span]) -> bool:

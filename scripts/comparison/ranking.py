@@ -29,6 +29,7 @@ def ranking(
         measured; ``left_out``: why the others are not among them. ``reference``: the technique whose score is 1: the
         baseline, or the first that ran where that one did not or has no value to compare with. ``log_gains``: per
         technique and criterion the logarithm of its gain over the reference; without a value there is none.
+        ``log_gains_as_measured``: the same without the reference process's units (``gains.in_turn``).
         ``spread``: the draws of the gains that chance is in (``scores.pack``); ``draws``: how many, 0 where nothing
         could be drawn; ``covers``: which sources of chance they hold. ``limit_values``: per technique
         (``limits.limit_values``). ``overall``: the techniques that have every criterion that counts, best first.
@@ -42,8 +43,8 @@ def ranking(
         known = {name: {key: each for key, each in own.items() if key != "throughput"} for name, own in known.items()}
     weights = merged(weights_of(study), one_by_one)
     reference, criteria = _reference(study.get("baseline"), known)
-    log_gains = {name: gains.log_gains(own, known[reference], criteria) for name, own in known.items()}
-    log_gains = gains.in_turn(log_gains, reference, metrics, columns)
+    as_measured = {name: gains.log_gains(own, known[reference], criteria) for name, own in known.items()}
+    log_gains = gains.in_turn(as_measured, reference, metrics, columns)
     enough = gains.enough_prompts(reference, columns)
     chance = gains.chance(reference, log_gains, metrics, columns) if enough else gains.Chance()
     labels = {name: row["label"] for name, row in ran.items()}
@@ -60,6 +61,7 @@ def ranking(
         "draws": gains.DRAWS if enough else 0,
         "covers": _covers(chance, labels) if enough else _too_few(metrics[reference]),
         "log_gains": log_gains,
+        "log_gains_as_measured": as_measured,
         "spread": {
             name: {criterion: scores.pack(drawn) for criterion, drawn in own.items()}
             for name, own in chance.draws.items()

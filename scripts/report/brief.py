@@ -3,6 +3,7 @@
 from typing import Any
 
 from scripts.report import (
+    beside,
     columns,
     doubts_view,
     limits,
@@ -48,7 +49,7 @@ def brief(comparison: dict[str, Any]) -> dict[str, Any]:
         "plain": _plain(comparison),
         "heads": _heads(techniques),
         "rows": _rows(techniques),
-        "beside": tail.lines(techniques),
+        "beside": [*beside.lines(comparison), *tail.lines(techniques)],
         "baseline": baseline,
         "changes": [*(Safe(title) for title in CHANGES.values()), Safe("Quality kept")],
         "absent": [_absent(technique) for technique in techniques if technique["status"] != "ok"],

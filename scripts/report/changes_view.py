@@ -3,7 +3,7 @@
 from typing import Any
 
 from scripts.comparison import changes as compared
-from scripts.report import columns, forest, numbers, quality, rows
+from scripts.report import beside, columns, forest, numbers, quality, rows
 
 KEYS = {
     "latency_change_percent": "Latency",
@@ -67,7 +67,7 @@ def _table(comparison: dict[str, Any], kind: str, labels: dict[str, str]) -> dic
         "rows": found,
         "tested": _tested(found),
         "methods": _methods(judged, kind),
-        "notes": notes,
+        "notes": [*beside.lines(comparison), *notes],
     }
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from scripts.report import (
     audit_view,
+    beside,
     changes_view,
     decision_view,
     details,
@@ -36,7 +37,7 @@ def report_view(comparison: dict[str, Any]) -> dict[str, Any]:
         "reproduce": reproduce_view.reproduce(comparison),
         "summary": _summary(comparison),
         "results": results_view.results(comparison),
-        "notes": results_view.notes(techniques),
+        "notes": [*beside.lines(comparison), *results_view.notes(techniques)],
         "doubts": results_view.doubts(techniques),
         "changes": changes_view.tables(comparison),
         "matches": audit_view.audit(techniques, labels),

@@ -10,6 +10,7 @@ import pytest
 from scripts.comparison import fronts
 from scripts.report import limits, page, picture, rows, tradeoff_view, view
 from scripts.report.text import inert_values
+from tests.support.report_stages import make_report
 from tests.support.synthetic_study import Technique, compare, write_study
 
 TEMPLATE = Path(__file__).parents[2] / "report" / "report.html.j2"
@@ -198,3 +199,41 @@ def test_limits_are_lines_where_an_axis_shows_what_they_bound(open_report, techn
     assert lines.first.evaluate("line => line.getBoundingClientRect().x") > line
     page.locator("#tradeoff-x").select_option("latency_s")
     assert lines.count() == 1
+
+
+def in_turn(metrics, slower):
+    """Put a metrics file's times in units of a reference beside which the machine was so much slower."""
+    content = json.loads(metrics.read_text(encoding="utf-8"))
+    if content["status"] != "ok":
+        return
+    samples, second = content["samples"], 0.01 * slower
+
+    def scaled(times):
+        columns = ("latency_s", "ttft_s", "tpot_s", "busy_s")
+        return {key: [None if time is None else time / second for time in times[key]] for key in columns}
+
+    timed = {key: figure for key, figure in content["figures"].items() if figure.get("run_scatter") is not None}
+    runs = {key: [run * second if "per_s" in key else run / second for run in f["runs"]] for key, f in timed.items()}
+    figures = {key: {"runs": runs[key], "run_scatter": figure["run_scatter"]} for key, figure in timed.items()}
+    fixed = scaled(samples["fixed"]) if samples.get("fixed") else None
+    samples["relative"] = {"natural": scaled(samples), "fixed": fixed, "figures": figures}
+    content["reference"] = {"status": "on", "technique": "baseline", "digest": "one", "reason": None}
+    metrics.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_a_front_in_a_references_units_is_that_of_the_study(tmp_path, open_report):
+    fast = [Technique(name, "baseline", speed=speed) for name, speed in (("a", 2.2), ("b", 2.0))]
+    written = write_study(tmp_path, [Technique("baseline"), *fast], count=40, runs=3)
+    # By the seconds a is faster, but the machine was slower while b ran.
+    for path, slower in zip(map(Path, written["metrics"]), (1, 0.9, 1.1), strict=True):
+        in_turn(path, slower)
+    make_report(written, tmp_path)
+    page = open_report(tmp_path / "report.html")
+    study = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
+    assert study["answer"]["fastest"] == "b"
+    assert page.locator("#tradeoff .point").count() == 3
+    known = {row["name"]: row for row in study["techniques"]}
+    for x in ("latency_s", "time_per_sample_s"):
+        page.get_by_label("Across", exact=True).select_option(x)
+        assert marked(page) == placed(chances(study, known, x, "rougeL"), "firm") == {"b"}, x
+    assert "took turns with each technique" in page.locator("#results").inner_text()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from scripts.comparison import document, verdicts
+from scripts.report import beside
 from tests.support.synthetic_timings import Chance, Technique, make_study
 
 NAMES = [Technique("a"), Technique("b", "a", 1.05), *(Technique(f"c{i}", "a") for i in range(6))]
@@ -48,3 +49,38 @@ def test_scores_are_in_the_references_units_where_all_techniques_have_them():
     seconds = {row["name"]: row["figures"]["latency_s"]["value"] for row in whole["techniques"]}
     mixed = compared(without=["c0"])["ranking"]["log_gains"]
     assert mixed["b"]["latency"] == pytest.approx(-np.log(seconds["b"] / seconds["a"]), rel=0.02)
+
+
+# Of this seed the drift makes t3 the one with the lowest latency in seconds, and t0 is faster by the reference.
+DRIFTED = 5
+
+
+@pytest.fixture(scope="module")
+def drifted():
+    names = [Technique("a"), *(Technique(f"t{i}", "a", 0.6 * 1.06**i) for i in range(7))]
+    chance = Chance(runs=3, prompts=40, fixed=12, process_sd=0.005, moment_sd=0.1)
+    study, rows, metrics = make_study(names, chance, seed=DRIFTED)
+    return document.comparison(study, rows, {}, metrics)
+
+
+def test_drift_makes_none_the_fastest_that_the_tests_call_slower(drifted):
+    seconds = {row["name"]: row["figures"]["latency_s"]["value"] for row in drifted["techniques"]}
+    assert min(seconds, key=seconds.get) == "t3"
+    assert drifted["answer"]["fastest"] == drifted["answer"]["fastest_kept"] == "t0"
+    assert drifted["ranking"]["overall"][0]["technique"] == "t0"
+    assert drifted["timed_beside"] == {"technique": "a", "all": True}
+
+
+def test_drift_puts_none_on_the_front_that_the_scores_leave_behind(drifted):
+    latency = drifted["fronts"]["latency"]
+    assert latency["t0"]["chance"] > 0.95
+    assert latency["t3"]["chance"] < 0.05
+    assert latency["t3"]["behind"] == "t0"
+
+
+def test_the_report_says_why_a_change_is_not_the_ratio_of_two_latencies(drifted):
+    (line,) = beside.lines(drifted | {"techniques": [row | {"label": "A"} for row in drifted["techniques"]]})
+    assert "of A, took turns with each technique" in line
+    assert beside.lines(drifted | {"timed_beside": None}) == []
+    (line,) = beside.lines(drifted | {"timed_beside": {"technique": "a", "all": False}})
+    assert "As not all had it" in line
