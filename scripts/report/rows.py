@@ -13,10 +13,11 @@ FLAGS = {
     "foreign_cpu": "CPU shared",
     "steal": "CPU taken away",
     "spread": "runs differ",
-    "reference": "no reference",
+    "reference": "no reference process",
     "drift": "machine drifted",
     "memory": "memory unexplained",
     "not_greedy": "not greedy",
+    "several_changes": "several changes",
 }
 # Figures that a comparison holds beside those of the metrics file.
 BESIDE = ("price_per_1000", "measured_speedup", "predicted_speedup")

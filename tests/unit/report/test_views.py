@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from scripts.comparison import two_levels
 from scripts.metrics import figures
-from scripts.report import curves, drawing, page, view
+from scripts.report import curves, doubts_view, drawing, page, rows, view
 from tests.support import synthetic_runs as synthetic
 from tests.support.synthetic_study import Technique, compare, everything, write_study
 
@@ -149,7 +150,10 @@ def test_quality_verdict_has_its_sentence(whole):
 
 def test_the_page_says_how_verdicts_are_reached(whole):
     text, _ = read(whole)
-    for expected in ("paired bootstrap over prompts combined with Welch's t between runs", "Holm's correction"):
+    for expected in (
+        "paired bootstrap over prompts combined with how far runs lie apart inside their rounds",
+        "Holm's correction",
+    ):
         assert expected in text
 
 
@@ -402,3 +406,21 @@ def test_hostile_text_in_the_new_parts_is_inert(whole):
     assert "<img" not in source
     assert "\u202e" not in source
     assert text.count("<img src=x onerror=alert(1)>[U+202E]$\\frac{") > 15
+
+
+def test_the_page_says_how_changes_are_tested_and_what_the_peaks_are_measured_by(whole):
+    text, _ = read(whole)
+    used = {
+        figure["interval"]
+        for row in whole["techniques"]
+        for figure in (row["changes"]["parent"]["figures"] or {}).values()
+    }
+    assert two_levels.TWO_LEVELS.format(runs=two_levels.IN_ROUNDS) in used
+    assert text.count("inside their rounds (where they were made apart,") == 2
+    assert text.count("and all changes of one kind") == 2
+    assert "by reading memory and a matrix product measured in the run itself" in text
+
+
+def test_every_flag_has_words_of_its_own_that_are_the_same_everywhere():
+    assert rows.FLAGS.keys() == doubts_view.MEANING.keys()
+    assert not [word for word in rows.FLAGS.values() if "_" in word]
