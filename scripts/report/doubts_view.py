@@ -12,7 +12,7 @@ MEANING = {
     "steal": "The hypervisor gave the processor to others meanwhile: times may be too long.",
     "spread": "The same work took different times in different processes. Intervals and verdicts of changes count that "
     "in; a single figure's own interval does not.",
-    "reference": "Its times are compared as measured, not as ratios to a reference process: differences show less clearly.",
+    "reference": "Its times are compared in seconds, not in a reference process's units: differences show less.",
     "drift": "The machine itself was slower or faster around one run than around the others, and so was the run.",
     "memory": "Measured memory is not what the shape of the model asks for, or its parts are not all of the process.",
     "not_greedy": "Some tokens are not the most likely ones, though decoding is greedy.",
