@@ -162,4 +162,6 @@ def test_ranks_that_do_not_share_the_model_are_invalid_by_their_evidence_alone(g
 
 
 def test_every_sabotage_is_tried():
-    assert {row[2] for row in ALONE} | {row[1] for row in TOGETHER.values()} == set(SABOTAGES)
+    here = {row[2] for row in ALONE} | {row[1] for row in TOGETHER.values()}
+    # What is compiled while timed is no single facet's to prove: test_compiles.py tries that one.
+    assert here | {"compiled_while_timed"} == set(SABOTAGES)
