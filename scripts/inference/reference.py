@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -59,13 +60,20 @@ class Reference:
         return self.about.get("off")
 
     def turn(self) -> float:
-        """Let it work for a turn; mean seconds of its request."""
+        """Let it work for a turn; mean seconds of its request.
+
+        Raises:
+            MemoryError: memory ran out there, so that the run is made again without it.
+        """
         try:
             self._process.stdin.write(b"turn\n")
             self._process.stdin.flush()
         except OSError:
             raise self._ended() from None
-        return float(self._answer(ANSWER_S)["seconds"])
+        answer = self._answer(ANSWER_S)
+        if "out_of_memory" in answer:
+            raise MemoryError(f"beside it the reference ({self._technique}) had none left: {answer['out_of_memory']}")
+        return float(answer["seconds"])
 
     def _answer(self, limit: float) -> dict[str, Any]:
         """Its next line; an error where it ends first, or is silent for too long."""
@@ -83,9 +91,12 @@ class Reference:
         line, self._read = self._read.split(b"\n", 1)
         return json.loads(line)
 
-    def _ended(self) -> StudyError:
+    def _ended(self) -> Exception:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_S)
+        if self._process.poll() == -signal.SIGKILL:
+            # How the kernel ends a process when memory runs out.
+            return MemoryError(f"the reference process ({self._technique}) was killed (signal 9)")
         return StudyError(
             f"the reference process ({self._technique}) ended with status {self._process.poll()} while it was needed; "
             "its message, if it left one, stands above; if memory ran out, set measurement.reference to 'none'."

@@ -55,7 +55,7 @@ def main() -> None:
         else:
             answer(about)
             while asked.get():
-                answer({"seconds": reading(request)})
+                answer(turn(request))
     sys.stderr.flush()
     os._exit(0)
 
@@ -65,6 +65,16 @@ def _listen(asked: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         asked.put(line)
     os._exit(0)
+
+
+def turn(request: Callable[[], float]) -> dict[str, Any]:
+    """The reading of a turn, or that memory ran out in it."""
+    try:
+        return {"seconds": reading(request)}
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not worker.is_out_of_memory(error):
+            raise
+        return {"out_of_memory": worker.first_line(error)}
 
 
 def reading(request: Callable[[], float]) -> float:

@@ -76,17 +76,19 @@ def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
     except EvidenceError as error:
         return {"status": "invalid", "reason": str(error)}
     except (MemoryError, RuntimeError, OSError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
-        head = {"status": "out_of_memory", "reason": f"Out of memory: {_first_line(error)}"}
+        head = {"status": "out_of_memory", "reason": f"Out of memory: {first_line(error)}"}
         return head | {"beside_reference": beside.started}
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that there is no more memory, of the machine or of a device."""
     import torch
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or getattr(error, "errno", None) == errno.ENOMEM:

@@ -11,7 +11,7 @@ import pytest
 
 from scripts import generate
 from scripts.foundation.errors import StudyError
-from scripts.inference import reference
+from scripts.inference import reference, reference_worker
 from scripts.inference.reference import Beside, Reference, Turns, lacking
 
 READY = "import sys, time; print('{}', flush=True); "
@@ -104,6 +104,29 @@ def test_a_reference_that_can_not_load_leaves_the_run_without_one(stand_in):
     assert stand_in('print(\'{"off": "The reference could not be loaded: x"}\')').ready().endswith("loaded: x")
     with pytest.raises(StudyError, match=r"the reference \(plain\): models.small is broken."):
         stand_in('print(\'{"failed": "models.small is broken."}\')').ready()
+
+
+@pytest.mark.parametrize(
+    "end", ['print(\'{"out_of_memory": "no room"}\', flush=True); ' + HANGS, "import os; os.kill(os.getpid(), 9)"]
+)
+def test_a_reference_whose_memory_runs_out_lets_the_run_be_made_without_it(stand_in, end):
+    made = stand_in(READY.format("{}") + "sys.stdin.readline(); " + end)
+    assert made.ready() is None
+    with pytest.raises(MemoryError, match="plain"):
+        made.turn()
+
+
+def test_memory_that_runs_out_in_a_turn_is_told_and_other_errors_are_not_hidden():
+    def fails(error):
+        def request():
+            raise error
+
+        return request
+
+    told = reference_worker.turn(fails(RuntimeError("CUDA error: out of memory\nmore")))
+    assert told == {"out_of_memory": "CUDA error: out of memory"}
+    with pytest.raises(RuntimeError, match="wrong shape"):
+        reference_worker.turn(fails(RuntimeError("wrong shape")))
 
 
 def test_it_ends_with_its_worker_whatever_is_under_way(tmp_path):
