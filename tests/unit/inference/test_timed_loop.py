@@ -126,9 +126,9 @@ def test_garbage_is_collected_between_timed_batches_alone(checkpoint, evaluation
     monkeypatch.setattr(gc, "collect", lambda: collected.append(len(on)))
     run = run_worker(checkpoint, evaluation_set, {}, warmup=1, fixed={"new_tokens": 3, "samples": 2})
     assert run.outcome["garbage_collected"] == "between batches"
-    # A warm-up, three samples, one more before the fixed mode, and its two.
-    assert on == [True, False, False, False, True, False, False]
-    assert {1, 2, 3, 4, 5, 6, 7} <= set(collected)
+    # A warm-up, one more after the reset of the peak, three samples, one before the fixed mode, and its two.
+    assert on == [True, True, False, False, False, True, False, False]
+    assert {2, 3, 4, 5, 6, 7, 8} <= set(collected)
     assert gc.isenabled()
 
 
