@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison import verdicts
 from scripts.comparison.verdicts import SAME
-from scripts.report import limits, numbers
+from scripts.report import limits, numbers, words
 
 # The verdict on quality -> how it is said; ``of`` are the figures that it rests on.
 QUALITY = {
@@ -173,7 +173,7 @@ def _latency(technique: dict[str, Any], reference: dict[str, Any] | None) -> str
         return f"{told}, {SAME} from {reference['label']}"
     interval = numbers.percent_interval(change["low"], change["high"])
     beside = [f"95% interval {interval}"] if interval else []
-    if (change.get("verdict") or "").startswith("not tested"):
+    if change.get("verdict") and not words.is_tested(change):
         beside.append(change["verdict"])
     between = f" ({'; '.join(beside)})" if beside else ""
     return f"{told}, {_less(change['value'])} than {reference['label']}{between}"

@@ -54,8 +54,8 @@ def _outcome(technique: Technique, parent: dict[str, Any]) -> tuple[str, int | N
     share = words.times(measured["value"])
     if verdict in OBSERVED:
         return f"measured {share} the samples a second of {label}", OBSERVED[verdict]
-    if verdict is None:
-        return f"measured {share} the samples a second of {label}, which was not tested", None
+    if not words.is_tested(measured):
+        return f"measured {share} the samples a second of {label}, which was {verdict or 'not tested'}", None
     corrected = words.verdict(measured).removeprefix(words.NO_DIFFERENCE)
     return f"no measurable difference in samples a second from {label}{corrected} ({share})", NEITHER
 

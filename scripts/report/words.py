@@ -37,6 +37,11 @@ def between(figure: dict[str, Any], show: Any) -> str:
     return f" (95% interval {show(low)} to {show(high)})"
 
 
+def is_tested(figure: dict[str, Any]) -> bool:
+    """Whether a change has the verdict of a test; with one run, or too few prompts, it has none."""
+    return not (figure.get("verdict") or "not tested").startswith("not tested")
+
+
 def verdict(figure: dict[str, Any]) -> str:
     """Return a change's verdict; where its own interval leaves no change out, that the correction decided."""
     known = figure.get("verdict")

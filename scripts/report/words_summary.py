@@ -46,8 +46,10 @@ def sides(technique: dict[str, Any], kind: str = "parent") -> tuple[list[str], l
         ("latency_change_percent", "latency", "faster", "slower"),
         ("throughput_change_percent", "throughput", "higher", "lower"),
     ):
-        verdict = (figures.get(key) or {}).get("verdict")
-        (gains if verdict == good else losses if verdict == bad else [] if verdict else open_).append(what)
+        figure = figures.get(key) or {}
+        verdict = figure.get("verdict")
+        settled = gains if verdict == good else losses if verdict == bad else []
+        (settled if words.is_tested(figure) else open_).append(what)
     memory = (figures.get("peak_memory_change_percent") or {}).get("value")
     if memory is not None and abs(memory) >= 100 * SMALLER:
         (gains if memory < 0 else losses).append("memory")

@@ -55,6 +55,8 @@ def test_the_words_follow_the_verdict_and_not_the_ratio(whole):
     assert "measured 1.6" not in sentence
     judged(whole, "kv_cache", None, 1.6)
     assert "which was not tested" in why(whole, "kv_cache")
+    judged(whole, "kv_cache", "not tested: one run", 1.6)
+    assert why(whole, "kv_cache").endswith("the samples a second of Baseline, which was not tested: one run.")
     technique(whole, "kv_cache")["measured_speedup"] = figures.missing("1", "one of them has no value")
     assert "is not known (one of them has no value)" in why(whole, "kv_cache")
 

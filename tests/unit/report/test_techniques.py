@@ -75,6 +75,7 @@ SAME = "no measurable difference"
         (("slower", "lower"), "No measured reason to use it rather than KV cache: it is slower and serves fewer"),
         ((SAME, SAME), "nor to avoid it: no measurable difference in speed, and the quality is kept."),
         ((None, None), "Neither for nor against it: its speed against KV cache was not tested."),
+        (("not tested: one run",) * 2, "Neither for nor against it: its speed against KV cache was not tested."),
         (("slower", "higher"), "Use it where throughput counts more than latency: against KV cache it serves more"),
         (("faster", "higher", "not kept"), "Use it where latency and throughput count more than quality"),
         (("faster", "higher", "undecided"), "Whether it keeps the quality is undecided; more prompts would tell."),
