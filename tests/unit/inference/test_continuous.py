@@ -126,7 +126,7 @@ def test_an_error_in_the_thread_is_an_error_of_the_call(counting, handed_over):
     for _ in range(handed_over):
         with pytest.raises(RuntimeError, match=sentence) as error:
             counting.generate([LONG, SHORT, SHORT])
-    assert worker._is_out_of_memory(error.value)
+    assert worker.is_out_of_memory(error.value)
 
 
 def test_a_thread_that_ends_without_a_word_is_found(counting, monkeypatch):
