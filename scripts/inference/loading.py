@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.models.stored_files import weight_files
 from scripts.techniques import FACETS, load_facet
 from scripts.techniques.facet import Checkpoint, Facet, Loaded, Process, UnsupportedError
 
@@ -158,7 +159,7 @@ def _read_weights(directory: Path, dtype: torch.dtype) -> dict[str, torch.Tensor
     from safetensors import safe_open
 
     weights = {}
-    for file in sorted(directory.glob("*.safetensors")):
+    for file in weight_files(directory):
         with safe_open(file, framework="pt") as reader:
             for name in reader.keys():  # noqa: SIM118 - not a dict
                 weights[name] = _cast(reader.get_tensor(name), dtype)
@@ -169,7 +170,7 @@ def _read_weight(directory: Path, dtype: torch.dtype, name: str) -> torch.Tensor
     from safetensors import safe_open
 
     # The last file that has it, as where all are read.
-    for file in sorted(directory.glob("*.safetensors"), reverse=True):
+    for file in reversed(weight_files(directory)):
         with safe_open(file, framework="pt") as reader:
             if name in reader.keys():  # noqa: SIM118 - not a dict
                 return _cast(reader.get_tensor(name), dtype)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.hardware import fit
+from scripts.models.stored_files import weight_files
 
 if TYPE_CHECKING:
     import torch
@@ -267,4 +268,4 @@ def _memory(device: torch.device) -> tuple[int, int]:
 
 
 def _stored_bytes(checkpoint: Path) -> int:
-    return sum(file.stat().st_size for file in checkpoint.glob("*.safetensors"))
+    return sum(file.stat().st_size for file in weight_files(checkpoint))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.models.stored_files import weight_files
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +86,7 @@ def _load(directory: Path) -> tuple[Any, Any]:
 
     if not (directory / "config.json").is_file():
         raise StudyError(f"{directory} holds no model (config.json is missing); name the folder of a text model.")
-    if not list(directory.glob("*.safetensors")):
+    if not weight_files(directory):
         raise StudyError(f"{directory} has no weights as safetensors; convert the model, as nothing else is loaded.")
     local = {"local_files_only": True, "trust_remote_code": False}
     try:

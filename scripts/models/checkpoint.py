@@ -9,6 +9,7 @@ from typing import Any
 
 from scripts.foundation.errors import StudyError
 from scripts.models import tokenizer as tokenizers
+from scripts.models.stored_files import small_files, weight_files
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
@@ -16,26 +17,6 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 _READ_WHOLE_BYTES = 1_000_000_000
 _BLOCK_BYTES = 1 << 16
 _BLOCKS = 256
-
-
-def weight_files(directory: Path) -> list[Path]:
-    """Return the safetensors files that ``from_pretrained`` loads, sorted by name; empty when there are none.
-
-    Raises:
-        StudyError: the index names a file that is not there, or is not valid.
-    """
-    index = directory / "model.safetensors.index.json"
-    if index.is_file() and not (directory / "model.safetensors").is_file():
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise StudyError(f"{index} is not a valid index of weights; fetch the checkpoint again.") from None
-        for name in names:
-            if Path(name).name != name or not (directory / name).is_file():
-                raise StudyError(f"{index} names {name}, which is not there; fetch the checkpoint again.")
-        return [directory / name for name in names]
-    whole = directory / "model.safetensors"
-    return [whole] if whole.is_file() else []
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -118,12 +99,10 @@ def tokenizer_identity(directory: Path) -> str:
 
 
 def small_files_digest(directory: Path) -> str:
-    """Return a digest of the configuration and tokenizer files of a checkpoint."""
-    names = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
+    """Return a digest of what is read beside the weights: configurations, tokenizer, templates."""
     digest = hashlib.sha256()
-    for name in sorted({*names, *TOKENIZER_FILES, "merges.txt", "added_tokens.json"}):
-        if (directory / name).is_file():
-            digest.update(f"{name}\0{file_digest(directory / name)}\0".encode())
+    for path in small_files(directory):
+        digest.update(f"{path.relative_to(directory).as_posix()}\0{file_digest(path)}\0".encode())
     return digest.hexdigest()
 
 

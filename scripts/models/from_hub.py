@@ -5,28 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
-from scripts.models import checkpoint, from_path
+from scripts.models import checkpoint, from_path, stored_files
 from scripts.models.settings import HubSettings, ModelSettings, check_hub
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 # Safetensors and text only: no pickle and no code is ever fetched.
-_WANTED = [
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "model*.safetensors",
-    "model.safetensors.index.json",
-]
-# Patterns match across slashes: without this a repository's copies for other runtimes would come along.
-_UNWANTED = ["*/*"]
+_FIRST = [*stored_files.SMALL_FILES, stored_files.WHOLE, stored_files.INDEX]
 
 
 def prepare(name: str, settings: ModelSettings, kind: str = "writer") -> dict[str, Any]:
@@ -60,12 +46,12 @@ def fetch(where: str, options: HubSettings) -> Path:
     Raises:
         StudyError: the hub refuses, does not have it, or cannot be reached while the cache is incomplete.
     """
-    from huggingface_hub import errors, snapshot_download
+    from huggingface_hub import errors
 
     try:
-        return Path(
-            snapshot_download(options.id, revision=options.revision, allow_patterns=_WANTED, ignore_patterns=_UNWANTED)
-        )
+        directory = _download(options, _FIRST)
+        shards = [] if (directory / stored_files.WHOLE).is_file() else stored_files.shard_names(directory)
+        return _download(options, [*_FIRST, *shards]) if shards else directory
     except errors.GatedRepoError:
         raise StudyError(
             f"{where} is gated; accept its licence on its page ({_endpoint()}/{options.id}) and set HF_TOKEN to a "
@@ -86,6 +72,15 @@ def fetch(where: str, options: HubSettings) -> Path:
         ) from None
     except errors.HfHubHTTPError as error:
         raise _refused(where, error) from None
+
+
+def _download(options: HubSettings, wanted: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    # Patterns match across slashes: copies for other runtimes in folders would come along.
+    unwanted = ["*/*/*", "[!a]*/*", "a[!d]*/*", "ad[!d]*/*"]
+    found = snapshot_download(options.id, revision=options.revision, allow_patterns=wanted, ignore_patterns=unwanted)
+    return Path(found)
 
 
 def _refused(where: str, error: "HfHubHTTPError") -> StudyError:

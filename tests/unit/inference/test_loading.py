@@ -55,6 +55,21 @@ def test_a_facet_can_read_every_tensor_anew(tmp_path, handed, dtype):
         given.read("no_such_weight")
 
 
+@pytest.mark.parametrize("sharded", [False, True])
+def test_weights_that_the_loader_does_not_read_are_none_of_the_models(tmp_path, handed, sharded):
+    checkpoint = make_checkpoint(tmp_path / "model")
+    stored = load_file(checkpoint / "model.safetensors")
+    if sharded:
+        halves(checkpoint)
+    strays = {name: torch.zeros_like(tensor) for name, tensor in stored.items()} | {"no.such.weight": torch.ones(2)}
+    for name in ("model_old.safetensors", "a.safetensors", "zz.safetensors"):
+        save_file(strays, checkpoint / name, metadata={"format": "pt"})
+    loading.load(checkpoint, settings(pruning="magnitude"), CPU, None)
+    assert set(handed["checkpoint"].weights) == set(handed["stored"]) == set(stored)
+    assert all(torch.equal(handed["stored"][name], stored[name]) for name in stored)
+    assert all(torch.equal(handed["checkpoint"].weights[name], stored[name]) for name in stored)
+
+
 def test_a_facet_is_handed_calibration_rows_and_the_checkpoints_own_configuration(checkpoint, handed):
     loaded = loading.load(checkpoint, settings(pruning="magnitude"), CPU, None, calibration=ROWS)
     given = handed["checkpoint"]

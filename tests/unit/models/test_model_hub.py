@@ -42,12 +42,16 @@ def test_a_pinned_snapshot_is_fetched_once_without_pickles_or_code_and_works_off
     repository = hub.from_directory(checkpoint_directory)
     repository.files |= {"pytorch_model.bin": b"pickle", "modeling.py": b"code", "tokenizer.pkl": b"pickle"}
     repository.files |= {"onnx/model.safetensors": b"other", "consolidated.safetensors": b"again"}
+    repository.files |= {"model_old.safetensors": b"older", "original/tokenizer.model": b"older"}
+    wanted = ("chat_template.jinja", "additional_chat_templates/tool.jinja")
+    repository.files |= dict.fromkeys(wanted, b"{{ messages }}")
     with hub.serve({ID: repository}) as served:
         done = stage(served.address)
         assert done.returncode == 0, done.stderr
     asked = " ".join(served.requests)
-    for unwanted in (".bin", ".py", ".pkl", "onnx", "consolidated"):
+    for unwanted in (".bin", ".py", ".pkl", "onnx", "consolidated", "model_old", "original"):
         assert unwanted not in asked.replace("manifest.json", "")
+    assert all(name in asked for name in wanted)
     manifest = files.read_json(tmp_path / "out" / "manifest.json")
     trained = files.read_json(checkpoint_directory / "manifest.json")
     assert (manifest["source"], manifest["repository"], manifest["revision"]) == ("hub", ID, hub.COMMIT)

@@ -70,6 +70,24 @@ def test_the_fingerprint_of_a_directory_is_its_content(checkpoint_directory, tmp
     assert value(moved) != changed
 
 
+@pytest.mark.parametrize(
+    "name", ["chat_template.jinja", "additional_chat_templates/tool.jinja", "vocab.txt", "spiece.model", "vocab.json"]
+)
+def test_an_edit_of_what_transformers_reads_makes_a_directory_another(name, checkpoint_directory, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(checkpoint_directory, copy)
+    (copy / name).parent.mkdir(exist_ok=True)
+    given = {"source": "path", "path": {"path": str(copy)}}
+    values = set()
+    for content in ("one", "other"):
+        (copy / name).write_text(content)
+        values.add(checks.fingerprint(given))
+    assert len(values) == 2
+    for stray in ("README.md", "modeling.py", "model_old.safetensors", "onnx.json"):
+        (copy / stray).write_text("nothing of the model's")
+    assert checks.fingerprint(given) in values
+
+
 def test_the_fingerprint_of_an_architecture_ignores_layout_and_key_order(tmp_path):
     content = json.loads(Path(LLAMA).read_text())
     one, other, changed = (tmp_path / f"{number}.json" for number in range(3))
