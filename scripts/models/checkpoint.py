@@ -17,6 +17,11 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 _READ_WHOLE_BYTES = 1_000_000_000
 _BLOCK_BYTES = 1 << 16
 _BLOCKS = 256
+# Far beyond any model there is; more would be built, or allocated, for ever.
+_LARGEST = {
+    "num_hidden_layers": 10_000, "hidden_size": 1_000_000, "intermediate_size": 10_000_000, "vocab_size": 100_000_000,
+    "num_attention_heads": 100_000, "num_key_value_heads": 100_000,
+}  # fmt: skip
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -36,10 +41,19 @@ def read_header(path: Path) -> dict[str, Any]:
                 raise ValueError("its header does not fit in it")
             header = json.loads(handle.read(length))
         header.pop("__metadata__", None)
+        for name, entry in header.items():
+            begin, last = entry["data_offsets"]
+            if not all(type(number) is int and number >= 0 for number in (begin, last, *entry["shape"])):
+                raise ValueError(f"{name[:80]!r} has a shape or place that is no whole number")
+            if not 0 <= begin <= last <= size:
+                raise ValueError(f"{name[:80]!r} lies outside it")
+            # No number type has less than 4 bits.
+            if math.prod(entry["shape"]) > 2 * (last - begin):
+                raise ValueError(f"{name[:80]!r} has fewer bytes than its shape asks for")
         end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
         if 8 + length + end != size:
             raise ValueError(f"it has {size} bytes instead of {8 + length + end}")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise StudyError(f"{path} is not a complete safetensors file ({error}); fetch or make it again.") from None
     return header
 
@@ -117,7 +131,7 @@ def read_config(directory: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise StudyError(f"{directory} has no config.json; name the directory of a complete checkpoint.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StudyError(f"{path} is not valid JSON ({error}); fetch the checkpoint again.") from None
     if not isinstance(value, dict):
         raise StudyError(f"{path} holds no JSON object; fetch the checkpoint again.")
@@ -132,6 +146,8 @@ def check(directory: Path) -> dict[str, Any]:
     """
     if not directory.is_dir():
         raise StudyError(f"{directory} is not a directory; name the directory of a checkpoint.")
+    if (directory / "adapter_config.json").is_file():
+        raise StudyError(f"{directory} holds an adapter (adapter_config.json); merge it into its base model first.")
     config = read_config(directory)
     check_config(config, str(directory / "config.json"))
     if tokenizer_file(directory) is None:
@@ -154,11 +170,32 @@ def check_config(config: dict[str, Any], where: str) -> None:
     """
     if not config.get("model_type"):
         raise StudyError(f"{where} has no model_type; it is not the config.json of a transformers model.")
+    if not isinstance(config["model_type"], str):
+        raise StudyError(f"{where}: model_type is {str(config['model_type'])[:60]!r}, which is no name; correct it.")
+    for key, largest in _LARGEST.items():
+        value = config.get(key)
+        # Some families have a width for each layer.
+        if not isinstance(value, list | None) and (type(value) is not int or not 0 < value <= largest):
+            raise StudyError(f"{where}: {key} is {str(value)[:60]}; give a whole number from 1 to {largest}.")
+    if config.get("transformers_weights") is not None:
+        raise StudyError(f"{where} names other weights in transformers_weights; rename them to model.safetensors.")
+    _check_stored(config.get("quantization_config"), where)
     names = config.get("architectures") or []
     if names and not any("CausalLM" in str(name) or "LMHead" in str(name) for name in names):
         raise StudyError(
             f"{where} describes {names[0]}, which is not a causal language model; choose one that generates text."
         )
+
+
+def _check_stored(stored: Any, where: str) -> None:
+    """Check that weights that are stored quantised are none that would be counted and run as something else."""
+    if stored is None:
+        return
+    method = str(stored.get("quant_method", "unknown") if isinstance(stored, dict) else stored)[:40]
+    raise StudyError(
+        f"{where}: the weights are already quantised ({method!r}), which can't be measured or combined with other "
+        "techniques here; choose the checkpoint that is not, and quantise it with a technique."
+    )
 
 
 def basics(config: dict[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,12 @@ def test_shards_count_as_one_model(copy, tmp_path):
         prepare(copy, tmp_path / "out")
 
 
+def header(directory, **entry):
+    """Weights of one tensor with this entry, and 8 bytes of data."""
+    content = json.dumps({"weight": entry}).encode()
+    (directory / "model.safetensors").write_bytes(len(content).to_bytes(8, "little") + content + bytes(8))
+
+
 def cut(path):
     path.write_bytes(path.read_bytes()[:-7])
 
@@ -68,6 +74,18 @@ def cut(path):
         (lambda d: (d / "model.safetensors").rename(d / "pytorch_model.bin"), "pickled weights only"),
         (lambda d: cut(d / "model.safetensors"), r"model\.safetensors is not a complete safetensors file"),
         (lambda d: (d / "model.safetensors").write_bytes(b"x" * 40), "is not a complete safetensors file"),
+        (lambda d: header(d, dtype="F32", shape=[10**12, 10**12], data_offsets=[0, 8]), "fewer bytes than its shape"),
+        (lambda d: header(d, dtype="F32", shape=[-1], data_offsets=[0, 8]), "no whole number"),
+        (lambda d: header(d, dtype="F32", shape=[2], data_offsets=[0, 10**15]), "lies outside it"),
+        (lambda d: (d / "model.safetensors").write_bytes(b"\xff" * 64), "is not a complete safetensors file"),
+        (lambda d: (d / "config.json").write_text("[]"), "holds no JSON object"),
+        (lambda d: (d / "config.json").write_text("[" * 10**5), r"config\.json is not valid JSON"),
+        (lambda d: edit(d / "config.json", num_hidden_layers=10**9), "num_hidden_layers is 1000000000; give a whole"),
+        (lambda d: edit(d / "config.json", vocab_size=10**12), "vocab_size is 1000000000000; give a whole number"),
+        (lambda d: edit(d / "config.json", hidden_size=float("nan")), "hidden_size is nan; give a whole number"),
+        (lambda d: edit(d / "config.json", quantization_config={"quant_method": "awq"}), "already quantised .'awq'."),
+        (lambda d: edit(d / "config.json", transformers_weights="a.safetensors"), "transformers_weights; rename them"),
+        (lambda d: (d / "adapter_config.json").write_text("{}"), "holds an adapter"),
         (lambda d: edit(d / "config.json", architectures=["BertForMaskedLM"]), "which is not a causal language model"),
         (lambda d: edit(d / "config.json", model_type="novel"), "has no causal language model of type 'novel'"),
         (lambda d: edit(d / "config.json", model_type="novel", auto_map={}), "choose a model that it knows"),

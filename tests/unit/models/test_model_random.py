@@ -88,7 +88,7 @@ def test_the_architectures_have_the_published_number_of_parameters(file, paramet
         ({"vocab_size": 100}, "a vocabulary of 100 is too small"),
         ({"architectures": ["BertModel"]}, "not a causal language model"),
         ({"model_type": "novel"}, "no causal language model of type 'novel'"),
-        ({"intermediate_size": "wide"}, r"models\.big\.random\.architecture cannot be built"),
+        ({"intermediate_size": "wide"}, r"models\.big\.random\.architecture: intermediate_size is wide"),
     ],
 )
 def test_an_architecture_that_cannot_be_built_is_one_sentence(changes, message, train_file, prompt, tmp_path):
