@@ -12,7 +12,9 @@ sys.path.insert(0, str(ROOT))
 
 from snakemake.exceptions import WorkflowError
 
+from scripts.dataset.path import data_file
 from scripts.foundation.errors import StudyError
+from scripts.foundation.text import one_line
 from scripts.inference import leases, machine
 from scripts.study import (
     configuration,
@@ -31,7 +33,7 @@ def checked(function, *arguments, **options):
     try:
         return function(*arguments, **options)
     except StudyError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {one_line(str(error))}", file=sys.stderr, flush=True)
         os._exit(1)
 
 
@@ -56,8 +58,11 @@ wildcard_constraints:
 
 
 def as_text(value):
-    """A value as text: equal content is equal text, whatever the order of its keys."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    """A value as text: equal content is equal text, whatever the order of its keys.
+
+    It is ASCII, since Snakemake prints the commands of failed jobs as they are.
+    """
+    return json.dumps(value, sort_keys=True)
 
 
 def cores():
@@ -136,7 +141,7 @@ def dataset_content():
     """Digest of the user's own data file: its content counts, not its age."""
     if config["dataset"]["source"] != "file":
         return ""
-    return checked(sources.file_digest, Path(config["dataset"]["file"]["path"]))
+    return checked(sources.file_digest, data_file(config["dataset"]["file"]["path"]))
 
 
 # --- models ---

@@ -11,11 +11,12 @@ rule score_text:
         "../envs/udaciheadline.yaml"
     params:
         run=subpath(input.record, parent=True),
+        tokenizer=config["quality"]["tokenizer"],
         code=code_of("scripts.score_text", files=["scripts/metrics/evaluate_modules"]),
-        versions=versions_of("evaluate", "rouge_score", "nltk"),
+        versions=versions_of("evaluate", "rouge_score", "nltk", "regex"),
     shell:
         "python -m scripts.score_text --technique {wildcards.technique} --dataset {input.samples} --run {params.run}"
-        " --output {output} 2>&1 | tee {log:q} >&2"
+        " --tokenizer {params.tokenizer} --output {output} 2>&1 | tee {log:q} >&2"
 
 
 rule score_semantic:

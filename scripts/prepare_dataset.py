@@ -35,7 +35,7 @@ def open_source(settings: Settings) -> Source:
     if isinstance(options, FileSettings):
         from scripts.dataset.sources.file import open_file
 
-        return open_file(options.path, options.columns)
+        return open_file(options)
     if isinstance(options, HubSettings):
         from scripts.dataset.sources.hub import open_hub
 
@@ -54,7 +54,7 @@ def prepare(settings: Settings, output: Path) -> dict[str, Any]:
     source = open_source(settings)
     with atomic_writer(output / "rejects.jsonl") as handle:
         rejects = Rejects(handle)
-        rows = collect(source, settings.filters, rejects)
+        rows = collect(source, settings.filters, rejects, settings.markup == "keep")
         pool, train = split(rows, settings.evaluation_share, settings.seed)
         leaked = leaking(pool, train)
         for row in sorted((row for row in train if row.id in leaked), key=lambda each: each.position):
@@ -73,6 +73,7 @@ def prepare(settings: Settings, output: Path) -> dict[str, Any]:
             "rejected": rejected,
             "rejected_by_reason": dict(sorted(rejects.counts.items())),
             "leakage": len(leaked),
+            "markup": sum(row.had_markup for row in rows),
             "pool": len(pool),
             "train": len(train),
         },
@@ -81,14 +82,24 @@ def prepare(settings: Settings, output: Path) -> dict[str, Any]:
             "train.jsonl": _write(output / "train.jsonl", train),
         },
     }
+    if source.notes:
+        manifest["notes"] = source.notes
     # The manifest is written last: where it is, the rest is complete.
     write_json(output / "manifest.json", manifest)
-    log.info("%s: %d rows read, %d rejected, %d in the pool, %d to train on", source.name, *_figures(manifest))
+    for note in source.notes:
+        log.warning("%s: %s.", source.name, note)
+    read, rejected, pooled, trained = (manifest["counts"][name] for name in ("read", "rejected", "pool", "train"))
+    why = f": {rejects.told(source.unit)}" if rejected else ""
+    log.info(
+        "%s: %d rows read, %d in the pool, %d to train on, %d rejected%s",
+        source.name,
+        read,
+        pooled,
+        trained,
+        rejected,
+        why,
+    )
     return manifest
-
-
-def _figures(manifest: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(manifest["counts"][name] for name in ("read", "rejected", "pool", "train"))
 
 
 def _write(path: Path, rows: Iterable[Row]) -> str:

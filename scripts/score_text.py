@@ -4,8 +4,8 @@ import argparse
 import logging
 from typing import Any
 
-from scripts.foundation import entry, files
-from scripts.metrics import copied, rouge, texts
+from scripts.foundation import entry, files, words
+from scripts.metrics import copied, rouge, texts, tokenizer
 from scripts.metrics import dataset as dataset_file
 from scripts.metrics import runs as run_files
 
@@ -18,22 +18,31 @@ def main() -> None:
     parser.add_argument("--technique", required=True, help="name of the technique, as in run.json")
     parser.add_argument("--dataset", required=True, help="evaluation set (eval.jsonl) that the run was timed on")
     parser.add_argument("--run", required=True, help="folder with samples.jsonl and run.json of the first run")
+    parser.add_argument(
+        "--tokenizer", choices=tokenizer.CHOICES, default="auto",
+        help="what parts a text into words for ROUGE; auto goes by the references (default)",
+    )  # fmt: skip
     parser.add_argument("--output", required=True, help="file of scores to write")
     arguments = parser.parse_args()
     dataset = dataset_file.read_dataset(arguments.dataset)
     run = run_files.read_run(arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False)
-    scores = text_scores([sample.headline for sample in run.samples], dataset) if texts.is_scorable(run) else None
-    files.write_json(arguments.output, texts.document(run, scores))
+    chosen = tokenizer.choose(arguments.tokenizer, [row["headline"] for row in dataset])
+    scores = None
+    if texts.is_scorable(run):
+        scores = text_scores([sample.headline for sample in run.samples], dataset, chosen)
+    files.write_json(arguments.output, texts.document(run, scores) | {"tokenizer": chosen.as_dict()})
     logger.info("scored the text of %s: %s", arguments.technique, "done" if scores else "nothing to score")
 
 
-def text_scores(headlines: list[str], dataset: list[dict[str, Any]]) -> dict[str, list[float | None]]:
-    """Return every score of each headline, in evaluation order."""
-    return rouge.rouge_scores(headlines, [row["headline"] for row in dataset]) | {
+def text_scores(
+    headlines: list[str], dataset: list[dict[str, Any]], chosen: tokenizer.Tokenizer
+) -> dict[str, list[float | None]]:
+    """Return every score of each headline, in evaluation order, ROUGE by the tokenizer that was chosen."""
+    return rouge.rouge_scores(headlines, [row["headline"] for row in dataset], chosen.function) | {
         "copied_share": [
             copied.copied_share(headline, row["summary"]) for headline, row in zip(headlines, dataset, strict=True)
         ],
-        "headline_words": [len(headline.split()) for headline in headlines],
+        "headline_words": [len(words.split(headline)) for headline in headlines],
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scripts.foundation import entry
 from scripts.foundation.errors import StudyError
-from scripts.foundation.files import atomic_writer
+from scripts.foundation.files import atomic_writer, read_json
 
 
 def select(pool: Path, samples: int, output: Path) -> None:
@@ -27,11 +27,22 @@ def select(pool: Path, samples: int, output: Path) -> None:
         raise StudyError(f"{pool} does not exist; run scripts.prepare_dataset first.") from None
     if len(lines) < samples:
         raise StudyError(
-            f"{pool} has {len(lines)} rows and dataset.samples asks for {samples}; ask for fewer, or enlarge the "
-            "pool (a larger source or dataset.evaluation_share; for newswire, evaluation_rows)."
+            f"{pool} has {len(lines)} rows and dataset.samples asks for {samples}{_lost(pool)}; ask for fewer, or "
+            "enlarge the pool (a larger source or dataset.evaluation_share; for newswire, evaluation_rows)."
         )
     with atomic_writer(output) as handle:
         handle.writelines(lines)
+
+
+def _lost(pool: Path) -> str:
+    """Return how many of the source's rows were rejected and why, by the manifest beside the pool."""
+    try:
+        counts = read_json(pool.with_name("manifest.json"))["counts"]
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts["rejected_by_reason"].items())
+    except (StudyError, KeyError, TypeError, AttributeError):
+        return ""
+    rejected = f", {counts['rejected']} of them rejected: {reasons}" if counts["rejected"] else ""
+    return f" (the source has {counts['read']} rows{rejected})"
 
 
 def main() -> None:

@@ -169,7 +169,7 @@ const Table = (() => {
   // ---- copies
 
   // A spreadsheet would take such text for a formula; it skips leading blanks before it looks.
-  const inert = (text) => (/^ *[=+\-@\t\r\n]/.test(text) ? `'${text}` : text);
+  const inert = (text) => (/^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]/.test(text) ? `'${text}` : text);
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const plain = (text) => text.replace(/\s+/g, " ").trim();
   const escaped = (text) => plain(text).replace(/[\\|`<>[\]*_~&$]/g, "\\$&");

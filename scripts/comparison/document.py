@@ -40,6 +40,7 @@ COPIED = (
     "memory_anatomy",
     "memory_check",
     "smallest_gpu",
+    "text_tokenizer",
     "semantic_model",
     "unscored_reason",
     "modes",

@@ -5,6 +5,8 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+from scripts.foundation.text import one_line
+
 MEGABYTE = 1_000_000
 # Column -> (figure, divisor). The first eight are the columns of the reference studies.
 FIGURES = {
@@ -68,7 +70,8 @@ WITH_BOUNDS = {
     "fixed_latency_change_percent",
     "quality_kept_percent_rougeL",
 }
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The full-width forms too: some spreadsheets take them for the plain ones.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def table(comparison: dict[str, Any]) -> str:
@@ -82,11 +85,15 @@ def table(comparison: dict[str, Any]) -> str:
 
 
 def inert(value: Any) -> Any:
-    """Make text that a spreadsheet would take for a formula plain text, with a leading apostrophe (OWASP's advice)."""
+    """Make text plain: control characters by their names, and what a spreadsheet would take for a formula quoted.
+
+    A formula gets a leading apostrophe (OWASP's advice).
+    """
     if not isinstance(value, str):
         return value
     # Spreadsheets skip leading blanks before they look for a formula.
-    return f"'{value}" if value.lstrip(" ").startswith(FORMULA_STARTS) else value
+    is_formula = value.startswith(FORMULA_STARTS) or value.lstrip().startswith(FORMULA_STARTS)
+    return f"'{one_line(value)}" if is_formula else one_line(value)
 
 
 def _row(technique: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +107,7 @@ def _row(technique: dict[str, Any]) -> dict[str, Any]:
     for column, key in BETWEEN_RUNS.items():
         _put(row, column, {"value": (figures.get(key) or {}).get("between_run_percent")}, lambda value: value)
     _put(row, "price_per_1000", technique["price_per_1000"], lambda value: value)
-    row["currency"] = technique["price_per_1000"]["unit"] if row["price_per_1000"] else ""
+    row["currency"] = inert(technique["price_per_1000"]["unit"]) if row["price_per_1000"] else ""
     row["flags"] = len(technique["flags"])
     for kind in ("parent", "baseline"):
         against = technique["changes"][kind]

@@ -4,6 +4,8 @@ import html
 import sys
 import unicodedata
 
+from scripts.dataset.markup import text_of
+
 # White space that str.split handles is left to it: a tab or a line break parts words, and must not just vanish.
 _CONTROL = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if not chr(code).isspace()}
 #: Zero-width space and joiners, soft hyphen, byte-order mark, direction marks, word joiner, invisible operators.
@@ -13,9 +15,21 @@ _INVISIBLE = dict.fromkeys(
 _REMOVED = _CONTROL | _INVISIBLE
 
 
-def clean(text: str) -> str:
+def without_markup(text: str) -> tuple[str, bool]:
+    """Return a text with HTML entities unescaped (once) and without HTML's tags, and whether it had any.
+
+    Feeds have tags as they are, or escaped as a whole.
+    """
+    found = text_of(text)
+    if found is None and "&" in text:
+        text = html.unescape(text)
+        found = text_of(text)
+    return (text, False) if found is None else (found, True)
+
+
+def clean(text: str, unescape: bool = True) -> str:
     """Unescape HTML entities (once), remove control and zero-width characters, make it NFC, collapse white space."""
-    if "&" in text:
+    if unescape and "&" in text:
         text = html.unescape(text)
     if not (text.isascii() and text.isprintable()):
         text = unicodedata.normalize("NFC", text.translate(_REMOVED))

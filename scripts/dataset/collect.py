@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from scripts.dataset.cleaning import shown
-from scripts.dataset.entries import Entry, Source
+from scripts.dataset.entries import NOT_UTF8, Entry, Source
+from scripts.dataset.fields import MISSING, names, pick
 from scripts.dataset.rows import MISSING_COLUMN, Filters, Rejected, Row, usable
-from scripts.dataset.sources.parquet import missing_columns
+from scripts.dataset.sources import encoding
+from scripts.dataset.sources.tables import missing_columns
 from scripts.foundation.errors import StudyError
 
 DUPLICATE = "duplicate"
 LEAKAGE = "leakage"
 #: A hostile file could have a new column in every row.
 _COLUMNS_KEPT = 200
+_RAW = 1000
 
 
 @dataclass
@@ -33,9 +36,29 @@ class Rejects:
         line = {"position": position, "reason": reason, "content": content}
         self.handle.write(json.dumps(line, ensure_ascii=False) + "\n")
 
+    def told(self, unit: str) -> str:
+        """Return the counts of all reasons in words, with the first position of each; ``unit`` is what it counts."""
+        return ", ".join(
+            f"{count} {reason} (first at {unit} {self.first[reason]})" for reason, count in self.counts.most_common()
+        )
 
-def collect(source: Source, filters: Filters, rejects: Rejects) -> list[Row]:
-    """Read the whole source and return its usable rows in the source's order.
+
+@dataclass
+class Garbled:
+    """Rows that are not in the encoding that a file is read in: how many, and the bytes of the first."""
+
+    count: int = 0
+    sample: bytearray = field(default_factory=bytearray)
+
+    def add(self, raw: bytes) -> None:
+        """Count a row, and keep it while there is room."""
+        self.count += 1
+        if len(self.sample) < encoding.SAMPLE:
+            self.sample += raw + b"\n"
+
+
+def collect(source: Source, filters: Filters, rejects: Rejects, keep_markup: bool = False) -> list[Row]:
+    """Read the whole source and return its usable rows in the source's order; what to know of it is in its notes.
 
     Raises:
         StudyError: no row can be used; the message says why.
@@ -43,38 +66,64 @@ def collect(source: Source, filters: Filters, rejects: Rejects) -> list[Row]:
     rows: list[Row] = []
     seen: set[str] = set()
     present: dict[str, None] = {}
+    garbled = Garbled()
     read = 0
     for entry in source.entries:
         read += 1
         if entry.fields is not None and len(present) < _COLUMNS_KEPT:
-            present.update(dict.fromkeys(entry.fields))
+            present.update(dict.fromkeys(names(entry.fields)))
         try:
-            row = _usable(entry, source, filters)
+            row = usable(entry, source.columns, filters, keep_markup)
             if row.id in seen:
                 raise Rejected(DUPLICATE)
         except Rejected as rejected:
-            rejects.add(entry.position, str(rejected), _content(entry, source))
+            reason = str(rejected)
+            if reason == NOT_UTF8 and (raw := _undecodable(entry, source)):
+                garbled.add(raw)
+            rejects.add(entry.position, _named(reason, source), _content(entry, source))
         else:
             seen.add(row.id)
             rows.append(row)
+    advice = _advice(source, garbled)
     if not rows:
-        raise StudyError(_nothing(source, read, list(present), rejects))
+        raise StudyError(_nothing(source, read, list(present), rejects, advice))
+    if advice:
+        source.notes.append(advice)
+    marked = sum(row.had_markup for row in rows)
+    if marked:
+        told = "1 row" if marked == 1 else f"{marked} rows"
+        source.notes.append(f"HTML was taken out of {told}; dataset.markup: keep leaves it in")
     return rows
 
 
-def _usable(entry: Entry, source: Source, filters: Filters) -> Row:
-    if entry.problem is not None or entry.fields is None:
-        raise Rejected(entry.problem)
-    return usable(entry.fields, source.columns, filters, entry.position, entry.side)
+def _named(reason: str, source: Source) -> str:
+    """Return a reason with the encoding that the file is read in: what is not UTF-8 is then not in that one."""
+    if reason != NOT_UTF8 or source.encoding in (None, encoding.UTF8):
+        return reason
+    return f"not_{source.encoding.replace('-', '')}"
+
+
+def _undecodable(entry: Entry, source: Source) -> bytes:
+    """Return the bytes of a row that are no UTF-8; b"" where all are, as where half a character was written as such."""
+    raw = entry.raw
+    if raw is None:
+        columns = (source.columns.headline, source.columns.summary)
+        raw = " ".join(value for name in columns if isinstance(value := pick(entry.fields or {}, name), str))
+    try:
+        data = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape")
+        data.decode("utf-8")
+    except UnicodeEncodeError:
+        return b""
+    except UnicodeDecodeError:
+        return data[:_RAW]
+    return b""
 
 
 def _content(entry: Entry, source: Source) -> str:
     if entry.fields is None:
         return shown(entry.raw or "")
-    columns = source.columns
-    return shown(
-        _plain({each: entry.fields[each] for each in (columns.headline, columns.summary) if each in entry.fields})
-    )
+    found = {name: pick(entry.fields, name) for name in (source.columns.headline, source.columns.summary)}
+    return shown(_plain({name: value for name, value in found.items() if value is not MISSING}))
 
 
 def _plain(fields: Mapping[str, Any]) -> str:
@@ -82,7 +131,16 @@ def _plain(fields: Mapping[str, Any]) -> str:
     return json.dumps(short, ensure_ascii=False)
 
 
-def _nothing(source: Source, read: int, present: list[str], rejects: Rejects) -> str:
+def _advice(source: Source, garbled: Garbled) -> str:
+    """Say what to do about rows that are not in the encoding that a file is read in; nothing where all are."""
+    if source.encoding is None or not garbled.count:
+        return ""
+    rows = "1 row is" if garbled.count == 1 else f"{garbled.count} rows are"
+    told = f"{rows} not {source.encoding.upper()}"
+    return f"{told}; {encoding.advice(bytes(garbled.sample))}" if source.encoding == encoding.UTF8 else told
+
+
+def _nothing(source: Source, read: int, present: list[str], rejects: Rejects, advice: str) -> str:
     """Say why a source gave no usable row."""
     if read == 0:
         return f"{source.name} has no rows; name a source that has some."
@@ -90,8 +148,5 @@ def _nothing(source: Source, read: int, present: list[str], rejects: Rejects) ->
     missing = [each for each in dict.fromkeys((columns.summary, columns.headline)) if each not in present]
     if present and missing and MISSING_COLUMN in rejects.counts:
         return missing_columns(source.name, missing, present)
-    reasons = ", ".join(
-        f"{count} {reason} (first at {source.unit} {rejects.first[reason]})"
-        for reason, count in rejects.counts.most_common()
-    )
-    return f"{source.name}: none of its {read} rows can be used: {reasons}; check the source and dataset.filters."
+    told = f"{source.name}: none of its {read} rows can be used: {rejects.told(source.unit)}"
+    return f"{told}; {advice or 'check the source and dataset.filters'}."

@@ -9,6 +9,7 @@ ROW_LIMIT = 4 * 2**20
 
 MALFORMED = "malformed"
 NOT_UTF8 = "not_utf8"
+STRAY_QUOTE = "stray_quote"
 TOO_LARGE = "too_large"
 
 
@@ -32,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the source's columns that hold a row's parts."""
+    """Names of the source's columns that hold a row's parts; a dotted name leads into nested objects."""
 
     summary: str = "short_description"
     headline: str = "headline"
@@ -49,6 +50,8 @@ class Source:
         origin: what it was read from, for the manifest: settled before the first row is read.
         unit: what a position counts: "line" or "row".
         columns: where to find a row's parts.
+        encoding: of a text file, Python's name of the encoding that it is read in; else None.
+        notes: what a person should know of the source, complete once all entries are read.
     """
 
     name: str
@@ -56,3 +59,5 @@ class Source:
     origin: Mapping[str, Any]
     unit: str
     columns: Columns = field(default_factory=Columns)
+    encoding: str | None = None
+    notes: list[str] = field(default_factory=list)

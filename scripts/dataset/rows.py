@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scripts.dataset.cleaning import clean, encodable, shared
-from scripts.dataset.entries import NOT_UTF8, Columns
+from scripts.dataset.cleaning import clean, encodable, shared, without_markup
+from scripts.dataset.entries import NOT_UTF8, Columns, Entry
+from scripts.dataset.fields import MISSING, pick
+from scripts.foundation import words
 
 MISSING_COLUMN = "missing_column"
 NOT_TEXT = "not_text"
@@ -24,7 +26,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which rows are used; words are what white space parts, after cleaning."""
+    """Which rows are used, by their words after cleaning; in scripts without spaces each character counts as one."""
 
     summary_words: Bounds = field(default_factory=lambda: Bounds(5, 100))
     headline_words: Bounds = field(default_factory=lambda: Bounds(2, 30))
@@ -36,7 +38,10 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A usable row; ``side`` is None until the split decides."""
+    """A usable row.
+
+    ``side`` is None until the split decides; ``had_markup`` says whether tags of HTML were taken out of it.
+    """
 
     id: str
     summary: str
@@ -44,6 +49,7 @@ class Row:
     category: str
     position: int
     side: str | None
+    had_markup: bool = False
 
     def as_dict(self) -> dict[str, str]:
         """Return what the data set's files hold of the row."""
@@ -59,26 +65,32 @@ def identity(summary: str, headline: str) -> str:
     return hashlib.sha256(json.dumps([summary, headline]).encode("ascii")).hexdigest()[:16]
 
 
-def usable(fields: Mapping[str, Any], columns: Columns, filters: Filters, position: int, side: str | None) -> Row:
-    """Clean and check one row.
+def usable(entry: Entry, columns: Columns, filters: Filters, keep_markup: bool = False) -> Row:
+    """Clean and check one row; tags of HTML are taken out unless they are to be kept.
 
     Raises:
         Rejected: the row can't be used.
     """
-    summary = _text(fields, columns.summary)
-    headline = _text(fields, columns.headline)
+    if entry.problem is not None or entry.fields is None:
+        raise Rejected(entry.problem)
+    fields = entry.fields
+    summary, headline = (_text(fields, column, keep_markup) for column in (columns.summary, columns.headline))
+    had_markup = summary[1] or headline[1]
+    summary, headline = summary[0], headline[0]
     _check_length("summary", summary, filters.summary_words)
     _check_length("headline", headline, filters.headline_words)
-    category = fields.get(columns.category)
+    category = pick(fields, columns.category)
     # A category only groups rows, so a strange one is no reason to lose the row.
     category = clean(category) if isinstance(category, str) and encodable(category) else ""
-    return Row(identity(summary, headline), summary, headline, shared(category), position, side)
+    category = shared(category)
+    return Row(identity(summary, headline), summary, headline, category, entry.position, entry.side, had_markup)
 
 
-def _text(fields: Mapping[str, Any], column: str) -> str:
-    if column not in fields:
+def _text(fields: Mapping[str, Any], column: str, keep_markup: bool) -> tuple[str, bool]:
+    """Return the text of a column, cleaned, and whether tags of HTML were taken out of it."""
+    value = pick(fields, column)
+    if value is MISSING:
         raise Rejected(MISSING_COLUMN)
-    value = fields[column]
     if value is None:
         raise Rejected(EMPTY)
     if isinstance(value, bytes):
@@ -87,15 +99,16 @@ def _text(fields: Mapping[str, Any], column: str) -> str:
         raise Rejected(NOT_TEXT)
     if not encodable(value):
         raise Rejected(NOT_UTF8)
-    text = clean(value)
+    text, had_markup = (value, False) if keep_markup else without_markup(value)
+    text = clean(text, unescape=keep_markup)
     if not text:
         raise Rejected(EMPTY)
-    return text
+    return text, had_markup
 
 
 def _check_length(part: str, text: str, bounds: Bounds) -> None:
-    words = text.count(" ") + 1
-    if words < bounds.min:
+    count = len(words.split(text))
+    if count < bounds.min:
         raise Rejected(f"{part}_too_short")
-    if words > bounds.max:
+    if count > bounds.max:
         raise Rejected(f"{part}_too_long")

@@ -10,6 +10,8 @@ from scripts.dataset.rows import Bounds, Filters
 from scripts.foundation.errors import StudyError
 
 SOURCES = ("newswire", "file", "hub")
+#: What becomes of HTML in a text: its text alone is taken, or it stays.
+MARKUP = ("text", "keep")
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,12 @@ class NewswireSettings:
 
 @dataclass(frozen=True)
 class FileSettings:
-    """A file and its columns."""
+    """A file, its encoding, where in a JSON document its rows are, and its columns."""
 
     path: str
     columns: Columns
+    encoding: str = "utf-8"
+    rows: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Settings:
     filters: Filters
     evaluation_share: float
     seed: int
+    markup: str = "text"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings with all defaults filled in, in the form in which they are given."""
@@ -55,6 +60,7 @@ class Settings:
             "source": self.source,
             self.source: asdict(self.options),
             "filters": self.filters.as_dict(),
+            "markup": self.markup,
             "evaluation_share": self.evaluation_share,
             "seed": self.seed,
         }
@@ -79,12 +85,16 @@ def parse(text: str) -> Settings:
     share = given.get("evaluation_share", 0.2)
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
         raise StudyError(f"dataset.evaluation_share: {share!r} must be a number above 0 and up to 1.")
+    markup = given.get("markup", "text")
+    if markup not in MARKUP:
+        raise StudyError(f"dataset.markup: {markup!r} is unknown; choose one of {', '.join(MARKUP)}.")
     return Settings(
         source,
         readers[source](options),
         _filters(_object(given.get("filters"), "dataset.filters")),
         float(share),
         _whole(given.get("seed", 0), "dataset.seed", None),
+        markup,
     )
 
 
@@ -120,7 +130,12 @@ def _newswire(options: Mapping[str, Any]) -> NewswireSettings:
 
 
 def _file(options: Mapping[str, Any]) -> FileSettings:
-    return FileSettings(_text(options, "file", "path"), _columns(options, "file"))
+    return FileSettings(
+        _text(options, "file", "path"),
+        _columns(options, "file"),
+        _text(options, "file", "encoding", "utf-8"),
+        _text(options, "file", "rows") if options.get("rows") else "",
+    )
 
 
 def _hub(options: Mapping[str, Any]) -> HubSettings:

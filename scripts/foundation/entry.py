@@ -1,26 +1,56 @@
-"""The shape of an entry point: logging to stderr, and errors as one sentence."""
+"""The shape of an entry point: logging to stderr, errors as one sentence, and nothing printed that isn't inert."""
 
+import contextlib
 import errno
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
+from types import TracebackType
 
+from scripts.foundation import text
 from scripts.foundation.errors import StudyError
 
 
+class _Formatter(logging.Formatter):
+    """Messages hold text of data and of libraries: no part of one may look like a line of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return text.lines(super().format(record))
+
+
 def run(main: Callable[[], None]) -> None:
-    """Run ``main`` as a stage: a known error is one sentence on stderr and exit status 1, anything else a traceback."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    try:
-        main()
-    except StudyError as error:
-        sys.exit(f"error: {error}")
-    except Exception as error:
-        if not _disk_is_full(error):
-            raise
-        where = f" while writing {error.filename}" if getattr(error, "filename", None) else ""
-        sys.exit(f"error: the disk is full{where}; free some space and run the same command again to continue.")
+    """Run ``main`` as a stage: a known error is one sentence on stderr and exit status 1, anything else a traceback.
+
+    This is the door through which a stage's text reaches the terminal: whatever it prints is inert.
+    """
+    sys.excepthook = _print_traceback
+    with (
+        contextlib.redirect_stdout(text.InertStream(sys.stdout)),
+        contextlib.redirect_stderr(text.InertStream(sys.stderr)),
+    ):
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
+        try:
+            main()
+        except StudyError as error:
+            _fail(str(error))
+        except Exception as error:
+            if not _disk_is_full(error):
+                raise
+            where = f" while writing {error.filename}" if getattr(error, "filename", None) else ""
+            _fail(f"the disk is full{where}; free some space and run the same command again to continue.")
+
+
+def _fail(sentence: str) -> None:
+    sys.exit(f"error: {text.one_line(sentence)}")
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    told = "".join(traceback.format_exception(kind, error, trace)).rstrip("\n")
+    print(text.lines(told), file=sys.stderr)
 
 
 def _disk_is_full(error: Exception) -> bool:

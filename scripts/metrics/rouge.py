@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,19 @@ OFFLINE = {
 }
 
 
-def rouge_scores(predictions: list[str], references: list[str]) -> dict[str, list[float]]:
-    """Return the F1 score of each text for each ROUGE variant, with the stemmer, in the order of the texts."""
-    return _metric().compute(predictions=predictions, references=references, use_stemmer=True)
+def rouge_scores(
+    predictions: list[str], references: list[str], tokenize: Callable[[str], list[str]] | None = None
+) -> dict[str, list[float]]:
+    """Return the F1 score of each text for each ROUGE variant, in the order of the texts.
+
+    Args:
+        predictions: the texts to score.
+        references: as many texts.
+        tokenize: from a text to its tokens; None for the library's own tokenizer with its English stemmer.
+    """
+    return _metric().compute(
+        predictions=predictions, references=references, use_stemmer=tokenize is None, tokenizer=tokenize
+    )
 
 
 @functools.cache

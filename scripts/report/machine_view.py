@@ -80,9 +80,9 @@ def data_counts(dataset: dict[str, Any]) -> list[tuple[str, str]]:
     counts = manifest.get("counts") if isinstance(manifest.get("counts"), dict) else {}
     pairs = [("source", str(manifest["source"]))] if manifest.get("source") else []
     titles = {"read": "rows read", "rejected": "rejected", "leakage": "rejected as leakage"}
-    titles |= {"train": "training rows", "pool": "evaluation pool"}
+    titles |= {"markup": "HTML taken out of", "train": "training rows", "pool": "evaluation pool"}
     for key, title in titles.items():
-        if counts.get(key) is not None and not (key == "leakage" and not counts[key]):
+        if counts.get(key) is not None and not (key in ("leakage", "markup") and not counts[key]):
             pairs.append((title, text.plain(counts[key]) + (_rejects(manifest, counts) if key == "rejected" else "")))
     return [
         *pairs,

@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison.verdicts import GATED
 from scripts.metrics.figures import ONE_READING
-from scripts.report import columns, numbers, quality, results_columns, rows, tail
+from scripts.report import columns, numbers, quality, results_columns, rows, tail, words_tokenizer
 from scripts.report.column import Column
 from scripts.report.numbers import Scale
 from scripts.report.results_columns import MEASURED, QUALITY, RESULTS
@@ -27,6 +27,7 @@ def results(comparison: dict[str, Any]) -> dict[str, Any]:
         "baseline_reason": comparison["baseline"]["reason"] or "",
         "rows": [_row(comparison, technique, scales, best) for technique in techniques],
         "methods": _methods(rows.ran(techniques), heads),
+        "tokenizer": words_tokenizer.described(techniques),
         "semantic_model": _semantic_model(techniques),
     }
 

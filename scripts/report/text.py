@@ -1,18 +1,10 @@
 """Text from data, models and configuration, made inert before it is shown."""
 
-import re
 from typing import Any
 
-# Control characters, and the characters that reorder or hide what follows them. Escaping for HTML or XML is left to the
-# template engine and to the plot's writer: none of these characters would be touched by it.
-DANGEROUS = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
-)
+from scripts.foundation.text import DANGEROUS, inert
 
-
-def inert(text: str) -> str:
-    """Replace characters that could garble a page by their visible names, e.g. ``[U+202E]``."""
-    return DANGEROUS.sub(lambda match: f"[U+{ord(match.group()):04X}]", text)
+__all__ = ["DANGEROUS", "flattened", "inert", "inert_values", "plain", "shortened"]
 
 
 def inert_values(value: Any) -> Any:

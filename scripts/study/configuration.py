@@ -10,6 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
+from scripts.dataset.path import data_file
 from scripts.foundation.errors import StudyError
 from scripts.hardware import datasheet
 from scripts.models import checks as model_checks
@@ -120,7 +121,7 @@ def dataset_settings(config: dict[str, Any]) -> dict[str, Any]:
     """The data set's settings with the options of the chosen source alone; the number of samples left out."""
     dataset = config["dataset"]
     source = dataset["source"]
-    return {key: dataset[key] for key in ("source", source, "filters", "evaluation_share", "seed")}
+    return {key: dataset[key] for key in ("source", source, "filters", "markup", "evaluation_share", "seed")}
 
 
 def models_used(techniques: list[Technique]) -> list[str]:
@@ -190,8 +191,7 @@ def _check_dataset(dataset: dict[str, Any]) -> None:
         path = dataset["file"]["path"]
         if not path:
             raise StudyError("dataset.file.path is empty; give the path of your data file.")
-        if not Path(path).is_file():
-            raise StudyError(f"dataset.file.path: the file {path} does not exist; correct the path.")
+        data_file(path)
     if source == "hub":
         for key in ("id", "revision"):
             if not dataset["hub"][key]:

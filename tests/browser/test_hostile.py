@@ -64,7 +64,13 @@ def hostile(browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny = project.study["models"]["small"]["train"]
     project.study |= {
         "title": f"{UNSEEN} {WORDS}",
-        "dataset": {"source": "file", "file": {"path": "rows.jsonl"}, "evaluation_share": 0.2, "samples": 8},
+        "dataset": {
+            "source": "file",
+            "file": {"path": "rows.jsonl"},
+            "markup": "keep",
+            "evaluation_share": 0.2,
+            "samples": 8,
+        },
         # So few rows are learnt by heart: the models write hostile text themselves.
         "models": {"small": {"train": tiny | {"steps": 60, "batch": 8}}},
         "generation": {"prompt": f"{WORDS} {{summary}}", "max_new_tokens": 24},

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.metrics import runs as run_files
-from scripts.metrics import texts
+from scripts.metrics import texts, tokenizer
 from scripts.score_text import text_scores
 from tests.support.synthetic_records import (
     MACHINE,
@@ -248,9 +248,12 @@ def finished(samples: list[dict[str, Any]], run: dict[str, Any]) -> list[dict[st
 def write_text(path: Path, technique: str, dataset: list[dict[str, str]], folder: Path) -> Path:
     """Write the file of text scores that goes with a run; return its path."""
     run = run_files.read_run(folder, technique, [row["id"] for row in dataset], fixed=False)
-    scores = text_scores([sample.headline for sample in run.samples], dataset) if texts.is_scorable(run) else None
+    chosen = tokenizer.choose("auto", [row["headline"] for row in dataset])
+    headlines = [sample.headline for sample in run.samples]
+    scores = text_scores(headlines, dataset, chosen) if texts.is_scorable(run) else None
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(texts.document(run, scores)), encoding="utf-8")
+    content = texts.document(run, scores) | {"tokenizer": chosen.as_dict()}
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 

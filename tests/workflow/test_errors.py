@@ -144,6 +144,7 @@ COMMANDS = {
     "an unknown key": ({"measurment": {"warmup": 1}}, "'measurment'"),
     "an unknown technique": ({"select": ["kv_cache", "flash"]}, "'flash'"),
     "a missing data file": ({"dataset": {"source": "file", "file": {"path": "gone.csv"}}}, "gone.csv"),
+    "an escape sequence": ({"measurement": {"\x1b[31mwarmup": 1}}, "'[U+001B][31mwarmup'"),
 }
 
 

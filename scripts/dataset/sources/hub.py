@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from scripts.dataset.entries import Columns, Entry, Source
 from scripts.dataset.settings import HubSettings
-from scripts.dataset.sources.parquet import as_python, need_columns
+from scripts.dataset.sources.parquet import as_python, wanted
+from scripts.dataset.sources.tables import need_columns
 from scripts.foundation.errors import StudyError
 
 _BATCH_ROWS = 2000
@@ -35,8 +36,7 @@ def open_hub(settings: HubSettings) -> Source:
 
 
 def _entries(dataset: Any, columns: Columns) -> Iterator[Entry]:
-    wanted = dict.fromkeys((columns.summary, columns.headline, columns.category))
-    table = dataset.select_columns([each for each in wanted if each in dataset.column_names]).with_format("arrow")
+    table = dataset.select_columns(wanted(columns, dataset.column_names)).with_format("arrow")
     position = 0
     with tqdm(total=dataset.num_rows, unit="row", desc="reading", mininterval=1) as bar:
         for batch in table.iter(batch_size=_BATCH_ROWS):

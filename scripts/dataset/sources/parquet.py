@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from scripts.dataset.entries import Columns, Entry
+from scripts.dataset.fields import holder
+from scripts.dataset.sources.tables import need_columns
 from scripts.foundation.errors import StudyError
 
 _BATCH_ROWS = 2000
@@ -13,7 +15,7 @@ def read(stream: BinaryIO, columns: Columns, name: str) -> Iterator[Entry]:
     """Yield an entry a row.
 
     Raises:
-        StudyError: the file is damaged, or has not the columns for summary and headline.
+        StudyError: the file is damaged, has a column twice, or has not the columns for summary and headline.
     """
     import pyarrow  # imported here: only this source needs it, and it is slow to import
     import pyarrow.parquet
@@ -22,11 +24,8 @@ def read(stream: BinaryIO, columns: Columns, name: str) -> Iterator[Entry]:
         file = pyarrow.parquet.ParquetFile(stream)
         present = file.schema_arrow.names
         need_columns(name, present, columns)
-        wanted = [
-            each for each in dict.fromkeys((columns.summary, columns.headline, columns.category)) if each in present
-        ]
         position = 0
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=wanted):
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=wanted(columns, present)):
             values = [as_python(batch.column(column)) for column in batch.schema.names]
             for row in zip(*values, strict=True):
                 position += 1
@@ -37,26 +36,18 @@ def read(stream: BinaryIO, columns: Columns, name: str) -> Iterator[Entry]:
         raise StudyError(f"{name} is damaged ({str(error).splitlines()[0]}); fetch it again.") from None
 
 
-def need_columns(name: str, present: list[str], columns: Columns) -> None:
-    """Check that a table with a known header has a summary and a headline.
-
-    Raises:
-        StudyError: it has not; the message names the columns that there are.
-    """
-    missing = [column for column in dict.fromkeys((columns.summary, columns.headline)) if column not in present]
-    if missing:
-        raise StudyError(missing_columns(name, missing, present))
-
-
-def missing_columns(name: str, missing: list[str], present: list[str]) -> str:
-    """Return the sentence for columns that are not there."""
-    has = ", ".join(present[:30]) + (", …" if len(present) > 30 else "") if present else "none"
-    word = "column" if len(missing) == 1 else "columns"
-    return f"{name} has no {word} {' and '.join(missing)}; it has {has}; set the columns of the source to these."
+def wanted(columns: Columns, present: list[str]) -> list[str]:
+    """Return which of a table's columns hold what is asked for; of nested ones the outermost."""
+    holders = (holder(each, present) for each in (columns.summary, columns.headline, columns.category))
+    return list(dict.fromkeys(each for each in holders if each is not None))
 
 
 def as_python(array: Any) -> list[Any]:
-    """Convert a column to Python values; text with invalid UTF-8 stays bytes, which the cleaning rejects row by row."""
+    """Convert a column to Python values; what has no Python value is left to the cleaning, which rejects such rows.
+
+    Text with invalid UTF-8 stays bytes; a value that Python can't hold, such as a date after the year 9999, becomes an
+    :class:`Unreadable`.
+    """
     import pyarrow as pa
 
     if pa.types.is_dictionary(array.type):
@@ -64,8 +55,35 @@ def as_python(array: Any) -> list[Any]:
     try:
         return array.to_pylist()
     except UnicodeDecodeError:
+        if not _is_text(array.type):
+            return [_value(each) for each in array]
         wide = pa.types.is_large_string(array.type)
         return [_decoded(value) for value in array.cast(pa.large_binary() if wide else pa.binary()).to_pylist()]
+    except (ValueError, OverflowError):
+        return [_value(each) for each in array]
+
+
+class Unreadable:
+    """A value of a type that Python can't hold."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __repr__(self) -> str:
+        return f"<{self._kind} out of range>"
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):  # UnicodeDecodeError is a ValueError
+        return Unreadable(str(scalar.type))
 
 
 def _decoded(value: bytes | None) -> str | bytes | None:

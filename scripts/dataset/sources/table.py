@@ -4,67 +4,55 @@ import csv
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from scripts.dataset.entries import MALFORMED, NOT_UTF8, TOO_LARGE, Columns, Entry
-from scripts.dataset.sources.lines import lines
+from scripts.dataset.cleaning import encodable
+from scripts.dataset.entries import MALFORMED, NOT_UTF8, ROW_LIMIT, Columns, Entry
+from scripts.dataset.sources.records import Record, Records
+from scripts.dataset.sources.tables import once
+from scripts.foundation.errors import StudyError
 
 _DELIMITERS = (",", "\t", ";", "|")
 
 
-class _Feed:
-    """Lines for the csv module, and where the record that it reads began."""
+def read(stream: BinaryIO, columns: Columns, path: str, notes: list[str]) -> Iterator[Entry]:
+    """Yield an entry a record; its position is the line on which it begins.
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._lines = lines(stream)
-        self.number = 0
-        self.raw: list[str] = []
-        self.cut = False
+    Args:
+        stream: the file's UTF-8.
+        columns: where to find a row's parts.
+        path: the file, for errors.
+        notes: what a person should know of the file is added here.
 
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self.number = line.number
-        self.cut = self.cut or not line.whole
-        # Bad bytes become lone surrogates, which the cleaning finds in the one row that has them.
-        text = line.data[: None if line.whole else 1000].decode("utf-8", "surrogateescape")
-        self.raw.append(text)
-        return text
-
-    def begin(self) -> None:
-        self.raw.clear()
-        self.cut = False
-
-
-def read(stream: BinaryIO, columns: Columns) -> Iterator[Entry]:
-    """Yield an entry a record; its position is the line on which it begins."""
-    feed = _Feed(stream)
-    first = next(feed, "")
+    Raises:
+        StudyError: the header can't be read, or has a column twice that is asked for.
+    """
+    records = Records(stream)
+    line = records.header
+    if line is None:
+        return
+    if not line.whole:
+        raise StudyError(
+            f"{path} has a header of more than {ROW_LIMIT // 2**20} MiB; its first line must name columns."
+        )
+    first = line.data.decode("utf-8", "surrogateescape")
     delimiter = _delimiter(first, columns)
-    header = next(csv.reader([first], delimiter=delimiter), [])
-    records = csv.reader(feed, delimiter=delimiter)
-    while True:
-        feed.begin()
-        begun = feed.number + 1
-        try:
-            record = next(records)
-        except StopIteration:
-            return
-        except csv.Error:  # a value longer than the module takes, or a carriage return on its own
-            yield Entry(begun, raw="".join(feed.raw)[:1000], problem=TOO_LARGE if feed.cut else MALFORMED)
-            continue
-        if record:
-            yield _entry(begun, header, record, feed)
+    header = _names(first, delimiter)
+    if not header:
+        raise StudyError(f"{path} has a header that can't be read; its first line must name the columns.")
+    once(path, header, (columns.summary, columns.headline, columns.category))
+    for record in records.read(delimiter, len(header)):
+        yield _entry(record, header)
+    if 4 * records.like_rows > records.long:
+        notes.append(
+            f"{records.like_rows} of {records.long} values of several lines look like rows, the first at line "
+            f"{records.first_like_rows}: check the quotes there"
+        )
 
 
-def _entry(position: int, header: list[str], record: list[str], feed: _Feed) -> Entry:
-    raw = "".join(feed.raw)[:1000]
-    if feed.cut:
-        return Entry(position, raw=raw, problem=TOO_LARGE)
-    if len(record) != len(header):
-        bad_bytes = any("\udc80" <= char <= "\udcff" for char in raw)
-        return Entry(position, raw=raw, problem=NOT_UTF8 if bad_bytes else MALFORMED)
-    return Entry(position, dict(zip(header, record, strict=True)), raw)
+def _entry(record: Record, header: list[str]) -> Entry:
+    if record.values is not None:
+        return Entry(record.line, dict(zip(header, record.values, strict=True)), record.raw)
+    bad_bytes = record.problem == MALFORMED and not encodable(record.raw)
+    return Entry(record.line, raw=record.raw, problem=NOT_UTF8 if bad_bytes else record.problem)
 
 
 def _delimiter(header: str, columns: Columns) -> str:
@@ -72,7 +60,14 @@ def _delimiter(header: str, columns: Columns) -> str:
     wanted = {columns.summary, columns.headline, columns.category}
 
     def merit(delimiter: str) -> tuple[int, int]:
-        names = next(csv.reader([header], delimiter=delimiter), [])
+        names = _names(header, delimiter)
         return len(wanted & set(names)), len(names)
 
     return max(_DELIMITERS, key=merit)
+
+
+def _names(header: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:
+        return []

@@ -11,6 +11,7 @@ import pytest
 from scripts.comparison import loading, table, verdicts
 from scripts.comparison.matches import divergence
 from scripts.foundation.errors import StudyError
+from scripts.foundation.text import DANGEROUS
 from scripts.metrics import resampling
 from tests.support import synthetic_runs as synthetic
 from tests.support.synthetic_study import GPU, Technique, compare, everything, write_study
@@ -247,8 +248,25 @@ def test_labels_are_no_formulas_in_the_table(tmp_path):
     label = '=HYPERLINK("http://x","y")'
     text = table.table(small(tmp_path, [Technique("baseline", None, label), Technique("b", label=' @SUM(1)\n"')]))
     labels = [line["label"] for line in csv.DictReader(io.StringIO(text))]
-    assert labels == ["'" + label, "' @SUM(1)\n\""]
+    assert labels == ["'" + label, "' @SUM(1)[U+000A]\""]
     assert table.inert(-5.0) == -5.0
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\u00a0=1", "\u3000@x", "\uff1d1", "\r\n-1"])
+def test_what_a_spreadsheet_takes_for_a_formula_is_quoted(text):
+    assert table.inert(text).startswith("'")
+
+
+def test_no_text_of_others_is_raw_in_the_table(tmp_path):
+    bad = "=1 \x1b[31m \u202e \x9b \u2066 \u2028 \x00"
+    failed = Technique("c", label=bad, status="invalid", reason=bad)
+    comparison = small(tmp_path, [Technique("baseline", None, bad), failed])
+    for technique in comparison["techniques"]:
+        technique["price_per_1000"] |= {"value": 1.0, "unit": bad}
+    text = table.table(comparison)
+    assert not DANGEROUS.search(text)
+    row = next(csv.DictReader(io.StringIO(text)))
+    assert row["label"] == row["currency"] == "'=1 [U+001B][31m [U+202E] [U+009B] [U+2066] [U+2028] [U+0000]"
 
 
 def test_scoring_and_what_follows_import_no_heavy_library():

@@ -13,11 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scripts.dataset.settings import parse
 from scripts.foundation.errors import StudyError
-from scripts.prepare_dataset import prepare
-
-Rows = list[dict[str, Any]]
+from tests.support.data_files import Outcome, Rows, refusal, run
 
 
 def good(number: int) -> dict[str, Any]:
@@ -71,38 +68,6 @@ PACKINGS: dict[str, Callable[[bytes, str], bytes]] = {
     ".gz": lambda data, name: gzip.compress(data),
     ".zip": as_zip,
 }
-
-
-class Outcome:
-    """What a run left behind."""
-
-    def __init__(self, path: Path, output: Path, **more: Any) -> None:
-        file = {"path": str(path)} | ({"columns": more.pop("columns")} if "columns" in more else {})
-        settings = {"source": "file", "file": file} | more
-        self.manifest = prepare(parse(json.dumps(settings)), output)
-        self.pool = self._lines(output / "pool.jsonl")
-        self.train = self._lines(output / "train.jsonl")
-        self.rejects = self._lines(output / "rejects.jsonl")
-        self.reasons = {each["position"]: each["reason"] for each in self.rejects}
-        self.headlines = {each["headline"] for each in self.pool + self.train}
-
-    @staticmethod
-    def _lines(path: Path) -> Rows:
-        return [json.loads(line) for line in path.read_bytes().decode("utf-8").split("\n")[:-1]]
-
-
-def run(tmp_path: Path, data: bytes, name: str = "rows.jsonl", **more: Any) -> Outcome:
-    (tmp_path / name).write_bytes(data)
-    return Outcome(tmp_path / name, tmp_path / "out", **more)
-
-
-def refusal(tmp_path: Path, data: bytes, name: str = "rows.jsonl", **more: Any) -> str:
-    with pytest.raises(StudyError) as caught:
-        run(tmp_path, data, name, **more)
-    assert "\n" not in str(caught.value)
-    # A failed run leaves no half of a data set behind.
-    assert not [each for each in (tmp_path / "out").glob("**/*") if each.is_file()]
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("packing", PACKINGS)

@@ -200,7 +200,7 @@ def test_a_missing_schema_is_said(monkeypatch, tmp_path):
     ("changes", "sentence"),
     [
         ({"dataset.source": "file"}, "dataset.file.path is empty"),
-        ({"dataset.source": "file", "dataset.file.path": "no/file.json"}, "the file no/file.json does not exist"),
+        ({"dataset.source": "file", "dataset.file.path": "no/file.json"}, "no/file.json does not exist"),
         ({"dataset.source": "hub"}, "dataset.hub.id is empty"),
         ({"dataset.source": "hub", "dataset.hub.id": "owner/name"}, "dataset.hub.revision is empty"),
         (

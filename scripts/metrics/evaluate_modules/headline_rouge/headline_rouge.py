@@ -10,7 +10,7 @@ import evaluate
 from rouge_score import rouge_scorer
 
 KEYS = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+SENTENCE_END = re.compile(r"(?<=[.!?\u061f\u06d4\u0964])\s+|(?<=[\u3002\uff01\uff1f])\s*")
 
 
 class HeadlineRouge(evaluate.Metric):
@@ -26,15 +26,30 @@ class HeadlineRouge(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions, references, use_stemmer=True):
-        """Return one list of F1 scores per ROUGE variant, in the order of the texts."""
-        scorer = rouge_scorer.RougeScorer(KEYS, use_stemmer=use_stemmer)
+    def _compute(self, predictions, references, use_stemmer=True, tokenizer=None):
+        """Return one list of F1 scores per ROUGE variant, in the order of the texts.
+
+        ``tokenizer`` is a function from a text to its tokens; without one it is rouge_score's own, for English.
+        """
+        own = tokenizer and Tokenizer(tokenizer)
+        scorer = rouge_scorer.RougeScorer(KEYS, use_stemmer=use_stemmer, tokenizer=own)
         scores = {key: [] for key in KEYS}
         for prediction, reference in zip(predictions, references, strict=True):
             result = scorer.score(split_sentences(reference), split_sentences(prediction))
             for key in KEYS:
                 scores[key].append(result[key].fmeasure)
         return scores
+
+
+class Tokenizer:
+    """A function as rouge_score wants it."""
+
+    def __init__(self, function):
+        self._function = function
+
+    def tokenize(self, text):
+        """Return the tokens of a text."""
+        return self._function(text)
 
 
 def split_sentences(text):

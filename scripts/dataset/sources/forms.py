@@ -1,0 +1,113 @@
+"""The form of a data file, told by its content and, where that could be several, by its name's ending."""
+
+import os
+from dataclasses import dataclass
+
+from scripts.dataset.settings import FileSettings
+from scripts.dataset.sources import encoding
+from scripts.dataset.sources.json_lines import parse_object
+from scripts.foundation.errors import StudyError
+
+#: So much of a file is looked at, in bytes.
+HEAD = 2**20
+_TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
+_LINE_ENDINGS = {".jsonl", ".ndjson"}
+_LINES_LOOKED_AT = 50
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a file is.
+
+    Attributes:
+        form: "json_lines", "json_array", "json_document", "csv" or "parquet".
+        encoding: Python's name of the encoding of its text; None for Parquet.
+        carriage_returns: whether its lines end in carriage returns alone.
+    """
+
+    form: str
+    encoding: str | None = None
+    carriage_returns: bool = False
+
+
+def look_at(head: bytes, member: str, settings: FileSettings) -> Form:
+    """Tell the form of a file.
+
+    Args:
+        head: its first ``HEAD`` bytes, or all that there are.
+        member: its name, or its name in an archive.
+        settings: its path, for errors; the encoding and the place of the rows that the study names.
+
+    Raises:
+        StudyError: it is empty, or its form or encoding is not known.
+    """
+    path, ending = settings.path, os.path.splitext(member)[1].lower()
+    if not head:
+        raise StudyError(f"{path} is empty; name a file with rows.")
+    if head.startswith(b"PAR1"):
+        if settings.rows:
+            raise StudyError(f"dataset.file.rows is for JSON documents, and {path} is Parquet; leave it empty.")
+        return Form("parquet")
+    if ending == ".parquet":
+        raise StudyError(f"{path} is not a Parquet file, though named like one; fetch it again.")
+    name = encoding.canonical(settings.encoding)
+    mark = encoding.marked(head)
+    if name == encoding.UTF8 and mark is not None:
+        raise StudyError(f"{path} is {mark.upper()} text; save it as UTF-8, or set dataset.file.encoding to {mark}.")
+    text = encoding.decoded(head, name)
+    carriage_returns = b"\r" in text and b"\n" not in text
+    if carriage_returns:
+        text = text.replace(b"\r", b"\n")
+    form = _form(text, len(head) < HEAD, ending, settings)
+    if form == "csv" and name == encoding.UTF8:
+        _check_header(text, path)
+    return Form(form, name, carriage_returns)
+
+
+def _form(text: bytes, whole: bool, ending: str, settings: FileSettings) -> str:
+    path = settings.path
+    start = text.removeprefix(b"\xef\xbb\xbf").lstrip()[:64]
+    if settings.rows and start[:1] in (b"{", b"["):
+        return "json_document"
+    if settings.rows:
+        raise StudyError(f"dataset.file.rows is for JSON documents, and {path} is none; leave it empty.")
+    if ending in _TABLE_ENDINGS:
+        return "csv"
+    if start[:1] == b"[" and ending not in _LINE_ENDINGS:
+        return "json_document" if start[1:].lstrip()[:1] == b"[" else "json_array"
+    if start[:1] == b"{" and ending not in _LINE_ENDINGS:
+        return "json_document" if _is_document(text, whole) else "json_lines"
+    if ending in _LINE_ENDINGS or ending == ".json":
+        return "json_lines"
+    raise StudyError(
+        f"{path} is of no known format; it must be JSON lines (.jsonl), a JSON array or document (.json), CSV (.csv) "
+        "or Parquet (.parquet), as it is or in a .gz or .zip file, and text in UTF-8 or dataset.file.encoding."
+    )
+
+
+def _is_document(text: bytes, whole: bool) -> bool:
+    """Whether a text that begins with an object is one value, not an object a line."""
+    lines = [line for each in text.split(b"\n") if (line := each.strip())]
+    if len(lines) == 1:
+        return True
+    # Of a longer file the last line may be cut off.
+    complete = lines if whole else lines[:-1]
+    return not any(_is_object(line) for line in complete[:_LINES_LOOKED_AT])
+
+
+def _is_object(line: bytes) -> bool:
+    return parse_object(line.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")) is not None
+
+
+def _check_header(text: bytes, path: str) -> None:
+    """Check that a table's names are UTF-8: a column can't be found by a name that is garbled.
+
+    Raises:
+        StudyError: they are not; the message says which encoding is likely.
+    """
+    line, end, _ = text.partition(b"\n")
+    try:
+        if end:
+            line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise StudyError(f"{path}, line 1, is not UTF-8; {encoding.advice(text)}.") from None

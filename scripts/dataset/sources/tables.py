@@ -1,0 +1,47 @@
+"""What every table with named columns must have: those that are asked for, each once."""
+
+from collections.abc import Iterable
+
+from scripts.dataset.entries import Columns
+from scripts.dataset.fields import holder
+from scripts.foundation.errors import StudyError
+
+_SHOWN = 30
+_LONGEST = 80
+
+
+def need_columns(name: str, present: list[str], columns: Columns) -> None:
+    """Check that a table with a known header has a summary and a headline, and no column that is asked for twice.
+
+    Raises:
+        StudyError: it has not; the message names the columns.
+    """
+    once(name, present, (columns.summary, columns.headline, columns.category))
+    missing = [
+        column for column in dict.fromkeys((columns.summary, columns.headline)) if holder(column, present) is None
+    ]
+    if missing:
+        raise StudyError(missing_columns(name, missing, present))
+
+
+def once(name: str, present: list[str], wanted: Iterable[str]) -> None:
+    """Check that no column that is asked for is there twice: one of the two would be taken unasked.
+
+    Raises:
+        StudyError: one is; the message names it.
+    """
+    for column in wanted:
+        if present.count(column) > 1:
+            places = [str(place) for place, each in enumerate(present, start=1) if each == column]
+            raise StudyError(
+                f"{name} has {len(places)} columns named {column} (the columns {', '.join(places[:-1])} and "
+                f"{places[-1]}); rename all but one of them."
+            )
+
+
+def missing_columns(name: str, missing: list[str], present: list[str]) -> str:
+    """Return the sentence for columns that are not there."""
+    shown = [each if len(each) <= _LONGEST else f"{each[:_LONGEST]}…" for each in present[:_SHOWN]]
+    has = ", ".join(shown) + (", …" if len(present) > _SHOWN else "") if present else "none"
+    word = "column" if len(missing) == 1 else "columns"
+    return f"{name} has no {word} {' and '.join(missing)}; it has {has}; set the columns of the source to these."

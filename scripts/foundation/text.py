@@ -1,0 +1,61 @@
+"""Text from data, models, configuration and servers, made inert before it is shown or printed."""
+
+import re
+from typing import TextIO
+
+# Control characters, and the characters that reorder or hide what follows them. Escaping for HTML or XML is left to the
+# template engine and to the plot's writer: none of these characters would be touched by it.
+_HARMFUL = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff"
+)
+DANGEROUS = re.compile(f"[{_HARMFUL}]")
+_IN_A_LINE = re.compile(f"[\t\n\r{_HARMFUL}]")
+_IN_LINES = re.compile(f"[\r{_HARMFUL}]")
+#: Longest text of a message that is printed whole, in characters: a name in somebody's data can be megabytes long.
+_LONGEST = 4000
+
+
+def inert(text: str) -> str:
+    """Replace characters that could garble a page by their visible names, e.g. ``[U+202E]``; line ends stay."""
+    return DANGEROUS.sub(_named, text)
+
+
+def one_line(text: str) -> str:
+    """Make a text inert on one line, line ends and tabs too, so that no part of it can pose as a line of its own."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+    return _IN_A_LINE.sub(_named, text)
+
+
+def lines(text: str) -> str:
+    """Make a text of several lines inert for a terminal; lines after the first are indented, so that none poses."""
+    return _IN_LINES.sub(_named, text).replace("\n", "\n  ")
+
+
+def _named(match: re.Match[str]) -> str:
+    return f"[U+{ord(match.group()):04X}]"
+
+
+class InertStream:
+    """A text stream that makes what is written to it inert; everything else is the stream's own.
+
+    Libraries print too, and what they print can hold text of data or of a checkpoint. Line ends and the carriage
+    returns of progress bars pass.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text; return how many characters were given, as a stream does."""
+        self._stream.write(inert(text))
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        """Write each of the texts."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
