@@ -46,14 +46,17 @@ def build_prompts(
             prompts.append(f"{worked}{request}\nHeadline:")
         else:
             prompts.append(request)
-    return prompts
+    return [_with_one_begin_token(prompt, tokenizer) for prompt in prompts]
 
 
 def _as_chat(messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase) -> str:
     if not tokenizer.chat_template:
         raise StudyError("generation.chat_template is true, but the model's tokenizer has none; set it to false.")
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    # Most templates write the begin token, and most tokenizers add it: one is enough.
+    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
+
+def _with_one_begin_token(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    # Most chat templates write the begin token, as can a prompt, and most tokenizers add it: one is enough.
     begin = tokenizer.bos_token_id
     if begin is not None and tokenizer(text)["input_ids"][:2] == [begin, begin]:
         text = text.removeprefix(tokenizer.bos_token)

@@ -138,6 +138,24 @@ def read_config(directory: Path) -> dict[str, Any]:
     return value
 
 
+def read_generation_config(directory: Path) -> dict[str, Any]:
+    """Return a checkpoint's ``generation_config.json``; empty where it has none.
+
+    Raises:
+        StudyError: it is not a JSON object.
+    """
+    path = directory / "generation_config.json"
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{path} is not valid JSON ({error}); fetch the checkpoint again.") from None
+    if not isinstance(value, dict):
+        raise StudyError(f"{path} holds no JSON object; fetch the checkpoint again.")
+    return value
+
+
 def check(directory: Path) -> dict[str, Any]:
     """Check that a directory is a checkpoint of a causal language model in safetensors, and return its config.
 

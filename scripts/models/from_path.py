@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.models import checkpoint
+from scripts.models import checkpoint, special_tokens
 from scripts.models.settings import ModelSettings, PathSettings
 
 
@@ -32,6 +32,8 @@ def describe(directory: Path, dtype: str, kind: str = "writer") -> dict[str, Any
     check_known(config, str(directory / "config.json"), kind)
     tokenizer = checkpoint.tokenizer_file(directory)
     assert tokenizer is not None
+    if kind == "writer":
+        special_tokens.check(directory, config, checkpoint.read_generation_config(directory))
     return {
         "path": str(directory.resolve()),
         "parameters": checkpoint.parameters(directory),

@@ -15,7 +15,8 @@ SMALL_FILES = (
     "config.json", "config.*.json", "generation_config.json", "adapter_config.json",
     "tokenizer_config.json", "tokenizer.json", "tokenizer.*.json", "special_tokens_map.json", "added_tokens.json",
     "processor_config.json", "preprocessor_config.json",
-    "vocab.json", "vocab.txt", "merges.txt", "dict.txt", "bpe.codes", "emoji.json", "tekken.json", "normalizer.json",
+    "vocab.json", "target_vocab.json", "word_shape.json", "word_pronunciation.json", "prophetnet.tokenizer",
+    "vocab.txt", "merges.txt", "dict.txt", "bpe.codes", "emoji.json", "tekken.json", "normalizer.json",
     # SentencePiece and tiktoken vocabularies: the loader takes any *.model where the usual names are missing.
     "*.model", "tokenizer.model.*", "*.spm", "*.tiktoken",
     "chat_template.jinja", "chat_template.json", "additional_chat_templates/*.jinja",

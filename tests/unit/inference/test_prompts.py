@@ -56,6 +56,14 @@ def test_a_chat_begins_with_one_begin_token(adds_begin):
     assert tokens.count(chat.bos_token_id) == 1
 
 
+def test_a_prompt_that_writes_the_begin_token_itself_has_it_once():
+    adding = make_tokenizer(adds_begin=True)
+    generation = {"prompt": f"{adding.bos_token}Headline for {{summary}}", "chat_template": False}
+    for shots in ([], [{"summary": "A", "headline": "B"}]):
+        [prompt] = build_prompts(["S"], generation, shots, adding)
+        assert adding(prompt)["input_ids"][:2].count(adding.bos_token_id) == 1
+
+
 def test_a_chat_with_a_model_that_has_no_template_is_refused(tokenizer):
     with pytest.raises(StudyError, match=r"generation\.chat_template is true, but"):
         build_prompts(["S"], CHAT, [], tokenizer)

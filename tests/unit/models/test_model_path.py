@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pytest
@@ -108,3 +109,30 @@ def test_large_weights_are_told_apart_without_being_read_whole(copy, monkeypatch
         content[at] ^= 1
     (copy / "model.safetensors").write_bytes(content)
     assert checkpoint.weights_digest(copy) != before
+
+
+@pytest.mark.parametrize(
+    ("around", "message"),
+    [
+        ("$A <|end_of_text|>", "puts its end token, '<|end_of_text|>', behind every prompt"),
+        (
+            "<|begin_of_text|> <|begin_of_text|> $A",
+            "puts its begin token, '<|begin_of_text|>', before every prompt twice",
+        ),
+        ("<|begin_of_text|> $A", None),
+        ("$A", None),
+    ],
+)
+def test_a_tokenizer_that_spoils_every_prompt_is_refused(around, message, copy, tmp_path):
+    from tokenizers import Tokenizer, processors
+
+    tokenizer = Tokenizer.from_file(str(copy / "tokenizer.json"))
+    special = [(token, tokenizer.token_to_id(token)) for token in ("<|begin_of_text|>", "<|end_of_text|>")]
+    tokenizer.post_processor = processors.TemplateProcessing(single=around, special_tokens=special)
+    tokenizer.save(str(copy / "tokenizer.json"))
+    if message is None:
+        prepare(copy, tmp_path / "out")
+    else:
+        with pytest.raises(StudyError, match=re.escape(message)):
+            prepare(copy, tmp_path / "out")
+        assert not (tmp_path / "out" / "manifest.json").exists()
