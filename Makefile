@@ -25,8 +25,12 @@ $(VENV)/.ready: envs/requirements.txt envs/requirements-test.txt envs/constraint
 setup: $(VENV)/.ready  ## make the virtual environment with the pinned libraries
 
 report: setup  ## run the study to results/report.html (STUDY=config/studies/<study>.yaml for another)
-	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPUS) $(if $(STUDY),--configfile $(STUDY))
-	@$(BIN)/python -m scripts.answer --comparison results/comparison.json --report results/report.html
+	@mkdir -p .snakemake && touch .snakemake/report-begun
+	@# Where techniques failed there is a report, and so an answer, all the same.
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPUS) $(if $(STUDY),--configfile $(STUDY)); status=$$?; \
+	  if [ $$status -eq 0 ] || [ results/report.html -nt .snakemake/report-begun ]; then \
+	    $(BIN)/python -m scripts.answer --comparison results/comparison.json --report results/report.html; \
+	  fi; exit $$status
 
 dry-run: setup  ## show what would run
 	$(BIN)/snakemake -n --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))

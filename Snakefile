@@ -18,6 +18,14 @@ include: "rules/metrics.smk"
 include: "rules/report.smk"
 
 
+onstart:
+    interruption.end_jobs_with(os.getpid())
+
+
+onsuccess:
+    say_what_failed()
+
+
 rule all:
     default_target: True
     input:

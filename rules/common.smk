@@ -13,12 +13,15 @@ sys.path.insert(0, str(ROOT))
 from snakemake.exceptions import WorkflowError
 
 from scripts.dataset.path import data_file
+from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 from scripts.foundation.text import one_line
-from scripts.inference import leases, machine
+from scripts.inference import failures, leases, machine
 from scripts.study import (
     configuration,
     environment,
+    interruption,
+    outcomes,
     record,
     references,
     sources,
@@ -299,6 +302,18 @@ def uses_gpus():
 ON_GPUS = checked(uses_gpus)
 
 
+def failed_attempts(folder):
+    """When a run last failed, so that it is tried again although its files are there; they stay for the report."""
+
+    def last(wildcards):
+        path = Path(folder.format(**wildcards)) / failures.ATTEMPTS
+        if not path.exists():
+            return "no attempt failed"
+        return f"failed at {checked(files.read_json_lines, path)[-1]['failed_at']}"
+
+    return last
+
+
 def gpus_needed(wildcards):
     """GPUs of a technique's run; none on a machine without."""
     return TECHNIQUES[wildcards.technique].processes if ON_GPUS else 0
@@ -315,6 +330,21 @@ def generation_threads(wildcards):
 def semantic_option(wildcards, input):
     """Command-line option for the semantic scores, where the study asks for them."""
     return f"--semantic {input.semantic}" if ENCODER else ""
+
+
+# --- the end ---
+
+
+def say_what_failed():
+    """End with a sentence and exit status 1 where a row of the report has no figures because its run failed."""
+    paths = {str(path) for job in workflow.dag.jobs for path in job.output}
+    records = sorted(
+        path for path in paths if path.endswith(("/run.json", "/profile.json"))
+    )
+    sentence = outcomes.failed_sentence([files.read_json(path) for path in records])
+    if sentence:
+        print(f"error: {sentence}", file=sys.stderr, flush=True)
+        sys.exit(1)
 
 
 # --- report ---

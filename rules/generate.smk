@@ -15,6 +15,7 @@ rule generate:
     threads: generation_threads
     resources:
         gpu=gpus_needed,
+        time_limit_s=config["measurement"]["time_limit_s"] or 0,
     params:
         settings=technique_settings,
         generation=constant(as_text(config["generation"])),
@@ -25,13 +26,15 @@ rule generate:
         optional=optional_inputs,
         reference=reference_technique(),
         directory=subpath(output.record, parent=True),
+        attempts=failed_attempts("results/generations/{technique}/run-{run}"),
         machine=constant(COMPARABLE_MACHINE),
         code=generation_code,
     shell:
         "python -m scripts.generate --technique {wildcards.technique} --run {wildcards.run}"
         " --settings {params.settings:q} --generation {params.generation:q} --target {input.target} {params.optional}"
         " --dataset {input.samples} --fixed {params.fixed:q} --warmup {params.warmup} --device {params.device}"
-        " --reference-technique {params.reference:q} --threads {params.threads} --output {params.directory} 2>&1 | tee {log:q} >&2"
+        " --reference-technique {params.reference:q} --threads {params.threads} --output {params.directory}"
+        " --time-limit {resources.time_limit_s} --log {log:q} 2>&1 | tee {log:q} >&2"
 
 
 rule profile:
@@ -48,6 +51,7 @@ rule profile:
     threads: generation_threads
     resources:
         gpu=gpus_needed,
+        time_limit_s=config["measurement"]["time_limit_s"] or 0,
     params:
         settings=technique_settings,
         generation=constant(as_text(config["generation"])),
@@ -57,10 +61,12 @@ rule profile:
         threads=config["measurement"]["threads"],
         optional=optional_inputs,
         directory=subpath(output.summary, parent=True),
+        attempts=failed_attempts("results/profiles/{technique}"),
         machine=constant(COMPARABLE_MACHINE),
         code=profile_code,
     shell:
         "python -m scripts.profile_technique --technique {wildcards.technique} --samples {params.samples}"
         " --settings {params.settings:q} --generation {params.generation:q} --target {input.target} {params.optional}"
         " --dataset {input.samples} --warmup {params.warmup} --device {params.device} --threads {params.threads}"
-        " --output {params.directory} 2>&1 | tee {log:q} >&2"
+        " --output {params.directory}"
+        " --time-limit {resources.time_limit_s} --log {log:q} 2>&1 | tee {log:q} >&2"

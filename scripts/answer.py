@@ -6,7 +6,7 @@ import sys
 from scripts.foundation import entry, files
 from scripts.report import answer, text
 
-LINES = 3
+LINES = 4
 
 
 def main() -> None:

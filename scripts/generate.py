@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import json
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +18,7 @@ from typing import Any
 
 from scripts.foundation import entry, files
 from scripts.foundation.errors import StudyError
-from scripts.inference import architecture, conditions, leases, machine, provenance
+from scripts.inference import architecture, conditions, failures, leases, machine, provenance, supervision
 from scripts.study import sources
 from scripts.techniques import FACETS, load_facet
 
@@ -31,15 +28,25 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Parse the arguments, run, write."""
     arguments = _arguments()
-    # Ended from outside, it still ends its workers and removes what they left.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    failures.end_on_signals()
     outcome, samples = run(arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    files.write_json_lines(arguments.output / "samples.jsonl", samples["natural"])
-    files.write_json_lines(arguments.output / "fixed.jsonl", samples["fixed"])
-    files.write_json(arguments.output / "run.json", outcome)
+    try:
+        _write(arguments.output, outcome, samples)
+    except ValueError as error:  # a number that JSON has no word for
+        outcome = _record(arguments, outcome["started_at"], None, _came_to_nothing(error))
+        _write(arguments.output, outcome, NO_SAMPLES)
     if outcome["status"] != "ok":
         logger.warning("%s: %s: %s", arguments.technique, outcome["status"], outcome["reason"])
+
+
+def _write(output: Path, outcome: dict[str, Any], samples: Samples) -> None:
+    """Write the run's files, the record that vouches for the others last."""
+    if outcome["status"] == failures.FAILED:
+        failures.note(output, outcome["reason"])
+    files.write_json_lines(output / "samples.jsonl", samples["natural"])
+    files.write_json_lines(output / "fixed.jsonl", samples["fixed"])
+    files.write_json(output / "run.json", outcome)
 
 
 def _arguments() -> argparse.Namespace:
@@ -70,11 +77,17 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=Path, help="training rows, for worked examples and for calibration")
     parser.add_argument("--warmup", type=int, default=2, help="untimed samples before the timed ones")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads a process; 0 shares out all cores")
+    parser.add_argument(
+        "--time-limit", type=float, default=0,
+        help="seconds without a sign of life after which a process hangs; 0 derives them from the steps so far",
+    )  # fmt: skip
+    parser.add_argument("--log", type=Path, help="where standard error goes, named where the run fails")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to run")
     return parser
 
 
 Samples = dict[str, list[dict[str, Any]]]
+NO_SAMPLES: Samples = {"natural": [], "fixed": []}
 
 
 def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Samples]:
@@ -82,21 +95,43 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Samples]:
 
     Returns:
         run.json's content, and by mode (``natural``, ``fixed``) the samples' lines (none unless the status is ``ok``).
+
+    Raises:
+        StudyError: what all techniques share is at fault: the device that is asked for, models, data.
     """
-    started = datetime.now(UTC)
-    request, devices = prepare(arguments)
-    # How near a tie tokens are, how likely references are, and where time goes is the same in every run.
-    request |= {"fixed": arguments.fixed, "thorough": arguments.run == 1}
-    request |= {"reference": _reference(arguments, request["device"])}
-    outcome = measure(request, devices)
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    request = None
+    try:
+        request, devices = prepare(arguments)
+        # How near a tie tokens are, how likely references are, and where time goes is the same in every run.
+        request |= {"fixed": arguments.fixed, "thorough": arguments.run == 1}
+        request |= {"reference": _reference(arguments, request["device"])}
+        outcome = measure(request, devices)
+        return _record(arguments, started, request, outcome), outcome.samples
+    except Exception as error:
+        if request is None and isinstance(error, StudyError):
+            raise
+        return _record(arguments, started, request, _came_to_nothing(error)), NO_SAMPLES
+
+
+def _came_to_nothing(error: Exception) -> Outcome:
+    """What is left of a run that an error ended; a full disk is none of the technique's."""
+    return Outcome([failures.report(error)], NO_SAMPLES, [])
+
+
+def _record(
+    arguments: argparse.Namespace, started: str, request: dict[str, Any] | None, outcome: Outcome
+) -> dict[str, Any]:
+    """The content of run.json."""
     head, measured = outcome.ranks[0], outcome.ranks[0]["status"] == "ok"
+    models = request["models"] if request else {}
     return {
         "technique": arguments.technique,
         "run": arguments.run,
         "status": head["status"],
-        "reason": head["reason"],
+        "reason": failures.with_log(head, getattr(arguments, "log", None)),
         "settings": arguments.settings,
-        "models": {role: {key: model[key] for key in _MODEL_FACTS} for role, model in request["models"].items()},
+        "models": {role: {key: model[key] for key in _MODEL_FACTS} for role, model in models.items()},
         "generation": arguments.generation | {"warmup": arguments.warmup, "resolved": head.get("generation")},
         "evidence": _merged_evidence(outcome.ranks) if measured else {},
         "memory": _memory(outcome.ranks) if measured else None,
@@ -105,11 +140,11 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Samples]:
         "versions": machine.versions(),
         "conditions": outcome.conditions,
         "provenance": provenance.describe(arguments.dataset, arguments.settings),
-        "processes": request["processes"],
+        "processes": request["processes"] if request else 1,
         "leased_gpus": outcome.leased,
-        "started_at": started.isoformat(timespec="milliseconds"),
+        "started_at": started,
         "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-    }, outcome.samples
+    }
 
 
 _MODEL_FACTS = ("name", "source", "parameters", "dtype", "architecture", "digest")
@@ -137,6 +172,8 @@ def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         "device": "cuda" if devices else "cpu",
         "processes": processes,
         "threads_per_process": _threads(arguments.threads, processes),
+        "time_limit_s": getattr(arguments, "time_limit", None) or None,
+        "log": str(arguments.log.resolve()) if getattr(arguments, "log", None) else None,
     }
     return request, devices
 
@@ -177,6 +214,7 @@ def _reference(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
     asked = arguments.reference_technique | {
         "model": _model(arguments.reference),
         "threads": _threads(arguments.threads, 1),
+        "time_limit_s": getattr(arguments, "time_limit", None) or None,
     }
     identity = {
         "settings": asked["settings"], "model": asked["model"]["digest"], "threads": asked["threads"], "device": device,
@@ -244,8 +282,9 @@ def _watched(request: dict[str, Any], leased: list[str]) -> Outcome:
         visible = {"CUDA_VISIBLE_DEVICES": ",".join(leased)}
         ranks, samples = run_group(request | {"leased": leased}, visible)
         if ranks[0].get("beside_reference"):
-            # It may have been the reference that took the memory.
-            alone = request["reference"] | {"reason": NO_ROOM}
+            # It may have been the reference that took the memory, or it failed itself.
+            why = ranks[0]["beside_reference"]
+            alone = request["reference"] | {"reason": why if isinstance(why, str) else NO_ROOM}
             ranks, samples = run_group(request | {"leased": leased, "reference": alone}, visible)
     finally:
         during = watch.stop()
@@ -253,20 +292,17 @@ def _watched(request: dict[str, Any], leased: list[str]) -> Outcome:
 
 
 def run_group(request: dict[str, Any], environment: dict[str, str]) -> tuple[list[dict[str, Any]], Samples]:
-    """Start one worker a rank, wait for all; the first that fails ends the others."""
+    """Start one worker a rank, wait for all; the first that fails or hangs ends the others."""
     processes = request["processes"]
     scratch = Path(tempfile.mkdtemp(prefix="udaciheadline-run-"))
     try:
         files.write_json(scratch / "request.json", request | {"rendezvous": str(scratch / "rendezvous")})
         workers = [_start_worker(scratch, rank, processes, environment) for rank in range(processes)]
         try:
-            ranks = _await(workers, scratch)
+            written = failures.written_since(request.get("log"))
+            ranks = supervision.wait(workers, scratch, request.get("time_limit_s"), written)
         finally:
-            for worker in workers:
-                if worker.poll() is None:
-                    worker.kill()
-                worker.wait()
-                worker.stdin.close()
+            supervision.end(workers)
         return ranks, {mode: _lines(scratch / name, ranks[0]["status"]) for mode, name in MODES.items()}
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -287,51 +323,11 @@ def _start_worker(scratch: Path, rank: int, processes: int, environment: dict[st
     offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false",
                "KINETO_LOG_LEVEL": "5"}  # fmt: skip
     # A worker ends when its standard input does, and so with this process, however that ends.
-    return subprocess.Popen(command, env=os.environ | environment | offline | place, stdin=subprocess.PIPE)
-
-
-def _await(workers: list[subprocess.Popen], scratch: Path) -> list[dict[str, Any]]:
-    """Wait until every rank is done, or one has failed or reports that the technique can't run."""
-    reports: dict[int, dict[str, Any]] = {}
-    while len(reports) < len(workers):
-        failed = _settle(workers)
-        for rank, worker in enumerate(workers):
-            if worker.poll() == 0 and rank not in reports:
-                reports[rank] = files.read_json(scratch / f"rank-{rank}.json")
-                if reports[rank]["status"] == "failed":
-                    raise StudyError(reports[rank]["reason"])
-                if reports[rank]["status"] != "ok":
-                    return [reports[rank]]
-        if failed:
-            raise StudyError(_failure(*failed[0]))
-        time.sleep(0.02)
-    return [reports[rank] for rank in range(len(workers))]
-
-
-def _settle(workers: list[subprocess.Popen]) -> list[tuple[int, int]]:
-    """Ranks that failed and how, those ended by a signal (a negative status) first.
-
-    A rank that ends takes its peers with it, whose connections break: they are given a moment to end too, so that the
-    one at fault can be told from them.
-    """
-    if all(worker.poll() in (None, 0) for worker in workers):
-        return []
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        deadline = time.monotonic() + 1.0
-        for worker in workers:
-            worker.wait(max(0.0, deadline - time.monotonic()))
-    failed = [(rank, worker.poll()) for rank, worker in enumerate(workers) if worker.poll() not in (None, 0)]
-    return sorted(failed, key=lambda entry: entry[1])
-
-
-def _failure(rank: int, status: int) -> str:
-    if status == -signal.SIGKILL:
-        return (
-            f"the worker of rank {rank} was killed (signal 9), which is how the kernel ends a process when memory runs "
-            "out; see the kernel's log, and give the run more memory or a smaller model."
-        )
-    what = f"signal {-status}" if status < 0 else f"status {status}"
-    return f"the worker of rank {rank} ended with {what}; its message stands above."
+    # In a group of its own, it ends with all that it started.
+    return subprocess.Popen(
+        command, env=os.environ | environment | offline | place,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0,
+    )  # fmt: skip
 
 
 def _memory(ranks: list[dict[str, Any]]) -> dict[str, Any]:

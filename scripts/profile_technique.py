@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts import generate
 from scripts.foundation import entry, files
-from scripts.inference import machine
+from scripts.inference import failures, machine
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +21,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int, required=True, help="how many samples to profile")
     parser.add_argument("--output", type=Path, required=True, help="directory for table, trace and profile.json")
     arguments = parser.parse_args()
+    failures.end_on_signals()
     arguments.output.mkdir(parents=True, exist_ok=True)
     outcome = profile(arguments)
+    if outcome["status"] == failures.FAILED:
+        failures.note(arguments.output, outcome["reason"])
     if outcome["status"] != "ok":
         logger.warning("%s: %s: %s", arguments.technique, outcome["status"], outcome["reason"])
         # The workflow wants its files; what they lack is said in profile.json.
@@ -35,11 +38,14 @@ def profile(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run the technique with the profiler on; returns the content of profile.json."""
     request, devices = generate.prepare(arguments)
     request |= {"profile": {"samples": arguments.samples, "directory": str(arguments.output.resolve())}}
-    head = generate.measure(request, devices).ranks[0]
+    try:
+        head = generate.measure(request, devices).ranks[0]
+    except Exception as error:
+        head = failures.report(error)
     return {
         "technique": arguments.technique,
         "status": head["status"],
-        "reason": head["reason"],
+        "reason": failures.with_log(head, arguments.log),
         "settings": arguments.settings,
         "profile": head.get("profile"),
         "machine": machine.describe(),

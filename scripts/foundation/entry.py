@@ -38,7 +38,7 @@ def run(main: Callable[[], None]) -> None:
         except StudyError as error:
             _fail(str(error))
         except Exception as error:
-            if not _disk_is_full(error):
+            if not disk_is_full(error):
                 raise
             where = f" while writing {error.filename}" if getattr(error, "filename", None) else ""
             _fail(f"the disk is full{where}; free some space and run the same command again to continue.")
@@ -53,7 +53,8 @@ def _print_traceback(kind: type[BaseException], error: BaseException, trace: Tra
     print(text.lines(told), file=sys.stderr)
 
 
-def _disk_is_full(error: Exception) -> bool:
+def disk_is_full(error: Exception) -> bool:
+    """Tell whether an error says that a disk, or its owner's share of it, is full."""
     # Libraries that write by themselves (safetensors, tokenizers) raise errors of their own with the system's words.
     full = (errno.ENOSPC, errno.EDQUOT)
     return getattr(error, "errno", None) in full or any(os.strerror(number) in str(error) for number in full)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -43,7 +44,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write ``value`` atomically as indented JSON; NaN and infinity are refused, since JSON has neither."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, _dumps(path, value, indent=2) + "\n")
 
 
 def write_json_lines(path: str | Path, rows: Iterable[Any]) -> int:
@@ -51,9 +52,30 @@ def write_json_lines(path: str | Path, rows: Iterable[Any]) -> int:
     count = 0
     with atomic_writer(path) as handle:
         for row in rows:
-            handle.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            handle.write(_dumps(path, row) + "\n")
             count += 1
     return count
+
+
+def _dumps(path: str | Path, value: Any, indent: int | None = None) -> str:
+    try:
+        return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        where = next(_not_finite(value), None)
+        said = f"{where} in {Path(path).name}, and JSON has finite numbers alone" if where else str(error)
+        raise ValueError(said) from None
+
+
+def _not_finite(value: Any, key: str = "") -> Iterator[str]:
+    """Name each number in a value that is not finite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{key.lstrip('.') or 'a value'} is {value}"
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _not_finite(part, f"{key}.{name}")
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            yield from _not_finite(part, f"{key}[{index}]")
 
 
 def read_text(path: str | Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -38,16 +39,23 @@ SIZES = {"cpu": "memory", "cuda": "GPU memory"}
 GROUP = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
+class ReferenceFailed(StudyError):
+    """The reference process came to nothing, which is not the technique's fault: the run is made again without it."""
+
+
 class Reference:
     """The resident process, seen from the worker that asks it.
 
     Args:
         command: what starts it; it reads a line for each turn and ends with its standard input.
         technique: its name, for messages.
+        limit_s: seconds after which this process is held to hang; None where it has no limit of its own.
     """
 
-    def __init__(self, command: list[str], technique: str) -> None:
+    def __init__(self, command: list[str], technique: str, limit_s: float | None = None) -> None:
         self._technique = technique
+        # Given up before this process is held to hang itself.
+        self._most = math.inf if limit_s is None else limit_s / 2
         environment = {key: value for key, value in os.environ.items() if key not in GROUP}
         self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._read = b""
@@ -57,7 +65,7 @@ class Reference:
         """Wait until it is loaded and warm; the reason where it can't be on this machine."""
         self.about = self._answer(START_S)
         if "failed" in self.about:
-            raise StudyError(f"the reference ({self._technique}): {self.about['failed']}")
+            raise ReferenceFailed(f"the reference ({self._technique}): {self.about['failed']}")
         return self.about.get("off")
 
     def turn(self) -> float:
@@ -78,10 +86,11 @@ class Reference:
 
     def _answer(self, limit: float) -> dict[str, Any]:
         """Its next line; an error where it ends first, or is silent for too long."""
+        limit = min(limit, self._most)
         until = time.monotonic() + limit
         while b"\n" not in self._read:
             if not select.select([self._process.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
-                raise StudyError(
+                raise ReferenceFailed(
                     f"the reference process ({self._technique}) gave no answer for {limit:g} s; look at what holds the "
                     "machine up, or set measurement.reference to 'none'."
                 )
@@ -98,7 +107,7 @@ class Reference:
         if self._process.poll() == -signal.SIGKILL:
             # How the kernel ends a process when memory runs out.
             return MemoryError(f"the reference process ({self._technique}) was killed (signal 9)")
-        return StudyError(
+        return ReferenceFailed(
             f"the reference process ({self._technique}) ended with status {self._process.poll()} while it was needed; "
             "its message, if it left one, stands above; if memory ran out, set measurement.reference to 'none'."
         )
@@ -148,7 +157,7 @@ class Beside:
 
     def _load(self) -> str | None:
         command = [sys.executable, "-m", "scripts.inference.reference_worker", "--request", str(self._request)]
-        self._reference = Reference(command, self._asked["technique"])
+        self._reference = Reference(command, self._asked["technique"], self._asked.get("time_limit_s"))
         reason = self._reference.ready()
         if reason is not None:
             self._reference.close()

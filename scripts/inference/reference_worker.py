@@ -22,7 +22,7 @@ from typing import Any
 
 from scripts.foundation import entry, files
 from scripts.foundation.errors import StudyError
-from scripts.inference import garbage, worker
+from scripts.inference import failures, garbage, worker
 from scripts.inference.reference import TURN_S
 from scripts.techniques.facet import UnsupportedError
 
@@ -72,9 +72,9 @@ def turn(request: Callable[[], float]) -> dict[str, Any]:
     try:
         return {"seconds": reading(request)}
     except (MemoryError, RuntimeError, OSError) as error:
-        if not worker.is_out_of_memory(error):
+        if not failures.is_out_of_memory(error):
             raise
-        return {"out_of_memory": worker.first_line(error)}
+        return {"out_of_memory": failures.first_line(error)}
 
 
 def reading(request: Callable[[], float]) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from scripts.inference import garbage
+from scripts.inference import garbage, heartbeat
 from scripts.inference.batches import fitted, plan
 from scripts.inference.likelihood import own_choices, reference_likelihood
 from scripts.inference.prompts import headline_text
@@ -42,8 +42,10 @@ def time_all(
             bar.update(len(batch))
             gc.collect()
             turns.after(timed[0]["batch_time_s"])
+            heartbeat.sign(heartbeat.SAMPLE)
         readings = turns.end()
     bar.close()
+    heartbeat.sign(heartbeat.PHASE)
     took = time.perf_counter() - began - turns.seconds
     for line in lines:
         if readings[line["batch"]] is not None:
@@ -70,6 +72,7 @@ def judge(
     measured = _is_exact(prepared, request)
     says_something = request["models"]["target"].get("source") != "random" and length is None
     for line, prompt, sample in zip(lines, prompts, samples, strict=True):
+        heartbeat.sign(heartbeat.PHASE)
         ids = tokenizer(prompt)["input_ids"]
         if length is not None:
             ids = fitted(ids, length)

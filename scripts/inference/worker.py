@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
-import errno
 import logging
 import os
 import sys
@@ -20,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation import entry, files
 from scripts.foundation.errors import StudyError
-from scripts.inference import reference
+from scripts.inference import failures, heartbeat, reference
+from scripts.inference.failures import is_out_of_memory as is_out_of_memory
 from scripts.techniques.facet import EvidenceError, Process, UnsupportedError
 
 if TYPE_CHECKING:
@@ -41,8 +41,13 @@ def main() -> None:
     # Process groups whose peers have ended can hang in their destructors, also after an error.
     atexit.register(os._exit, 1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    heartbeat.open_channel()
     request = files.read_json(arguments.request)
-    files.write_json(arguments.scratch / f"rank-{arguments.rank}.json", run(request, arguments.rank, arguments.scratch))
+    path = arguments.scratch / f"rank-{arguments.rank}.json"
+    try:
+        files.write_json(path, run(request, arguments.rank, arguments.scratch))
+    except Exception as error:  # also a number that JSON has no word for
+        files.write_json(path, failures.report(error))
     # Everything is written by now.
     sys.stderr.flush()
     os._exit(0)
@@ -58,7 +63,8 @@ def _end_with_parent() -> None:
 def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
     """The outcome of this rank; a known inability is a status with its reason, not an error.
 
-    The status ``failed`` hands an error's sentence to the parent, which raises it.
+    The status ``failed`` hands the sentence of any other error to the parent; ``beside_reference`` tells it to make the
+    run again without the reference, which may be what failed.
     """
     beside = reference.Beside(request.get("reference"), scratch / "request.json")
     try:
@@ -69,33 +75,18 @@ def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
             else:
                 done = _measure(request, rank, scratch, ending, beside)
         return {"status": "ok", "reason": None} | done
-    except StudyError as error:
-        return {"status": "failed", "reason": str(error)}
+    except reference.ReferenceFailed as error:
+        return failures.report(error) | {"beside_reference": str(error)}
     except UnsupportedError as error:
         return {"status": "unsupported", "reason": str(error)}
     except EvidenceError as error:
         return {"status": "invalid", "reason": str(error)}
-    except (MemoryError, RuntimeError, OSError) as error:
+    except Exception as error:
         if not is_out_of_memory(error):
+            if isinstance(error, StudyError):
+                return failures.report(error)
             raise
-        head = {"status": "out_of_memory", "reason": f"Out of memory: {first_line(error)}"}
-        return head | {"beside_reference": beside.started}
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that there is no more memory, of the machine or of a device."""
-    import torch
-
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-        return True
-    # CPU allocator, CUDA runtime, cuBLAS, and what maps checkpoint files.
-    signs = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "Cannot allocate memory")
-    return any(sign in str(error) for sign in signs)
+        return failures.report(error) | {"beside_reference": beside.started}
 
 
 def _measure(
@@ -108,6 +99,7 @@ def _measure(
     gpu = request["leased"][rank] if request["leased"] else None
     whole = ending.enter_context(contextlib.closing(ProcessMemory(gpu)))
     process = start(request, rank)
+    heartbeat.sign(heartbeat.PHASE)
     # Late, after the devices are set: they import torch.
     from scripts.inference import compiles, garbage, readings
     from scripts.inference.memory import MemoryMeter, import_libraries
@@ -125,15 +117,18 @@ def _measure(
     synchronise(process.device)
     load_time = time.perf_counter() - began
     meter.loaded()
+    heartbeat.sign(heartbeat.PHASE)
 
     fixed_prompts, fixed_tokens = prompts[: request["fixed"]["samples"]], request["fixed"]["new_tokens"]
     longest = max(request["generation"]["max_new_tokens"], fixed_tokens, readings.SPENT_TOKENS)
     compile_time = prepared.reserve([prompts, fixed_prompts] if fixed_prompts else [prompts], longest)
 
+    heartbeat.sign(heartbeat.PHASE)
     began = time.perf_counter()
     prepared.warm_up(request["warmup"], prompts)
     warmup_time = time.perf_counter() - began
     meter.settle()
+    heartbeat.sign(heartbeat.PHASE)
 
     # Only now, so that it is in no figure of loading and of warming up.
     beside.start(process, taken.apart)
@@ -154,9 +149,11 @@ def _measure(
         fixed_mode = {"samples": len(fixed), "new_tokens": fixed_tokens, "time_s": fixed_time}
         compiled["fixed"] = compiled_fixed
     beside.close()
+    heartbeat.sign(heartbeat.PHASE)
     observed = longest_batch(natural, prompts)
     evidence, cache = _evidence(observed, prepared)
     compiles.refuse(compiled)
+    heartbeat.sign(heartbeat.PHASE)
     spent = None
     if request["thorough"]:
         spent = readings.time_spent(prepared, prompts[: prepared.batch_size])

@@ -11,7 +11,7 @@ from scripts.metrics.samples import STOP_REASONS, Sample
 
 __all__ = ["STATUSES", "STOP_REASONS", "Run", "Sample", "is_random", "read_run", "unscored_reason"]
 
-STATUSES = ("ok", "unsupported", "out_of_memory", "invalid")
+STATUSES = ("ok", "unsupported", "out_of_memory", "invalid", "failed")
 
 
 @dataclass(frozen=True)

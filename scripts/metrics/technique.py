@@ -59,7 +59,8 @@ def technique_metrics(
         StudyError: the runs do not belong together.
     """
     head = {"technique": technique, "sample_count": len(dataset), "run_count": len(runs)}
-    failed = [run for run in runs if not run.ok]
+    # A run that failed is tried again, and so it is what has to be known of the technique.
+    failed = sorted((run for run in runs if not run.ok), key=lambda run: run.info["status"] != "failed")
     if failed:
         return head | _without_figures(failed[0], runs)
     _check_together(runs)

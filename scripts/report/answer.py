@@ -31,11 +31,24 @@ RIVAL = 0.1
 
 
 def sentences(comparison: dict[str, Any]) -> list[str]:
-    """Return the answer in at most three lines.
+    """Return the answer in at most three lines, and where techniques failed one more that names them.
 
     They say which technique is the best by its overall score and how sure that is, which is the fastest at what
     quality, and which needs the least memory. Each stands only where the study has the figures for it.
     """
+    return [*_answer(comparison), *_failed(comparison["techniques"])]
+
+
+def _failed(techniques: list[dict[str, Any]]) -> list[str]:
+    """Name the techniques that failed, which the next call of the workflow tries again."""
+    failed = [technique["label"] for technique in techniques if technique["status"] == "failed"]
+    if not failed:
+        return []
+    verb = "has" if len(failed) == 1 else "have"
+    return [f"{len(failed)} of {len(techniques)} techniques failed and {verb} no figures: {_listed(failed, 'and')}."]
+
+
+def _answer(comparison: dict[str, Any]) -> list[str]:
     answer = comparison["answer"]
     by_name = {technique["name"]: technique for technique in comparison["techniques"]}
     if not answer["fastest"]:

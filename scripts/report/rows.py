@@ -6,7 +6,7 @@ from scripts.metrics import figures
 from scripts.report import text
 
 STATUS = {"ok": "measured", "unsupported": "not supported here", "out_of_memory": "out of memory",
-          "invalid": "invalid: not what was asked for"}  # fmt: skip
+          "invalid": "invalid: not what was asked for", "failed": "failed"}  # fmt: skip
 FLAGS = {
     "throttled": "clocks held down",
     "foreign_gpu": "GPU shared",

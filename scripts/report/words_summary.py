@@ -26,6 +26,8 @@ def needed(technique: dict[str, Any]) -> str:
         return f"It would need {room}, weights of fewer bits, or more devices to share them."
     if technique["status"] == "unsupported" and processes > 1:
         return f"It would need {processes} devices and a model that can be split over them."
+    if technique["status"] == "failed":
+        return "It would need a run that comes to its end; the next call of the workflow tries again."
     if technique["status"] == "invalid":
         return "It would need a run whose evidence agrees with its settings; its figures are withdrawn until then."
     return "It would need a machine, a model or library versions for which that reason does not hold."

@@ -197,11 +197,28 @@ def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> N
     )
     (project.root / "results/metrics/nf4.json").unlink()
     outcome = project.snakemake(timeout=120)
-    assert outcome.status != 0
-    assert "a fault" in outcome.text
+    assert outcome.status == 1
     assert (project.root / "results/metrics/nf4.json").exists()
-    assert not (project.root / "results/generations/pruned/run-1/run.json").exists()
-    assert {"generate:pruned", "compare", "render"} <= project.plan()
+    log = "results/logs/generate/pruned-1.log"
+    assert outcome.errors == [
+        f"error: pruned failed: KeyError: 'a fault'; the log is {log}; the next call tries it again."
+    ]
+    assert "a fault" in (project.root / log).read_text(encoding="utf-8")
+    # The report is of the others, and says what failed.
+    row = next(
+        each for each in read(project.root / "results/comparison.json")["techniques"] if each["name"] == "pruned"
+    )
+    assert row["status"] == "failed"
+    assert all(figure["value"] is None for figure in row["figures"].values())
+    for report in ("report.html", "report.md"):
+        assert "techniques failed and has no figures" in (project.root / "results" / report).read_text(encoding="utf-8")
+    # It is tried again, and nothing else; once it comes to its end there is nothing left to do.
+    again = {"generate:pruned", "score_text:pruned", "score:pruned", "compare", "plot", "render"}
+    assert project.plan() == again
+    project.edit("scripts/techniques/pruning_methods/magnitude.py", "    raise KeyError('a fault')\n", "")
+    assert project.plan() == again
+    assert project.snakemake(timeout=120).status == 0
+    assert project.plan() == set()
 
 
 # --- a run that is killed ---

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 from scripts import generate
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
-from scripts.inference import leases, machine
+from scripts.inference import failures, leases, machine
 from tests.support.worker_runs import GENERATION, settings
 
 GPU = {"name": "NVIDIA T", "memory_bytes": 8, "driver": "1", "power_limit_w": 300.0}
@@ -33,6 +34,9 @@ scratch, rank, act, report = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], j
 (Path(sys.argv[5]) / f"rank-{rank}-{os.getpid()}").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "unset"))
 if act == "hang":
     time.sleep(30)
+if act.startswith("write"):
+    Path(act.split()[1]).write_text(act.split(maxsplit=2)[2])
+    os.abort()
 if act.startswith("signal"):
     os.kill(os.getpid(), int(act.split()[1]))
 if act.startswith("exit"):
@@ -45,7 +49,7 @@ if report["status"] == "ok":
     }
     report["evidence"]["parallel"] = {"rank": rank}
 else:
-    report = {key: report[key] for key in ("status", "reason")}
+    report = {key: report[key] for key in ("status", "reason", "unforeseen_at") if key in report}
 (scratch / f"rank-{rank}.json").write_text(json.dumps(report))
 if rank == 0:
     (scratch / "samples.jsonl").write_text('{"id": "sample-0"}\\n')
@@ -73,12 +77,13 @@ def workers(monkeypatch, tmp_path):
     traces = tmp_path / "traces"
     traces.mkdir()
 
-    def replace(*acts):
+    def replace(*acts, signs=False):
         def stand_in(scratch, rank, processes, environment):
             act, report = acts[rank]
             command = [sys.executable, "-c", STAND_IN, str(scratch), str(rank), act, json.dumps(REPORT | report)]
             environment = os.environ | environment
-            return subprocess.Popen([*command, str(traces)], env=environment, stdin=subprocess.PIPE)
+            stdout = subprocess.PIPE if signs else None
+            return subprocess.Popen([*command, str(traces)], env=environment, stdin=subprocess.PIPE, stdout=stdout)
 
         monkeypatch.setattr(generate, "_start_worker", stand_in)
         return traces
@@ -154,15 +159,18 @@ def test_a_rank_that_cannot_go_on_ends_the_others_at_once(arguments, workers, sc
             "signal 9",
             r"rank 1 was killed \(signal 9\), .* memory .*; see the kernel's log, and give the run more memory",
         ),
-        ("signal 11", "the worker of rank 1 ended with signal 11; its message stands above"),
-        ("exit 3", "the worker of rank 1 ended with status 3; its message stands above"),
+        ("signal 11", r"the worker of rank 1 ended with signal 11 \(Segmentation fault\)"),
+        ("exit 3", "the worker of rank 1 ended with status 3"),
     ],
 )
 def test_a_rank_that_dies_ends_the_others_at_once(arguments, workers, scratch, act, sentence):
     traces = workers(("hang", {}), (act, {}))
     began = time.monotonic()
-    with pytest.raises(StudyError, match=sentence):
-        generate.run(arguments(parallel={"tensor": 2}))
+    outcome, samples = generate.run(arguments(parallel={"tensor": 2}))
+    assert (outcome["status"], samples) == ("failed", {"natural": [], "fixed": []})
+    assert re.search(sentence, outcome["reason"])
+    assert outcome["evidence"] == {}
+    assert outcome["memory"] is outcome["generation_time_s"] is None
     assert time.monotonic() - began < 10
     assert ended(traces)
     assert list(scratch.iterdir()) == []
@@ -173,12 +181,20 @@ def test_a_rank_that_dies_ends_the_others_at_once(arguments, workers, scratch, a
     [
         ([("exit 1", {}), ("signal 9", {})], "rank 1 was killed"),
         ([("exit 1", {}), ("report", {"status": "failed", "reason": "models.small is broken."})], "models.small is br"),
+        (
+            [
+                ("report", {"status": "failed", "reason": "Connection closed.", "unforeseen_at": 2.0}),
+                ("report", {"status": "failed", "reason": "KeyError: 'a fault'.", "unforeseen_at": 1.0}),
+            ],
+            "KeyError",
+        ),
     ],
 )
 def test_the_rank_at_fault_is_named_not_the_one_that_lost_its_peer(arguments, workers, acts, sentence):
     workers(*acts)
-    with pytest.raises(StudyError, match=sentence):
-        generate.run(arguments(parallel={"tensor": 2}))
+    outcome, _ = generate.run(arguments(parallel={"tensor": 2}))
+    assert outcome["status"] == "failed"
+    assert sentence in outcome["reason"]
 
 
 def test_out_of_memory_of_one_rank_counts_though_its_peer_fails_too(arguments, workers):
@@ -244,12 +260,63 @@ def test_too_few_rows_for_the_examples_is_refused(arguments, tmp_path, rows):
         generate.run(asked)
 
 
-def test_a_failed_run_writes_nothing(arguments, workers, monkeypatch, tmp_path):
+def test_a_failed_run_is_a_record_with_its_log_and_another_attempt_to_tell(arguments, workers, monkeypatch, tmp_path):
     workers(("exit 1", {}))
-    monkeypatch.setattr(generate, "_arguments", arguments)
-    with pytest.raises(StudyError):
+    asked = arguments()
+    asked.log = Path("logs/tested-1.log")
+    monkeypatch.setattr(generate, "_arguments", lambda: asked)
+    seen = set()
+    for _ in range(2):
         generate.main()
-    assert not (tmp_path / "run-1").exists()
+        record = files.read_json(tmp_path / "run-1" / "run.json")
+        assert record["status"] == "failed"
+        assert record["reason"] == "the worker of rank 0 ended with status 1; the log is logs/tested-1.log."
+        seen.add((tmp_path / "run-1" / failures.ATTEMPTS).read_text(encoding="utf-8"))
+    assert len(seen) == 2
+
+
+def test_a_number_that_is_none_makes_the_run_a_failed_one(arguments, workers, monkeypatch, tmp_path):
+    workers(("report", {"generation_time_s": float("nan")}))
+    monkeypatch.setattr(generate, "_arguments", arguments)
+    generate.main()
+    record = files.read_json(tmp_path / "run-1" / "run.json")
+    assert (record["status"], record["generation_time_s"]) == ("failed", None)
+    assert "generation_time_s is nan" in record["reason"]
+    assert (tmp_path / "run-1" / "samples.jsonl").read_bytes() == b""
+
+
+@pytest.mark.parametrize("sign", ["terminate called after throwing an instance of 'std::bad_alloc'", "MemoryError"])
+def test_a_worker_that_ends_for_want_of_memory_is_out_of_memory(arguments, workers, tmp_path, sign):
+    asked = arguments()
+    asked.log = tmp_path / "run.log"
+    workers((f"write {asked.log} {sign}", {}))
+    outcome, _ = generate.run(asked)
+    assert outcome["status"] == "out_of_memory"
+    assert outcome["reason"].startswith("Out of memory: the worker of rank 0")
+
+
+def test_what_was_written_before_the_run_is_not_held_against_it(arguments, workers, tmp_path):
+    asked = arguments()
+    asked.log = tmp_path / "run.log"
+    asked.log.write_text("MemoryError\n", encoding="utf-8")
+    workers(("signal 6", {}))
+    assert generate.run(asked)[0]["status"] == "failed"
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_a_rank_that_is_stopped_is_noticed_and_named(arguments, workers, stopped):
+    acts = [("hang", {}), ("hang", {})]
+    acts[stopped] = ("signal 19", {})
+    traces = workers(*acts, signs=True)
+    asked = arguments(parallel={"tensor": 2})
+    asked.time_limit = 1.0
+    began = time.monotonic()
+    outcome, _ = generate.run(asked)
+    assert time.monotonic() - began < 10
+    assert outcome["status"] == "failed"
+    assert f"rank {stopped} gave no sign of life" in outcome["reason"]
+    assert "stopped" in outcome["reason"]
+    assert ended(traces)
 
 
 def test_a_run_that_could_not_be_made_writes_an_empty_list_of_samples(arguments, workers, monkeypatch, tmp_path):
