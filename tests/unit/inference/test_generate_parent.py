@@ -135,7 +135,7 @@ def test_what_all_ranks_report_is_one_record(arguments, workers, scratch):
     assert list(scratch.iterdir()) == []
 
 
-@pytest.mark.parametrize("status", ["unsupported", "out_of_memory", "invalid"])
+@pytest.mark.parametrize("status", ["unsupported", "out_of_memory", "invalid", "failed"])
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_cannot_go_on_ends_the_others_at_once(arguments, workers, scratch, status, rank):
     acts = [("hang", {}), ("hang", {})]

@@ -96,7 +96,7 @@ def test_the_tokens_times_are_the_first_runs_to_the_microsecond(dataset, metrics
     assert times == [[round(time, 6) for time in sample["token_times_s"]] for sample in first]
 
 
-@pytest.mark.parametrize("status", ["unsupported", "out_of_memory", "invalid"])
+@pytest.mark.parametrize("status", ["unsupported", "out_of_memory", "invalid", "failed"])
 def test_a_technique_that_did_not_run_has_a_reason_and_no_number(metrics, status):
     result = metrics((synthetic.make_failed_run("kv_cache", status, "too few GPUs"), []))
     assert (result["status"], result["reason"]) == (status, "too few GPUs")
