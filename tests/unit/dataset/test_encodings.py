@@ -13,6 +13,7 @@ TEXTS = {
         "Café owner’s “€{n} menu” goes viral again",
         "A café owner in Málaga who priced his whole menu at €{n}.",
     ),
+    "cp1250": ("Rząd ogłosił {n} nowe podatki", "Premier mówi, że {n} źródeł środków na żłobki to za mało."),
     "cp1251": ("Город строит {n} новых мостов", "Совет города решил построить {n} новых мостов и дорогу."),
     "shift_jis": ("市議会 橋{n}本 建設", "市議会は 今日 {n}本の 新しい 橋の 建設を 決めた。"),
     "gb18030": ("市议会 决定 建桥{n}", "市议会 今天 决定 修建 {n} 座 新桥 和 道路。"),
@@ -50,7 +51,7 @@ def test_text_of_a_named_encoding_is_read(tmp_path: Path, encoding: str) -> None
 def test_the_message_names_the_option_and_the_likely_encoding(tmp_path: Path, encoding: str) -> None:
     sentence = refusal(tmp_path, as_csv(encoding).encode(encoding), "rows.csv")
     assert "40 rows are not UTF-8" in sentence
-    assert f"set dataset.file.encoding to {encoding[:4]}" in sentence
+    assert f"set dataset.file.encoding to {encoding}" in sentence
 
 
 def test_a_header_in_another_encoding(tmp_path: Path) -> None:
