@@ -140,10 +140,11 @@ def width_of(config: Any) -> int:
 def check(model: Any, positions: int) -> None:
     """Refuse what is built differently, in a sentence for the report."""
     config = model.config
-    if type(model).__name__ not in FAMILY or config.hidden_act != "silu":
+    activation = getattr(config, "hidden_act", None)
+    if type(model).__name__ not in FAMILY or activation != "silu":
         raise UnsupportedError(
             f"The graph engine runs Llama, Mistral and Qwen2 models with silu; this is {type(model).__name__} with "
-            f"{config.hidden_act}."
+            f"{activation or 'another activation'}."
         )
     # Qwen2's configuration has a window that only some layers use, if any.
     window = getattr(config, "sliding_window", None)

@@ -11,7 +11,8 @@ HEAD_SHARE_OF_ITS_BYTES = 0.5
 def head_in_layers(config: Any) -> float:
     """The time of a Llama's output head, in layers."""
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    heads = 2 * config.num_attention_heads + 2 * config.num_key_value_heads  # q and o, k and v
+    keys = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    heads = 2 * config.num_attention_heads + 2 * keys  # q and o, k and v
     layer = config.hidden_size * (heads * width + 3 * config.intermediate_size)
     return HEAD_SHARE_OF_ITS_BYTES * config.vocab_size * config.hidden_size / layer
 

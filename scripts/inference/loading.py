@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-import functools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.inference.stored_names import stored_names
 from scripts.models.stored_files import weight_files
 from scripts.techniques import FACETS, load_facet
-from scripts.techniques.facet import Checkpoint, Facet, Loaded, Process, UnsupportedError
+from scripts.techniques.facet import Checkpoint, Facet, Loaded, Process, UnsupportedError, linear_layers, unreached
 
 if TYPE_CHECKING:
     import torch
@@ -117,11 +117,19 @@ def _load_model(
     model_class = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     source: str | None = str(directory)
     if transforms:
-        weights, linear = _read_weights(Path(directory), process.dtype), _linear_weights(model_class, own_config)
+        stored, skeleton = _read_weights(Path(directory), process.dtype), _skeleton(model_class, own_config)
+        names = stored_names(stored, skeleton)
+        weights = {name: stored[own] for name, own in names.items()}
+        del stored  # what is replaced by smaller tensors is to be let go
+        layers = linear_layers(skeleton)
+        linear = [f"{name}.weight" for name in layers]
         _refuse_missing(directory, set(linear) - set(weights))
         checkpoint = Checkpoint(
             weights=weights, linear=linear, config=own_config, model_class=model_class, process=process,
-            calibration=calibration, read=functools.partial(_read_weight, Path(directory), process.dtype),
+            calibration=calibration,
+            read=lambda name: _read_weight(Path(directory), process.dtype, names[name]),
+            transposed=frozenset(f"{name}.weight" for name, layer in layers.items() if hasattr(layer, "nf")),
+            unreached=unreached(skeleton),
         )  # fmt: skip
         for facet, value in transforms:
             facet.transform_weights(value, checkpoint, notes)
@@ -181,15 +189,12 @@ def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-def _linear_weights(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> list[str]:
-    """Checkpoint names of the linear layers' weights, found on a model without storage."""
+def _skeleton(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedModel:
+    """The model without storage, for the names of its parts."""
     import torch
 
-    from scripts.techniques.facet import linear_layers
-
     with torch.device("meta"):
-        model = model_class(config)
-    return [f"{name}.weight" for name in linear_layers(model)]
+        return model_class(config)
 
 
 def _first_line(error: Exception) -> str:

@@ -13,6 +13,9 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from scripts.techniques.facet import widths
 
 UNIT = 2.0**-24
 """Unit roundoff of float32: a rounded result is off by at most this share of it (Higham, 2002, section 2.1)."""
@@ -34,13 +37,13 @@ def other_sums(model: nn.Module, seed: int) -> Iterator[None]:
     """In the block, the sums of every linear layer are off as another order of adding could have them."""
     generators: dict[torch.device, torch.Generator] = {}
 
-    def disturb(layer: nn.Linear, _: Any, sums: torch.Tensor) -> torch.Tensor:
+    def disturb(layer: nn.Module, _: Any, sums: torch.Tensor) -> torch.Tensor:
         generator = generators.setdefault(sums.device, torch.Generator(sums.device).manual_seed(seed))
         size = sums.pow(2).mean(dim=-1, keepdim=True).sqrt()  # [..., 1]
         noise = torch.randn(sums.shape, generator=generator, device=sums.device, dtype=sums.dtype)
-        return sums + noise * size * spread(layer.in_features)
+        return sums + noise * size * spread(widths(layer)[1])
 
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | Conv1D)]
     hooks = [layer.register_forward_hook(disturb) for layer in layers]
     try:
         yield

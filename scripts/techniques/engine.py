@@ -13,7 +13,7 @@ from typing import Any
 
 from scripts.foundation.errors import StudyError
 from scripts.inference.compiles import compiled_graphs
-from scripts.techniques.facet import EvidenceError, Facet, Generator, Joined, Loaded, Observation
+from scripts.techniques.facet import EvidenceError, Facet, Generator, Joined, Loaded, Observation, UnsupportedError
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "transformers_static": {"name": "transformers_static"},
@@ -120,6 +120,8 @@ class Engine(Facet):
                 "caches": len(loaded.notes["static_caches"]),
             }
         facts |= loaded.generator.facts()
+        if value["shared_prefix"] and not facts["prefix_tokens"]:
+            raise UnsupportedError("engine.shared_prefix finds nothing to share: the prompts begin with other tokens.")
         if facts["recorded_while_timed"]:
             raise EvidenceError(f"engine 'graph' recorded {facts['recorded_while_timed']} steps while it was timed.")
         if loaded.process.device.type == "cuda":

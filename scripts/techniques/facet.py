@@ -37,6 +37,8 @@ class Checkpoint:
     Attributes:
         weights: every tensor by name, in the process's number type; changed in place, or replaced by others.
         linear: names of the linear layers' weights, each [out, in], the output head left out.
+        transposed: those of them that are [in, out] instead.
+        unreached: a tensor of weights that no linear layer holds, such as those of experts; None where there is none.
         config: the checkpoint's own transformers configuration.
         model_class: the class of the model.
         process: device and number type of this process.
@@ -51,6 +53,8 @@ class Checkpoint:
     process: Process
     calibration: list[list[int]] | None
     read: Callable[[str], torch.Tensor]
+    transposed: frozenset[str] = frozenset()
+    unreached: str | None = None
 
 
 @dataclass
@@ -99,6 +103,7 @@ class Observation:
         communication_share: share of the sample's time inside the calls that start them, 0 to 1; a backend that waits
             for its peers elsewhere spends more.
         joined: more of each call where requests join and leave between them; None where a batch stays as it is.
+        not_finite: where logits were NaN or infinite, in words; None where all were finite.
     """
 
     prompt_tokens: int
@@ -112,6 +117,7 @@ class Observation:
     collectives: dict[str, int]
     communication_share: float
     joined: Joined | None = None
+    not_finite: str | None = None
 
 
 @dataclass
@@ -288,12 +294,33 @@ class SampleRecorder:
 
 
 def linear_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
-    """The linear layers by name, the output head left out (embeddings are not linear layers)."""
+    """The linear layers by name, the output head left out (embeddings are not linear layers).
+
+    GPT-2's ``Conv1D`` is one whose weight is stored as [in, out].
+    """
     import torch
+    from transformers.pytorch_utils import Conv1D
 
     head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     return {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and module is not head
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
     }
+
+
+def widths(layer: torch.nn.Module) -> tuple[int, int]:
+    """How many features come out of a linear layer, and how many go in."""
+    return (layer.nf, layer.nx) if hasattr(layer, "nf") else (layer.out_features, layer.in_features)
+
+
+def unreached(model: torch.nn.Module) -> str | None:
+    """A tensor in which a model keeps several matrices at once, as of experts, so that no linear layer holds them."""
+    import torch
+
+    convolutions = torch.nn.Conv1d | torch.nn.Conv2d
+    for prefix, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.dim() > 2 and not isinstance(module, convolutions) and min(parameter.shape) > 1:
+                return f"{prefix}.{name}"
+    return None

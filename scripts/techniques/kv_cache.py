@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import EvidenceError, Facet, Joined, Loaded, Observation
+from scripts.techniques.facet import EvidenceError, Facet, Joined, Loaded, Observation, UnsupportedError
 
 
 class KVCache(Facet):
@@ -50,6 +50,12 @@ class KVCache(Facet):
             )
         if not loaded.facets.get("speculation") and any(length != 1 for length in seen.forward_lengths[1:]):
             raise EvidenceError("kv_cache is 'dynamic', but a decode step was given more than one token.")
+        alone = all(other is None for name, other in loaded.facets.items() if name not in ("model", "kv_cache"))
+        if alone and loaded.notes.get("longest_headline_tokens") == 1:
+            raise UnsupportedError(
+                "kv_cache 'dynamic': every headline ended with its first token, so that nothing was ever read from "
+                "the cache; raise generation.max_new_tokens, or choose a model that writes more."
+            )
         return facts
 
 

@@ -52,11 +52,15 @@ class Parallel(Facet):
             raise UnsupportedError(
                 f"{value['pipeline']} pipeline stages need as many layers; the model has {config.num_hidden_layers}."
             )
+        plan = "base_model_tp_plan" if value["tensor"] > 1 else "base_model_pp_plan"
+        if not getattr(config, plan, None):
+            kind = "over ranks" if value["tensor"] > 1 else "into pipeline stages"
+            raise UnsupportedError(f"transformers has no plan to split a '{config.model_type}' model {kind}.")
         for what in ("num_attention_heads", "num_key_value_heads", "intermediate_size"):
-            if getattr(config, what) % value["tensor"]:
-                raise UnsupportedError(
-                    f"the model's {what} of {getattr(config, what)} can't be split over {value['tensor']} ranks."
-                )
+            # Where keys and values have no number of their own, there are as many heads as of queries.
+            number = getattr(config, what, None)
+            if number is not None and number % value["tensor"]:
+                raise UnsupportedError(f"the model's {what} of {number} can't be split over {value['tensor']} ranks.")
 
     def change_config(self, value: Any, config: Any) -> None:
         """Nothing is changed; how long the output head takes settles how layers are shared out."""

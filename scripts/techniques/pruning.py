@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.hardware.widths import kept_channels
-from scripts.techniques.facet import Checkpoint, EvidenceError, Facet, Loaded, Observation, linear_layers
+from scripts.techniques.facet import (
+    Checkpoint,
+    EvidenceError,
+    Facet,
+    Loaded,
+    Observation,
+    UnsupportedError,
+    linear_layers,
+    widths,
+)
 from scripts.techniques.pruning_methods import magnitude, structured, wanda
 
 if TYPE_CHECKING:
@@ -53,9 +62,22 @@ class Pruning(Facet):
 
     def transform_weights(self, value: Any, checkpoint: Checkpoint, notes: dict[str, Any]) -> None:
         """Prune, and compare what was removed with the checkpoint as it is stored."""
+        if not checkpoint.linear:
+            raise UnsupportedError(
+                f"pruning '{value['method']}' prunes linear layers, and this '{checkpoint.config.model_type}' model "
+                "has none outside its head."
+            )
+        if checkpoint.unreached is not None:
+            raise UnsupportedError(
+                f"pruning '{value['method']}' prunes linear layers, and this '{checkpoint.config.model_type}' model "
+                f"keeps other weights too, in {checkpoint.unreached}, which would stay as they are."
+            )
         method = METHODS[value["method"]]
         details = method.prune(value, checkpoint)
-        notes["pruning"] = details | {"order": method.check_order(value, checkpoint, details)}
+        order = method.check_order(value, checkpoint, details)
+        if value["method"] != "structured" and not order.removed_weights:
+            raise UnsupportedError(_nothing_removed(value, checkpoint, order.zeros_before))
+        notes["pruning"] = details | {"order": order}
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """Zeros, shapes and bytes of the weights that were run, read back from the loaded modules of all processes."""
@@ -112,10 +134,24 @@ def _count(value: dict[str, Any], loaded: Loaded) -> tuple[Counts, dict[str, flo
             counts.channel_weights += weight.numel() if cut else 0
         else:
             # The widths are the whole layer's, also where this process holds a shard of it.
-            share = METHODS[value["method"]].zero_share(value, module.out_features, module.in_features)
+            share = METHODS[value["method"]].zero_share(value, *widths(module))
             counts.zeros_asked += share * weight.numel()
     counts.stored_bytes = module_bytes(*layers.values())
     return counts, sparsity
+
+
+def _nothing_removed(value: dict[str, Any], checkpoint: Checkpoint, zeros: int) -> str:
+    """Why no weight that was not zero has become zero."""
+    total = sum(checkpoint.weights[name].numel() for name in checkpoint.linear)
+    if zeros:
+        return (
+            f"pruning to {value['amount']:.1%} zeros removes nothing here: {zeros / total:.1%} of the checkpoint's "
+            "linear weights are zero already; raise pruning.amount, or choose a model that is not pruned."
+        )
+    return (
+        f"pruning.amount of {value['amount']:g} is less than one of {total} linear weights, or of a row of them, so "
+        "that nothing is removed; raise it."
+    )
 
 
 def _over_all_ranks(counts: dict[str, float], loaded: Loaded) -> list[float]:
@@ -132,6 +168,8 @@ def _over_all_ranks(counts: dict[str, float], loaded: Loaded) -> list[float]:
 def _check_zeros(value: dict[str, Any], loaded: Loaded, facts: dict[str, Any], counts: Counts) -> None:
     """As many zeros as were asked for; quantisation rounds some more weights to zero."""
     asked = round(counts.zeros_asked)
+    if not counts.weights:
+        raise EvidenceError(f"pruning asks for '{value['method']}', but the loaded model has no linear layers.")
     if counts.zeros < asked:
         raise EvidenceError(
             f"pruning asks for {value['amount']:.0%} zeros, but the loaded weights have {facts['sparsity']:.1%}."

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.techniques import load_facet
-from scripts.techniques.facet import EvidenceError, Facet, Loaded, Observation, SampleRecorder
+from scripts.techniques.facet import EvidenceError, Facet, Loaded, Observation, SampleRecorder, UnsupportedError
 from scripts.techniques.rounds import Round, RoundCounter
 
 if TYPE_CHECKING:
@@ -118,9 +118,13 @@ class Speculation(Facet):
                 raise EvidenceError("speculation asks for a draft model, but it was never called.")
             if not counter.total_drafted:
                 raise EvidenceError("speculation asks for drafted tokens, but none was verified.")
-        # Text without a repetition gives lookup nothing to propose, so that it was asked is what can be proved.
+        # Text without a repetition gives lookup nothing to propose: that is no fault, and no speculation.
         elif not counter.generators or not counter.generators <= LOOKUPS:
             raise EvidenceError("speculation asks for prompt lookup, but generation never looked a proposal up.")
+        elif not counter.total_drafted:
+            raise UnsupportedError(
+                "speculation by prompt lookup found nothing to propose: no token came again in any prompt or headline."
+            )
         facts["proposed_by"] = sorted(counter.generators)
         if STORED in value:
             facts[STORED] = _stored_evidence(value[STORED], loaded, seen)

@@ -37,6 +37,7 @@ def check_order(value: dict[str, Any], checkpoint: Checkpoint, details: dict[str
         kept = after != 0
         scores = before.abs().float()
         order.zeros_before += before.numel() - int(before.count_nonzero())
+        order.removed_weights += int(((before != 0) & ~kept).sum())
         order.changed_weights += int((after != before)[kept].sum())
         own_removed = float(scores.masked_fill(kept, -math.inf).max())
         own_left = float(scores.masked_fill(~kept, math.inf).min())

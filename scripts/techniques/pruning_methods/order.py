@@ -21,6 +21,7 @@ class Order:
             group both lost and kept something.
         changed_weights: weights that were kept, but with another value.
         zeros_before: weights that were zero in the checkpoint already.
+        removed_weights: weights that were not zero and now are.
     """
 
     groups: int = 0
@@ -28,6 +29,7 @@ class Order:
     smallest_margin: float | None = None
     changed_weights: int = 0
     zeros_before: int = 0
+    removed_weights: int = 0
 
     def add(self, scores: torch.Tensor, kept: torch.Tensor) -> None:
         """Compare each row of ``scores`` [groups, n] as a group; ``kept`` [groups, n] says what is left of it."""

@@ -15,6 +15,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.inference import positions
 from scripts.techniques.facet import UnsupportedError
 from scripts.techniques.pruning_methods.order import Order
 
@@ -44,7 +45,8 @@ def prune(value: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
             f"pruning 'wanda' needs {value['calibration']} training rows for its calibration, but got {len(rows)}; "
             "lower pruning.calibration, or use a data set with training rows."
         )
-    rows = rows[: value["calibration"]]
+    most = positions.room(checkpoint.config)
+    rows = [row[:most] for row in rows[: value["calibration"]]]
     norms: dict[str, torch.Tensor] = {}
     with torch.no_grad():
         model = _assemble(checkpoint)
@@ -55,9 +57,11 @@ def prune(value: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
             run = functools.partial(_run, block, hidden, [context[index] for context in contexts])
             inputs = _input_norms(block, run)
             for name, layer in _linear(block):
-                prune_rows(layer.weight, inputs[name], value["amount"])
-                checkpoint.weights[f"{prefix}.{name}.weight"].copy_(layer.weight)
-                norms[f"{prefix}.{name}.weight"] = inputs[name].cpu()
+                stored = f"{prefix}.{name}.weight"
+                weight = layer.weight.T if stored in checkpoint.transposed else layer.weight
+                prune_rows(weight, inputs[name], value["amount"])
+                checkpoint.weights[stored].copy_(layer.weight)
+                norms[stored] = inputs[name].cpu()
             hidden = list(run())
             block.to("meta")
     return {"norms": norms, "rows": len(rows), "tokens": sum(len(row) for row in rows)}
@@ -79,8 +83,11 @@ def check_order(value: dict[str, Any], checkpoint: Checkpoint, details: dict[str
     order = Order()
     for name in checkpoint.linear:
         before, after = checkpoint.read(name), checkpoint.weights[name]
+        if name in checkpoint.transposed:
+            before, after = before.T, after.T
         kept = after != 0
         order.zeros_before += before.numel() - int(before.count_nonzero())
+        order.removed_weights += int(((before != 0) & ~kept).sum())
         order.changed_weights += int((after != before)[kept].sum())
         order.add(before.abs().float() * details["norms"][name], kept)
     return order
@@ -107,23 +114,27 @@ def _assemble(checkpoint: Checkpoint) -> Any:
 
 
 def _blocks(model: Any, checkpoint: Checkpoint) -> dict[str, torch.nn.Module]:
-    """The transformer blocks by name; all linear layers must stand in them."""
-    layers = getattr(model.base_model, "layers", None)
-    names = {module: name for name, module in model.named_modules()}
-    blocks = {names[block]: block for block in layers or []}
-    inside = {f"{prefix}.{name}.weight" for prefix, block in blocks.items() for name, _ in _linear(block)}
-    if inside != set(checkpoint.linear):
-        raise UnsupportedError(
-            "pruning 'wanda' walks through a model's layers one after another; the "
-            f"'{checkpoint.config.model_type}' model is built otherwise."
-        )
-    return blocks
+    """The transformer blocks by name: those of the model's list of layers, in which all linear layers must stand."""
+    import torch
+
+    for prefix, layers in model.named_modules():
+        if isinstance(layers, torch.nn.ModuleList):
+            blocks = {f"{prefix}.{index}": block for index, block in enumerate(layers)}
+            inside = {f"{name}.{own}.weight" for name, block in blocks.items() for own, _ in _linear(block)}
+            if inside == set(checkpoint.linear):
+                return blocks
+    raise UnsupportedError(
+        "pruning 'wanda' walks through a model's layers one after another; the "
+        f"'{checkpoint.config.model_type}' model is built otherwise."
+    )
 
 
 def _linear(block: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
     import torch
+    from transformers.pytorch_utils import Conv1D
 
-    return ((name, module) for name, module in block.named_modules() if isinstance(module, torch.nn.Linear))
+    kinds = torch.nn.Linear | Conv1D
+    return ((name, module) for name, module in block.named_modules() if isinstance(module, kinds))
 
 
 def _record_calls(model: Any, blocks: list[Any], rows: list[list[int]]) -> tuple[list[Any], list[list[Any]]]:
@@ -131,26 +142,43 @@ def _record_calls(model: Any, blocks: list[Any], rows: list[list[int]]) -> tuple
 
     Masks and position tables depend on positions alone, so the blocks need not compute anything for it.
     """
+    try:
+        return _recorded(model, blocks, rows, in_tuple=False)
+    except _OtherOutputError:
+        return _recorded(model, blocks, rows, in_tuple=True)
+
+
+class _OtherOutputError(Exception):
+    """The model takes a block's output out of a tuple."""
+
+
+def _recorded(
+    model: Any, blocks: list[Any], rows: list[list[int]], *, in_tuple: bool
+) -> tuple[list[Any], list[list[Any]]]:
     import torch
 
     calls: list[Any] = []
     first: list[torch.Tensor] = []
 
-    def note(hidden: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+    def note(hidden: torch.Tensor, *arguments: Any, **options: Any) -> Any:
+        if hidden.dim() != 3 and not in_tuple:
+            raise _OtherOutputError
         if not calls:
             first.append(hidden)
         calls.append((arguments, options))
-        return hidden
+        return (hidden,) if in_tuple else hidden
 
     contexts = []
     for block in blocks:
         block.forward = note
-    for row in rows:
-        model.base_model(torch.tensor([row]), use_cache=False)
-        contexts.append(list(calls))
-        calls.clear()
-    for block in blocks:
-        del block.forward
+    try:
+        for row in rows:
+            model.base_model(torch.tensor([row]), use_cache=False)
+            contexts.append(list(calls))
+            calls.clear()
+    finally:
+        for block in blocks:
+            del block.forward
     return first, contexts
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scripts.techniques.facet import EvidenceError, Loaded, Observation, Process, UnsupportedError, linear_layers
-from scripts.techniques.quantization_methods.layers import local_weight, refuse_bias, replace, stored_facts
+from scripts.techniques.quantization_methods.layers import local_weight, refuse_bias, refuse_none, replace, stored_facts
 
 if TYPE_CHECKING:
     import torch
@@ -47,10 +47,25 @@ def load_options(value: dict[str, Any], process: Process, facets: dict[str, Any]
 
 def after_load(value: dict[str, Any], loaded: Loaded) -> None:
     """Quantise each rank's shards, since bitsandbytes' packed weights can't be sharded once packed."""
+    refuse_none(value["method"], loaded.model)
     if (loaded.facets.get("parallel") or {}).get("tensor", 1) > 1:
         quantize_shards(loaded.model, value, loaded.process)
+    else:
+        _refuse_left_out(value["method"], loaded.model)
     if value["method"] == "nf4" and loaded.process.device.type == "cpu":
         _check_blocks(loaded.model)
+
+
+def _refuse_left_out(method: str, model: torch.nn.Module) -> None:
+    """transformers leaves linear layers of a class of their own, such as Falcon's, as they are."""
+    import torch
+
+    for name, layer in linear_layers(model).items():
+        if type(layer) is not torch.nn.Linear and type(layer).__name__ != CLASSES[method][0]:
+            raise UnsupportedError(
+                f"quantization '{method}': transformers quantises plain linear layers alone, and {name} is a "
+                f"{type(layer).__name__}."
+            )
 
 
 def evidence(value: dict[str, Any], loaded: Loaded, seen: Observation) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from scripts.techniques.facet import EvidenceError, UnsupportedError, linear_layers
+from scripts.techniques.facet import EvidenceError, UnsupportedError, linear_layers, unreached
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +16,8 @@ BYTES_TOLERANCE = 0.05  # share by which stored bytes may differ from the method
 def local_weight(layer: torch.nn.Module) -> torch.Tensor:
     """What this process holds of a layer's dense weight, [N, K]: a shard of it under tensor parallelism."""
     weight = layer.weight.detach()
+    if hasattr(layer, "nf"):  # a Conv1D stores [K, N]
+        return weight.T
     return weight.to_local() if hasattr(weight, "to_local") else weight
 
 
@@ -53,6 +55,21 @@ def _keep_split(name: str, layer: torch.nn.Module, made: torch.nn.Module) -> Non
     made.in_features, made.out_features = layer.in_features, layer.out_features
     made._hf_quantized_needs_local_tp = True
     ALL_PARALLEL_STYLES["colwise" if placement.dim == 0 else "rowwise"].install_forward(made, layer.weight.device_mesh)
+
+
+def refuse_none(method: str, model: torch.nn.Module) -> None:
+    """A method that finds nothing to quantise would leave the model as it is."""
+    if not linear_layers(model):
+        raise UnsupportedError(
+            f"quantization '{method}' works on linear layers, and this '{model.config.model_type}' model has none "
+            "outside its head."
+        )
+    other = unreached(model)
+    if other is not None:
+        raise UnsupportedError(
+            f"quantization '{method}' works on linear layers, and this '{model.config.model_type}' model keeps other "
+            f"weights too, in {other}, which would stay as they are."
+        )
 
 
 def stored_facts(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.hardware import sizes
 from scripts.techniques.facet import EvidenceError, Loaded, Observation, Process, UnsupportedError, linear_layers
-from scripts.techniques.quantization_methods.layers import local_weight, replace, stored_facts
+from scripts.techniques.quantization_methods.layers import local_weight, refuse_none, replace, stored_facts
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +57,7 @@ def after_load(value: dict[str, Any], loaded: Loaded) -> None:
     """Quantise every linear layer, or this rank's shard of it; its dense weight is let go before the next."""
     from scripts.techniques.quantization_methods.weight_only_linear import quantised
 
+    refuse_none(value["method"], loaded.model)
     kind = KINDS[value["method"]][0]
     if kind == "int4":
         _check_widths(loaded.model)
