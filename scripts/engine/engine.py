@@ -19,6 +19,7 @@ from scripts.engine.decoder import Decoder
 from scripts.engine.graphs import Recorder, Work
 from scripts.engine.session import Session
 from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
+from scripts.inference import finite
 from scripts.techniques.facet import Generated, Generator, Loaded, Observation, UnsupportedError
 
 REPETITIONS = 20  # of what is timed on its own
@@ -159,6 +160,7 @@ class GraphEngine(Generator):
         allocations = self._allocations()
         out = self.generate(prompts)
         self.observed_allocations = self._allocations() - allocations
+        not_finite = self._not_finite(prompts, out.tokens)
         width, steps = self._width(prompts), len(out.moments)
         return Observation(
             prompt_tokens=max(map(len, prompts)),
@@ -171,7 +173,20 @@ class GraphEngine(Generator):
             cache=self.cache,
             collectives={},
             communication_share=0.0,
+            not_finite=not_finite,
         )
+
+    @torch.inference_mode()
+    def _not_finite(self, prompts: list[list[int]], tokens: list[list[int]]) -> str | None:
+        """Where this loop's own operations give logits that are not finite: each request read once more, in one go."""
+        decoder, cached = self.decoder, self.cache.rows(0, 1)
+        for prompt, new in zip(prompts, tokens, strict=True):
+            x = decoder.prompt(torch.tensor([prompt + new[:-1]], device=self.device), cached)
+            try:
+                finite.check(decoder.ops.linear(x[len(prompt) - 1 :], decoder.head, norm=decoder.norm))
+            except finite.NotFiniteError as error:
+                return str(error)
+        return None
 
     def _allocations(self) -> int:
         if self.device.type != "cuda":

@@ -24,6 +24,7 @@ from scripts.engine.links import Links
 from scripts.engine.micro_batch import MicroBatch, StageDecoder
 from scripts.engine.stages import parts
 from scripts.engine.tensor import stop_table
+from scripts.inference import finite
 from scripts.techniques.facet import Generated, Loaded, Observation
 
 # Micro-batches, unless told otherwise. More would fill the gap while one is handed on, but each of them reads all of a
@@ -210,6 +211,10 @@ class PipelineEngine(GraphEngine):
         self._cut = [len(part) for part in parts(len(prompts), self.micro_batches)]
         seen.communication_share = self.flight.waiting[links.rank]
         return seen
+
+    def _not_finite(self, prompts: list[list[int]], tokens: list[list[int]]) -> str | None:
+        """By what this stage's layers were given: most of what is wrong in a stage is seen in the next layer."""
+        return finite.of_cache(self.cache.layers)
 
     def forward_times(self) -> dict[str, float | None]:
         """Seconds between two tokens of the batch before: every micro-batch through every stage."""

@@ -155,8 +155,16 @@ class ContinuousEngine(Generator):
 
     def observe(self, prompts: list[list[int]]) -> Observation:
         """Generate one batch and say what each forward of the model was given."""
-        with self._watched() as given:
-            out = self.generate(prompts)
+        steps: list[torch.Tensor] = []
+        hook = self.loaded.model.register_forward_hook(
+            lambda module, args, output: steps.append(output.logits.isfinite().all())
+        )
+        try:
+            with self._watched() as given:
+                out = self.generate(prompts)
+        finally:
+            hook.remove()
+        bad = next((step for step, finite in enumerate(steps, start=1) if not bool(finite)), None)
         return Observation(
             prompt_tokens=max(map(len, prompts)),
             new_tokens=max(map(len, out.tokens)),
@@ -169,6 +177,7 @@ class ContinuousEngine(Generator):
             collectives={},
             communication_share=0.0,
             joined=Joined(self.slots, given, [len(tokens) for tokens in out.tokens]),
+            not_finite=None if bad is None else f"at step {bad}",
         )
 
     def forward_times(self) -> dict[str, float | None]:

@@ -74,12 +74,20 @@ def reference_likelihood(loaded: Loaded, prompt: list[int], reference: list[int]
 
 
 def _logits(loaded: Loaded, prompt: list[int], following: list[int]) -> torch.Tensor:
-    """Logits that predict each of the ``following`` tokens, float32 [following, vocabulary]."""
+    """Logits that predict each of the ``following`` tokens, float32 [following, vocabulary].
+
+    Raises:
+        NotFiniteError: they are NaN or infinite.
+    """
     import torch
+
+    from scripts.inference.finite import check
 
     model, count = loaded.model, len(following)
     ids = torch.tensor([[*prompt, *following[:-1]]], device=loaded.process.device)
     options = {"logits_to_keep": count} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
     with torch.inference_mode():
         logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False, **options).logits
-    return logits[0, -count:].float()
+    logits = logits[0, -count:].float()
+    check(logits)
+    return logits

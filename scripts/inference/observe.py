@@ -11,6 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from scripts.inference.batches import encode
+from scripts.inference.finite import LogitsCheck
 from scripts.inference.timed_loop import synchronise, token_lists
 from scripts.techniques.facet import Loaded, Observation
 
@@ -37,6 +38,10 @@ def observe(
         rows.append(shape[0])
         lengths.append(shape[1])
 
+    from transformers import LogitsProcessorList
+
+    checked = LogitsCheck()
+    options = options | {"logits_processor": LogitsProcessorList([checked])}
     input_ids, mask = encode(prompts, tokenizer, loaded.process.device, prompt_tokens)
     hook = loaded.model.register_forward_pre_hook(called, with_kwargs=True)
     try:
@@ -65,6 +70,7 @@ def observe(
         cache=output.past_key_values,
         collectives=dict(Counter(event.name.removeprefix(_DISTRIBUTED).rstrip("_") for event in events)),
         communication_share=min(1.0, sum(event.cpu_time_total for event in events) / 1e6 / elapsed),
+        not_finite=checked.found(),
     )
 
 

@@ -126,6 +126,10 @@ class Prepared:
         first = list(range(min(self.batch_size, len(ids))))
         return [[prompts[index] for index in batch] for batch in [*planned, first]]
 
+    def token_ids(self, prompts: list[str]) -> list[list[int]]:
+        """What the model is given of each prompt, without padding."""
+        return timed_loop.token_lists(prompts, self.tokenizer, self.prompt_tokens)
+
     def close(self) -> None:
         """End what runs beside the process's main thread."""
         if self.loaded.generator is not None:

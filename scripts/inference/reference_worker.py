@@ -22,7 +22,7 @@ from typing import Any
 
 from scripts.foundation import entry, files
 from scripts.foundation.errors import StudyError
-from scripts.inference import failures, garbage, worker
+from scripts.inference import failures, garbage, positions, worker
 from scripts.inference.reference import TURN_S
 from scripts.techniques.facet import UnsupportedError
 
@@ -103,6 +103,10 @@ def yardstick(run: dict[str, Any]) -> Iterator[tuple[Callable[[], float], dict[s
     from scripts.inference.preparation import prepare
 
     tokenizer, _, prompts = worker.texts(own)
+    lengths = [len(ids) for ids in tokenizer(prompts[:1])["input_ids"]]
+    positions.refuse_too_long(
+        reference["model"]["path"], reference["settings"].get("prompt_tokens") or lengths[0], NEW_TOKENS
+    )
     with contextlib.closing(prepare(own, process, tokenizer)) as prepared:
         prepared.reserve([prompts[:1]], NEW_TOKENS)
         with prepared.fixed_length(NEW_TOKENS), garbage.kept_out():

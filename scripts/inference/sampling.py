@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from scripts.inference import garbage, heartbeat
+from scripts.inference import finite, garbage, heartbeat, positions
 from scripts.inference.batches import fitted, plan
 from scripts.inference.likelihood import own_choices, reference_likelihood
 from scripts.inference.prompts import headline_text
+from scripts.techniques.facet import EvidenceError
 
 if TYPE_CHECKING:
     from scripts.inference.preparation import Prepared
@@ -71,17 +72,21 @@ def judge(
     tokenizer, length = prepared.tokenizer, prepared.prompt_tokens
     measured = _is_exact(prepared, request)
     says_something = request["models"]["target"].get("source") != "random" and length is None
+    most = positions.room(prepared.loaded.model.config)
     for line, prompt, sample in zip(lines, prompts, samples, strict=True):
         heartbeat.sign(heartbeat.PHASE)
         ids = tokenizer(prompt)["input_ids"]
         if length is not None:
             ids = fitted(ids, length)
-        line |= own_choices(prepared.loaded, ids, line["token_ids"], rounding=measured)
-        line |= {"reference_nll": None, "reference_tokens": None}
-        if says_something:
+        try:
+            line |= own_choices(prepared.loaded, ids, line["token_ids"], rounding=measured)
+            line |= {"reference_nll": None, "reference_tokens": None}
             text = headline_text(prompt, sample["headline"], request["generation"])
             reference = tokenizer(text, add_special_tokens=False)["input_ids"]
-            line |= reference_likelihood(prepared.loaded, ids, reference, prepared.stops.all_tokens)
+            if says_something and (most is None or len(ids) + len(reference) <= most):
+                line |= reference_likelihood(prepared.loaded, ids, reference, prepared.stops.all_tokens)
+        except finite.NotFiniteError as error:
+            raise EvidenceError(finite.sentence(request["technique"], sample["id"], str(error))) from None
 
 
 def _is_exact(prepared: Prepared, request: dict[str, Any]) -> bool:

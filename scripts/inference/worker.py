@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from scripts.inference.preparation import Prepared
+    from scripts.techniques.facet import Observation
 
 logger = logging.getLogger(__name__)
 
@@ -101,13 +102,15 @@ def _measure(
     process = start(request, rank)
     heartbeat.sign(heartbeat.PHASE)
     # Late, after the devices are set: they import torch.
-    from scripts.inference import compiles, garbage, readings
+    from scripts.inference import compiles, finite, garbage, positions, readings
     from scripts.inference.memory import MemoryMeter, import_libraries
+    from scripts.inference.observe import observe
     from scripts.inference.preparation import prepare
     from scripts.inference.sampling import judge, longest_batch, time_all
     from scripts.inference.timed_loop import synchronise
 
     tokenizer, samples, prompts = texts(request)
+    _refuse_unfit(request, tokenizer, prompts)
     taken = readings.Readings(process, request["leased"])
     import_libraries(request["models"]["target"]["path"], request["settings"])
     meter = MemoryMeter(process.device, whole)
@@ -151,12 +154,22 @@ def _measure(
     beside.close()
     heartbeat.sign(heartbeat.PHASE)
     observed = longest_batch(natural, prompts)
-    evidence, cache = _evidence(observed, prepared)
+    seen = observe(observed, tokenizer, prepared.loaded, prepared.options, prepared.prompt_tokens)
+    if seen.not_finite is not None:
+        sample = samples[prompts.index(observed[0])]["id"]
+        raise EvidenceError(finite.sentence(request["technique"], sample, seen.not_finite))
+    prepared.loaded.notes["longest_headline_tokens"] = max(line["new_tokens"] for line in natural + fixed)
+    evidence, cache = _evidence(seen, prepared)
     compiles.refuse(compiled)
     heartbeat.sign(heartbeat.PHASE)
     spent = None
     if request["thorough"]:
-        spent = readings.time_spent(prepared, prompts[: prepared.batch_size])
+        watched = prompts[: prepared.batch_size]
+        # Learned positions end; a look at where time goes is not worth the run.
+        if positions.fit(
+            prepared.loaded.model.config, max(map(len, prepared.token_ids(watched))), readings.SPENT_TOKENS
+        ):
+            spent = readings.time_spent(prepared, watched)
         judge(natural, prompts, samples, prepared, request)
     if rank == 0:
         files.write_json_lines(scratch / "samples.jsonl", natural)
@@ -186,6 +199,20 @@ def _measure(
         **taken.results(),
         "threads": _threads(),
     }
+
+
+def _refuse_unfit(request: dict[str, Any], tokenizer: PreTrainedTokenizerBase, prompts: list[str]) -> None:
+    """Refuse what can't be, or would do nothing, with these prompts, before anything is loaded."""
+    from scripts.inference import positions
+
+    settings, fixed = request["settings"], request["fixed"]
+    batch = settings.get("batch_size") or 1
+    if batch > 1 and len(prompts) == 1:
+        raise UnsupportedError(f"batch_size is {batch}, but there is one sample: there is nothing to batch.")
+    longest = settings.get("prompt_tokens") or max(len(ids) for ids in tokenizer(prompts)["input_ids"])
+    new_tokens = max(request["generation"]["max_new_tokens"], fixed["new_tokens"] if fixed["samples"] else 0)
+    for model in request["models"].values():
+        positions.refuse_too_long(model["path"], longest, new_tokens)
 
 
 def texts(request: dict[str, Any]) -> tuple[PreTrainedTokenizerBase, list[dict[str, Any]], list[str]]:
@@ -243,13 +270,12 @@ def start(request: dict[str, Any], rank: int) -> Process:
     return Process(device=device, dtype=dtype, rank=rank, world_size=request["processes"])
 
 
-def _evidence(prompts: list[str], prepared: Prepared) -> tuple[dict[str, Any], tuple[int, int]]:
+def _evidence(seen: Observation, prepared: Prepared) -> tuple[dict[str, Any], tuple[int, int]]:
     """Each facet's evidence, and bytes and positions of the cache."""
     from scripts.inference.loading import used_facets
-    from scripts.inference.observe import cache_size, observe
+    from scripts.inference.observe import cache_size
 
     loaded = prepared.loaded
-    seen = observe(prompts, prepared.tokenizer, loaded, prepared.options, prepared.prompt_tokens)
     evidence = {facet.name: facet.evidence(value, loaded, seen) for facet, value in used_facets(loaded.facets)}
     return evidence, cache_size(seen.cache)
 
