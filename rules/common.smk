@@ -21,6 +21,7 @@ from scripts.study import (
     configuration,
     environment,
     interruption,
+    layers,
     outcomes,
     record,
     references,
@@ -36,8 +37,22 @@ def checked(function, *arguments, **options):
     try:
         return function(*arguments, **options)
     except StudyError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr, flush=True)
+        said = STUDY.explain(error) if STUDY else one_line(str(error))
+        print(f"error: {said}", file=sys.stderr, flush=True)
         os._exit(1)
+
+
+# Read anew, since Snakemake takes the last of two equal keys, and the values in `--config a={b: 1}` for text.
+STUDY = None
+STUDY = checked(
+    layers.read,
+    workflow.overwrite_configfiles,
+    workflow.config_settings.config_args or [],
+    workflow.config_settings.replace_workflow_config,
+)
+config.clear()
+config.update(STUDY.config)
+workflow.configfiles.append(str(layers.BUILT_IN))
 
 
 TECHNIQUES = {
@@ -65,7 +80,7 @@ def as_text(value):
 
     It is ASCII, since Snakemake prints the commands of failed jobs as they are.
     """
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
 def cores():

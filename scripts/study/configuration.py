@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
-
-import yaml
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.exceptions import best_match
 
 from scripts.dataset.path import data_file
 from scripts.foundation.errors import StudyError
 from scripts.hardware import datasheet
 from scripts.models import checks as model_checks
-from scripts.study import timing_reference
+from scripts.study import form, hubs, limits, paths, timing_reference
 from scripts.study.sweeps import unfold
 from scripts.study.techniques import Technique, resolve
 
-SCHEMA = Path(__file__).resolve().parents[2] / "config" / "config.schema.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "config" / "config.schema.yaml"
 
 
 def check(config: dict[str, Any]) -> list[Technique]:
@@ -39,12 +35,14 @@ def check(config: dict[str, Any]) -> list[Technique]:
     selected = list(dict.fromkeys([*config["select"], *points])) if config["select"] else []
     techniques = resolve(entries, selected, set(config["models"]))
     for name in models_used(techniques):
+        _check_place(f"models.{name}", model_settings(config, name))
         model_checks.check(name, model_settings(config, name))
     _check_drafts(config, techniques)
     _check_forced(config, techniques)
     _check_dataset(config["dataset"])
     _check_encoder(config["quality"]["semantic"])
     _check_choices(config)
+    limits.check(config, techniques)
     timing_reference.find(config["measurement"]["reference"], techniques)
     return techniques
 
@@ -64,48 +62,8 @@ def encoder_settings(config: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def check_form(config: dict[str, Any]) -> None:
-    """Check keys and types against the schema; the error names the key by its path."""
-    if not SCHEMA.is_file():
-        raise StudyError(f"{SCHEMA.name} is missing from config/; restore it from the project's repository.")
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    error = best_match(Draft202012Validator(schema).iter_errors(config))
-    if error is not None:
-        raise StudyError(_sentence(error))
-
-
-def _sentence(error: ValidationError) -> str:
-    where = ".".join(str(part) for part in error.absolute_path) or "the configuration"
-    if error.validator == "additionalProperties":
-        known = sorted(error.schema["properties"])
-        unknown = sorted(set(error.instance) - set(known))
-        return f"{where} has no key '{unknown[0]}'; it has {', '.join(known)}."
-    if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        return f"{where} lacks the key '{missing[0]}'; add it (config/config.schema.yaml describes it)."
-    given = json.dumps(error.instance, ensure_ascii=False)
-    if error.validator == "type":
-        wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-        return f"{where} is {given}, which is not {' or '.join(_TYPES[kind] for kind in wanted)}; correct it."
-    if error.validator in ("enum", "anyOf"):
-        return f"{where} is {given}; use {' or '.join(_choices(error.schema))}."
-    if error.validator == "pattern" and where == "generation.prompt":
-        return "generation.prompt has no {summary} in it; put it where the summary belongs."
-    if error.validator == "pattern":
-        return f"{where} has the name {given}; use letters, digits and underscores."
-    return f"{where}: {error.message}; config/config.schema.yaml describes what is allowed."
-
-
-_TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number",
-          "boolean": "true or false", "null": "null"}  # fmt: skip
-
-
-def _choices(schema: dict[str, Any]) -> list[str]:
-    """What a part of the schema allows, in words: listed values, or mappings by their keys."""
-    if "anyOf" in schema:
-        return [choice for branch in schema["anyOf"] for choice in _choices(branch)]
-    if "enum" in schema:
-        return list(map(str, schema["enum"]))
-    return [f"a mapping of {', '.join(schema['properties'])}"]
+    """Check values, keys and types against the schema; the error names the key by its path."""
+    form.check(config, SCHEMA)
 
 
 def model_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
@@ -154,6 +112,18 @@ def _check_forced(config: dict[str, Any], techniques: list[Technique]) -> None:
             )
 
 
+def _check_place(key: str, settings: dict[str, Any]) -> None:
+    """Check the path or the hub's name that a model of key ``key`` comes from; what is empty is said elsewhere."""
+    source = settings["source"]
+    options = settings[source]
+    if source == "path" and options["path"]:
+        paths.check_directory(f"{key}.path.path", options["path"])
+    if source == "hub" and options["id"]:
+        hubs.check_id(f"{key}.hub.id", options["id"])
+    if source == "random" and paths.file_trouble(ROOT / options["architecture"]):
+        paths.check_file(f"{key}.random.architecture", options["architecture"])
+
+
 def _check_encoder(semantic: dict[str, Any]) -> None:
     source = semantic["source"]
     if source == "none":
@@ -163,6 +133,7 @@ def _check_encoder(semantic: dict[str, Any]) -> None:
     for key, value in semantic[source].items():
         if not value:
             raise StudyError(f"quality.semantic.{source}.{key} is empty; give the encoder's {key}.")
+    _check_place("quality.semantic", {"source": source, source: semantic[source]})
     if source == "path" and not (Path(semantic["path"]["path"]) / "config.json").is_file():
         raise StudyError(
             f"quality.semantic.path.path: {semantic['path']['path']} holds no config.json; name an encoder's directory."
@@ -196,6 +167,7 @@ def _check_dataset(dataset: dict[str, Any]) -> None:
         for key in ("id", "revision"):
             if not dataset["hub"][key]:
                 raise StudyError(f"dataset.hub.{key} is empty; give the data set's {key} on the hub.")
+        hubs.check_id("dataset.hub.id", dataset["hub"]["id"])
     for key in ("summary_words", "headline_words"):
         bounds = dataset["filters"][key]
         if bounds["min"] > bounds["max"]:

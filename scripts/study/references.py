@@ -14,6 +14,8 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
 from scripts.foundation.errors import StudyError
+from scripts.study import paths, strict_yaml
+from scripts.study.wording import shown
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "config" / "reference.schema.yaml"
@@ -46,17 +48,10 @@ def read(paths: list[str]) -> list[dict[str, Any]]:
 
 def _read(path: str, validator: Draft202012Validator) -> dict[str, Any]:
     source = ROOT / path
-    if not source.is_file():
-        raise StudyError(f"references: the file {path} does not exist; correct the path in the configuration.")
-    try:
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise StudyError(f"references: {path} is not UTF-8 text; save it as such.") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it can't be read"
-        raise StudyError(f"references: {path}{place} is not YAML ({problem}); correct it.") from None
+    trouble = paths.file_trouble(source)
+    if trouble:
+        raise StudyError(f"references: the file {shown(path)[1:-1]} {trouble}; correct the path in the configuration.")
+    content = strict_yaml.read_file(source, f"references: {path}").value
     error = best_match(validator.iter_errors(content))
     if error is not None:
         raise StudyError(f"references: {path}: {_said(error)}; config/{SCHEMA.name} describes what is allowed.")

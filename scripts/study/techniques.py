@@ -11,6 +11,8 @@ from scripts.techniques import FACETS, load_facet
 
 # Facets whose change alone must leave every token as it was.
 LOSSLESS_FACETS = frozenset({"kv_cache", "parallel", "engine", "speculation", "batch_size"})
+# Techniques from one to the root; each is a difference that a reader has to follow.
+LONGEST_CHAIN = 50
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,11 @@ def _chain(name: str, entries: dict[str, Any]) -> list[str]:
             circle = " -> ".join([*chain[chain.index(parent) :], parent])
             raise StudyError(
                 f"techniques.{chain[-1]}.extends closes a circle ({circle}); let one of them extend another."
+            )
+        if len(chain) == LONGEST_CHAIN:
+            raise StudyError(
+                f"techniques.{name}.extends begins a chain of more than {LONGEST_CHAIN} techniques; let it "
+                "extend one that is nearer to the root."
             )
         chain.append(parent)
     return chain

@@ -1,5 +1,7 @@
 """Mistakes in a study: each is found before anything runs, and said in one sentence that names the key or file."""
 
+import os
+import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from snakemake.utils import update_config
 
 from scripts.foundation.errors import StudyError
 from scripts.study import configuration
-from tests.workflow.project import ROOT, Project
+from tests.workflow.project import ROOT, Project, run
 
 BUILT_IN = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
 
@@ -173,3 +175,19 @@ def test_too_few_rows_are_told_with_both_numbers(fresh: Project) -> None:
     error = fresh.snakemake("results/dataset/eval.jsonl").error
     assert "has 2 rows" in error
     assert "dataset.samples asks for 4" in error
+
+
+def test_a_study_file_is_read_before_snakemake_waits_for_it_or_fails_on_it(fresh: Project) -> None:
+    """A named pipe, which Snakemake would wait for, and YAML that it would not name the file and line of."""
+    command = [sys.executable, "-m", "snakemake", "-n", "--cores", "2", "--configfile"]
+    os.mkfifo(fresh.root / "pipe.yaml")
+    assert "pipe.yaml is a named pipe" in run([*command, "pipe.yaml"], fresh.root, {}, timeout=60).error
+    (fresh.root / "tab.yaml").write_text("measurement:\n\trepeats: 2\n", encoding="utf-8")
+    assert "tab.yaml, line 2" in run([*command, "tab.yaml"], fresh.root, {}).error
+
+
+def test_nested_options_of_the_command_line_have_their_kinds(fresh: Project) -> None:
+    fresh.study["measurement"]["repeats"] = 5
+    text = fresh.snakemake("--dry-run", "--config", "measurement={repeats: 2}", "select=[baseline]").text
+    assert "run-2/run.json" in text
+    assert "run-3/run.json" not in text

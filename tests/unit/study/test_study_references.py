@@ -71,7 +71,7 @@ def test_the_built_in_references_say_that_they_were_not_measured_here():
 
 def test_a_missing_file(tmp_path):
     assert "does not exist" in refusal(str(tmp_path / "gone.yaml"))
-    assert "does not exist" in refusal(str(tmp_path))
+    assert "is a directory" in refusal(str(tmp_path))
 
 
 def test_text_that_is_not_yaml_names_the_line(tmp_path):

@@ -1,0 +1,25 @@
+"""Reads a study before Snakemake does: profiles/default/config.yaml calls this before anything else is done.
+
+Snakemake reads the files of ``--configfile`` before the workflow, waits for ever at a named pipe, and says of most
+mistakes neither the file nor the line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from scripts.foundation.errors import StudyError
+from scripts.study import configuration, layers
+from scripts.study.wording import one_line
+
+
+def check(files: Sequence[Path], options: Sequence[str], replace: bool) -> None:
+    """Read the study that Snakemake's options name and check its form; end the program where it can't be used."""
+    study = None
+    try:
+        study = layers.read(files, options, replace)
+        configuration.check_form(study.config)
+    except StudyError as error:
+        sys.exit(f"error: {study.explain(error) if study else one_line(str(error))}")

@@ -1,0 +1,97 @@
+"""Checks a configuration's form against the schema; each fault is one sentence that names the key."""
+
+from __future__ import annotations
+
+import functools
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError, validators
+from jsonschema.exceptions import best_match
+
+from scripts.foundation.errors import StudyError
+from scripts.study import values
+from scripts.study.wording import KeyFault, dotted, shown
+
+LONGEST_NAME = 64
+_TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number",
+          "boolean": "true or false", "null": "null"}  # fmt: skip
+_HINTS = {
+    "generation.prompt": "has no {summary} in it; put it where the summary belongs",
+    "facet": "is {given}; give a facet, and after a dot its option, such as pruning.amount",
+    "text": "is {given}; give text that is not blank, on one line",
+}
+
+
+def check(config: dict[str, Any], schema: Path) -> None:
+    """Check values, keys and types.
+
+    Raises:
+        StudyError: the first fault.
+    """
+    if not schema.is_file():
+        raise StudyError(f"{schema.name} is missing from config/; restore it from the project's repository.")
+    values.check(config)
+    error = best_match(_validator(schema).iter_errors(config))
+    if error is not None:
+        raise _fault(error)
+
+
+@functools.cache
+def _validator(schema: Path) -> Any:
+    # JSON Schema takes 2.0 for a whole number, and Python's range does not.
+    strict = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    )
+    kind = validators.extend(Draft202012Validator, type_checker=strict)
+    return kind(yaml.safe_load(schema.read_text(encoding="utf-8")))
+
+
+def _fault(error: ValidationError) -> KeyFault:
+    path = tuple(error.absolute_path)
+    where, given, kind = dotted(path), shown(error.instance), error.validator
+    if kind == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = sorted(set(error.instance) - set(known))[0]
+        close = get_close_matches(unknown, known, n=1)
+        hint = f"; perhaps '{close[0]}' is meant" if close else ""
+        said = f"{where} has no key '{shown(unknown)[1:-1]}'; it has {', '.join(known)}{hint}."
+        return KeyFault(said, (*path, unknown))
+    if kind == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        said = f"{where} lacks the key '{missing[0]}'; add it (config/config.schema.yaml describes it)."
+    elif kind == "type":
+        wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        is_scalar = isinstance(error.instance, bool | int | float)
+        advice = "put it in quotes" if "string" in wanted and is_scalar else "correct it"
+        said = f"{where} is {given}, which is not {' or '.join(_TYPES[kind] for kind in wanted)}; {advice}."
+    elif kind in ("enum", "anyOf"):
+        said = f"{where} is {given}; use {' or '.join(_choices(error.schema))}."
+    elif kind == "pattern" and "propertyNames" in error.absolute_schema_path:
+        many = f"at most {LONGEST_NAME} " if len(error.instance) > LONGEST_NAME else ""
+        said = f"{where} has the name {given}; use {many}letters, digits and underscores."
+        path = (*path, error.instance)
+    elif kind == "pattern":
+        hint = _HINTS.get(where) or _HINTS.get(path[-1] if path else "") or _HINTS["text"]
+        said = f"{where} {hint.replace('{given}', given)}."
+    elif kind == "uniqueItems":
+        items = error.instance
+        at = next(each for each, item in enumerate(items) if item in items[:each])
+        said, path = f"{where} has {shown(items[at])} twice; remove one.", (*path, at)
+    elif kind in ("maxLength", "maxItems", "maxProperties"):
+        what = "characters" if kind == "maxLength" else "entries"
+        said = f"{where} has {len(error.instance):,} {what}, and {error.validator_value:,} are the most; shorten it."
+    else:
+        said = f"{where}: {error.message}; config/config.schema.yaml describes what is allowed."
+    return KeyFault(said, path)
+
+
+def _choices(schema: dict[str, Any]) -> list[str]:
+    """What a part of the schema allows, in words: listed values, or mappings by their keys."""
+    if "anyOf" in schema:
+        return [choice for branch in schema["anyOf"] for choice in _choices(branch)]
+    if "enum" in schema:
+        return list(map(str, schema["enum"]))
+    return [f"a mapping of {', '.join(schema['properties'])}"]

@@ -1,0 +1,155 @@
+"""The files of a study and the command line's options, laid over the built-in configuration key by key."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.foundation.errors import StudyError
+from scripts.study import strict_yaml
+from scripts.study.wording import one_line, shown
+
+BUILT_IN = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
+_OPTION = "--config"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One file, or one option of the command line."""
+
+    name: str
+    value: dict[str, Any]
+    node: yaml.Node
+    is_file: bool = True
+    is_own: bool = True
+
+    def find(self, path: Sequence[Any]) -> tuple[int, int]:
+        """How many parts of a key's path this layer sets, and the line of the last of them."""
+        node, line = self.node, 1
+        for depth, part in enumerate(path):
+            found = _part(node, part)
+            if found is None:
+                return depth, line
+            node, line = found
+        return len(path), line
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's whole configuration, and what it was made of."""
+
+    config: dict[str, Any]
+    layers: list[Layer]
+
+    def explain(self, error: StudyError) -> str:
+        """The error's sentence with the file and the line that it is about in front, if they can be told."""
+        sentence = one_line(str(error))
+        path = getattr(error, "path", None)
+        path = re.match(r"[\w.]*", sentence)[0].strip(".").split(".") if path is None else path
+        own = [layer for layer in self.layers if layer.is_own] or self.layers
+        depth, line, layer = max(
+            ((*layer.find(path), layer) for layer in reversed(own)), key=lambda found: found[0], default=(0, 0, None)
+        )
+        known = len(path) > 0 and path[0] in self.config
+        if layer is None or (depth < len(path) and (not layer.is_own or not (depth or known))):
+            return sentence
+        exact = layer.is_file and depth == len(path) > 0
+        return f"{layer.name}{f', line {line}' if exact else ''}: {sentence}"
+
+
+def read(files: Sequence[Path | str], options: Sequence[str], replace: bool = False) -> Study:
+    """Read the built-in configuration and lay the others over it, as Snakemake does.
+
+    Args:
+        files: of ``--configfile``, in their order.
+        options: of ``--config``, each ``key=value``; the values are YAML.
+        replace: whether the built-in configuration is left out (``--replace-workflow-config``).
+
+    Raises:
+        StudyError: a file or an option that can't be read; one sentence that names it and the line.
+    """
+    layers = [] if replace else [_file(BUILT_IN, is_own=False)]
+    layers += [_file(Path(path)) for path in files]
+    layers += [_option(option) for option in options]
+    config: dict[str, Any] = {}
+    for layer in layers:
+        _lay_over(config, layer.value)
+    return Study(config, layers)
+
+
+def _file(path: Path, is_own: bool = True) -> Layer:
+    name = _name(path)
+    document = strict_yaml.read_file(path, name)
+    if document.node is None or document.value is None:
+        raise StudyError(f"{name} is empty; write the keys that differ from config/config.yaml, or leave the file out.")
+    if not isinstance(document.value, dict):
+        raise StudyError(f"{name} holds {_kind(document.value)}; write keys and values, as in config/config.yaml.")
+    if "__use_yte__" in document.value:
+        raise StudyError(f"{name} is a template (__use_yte__), and a study runs no code; write the values themselves.")
+    return Layer(name, document.value, document.node, is_own=is_own)
+
+
+def _name(path: Path) -> str:
+    path = Path(os.path.abspath(path))
+    for base in (Path.cwd(), BUILT_IN.parents[1]):
+        if path.is_relative_to(base):
+            path = path.relative_to(base)
+            break
+    return one_line(str(path))
+
+
+def _option(option: str) -> Layer:
+    key, equals, text = option.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_]\w*", key):
+        raise StudyError(
+            f"{_OPTION} {shown(option)} is no key=value of the study; nested keys are written as "
+            f"{_OPTION} 'measurement={{repeats: 2}}'."
+        )
+    try:
+        document = strict_yaml.parse(text, f"{_OPTION} {key}")
+        if isinstance(document.value, date):
+            document = strict_yaml.Document(text, document.node)
+    except StudyError:
+        # As in Snakemake, what is no YAML is text; brackets and quotes are meant as YAML.
+        if text.lstrip()[:1] in tuple("{[\"'&*!"):
+            raise
+        document = strict_yaml.Document(text, yaml.ScalarNode("tag:yaml.org,2002:str", text))
+    mark = yaml.Mark(_OPTION, 0, 0, 0, None, None)
+    name = yaml.ScalarNode("tag:yaml.org,2002:str", key, mark, mark)
+    value = document.node or yaml.ScalarNode("tag:yaml.org,2002:null", "", mark, mark)
+    node = yaml.MappingNode("tag:yaml.org,2002:map", [(name, value)], mark, mark)
+    return Layer(_OPTION, {key: document.value}, node, is_file=False)
+
+
+def _lay_over(config: dict[str, Any], over: dict[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict):
+            if not isinstance(config.get(key), dict):
+                config[key] = {}
+            _lay_over(config[key], value)
+        else:
+            config[key] = deepcopy(value)
+
+
+def _part(node: yaml.Node, part: Any) -> tuple[yaml.Node, int] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in reversed(node.value):
+            is_bool = isinstance(part, bool) and key.tag.endswith(":bool")
+            if is_bool or getattr(key, "value", None) == str(part):
+                return value, key.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode) and str(part).isdigit() and int(part) < len(node.value):
+        found = node.value[int(part)]
+        return found, found.start_mark.line + 1
+    return None
+
+
+def _kind(value: Any) -> str:
+    return "a list" if isinstance(value, list) else f"only {shown(value)}"

@@ -1,0 +1,70 @@
+"""Checks that a study's numbers go together: limits that exclude each other, more rows asked for than there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.foundation.errors import StudyError
+from scripts.study.techniques import Technique
+
+MOST_RUNS = 10_000
+
+
+def check(config: dict[str, Any], techniques: list[Technique]) -> None:
+    """Check a configuration whose form is right.
+
+    Raises:
+        StudyError: two numbers that can't go together; the sentence names the keys.
+    """
+    runs = config["measurement"]["repeats"] * len(techniques)
+    if runs > MOST_RUNS:
+        raise StudyError(
+            f"measurement.repeats is {config['measurement']['repeats']}, which makes {runs:,} runs of "
+            f"{len(techniques)} techniques; {MOST_RUNS:,} are the most, so lower it or select fewer techniques."
+        )
+    for name, scenario in config["scenarios"].items():
+        bounds = (scenario or {}).get("limits") or {}
+        least, most = bounds.get("min_devices"), bounds.get("max_devices")
+        if least is not None and most is not None and least > most:
+            raise StudyError(
+                f"scenarios.{name}.limits: min_devices ({least}) is above max_devices ({most}), so that nothing meets "
+                "both; change one of them, or set it to null."
+            )
+    _check_rows(config, techniques)
+
+
+def _check_rows(config: dict[str, Any], techniques: list[Technique]) -> None:
+    there, key = _training_rows(config["dataset"])
+    if there is None:
+        return
+    for asked, what in _asked(config, techniques):
+        if asked > there:
+            raise StudyError(f"{what}, but {key} leaves {there} training rows; change one of them.")
+
+
+def _training_rows(dataset: dict[str, Any]) -> tuple[int | None, str]:
+    """Training rows at most, as far as they are known before the data is read, and the key that decides."""
+    if dataset["source"] == "newswire":
+        rows = dataset["newswire"]["train_rows"]
+        return rows, f"dataset.newswire.train_rows ({rows})"
+    share = dataset["evaluation_share"]
+    return (0 if share == 1 else None), f"dataset.evaluation_share ({share})"
+
+
+def _asked(config: dict[str, Any], techniques: list[Technique]) -> list[tuple[int, str]]:
+    """How many training rows each part of the study needs, and how to say so."""
+    shots = config["generation"]["shots"]
+    asked = [(shots, f"generation.shots is {shots}")]
+    for technique in techniques:
+        rows = technique.calibration_rows
+        asked.append((rows, f"techniques.{technique.name}.pruning.calibration is {rows}"))
+        for model in filter(None, (technique.model, technique.draft)):
+            source = config["models"][model]["source"]
+            if source in ("train", "random"):
+                asked.append(
+                    (
+                        2 if source == "train" else 1,
+                        f"models.{model}.source is {source}, which learns from training rows",
+                    )
+                )
+    return asked
