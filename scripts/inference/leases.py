@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -29,32 +31,71 @@ def lock_directory() -> Path:
     return directory
 
 
+def usable(gpus: list[dict[str, Any]]) -> list[str]:
+    """Unique ids of the GPUs that CUDA_VISIBLE_DEVICES leaves of those of ``machine.gpus``.
+
+    Raises:
+        StudyError: a MIG device is named, or a GPU that is divided into MIG devices is left.
+    """
+    if not gpus:
+        return []
+    chosen = visible([gpu["uuid"] for gpu in gpus], os.environ.get("CUDA_VISIBLE_DEVICES"))
+    divided = [gpu["uuid"] for gpu in gpus if gpu.get("mig") and gpu["uuid"] in chosen]
+    if divided:
+        raise StudyError(f"the GPU {divided[0]} is divided into MIG devices; {_MIG}")
+    return chosen
+
+
+_MIG = (
+    "no technique is measured on a part of a GPU: name only undivided GPUs in CUDA_VISIBLE_DEVICES, or set "
+    "measurement.device to 'cpu'."
+)
+
+
 def visible(devices: list[str], selection: str | None) -> list[str]:
-    """The devices that CUDA_VISIBLE_DEVICES leaves, as unique ids.
+    """The devices that CUDA_VISIBLE_DEVICES leaves, as unique ids, read as CUDA and PyTorch read it.
+
+    An entry that names no device ends the list, and a device that is named twice leaves none.
 
     Args:
         devices: unique ids in PCI order.
         selection: the variable's value: indices in PCI order, unique ids or beginnings of them; None for all.
 
     Raises:
-        StudyError: an entry names no device of this machine.
+        StudyError: an entry that counts is a MIG device.
     """
     if selection is None:
         return devices
-    chosen = []
+    chosen: list[str] = []
     for entry in (part.strip() for part in selection.split(",")):
-        if entry in ("", "-1"):
-            break  # as CUDA does: what follows an invalid entry is invisible
-        if entry.isdigit() and int(entry) < len(devices):
-            chosen.append(devices[int(entry)])
-            continue
-        matches = [device for device in devices if device.startswith(entry)]
-        if entry.isdigit() or len(matches) != 1:
-            raise StudyError(
-                f"CUDA_VISIBLE_DEVICES names '{entry}', none of this machine's {len(devices)} GPUs; correct it."
-            )
-        chosen.append(matches[0])
-    return list(dict.fromkeys(chosen))
+        if entry.startswith("MIG-"):
+            raise StudyError(f"CUDA_VISIBLE_DEVICES names the MIG device {entry!r}; {_MIG}")
+        device = _named(entry, devices)
+        if device is None:
+            if entry not in _NONE:
+                logger.warning(
+                    "CUDA_VISIBLE_DEVICES names %r, none of this machine's %d GPUs; as CUDA does, it is left out with "
+                    "all that follows it.", entry, len(devices),
+                )  # fmt: skip
+            break
+        if device in chosen:
+            logger.warning("CUDA_VISIBLE_DEVICES names %r, a GPU that it names twice; CUDA then shows none.", entry)
+            return []
+        chosen.append(device)
+    return chosen
+
+
+_NONE = ("", "-1", "NoDevFiles")  # what people and schedulers write to hide all GPUs
+
+
+def _named(entry: str, devices: list[str]) -> str | None:
+    """The device that an entry names; an index is read as far as its digits go, as by C's strtoul."""
+    index = re.match(r"\+?([0-9]+)", entry)
+    if index:
+        # Longer numbers name no device, and can be too long for int().
+        return devices[int(index[1])] if len(index[1]) < 9 and int(index[1]) < len(devices) else None
+    matches = [device for device in devices if device.startswith(entry)] if entry else []
+    return matches[0] if len(matches) == 1 else None
 
 
 @contextlib.contextmanager

@@ -28,7 +28,8 @@ def versions(libraries: tuple[str, ...] = LIBRARIES) -> dict[str, str | None]:
 def gpus() -> list[dict[str, Any]]:
     """The NVIDIA GPUs of this machine in PCI order; empty where there are none.
 
-    Each has uuid, name, memory_bytes, driver and power_limit_w, which bounds its clocks (None where it is not told).
+    Each has uuid, name, memory_bytes, driver, power_limit_w, which bounds its clocks (None where it is not told), and
+    mig: whether it is divided into MIG devices.
     """
     try:
         import pynvml
@@ -50,6 +51,7 @@ def gpus() -> list[dict[str, Any]]:
                     "memory_bytes": int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
                     "driver": driver,
                     "power_limit_w": _power_limit(pynvml, handle),
+                    "mig": _is_divided(pynvml, handle),
                 }
             )
         return devices
@@ -64,6 +66,12 @@ def _power_limit(nvml: Any, handle: Any) -> float | None:
         with contextlib.suppress(nvml.NVMLError, AttributeError):
             return getattr(nvml, function)(handle) / 1e3
     return None
+
+
+def _is_divided(nvml: Any, handle: Any) -> bool:
+    with contextlib.suppress(nvml.NVMLError, AttributeError):
+        return bool(nvml.nvmlDeviceGetMigMode(handle)[0])
+    return False  # as on GPUs that can't be divided
 
 
 def usable_cores() -> int:

@@ -20,11 +20,10 @@ def leased(wanted: str) -> Iterator[str]:
         wanted: ``auto`` takes a GPU where there is one; ``cuda`` insists; ``cpu`` looks for none.
 
     Raises:
-        StudyError: ``cuda``, but no GPU is visible.
+        StudyError: ``cuda``, but no GPU is visible; or one is divided into MIG devices.
     """
     selection = os.environ.get(_VISIBLE)
-    installed = [] if wanted == "cpu" else [gpu["uuid"] for gpu in machine.gpus()]
-    devices = leases.visible(installed, selection) if installed else []
+    devices = leases.usable([] if wanted == "cpu" else machine.gpus())
     if not devices:
         if wanted == "cuda":
             raise StudyError("measurement.device is 'cuda', but no NVIDIA GPU is visible; set it to 'auto' or 'cpu'.")

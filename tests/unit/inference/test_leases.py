@@ -129,7 +129,19 @@ def test_every_user_of_the_machine_can_open_the_locks(tmp_path, monkeypatch):
         ("0,1,2", [0, 1, 2]),
         ("2,0", [2, 0]),
         (" 1 , 0 ", [1, 0]),
-        ("1,1", [1]),
+        ("1,1", []),
+        ("0,1,GPU-aaaa", []),
+        ("NoDevFiles", []),
+        ("-2", []),
+        ("3", []),
+        ("0,7,1", [0]),
+        ("1,GPU-dddd,0", [1]),
+        ("GPU-aa", []),
+        ("gpu0", []),
+        ("1.5", [1]),
+        ("2x,0", [2, 0]),
+        ("\u00b2", []),
+        ("9" * 5000, []),
         ("GPU-cccc-3", [2]),
         ("GPU-cc,0", [2, 0]),
         ("GPU-aab", [1]),
@@ -143,9 +155,37 @@ def test_cuda_visible_devices_is_read_as_cuda_does(selection, chosen):
     assert leases.visible(DEVICES, selection) == [DEVICES[index] for index in chosen]
 
 
-@pytest.mark.parametrize("selection", ["3", "0,7", "GPU-dddd", "GPU-aa", "MIG-1", "gpu0", "1.5"])
-def test_a_device_that_is_not_there_is_named(selection):
-    with pytest.raises(
-        StudyError, match=r"CUDA_VISIBLE_DEVICES names '.+', none of this machine's 3 GPUs; correct it\."
-    ):
-        leases.visible(DEVICES, selection)
+@pytest.mark.parametrize(("selection", "said"), [("0,7", "'7', none of this machine's 3 GPUs"), ("1,1", "twice")])
+def test_what_cuda_leaves_out_is_said(selection, said, caplog):
+    leases.visible(DEVICES, selection)
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize("selection", ["", "-1", "0,-1", "NoDevFiles", "2"])
+def test_hiding_gpus_on_purpose_is_not_remarked_on(selection, caplog):
+    leases.visible(DEVICES, selection)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("selection", ["MIG-41b36d4f", "0,MIG-GPU-aaaa-1/7/0"])
+def test_a_mig_device_is_refused_where_there_are_gpus(selection, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", selection)
+    with pytest.raises(StudyError, match=r"MIG device .+ name only undivided GPUs"):
+        leases.usable([{"uuid": device} for device in DEVICES])
+    assert leases.usable([]) == []
+
+
+def test_a_gpu_in_parts_is_refused_unless_it_is_hidden(monkeypatch):
+    gpus = [{"uuid": device, "mig": device == DEVICES[1]} for device in DEVICES]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with pytest.raises(StudyError, match="GPU-aabb-2 is divided into MIG devices"):
+        leases.usable(gpus)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
+    assert leases.usable(gpus) == [DEVICES[0], DEVICES[2]]
+
+
+@pytest.mark.parametrize("selection", ["0", "GPU-aaaa", "NoDevFiles", "1,1"])
+def test_the_variable_says_nothing_on_a_machine_without_gpus(selection, monkeypatch, caplog):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", selection)
+    assert leases.usable([]) == []
+    assert caplog.text == ""
