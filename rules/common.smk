@@ -7,10 +7,16 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(workflow.basedir)
+# Not workflow.basedir: used as a module, that is another workflow's folder.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 sys.path.insert(0, str(ROOT))
+if not str(getattr(sys.modules.get("scripts"), "__file__", "")).startswith(f"{ROOT}/"):
+    # A package of the same name that another workflow imported: what it holds of it, it keeps.
+    for _name in [name for name in sys.modules if name.partition(".")[0] == "scripts"]:
+        del sys.modules[_name]
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 from scripts.dataset.path import data_file
 from scripts.foundation import files
@@ -42,16 +48,20 @@ def checked(function, *arguments, **options):
         os._exit(1)
 
 
-# Read anew, since Snakemake takes the last of two equal keys, and the values in `--config a={b: 1}` for text.
+# Read anew, since Snakemake takes the last of two equal keys, and the values in `--config a={b: 1}` for text. A module
+# is given its keys by the workflow around it: they are laid over the built-in study too.
 STUDY = None
+_MODULE = workflow.modifier.skip_configfile
+_given = dict(config) if _MODULE else {}
 STUDY = checked(
     layers.read,
-    workflow.overwrite_configfiles,
-    workflow.config_settings.config_args or [],
-    workflow.config_settings.replace_workflow_config,
+    [] if _MODULE else workflow.overwrite_configfiles,
+    [] if _MODULE else workflow.config_settings.config_args or [],
+    not _MODULE and workflow.config_settings.replace_workflow_config,
 )
 config.clear()
 config.update(STUDY.config)
+update_config(config, _given)
 workflow.configfiles.append(str(layers.BUILT_IN))
 
 
@@ -310,8 +320,7 @@ def uses_gpus():
     device = config["measurement"]["device"]
     if device != "auto":
         return device == "cuda"
-    installed = [gpu["uuid"] for gpu in machine.gpus()]
-    return bool(leases.visible(installed, os.environ.get("CUDA_VISIBLE_DEVICES")))
+    return bool(leases.usable(machine.gpus()))
 
 
 ON_GPUS = checked(uses_gpus)

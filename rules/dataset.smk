@@ -15,7 +15,7 @@ rule prepare_dataset:
         content=dataset_content(),
         code=code_of("scripts.prepare_dataset"),
     shell:
-        "python -m scripts.prepare_dataset --settings {params.settings:q} --output results/dataset 2>&1 | tee {log:q} >&2"
+        "python -P -m scripts.prepare_dataset --settings {params.settings:q} --output results/dataset 2>&1 | tee {log:q} >&2"
 
 
 rule select_samples:
@@ -31,5 +31,5 @@ rule select_samples:
         samples=config["dataset"]["samples"],
         code=code_of("scripts.select_samples"),
     shell:
-        "python -m scripts.select_samples --pool {input.pool} --samples {params.samples} --output {output}"
+        "python -P -m scripts.select_samples --pool {input.pool} --samples {params.samples} --output {output}"
         " 2>&1 | tee {log:q} >&2"

@@ -30,7 +30,7 @@ rule generate:
         machine=constant(COMPARABLE_MACHINE),
         code=generation_code,
     shell:
-        "python -m scripts.generate --technique {wildcards.technique} --run {wildcards.run}"
+        "python -P -m scripts.generate --technique {wildcards.technique} --run {wildcards.run}"
         " --settings {params.settings:q} --generation {params.generation:q} --target {input.target} {params.optional}"
         " --dataset {input.samples} --fixed {params.fixed:q} --warmup {params.warmup} --device {params.device}"
         " --reference-technique {params.reference:q} --threads {params.threads} --output {params.directory}"
@@ -65,7 +65,7 @@ rule profile:
         machine=constant(COMPARABLE_MACHINE),
         code=profile_code,
     shell:
-        "python -m scripts.profile_technique --technique {wildcards.technique} --samples {params.samples}"
+        "python -P -m scripts.profile_technique --technique {wildcards.technique} --samples {params.samples}"
         " --settings {params.settings:q} --generation {params.generation:q} --target {input.target} {params.optional}"
         " --dataset {input.samples} --warmup {params.warmup} --device {params.device} --threads {params.threads}"
         " --output {params.directory}"

@@ -15,7 +15,7 @@ rule score_text:
         code=code_of("scripts.score_text", files=["scripts/metrics/evaluate_modules"]),
         versions=versions_of("evaluate", "rouge_score", "nltk", "regex"),
     shell:
-        "python -m scripts.score_text --technique {wildcards.technique} --dataset {input.samples} --run {params.run}"
+        "python -P -m scripts.score_text --technique {wildcards.technique} --dataset {input.samples} --run {params.run}"
         " --tokenizer {params.tokenizer} --output {output} 2>&1 | tee {log:q} >&2"
 
 
@@ -36,7 +36,7 @@ rule score_semantic:
         code=code_of("scripts.score_semantic"),
         versions=versions_of("torch", "transformers"),
     shell:
-        "python -m scripts.score_semantic --technique {wildcards.technique} --dataset {input.samples}"
+        "python -P -m scripts.score_semantic --technique {wildcards.technique} --dataset {input.samples}"
         " --run {params.run} --model {input.encoder} --output {output} 2>&1 | tee {log:q} >&2"
 
 
@@ -68,6 +68,6 @@ rule score:
         code=code_of("scripts.score", files=["config/hardware.yaml"]),
         versions=versions_of("scipy", "numpy"),
     shell:
-        "python -m scripts.score --technique {wildcards.technique} --dataset {input.samples} --runs {params.runs}"
+        "python -P -m scripts.score --technique {wildcards.technique} --dataset {input.samples} --runs {params.runs}"
         " --text {input.text} {params.semantic} --spread-bound {params.spread_bound} --output {output}"
         " 2>&1 | tee {log:q} >&2"

@@ -25,7 +25,7 @@ rule prepare_model:
         ),
         code=code_of("scripts.prepare_model"),
     shell:
-        "python -m scripts.prepare_model --name {wildcards.model} --settings {params.settings:q} {params.rows}"
+        "python -P -m scripts.prepare_model --name {wildcards.model} --settings {params.settings:q} {params.rows}"
         " {params.device} --prompt {params.prompt:q} --threads {threads} --output results/models/{wildcards.model}"
         " 2>&1 | tee {log:q} >&2"
 
@@ -42,5 +42,5 @@ rule prepare_encoder:
         content=encoder_content(),
         code=code_of("scripts.prepare_model"),
     shell:
-        "python -m scripts.prepare_model --kind encoder --name encoder --settings {params.settings:q}"
+        "python -P -m scripts.prepare_model --kind encoder --name encoder --settings {params.settings:q}"
         " --output results/encoder 2>&1 | tee {log:q} >&2"

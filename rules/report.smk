@@ -19,7 +19,7 @@ rule compare:
         code=code_of("scripts.compare"),
         versions=versions_of("scipy", "numpy", "pandas"),
     shell:
-        "python -m scripts.compare --study {params.study:q} --dataset {input.samples}"
+        "python -P -m scripts.compare --study {params.study:q} --dataset {input.samples}"
         " --dataset-manifest {input.manifest} --metrics {input.metrics} --output {output.comparison}"
         " --table {output.table} 2>&1 | tee {log:q} >&2"
 
@@ -45,7 +45,7 @@ rule plot:
         code=code_of("scripts.plot"),
         versions=versions_of("matplotlib"),
     shell:
-        "python -m scripts.plot --comparison {input} --output results/plots 2>&1 | tee {log:q} >&2"
+        "python -P -m scripts.plot --comparison {input} --output results/plots 2>&1 | tee {log:q} >&2"
 
 
 rule render:
@@ -64,5 +64,5 @@ rule render:
         code=code_of("scripts.render", files=["report"]),
         versions=versions_of("jinja2", "markupsafe", "matplotlib"),
     shell:
-        "python -m scripts.render --comparison {input.comparison} --table {input.table} --plots {input.plots}"
+        "python -P -m scripts.render --comparison {input.comparison} --table {input.table} --plots {input.plots}"
         " --output {output.page} --markdown {output.short} 2>&1 | tee {log:q} >&2"

@@ -6,17 +6,15 @@ import argparse
 import hashlib
 import json
 import logging
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.foundation import entry, files
+from scripts.foundation import entry, files, modules
 from scripts.foundation.errors import StudyError
 from scripts.inference import architecture, conditions, failures, leases, machine, provenance, supervision
 from scripts.study import sources
@@ -156,7 +154,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     """What the workers are asked, and the unique ids of the GPUs that may be leased (none: run on the CPU)."""
     processes = _processes(arguments.settings)
     gpus = machine.gpus() if arguments.device != "cpu" else []
-    devices = leases.visible([gpu["uuid"] for gpu in gpus], os.environ.get("CUDA_VISIBLE_DEVICES")) if gpus else []
+    devices = leases.usable(gpus)
     if arguments.device == "cuda" and not devices:
         raise StudyError("measurement.device is 'cuda', but no NVIDIA GPU is visible; set it to 'auto' or 'cpu'.")
     models = _models(arguments)
@@ -316,8 +314,8 @@ def _lines(path: Path, status: str) -> list[dict[str, Any]]:
 
 
 def _start_worker(scratch: Path, rank: int, processes: int, environment: dict[str, str]) -> subprocess.Popen:
-    command = [sys.executable, "-m", "scripts.inference.worker", "--request", str(scratch / "request.json"),
-               "--rank", str(rank), "--scratch", str(scratch)]  # fmt: skip
+    command = modules.command("scripts.inference.worker", "--request", str(scratch / "request.json"),
+                              "--rank", str(rank), "--scratch", str(scratch))  # fmt: skip
     place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)} if processes > 1 else {}
     # Nothing may be fetched or reported while a technique is timed.
     offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false",
@@ -325,7 +323,7 @@ def _start_worker(scratch: Path, rank: int, processes: int, environment: dict[st
     # A worker ends when its standard input does, and so with this process, however that ends.
     # In a group of its own, it ends with all that it started.
     return subprocess.Popen(
-        command, env=os.environ | environment | offline | place,
+        command, env=modules.environment() | environment | offline | place,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0,
     )  # fmt: skip
 

@@ -13,12 +13,12 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.foundation import modules
 from scripts.foundation.errors import StudyError
 from scripts.hardware import fit
 from scripts.models.stored_files import weight_files
@@ -56,7 +56,7 @@ class Reference:
         self._technique = technique
         # Given up before this process is held to hang itself.
         self._most = math.inf if limit_s is None else limit_s / 2
-        environment = {key: value for key, value in os.environ.items() if key not in GROUP}
+        environment = {key: value for key, value in modules.environment().items() if key not in GROUP}
         self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._read = b""
         self.about: dict[str, Any] = {}
@@ -156,7 +156,7 @@ class Beside:
         self._meet()
 
     def _load(self) -> str | None:
-        command = [sys.executable, "-m", "scripts.inference.reference_worker", "--request", str(self._request)]
+        command = modules.command("scripts.inference.reference_worker", "--request", str(self._request))
         self._reference = Reference(command, self._asked["technique"], self._asked.get("time_limit_s"))
         reason = self._reference.ready()
         if reason is not None:

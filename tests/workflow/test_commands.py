@@ -189,3 +189,53 @@ def test_a_path_with_spaces_is_a_path(project: Project) -> None:
     assert outcome.status == 0, outcome.text
     metrics = json.loads((root / "results/metrics/kv_cache.json").read_text(encoding="utf-8"))
     assert (metrics["status"], metrics["sample_count"]) == ("ok", 3)
+
+
+FOREIGN = "raise SystemExit('the wrong package')"
+
+
+def with_foreign_scripts(place: Path) -> Path:
+    """A folder with packages of its own whose names are the project's."""
+    for package in ("scripts", "scripts/foundation", "scripts/inference"):
+        (place / package).mkdir(parents=True)
+        (place / package / "__init__.py").write_text(FOREIGN, encoding="utf-8")
+    return place
+
+
+def test_a_scripts_package_of_the_current_folder_is_left_alone(project: Project, tmp_path: Path) -> None:
+    """Neither the stages nor the workers that they start take it for the project's own."""
+    place = with_foreign_scripts(tmp_path / "elsewhere")
+    for name in ("results", ".snakemake"):
+        shutil.move(project.root / name, place / name)
+    shutil.rmtree(place / "results/generations/kv_cache")
+    command = project.command(
+        "results/metrics/kv_cache.json", "--snakefile", str(project.root / "Snakefile"), "--directory", str(place)
+    )
+    outcome = run(command, place, {})
+    assert outcome.status == 0, outcome.text
+    assert (place / "results/generations/kv_cache/run-1/run.json").exists()
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_another_workflow_uses_it_as_a_module(fresh: Project, tmp_path: Path, configured: bool) -> None:
+    """With the built-in study, or with keys that are laid over it; beside a package of the other's own."""
+    place = tmp_path / "other"
+    (place / "scripts").mkdir(parents=True)
+    (place / "scripts/__init__.py").write_text("MINE = 'mine.txt'", encoding="utf-8")
+    own = '{"dataset": {"samples": 3, "newswire": {"train_rows": 50, "evaluation_rows": 20}}}'
+    (place / "Snakefile").write_text(
+        "import sys\nsys.path.insert(0, workflow.basedir)\nimport scripts\n\n"
+        f"module udaciheadline:\n    snakefile: {str(fresh.root / 'Snakefile')!r}\n"
+        + (f"    config: {own}\n" if configured else "")
+        + "\nuse rule * from udaciheadline as headline_*\n\n"
+        "rule mine:\n    default_target: True\n    input: 'results/dataset/eval.jsonl'\n    output: scripts.MINE\n"
+        "    shell: 'wc -l < {input} > {output}'\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "snakemake", "--cores", "2"]
+    outcome = run([*command, *([] if configured else ["--configfile", fresh.command()[-1]])], place, {})
+    assert outcome.status == 0, outcome.text
+    assert (place / "mine.txt").read_text(encoding="utf-8").strip() == ("3" if configured else "4")
+    outcome = run([*command, "--dry-run", "results/report.html"], place, {})
+    assert outcome.status == 0, outcome.text
+    assert "headline_generate" in outcome.text
