@@ -25,6 +25,7 @@ $(VENV)/.ready: envs/requirements.txt envs/requirements-test.txt envs/constraint
 setup: $(VENV)/.ready  ## make the virtual environment with the pinned libraries
 
 report: setup  ## run the study to results/report.html (STUDY=config/studies/<study>.yaml for another)
+	@$(BIN)/python -m scripts.ready
 	@mkdir -p .snakemake && touch .snakemake/report-begun
 	@# Where techniques failed there is a report, and so an answer, all the same.
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPUS) $(if $(STUDY),--configfile $(STUDY)); status=$$?; \

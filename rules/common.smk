@@ -29,13 +29,16 @@ from scripts.study import (
     interruption,
     layers,
     outcomes,
+    place,
     record,
     references,
+    running,
     sources,
     timing_reference,
 )
 
 environment.prepare(ROOT)
+running.hold()
 
 
 def checked(function, *arguments, **options):
@@ -64,6 +67,8 @@ config.update(STUDY.config)
 update_config(config, _given)
 workflow.configfiles.append(str(layers.BUILT_IN))
 
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    checked(place.check, Path("results"))
 
 TECHNIQUES = {
     technique.name: technique for technique in checked(configuration.check, config)

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import logging
+import os
 import shutil
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.foundation import entry, files, modules
+from scripts.foundation import entry, files, leftovers, locks, modules
 from scripts.foundation.errors import StudyError
 from scripts.inference import architecture, conditions, failures, leases, machine, provenance, supervision
 from scripts.study import sources
@@ -27,13 +28,14 @@ def main() -> None:
     """Parse the arguments, run, write."""
     arguments = _arguments()
     failures.end_on_signals()
-    outcome, samples = run(arguments)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    try:
-        _write(arguments.output, outcome, samples)
-    except ValueError as error:  # a number that JSON has no word for
-        outcome = _record(arguments, outcome["started_at"], None, _came_to_nothing(error))
-        _write(arguments.output, outcome, NO_SAMPLES)
+    with locks.exclusive(arguments.output):
+        outcome, samples = run(arguments)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(arguments.output, outcome, samples)
+        except ValueError as error:  # a number that JSON has no word for
+            outcome = _record(arguments, outcome["started_at"], None, _came_to_nothing(error))
+            _write(arguments.output, outcome, NO_SAMPLES)
     if outcome["status"] != "ok":
         logger.warning("%s: %s: %s", arguments.technique, outcome["status"], outcome["reason"])
 
@@ -292,7 +294,9 @@ def _watched(request: dict[str, Any], leased: list[str]) -> Outcome:
 def run_group(request: dict[str, Any], environment: dict[str, str]) -> tuple[list[dict[str, Any]], Samples]:
     """Start one worker a rank, wait for all; the first that fails or hangs ends the others."""
     processes = request["processes"]
-    scratch = Path(tempfile.mkdtemp(prefix="udaciheadline-run-"))
+    leftovers.sweep(SCRATCH)
+    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH))
+    held = leftovers.hold(scratch)
     try:
         files.write_json(scratch / "request.json", request | {"rendezvous": str(scratch / "rendezvous")})
         workers = [_start_worker(scratch, rank, processes, environment) for rank in range(processes)]
@@ -304,8 +308,10 @@ def run_group(request: dict[str, Any], environment: dict[str, str]) -> tuple[lis
         return ranks, {mode: _lines(scratch / name, ranks[0]["status"]) for mode, name in MODES.items()}
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        os.close(held)
 
 
+SCRATCH = "udaciheadline-run-"
 MODES = {"natural": "samples.jsonl", "fixed": "fixed.jsonl"}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts import generate
-from scripts.foundation import entry, files
+from scripts.foundation import entry, files, locks
 from scripts.inference import failures, machine
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="directory for table, trace and profile.json")
     arguments = parser.parse_args()
     failures.end_on_signals()
+    with locks.exclusive(arguments.output):
+        _write(arguments)
+
+
+def _write(arguments: argparse.Namespace) -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     outcome = profile(arguments)
     if outcome["status"] == failures.FAILED:

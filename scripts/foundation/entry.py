@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 
-from scripts.foundation import text
+from scripts.foundation import parent, text
 from scripts.foundation.errors import StudyError
 
 
@@ -33,11 +33,14 @@ def run(main: Callable[[], None]) -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.basicConfig(level=logging.INFO, handlers=[handler])
+        parent.end_with_run()
         try:
             main()
         except StudyError as error:
             _fail(str(error))
         except Exception as error:
+            if sentence := _barred(error):
+                _fail(sentence)
             if not disk_is_full(error):
                 raise
             where = f" while writing {error.filename}" if getattr(error, "filename", None) else ""
@@ -51,6 +54,15 @@ def _fail(sentence: str) -> None:
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     told = "".join(traceback.format_exception(kind, error, trace)).rstrip("\n")
     print(text.lines(told), file=sys.stderr)
+
+
+def _barred(error: Exception) -> str | None:
+    """What to say of a place that can't be used."""
+    if isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error):
+        return "no folder for temporary files can be written; set TMPDIR to one that has free space."
+    if isinstance(error, OSError) and error.filename and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{error.filename} can't be used ({error.strerror}); change its permissions, or choose another place."
+    return None
 
 
 def disk_is_full(error: Exception) -> bool:

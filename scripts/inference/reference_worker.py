@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.foundation import entry, files
+from scripts.foundation import entry, files, parent
 from scripts.foundation.errors import StudyError
 from scripts.inference import failures, garbage, positions, worker
 from scripts.inference.reference import TURN_S
@@ -35,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The reference of a generation run, started by its worker.")
     parser.add_argument("--request", type=Path, required=True, help="the run's request, JSON")
     arguments = parser.parse_args()
+    parent.end_with_parent()
     # What libraries print must not come between the answers.
     answers = os.dup(1)
     os.dup2(2, 1)

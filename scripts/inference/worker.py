@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.foundation import entry, files
+from scripts.foundation import entry, files, parent
 from scripts.foundation.errors import StudyError
 from scripts.inference import failures, heartbeat, reference
 from scripts.inference.failures import is_out_of_memory as is_out_of_memory
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--rank", type=int, required=True, help="this process's place in the group")
     parser.add_argument("--scratch", type=Path, required=True, help="directory for what each rank saw")
     arguments = parser.parse_args()
+    parent.end_with_parent()
     # Process groups whose peers have ended can hang in their destructors, also after an error.
     atexit.register(os._exit, 1)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -16,7 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from scripts.foundation import leftovers
+
 KEYS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+PREFIX = "headline-rouge-"
 MODULE = Path(__file__).parent / "evaluate_modules" / "headline_rouge" / "headline_rouge.py"
 
 OFFLINE = {
@@ -50,7 +53,9 @@ def rouge_scores(
 @functools.cache
 def _metric() -> Any:
     """Load the metric module once a process."""
-    folder = tempfile.TemporaryDirectory(prefix="headline-rouge-")
+    leftovers.sweep(PREFIX)
+    folder = tempfile.TemporaryDirectory(prefix=PREFIX)
+    leftovers.hold(Path(folder.name))
     atexit.register(folder.cleanup)
     caches = {name: f"{folder.name}/{name.lower()}" for name in ("HF_MODULES_CACHE", "HF_EVALUATE_CACHE", "HF_HOME")}
     with _environment(OFFLINE | caches), _without_transformers():

@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from scripts.foundation import locks
+
 MANIFEST = "manifest.json"
 _PARTIAL = ".partial"
 
@@ -17,6 +19,12 @@ def building(output: Path) -> Iterator[Path]:
     What an earlier, killed run left behind is removed. The manifest goes first and comes last: as long as files are
     being replaced there is none, and a directory without one is not a model.
     """
+    with locks.exclusive(output), _building(output) as partial:
+        yield partial
+
+
+@contextlib.contextmanager
+def _building(output: Path) -> Iterator[Path]:
     partial = output / _PARTIAL
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

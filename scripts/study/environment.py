@@ -4,9 +4,12 @@ import os
 import sys
 from pathlib import Path
 
+from scripts.foundation import parent
+
 
 def prepare(root: Path) -> None:
-    """Let jobs run the Python that runs Snakemake, and find the project from wherever the workflow was started."""
+    """Let jobs run the Python that runs Snakemake, find the project from anywhere, and end when Snakemake does."""
+    os.environ[parent.RUN] = str(os.getpid())
     _prepend("PATH", Path(sys.executable).parent)
     _prepend("PYTHONPATH", root)
 

@@ -297,6 +297,38 @@ def test_after_kills_the_same_command_gives_the_same_results(project: Project, f
     assert project.plan() == set()
 
 
+def test_when_snakemake_alone_is_killed_its_jobs_end_and_the_folder_is_unlocked(project: Project) -> None:
+    shutil.rmtree(project.root / "results/generations/kv_cache")
+    (log := project.root / "results/logs/generate/kv_cache-1.log").unlink()
+    scratch = project.root.parent / "scratch"
+    scratch.mkdir()
+    project.environment["TMPDIR"] = str(scratch)
+    project.study["select"] = ["kv_cache"]
+    ready = [sys.executable, "-m", "scripts.ready"]
+    with started(project, lambda: log.exists() and any(scratch.glob("udaciheadline-run-*/request.json"))) as process:
+        busy = run(ready, project.root, project.environment)
+        assert "another Snakemake works in" in busy.error
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        wait_for_none(project)
+    assert not any(scratch.glob("udaciheadline-run-*"))
+    outcome = run(ready, project.root, project.environment)
+    assert (outcome.status, "Unlocked" in outcome.text) == (0, True), outcome.text
+    assert project.snakemake("results/metrics/kv_cache.json").status == 0
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(project: Project) -> None:
+    shutil.rmtree(project.root / "results/metrics/text")
+    results = str(project.root / "results")
+    script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" || exit 77; shift; exec "$@"'
+    inside = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+    outcome = run([*inside, "sh", "-c", script, "sh", results, *project.command()], project.root, project.environment)
+    if outcome.status == 77 or "unshare" in outcome.text:
+        pytest.skip(f"this machine lets nothing be mounted: {outcome.text.strip()}")
+    assert outcome.status == 1
+    assert f"{results} can't be written" in outcome.error
+
+
 def test_after_an_interrupt_the_same_command_goes_on(project: Project) -> None:
     """Ctrl-C in a terminal: every process of the group is told, no lock is left."""
     project.study["select"] = ["kv_cache"]

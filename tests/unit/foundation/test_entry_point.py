@@ -1,6 +1,7 @@
 import errno
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -33,7 +34,20 @@ def test_a_full_disk_is_said_as_such(number):
         entry.run(failing(OSError(number, "No space left on device", "results/a.json")))
 
 
-@pytest.mark.parametrize("error", [ValueError("a bug"), OSError(errno.EACCES, "Permission denied", "a")])
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_place_that_cannot_be_written_is_named(number):
+    with pytest.raises(SystemExit, match=r"^error: results/a\.json can't be used \(barred\); .+\.$"):
+        entry.run(failing(OSError(number, "barred", "results/a.json")))
+
+
+def test_no_place_for_temporary_files_is_said(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/absent"])
+    with pytest.raises(SystemExit, match="set TMPDIR"):
+        entry.run(tempfile.mkdtemp)
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), OSError(errno.EIO, "Input/output error", "a")])
 def test_anything_else_keeps_its_traceback(error):
     with pytest.raises(type(error)):
         entry.run(failing(error))
