@@ -127,15 +127,9 @@ def read_config(directory: Path) -> dict[str, Any]:
         StudyError: it is missing or is not a JSON object.
     """
     path = directory / "config.json"
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise StudyError(f"{directory} has no config.json; name the directory of a complete checkpoint.") from None
-    except (ValueError, RecursionError) as error:
-        raise StudyError(f"{path} is not valid JSON ({error}); fetch the checkpoint again.") from None
-    if not isinstance(value, dict):
-        raise StudyError(f"{path} holds no JSON object; fetch the checkpoint again.")
-    return value
+    if not path.is_file():
+        raise StudyError(f"{directory} has no config.json; name the directory of a complete checkpoint.")
+    return _read_object(path)
 
 
 def read_generation_config(directory: Path) -> dict[str, Any]:
@@ -145,11 +139,13 @@ def read_generation_config(directory: Path) -> dict[str, Any]:
         StudyError: it is not a JSON object.
     """
     path = directory / "generation_config.json"
-    if not path.is_file():
-        return {}
+    return _read_object(path) if path.is_file() else {}
+
+
+def _read_object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StudyError(f"{path} is not valid JSON ({error}); fetch the checkpoint again.") from None
     if not isinstance(value, dict):
         raise StudyError(f"{path} holds no JSON object; fetch the checkpoint again.")
