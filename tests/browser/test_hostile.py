@@ -31,13 +31,17 @@ PAYLOADS = (
     "<form action=https://example.invalid><button>go</button></form>",
 )
 WORDS = " ".join(PAYLOADS)
-UNSEEN = "bell\x07 right-to-left\u202e isolate\u2066 no-width\u200b"
-LABELS = {"baseline": PAYLOADS[0], "kv_cache": f"=1+1 {PAYLOADS[1]} | **b** \u202e\x07"}
+UNSEEN = "right-to-left\u202e isolate\u2066 no-width\u200b"
+BELL = "bell\x07"  # in data alone: a study file may not hold it
+LABELS = {"baseline": PAYLOADS[0], "kv_cache": f"=1+1 {PAYLOADS[1]} | **b** \u202e"}
 SCENARIO = {
-    "label": f"{PAYLOADS[2]} | {UNSEEN}",
-    "description": WORDS,
     "limits": {"min_quality_kept_percent": 50},
     "weights": {"latency": 1},
+}
+# A description may have 200 characters.
+SCENARIOS = {
+    f"hostile_{number}": SCENARIO | {"label": payload, "description": f"{payload} | {UNSEEN}"}
+    for number, payload in enumerate(PAYLOADS)
 }
 # What would have come out of a text, whichever part of the page it stood in.
 _SUSPECTS = """
@@ -56,14 +60,14 @@ def hostile(browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return results/ of a study in which every text is hostile that a person, a data set or a model can put there."""
     project = Project.create(tmp_path_factory.mktemp("hostile") / "project")
     rows = [
-        {"short_description": f"{WORDS} {UNSEEN} Day {number}.", "headline": f"{payload} day {number}",
+        {"short_description": f"{WORDS} {UNSEEN} {BELL} Day {number}.", "headline": f"{payload} day {number}",
          "category": payload}
         for number, payload in enumerate(PAYLOADS * 5)
     ]  # fmt: skip
     (project.root / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     tiny = project.study["models"]["small"]["train"]
     project.study |= {
-        "title": f"{UNSEEN} {WORDS}",
+        "title": f"{UNSEEN} {WORDS[:120]}",
         "dataset": {
             "source": "file",
             "file": {"path": "rows.jsonl"},
@@ -76,7 +80,7 @@ def hostile(browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "generation": {"prompt": f"{WORDS} {{summary}}", "max_new_tokens": 24},
         "techniques": {name: {"label": label} for name, label in LABELS.items()},
         "select": list(LABELS),
-        "scenarios": {"hostile": SCENARIO},
+        "scenarios": SCENARIOS,
         "comparison": {"price_per_device_hour": 1, "currency": "<b>$</b>"},
         "report": {"examples": 8},
     }
@@ -105,7 +109,8 @@ def test_nothing_in_the_page_runs_and_every_text_is_shown(hostile: Path, open_re
             "body => { for (const p of body.querySelectorAll('script')) p.remove(); return body.textContent; }"
         )
     )
-    for text in (WORDS, *LABELS.values(), SCENARIO["label"], *headlines(hostile)):
+    described = [text for each in SCENARIOS.values() for text in (each["label"], each["description"])]
+    for text in (WORDS, *LABELS.values(), *described, *headlines(hostile)):
         assert flat(inert(text)) in shown
     page.reload()
     for text in PAYLOADS[:4]:
@@ -141,7 +146,7 @@ def test_the_short_report_holds_no_markup_but_its_own(hostile: Path) -> None:
     links = [attributes.get("href") or "" for tag, attributes in found.elements if tag == "a"]
     assert not [link for link in links if re.search(r"javascript|example\\.invalid", link)]
     assert not [key for _, attributes in found.elements for key in attributes if key.startswith("on")]
-    for text in (WORDS, *LABELS.values()):
+    for text in (*PAYLOADS, *LABELS.values()):
         assert flat(inert(text)) in flat(found.text)
 
 

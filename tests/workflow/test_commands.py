@@ -209,7 +209,11 @@ def test_a_scripts_package_of_the_current_folder_is_left_alone(project: Project,
         shutil.move(project.root / name, place / name)
     shutil.rmtree(place / "results/generations/kv_cache")
     command = project.command(
-        "results/metrics/kv_cache.json", "--snakefile", str(project.root / "Snakefile"), "--directory", str(place)
+        "results/generations/kv_cache/run-1/run.json",
+        "--snakefile",
+        str(project.root / "Snakefile"),
+        "--directory",
+        str(place),
     )
     outcome = run(command, place, {})
     assert outcome.status == 0, outcome.text

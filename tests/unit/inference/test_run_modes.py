@@ -15,8 +15,13 @@ FACETS = [{}, {"kv_cache": "none"}, {"speculation": {"prompt_lookup": 3}}, {"qua
 
 
 @pytest.mark.parametrize("facets", FACETS)
-def test_the_fixed_mode_writes_as_many_tokens_as_asked_whatever_they_are(chain, evaluation_set, facets, tmp_path):
-    # The chain would end after four tokens.
+def test_the_fixed_mode_writes_as_many_tokens_as_asked_whatever_they_are(chain, facets, tmp_path):
+    # The chain would end after four tokens; prompts hold some of what it writes, for the lookup to find.
+    evaluation_set = write_dataset(tmp_path / "eval.jsonl")
+    rows = files.read_json_lines(evaluation_set)
+    files.write_json_lines(
+        evaluation_set, [row | {"summary": f"Lock /012 was opened: {row['summary']}"} for row in rows]
+    )
     ending = variant(chain, tmp_path / "ending", generation_config={"bos_token_id": 0, "eos_token_id": [1, 20]})
     run = run_worker(ending, evaluation_set, facets, fixed=FIXED)
     natural, fixed = run.samples, run.fixed
@@ -89,7 +94,7 @@ def test_a_prompt_is_repeated_and_cut():
 def test_more_prompt_than_the_model_has_room_for_is_a_row_that_says_so(checkpoint, evaluation_set):
     run = run_worker(checkpoint, evaluation_set, {"prompt_tokens": 512})
     assert run.outcome["status"] == "unsupported"
-    assert "prompts of 512 tokens don't fit a model of 512 positions" in run.outcome["reason"]
+    assert "needs 523 positions, but the 'llama' model has 512;" in run.outcome["reason"]
 
 
 @pytest.fixture(scope="module")

@@ -176,7 +176,9 @@ def test_warm_up_and_evidence_are_no_part_of_the_timed_samples(checkpoint, evalu
     ],
 )
 def test_a_sample_says_why_it_ended(chain, one_sample, tmp_path, generation, config, tokens, reason):
-    run = run_worker(variant(chain, tmp_path / "chain", generation_config=config), one_sample, {}, **generation)
+    run = run_worker(
+        variant(chain, tmp_path / "chain", generation_config=config), one_sample, {"kv_cache": "none"}, **generation
+    )
     [sample] = run.samples
     assert sample["token_ids"] == tokens
     assert sample["stop_reason"] == reason

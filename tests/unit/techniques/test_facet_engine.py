@@ -167,7 +167,7 @@ def test_continuous_batching_that_is_none_is_refused(given, threads, sentence):
 def test_a_text_longer_than_the_model_says_so(checkpoint, evaluation_set):
     run = run_worker(checkpoint, evaluation_set, GRAPH, max_new_tokens=600)
     assert run.outcome["status"] == "unsupported"
-    assert "tokens don't fit a model of 512 positions." in run.outcome["reason"]
+    assert "needs 650 positions, but the 'llama' model has 512;" in run.outcome["reason"]
 
 
 @pytest.mark.parametrize(
