@@ -208,8 +208,13 @@ def _refuse_unfit(request: dict[str, Any], tokenizer: PreTrainedTokenizerBase, p
 
     settings, fixed = request["settings"], request["fixed"]
     batch = settings.get("batch_size") or 1
-    if batch > 1 and len(prompts) == 1:
-        raise UnsupportedError(f"batch_size is {batch}, but there is one sample: there is nothing to batch.")
+    if batch > len(prompts):
+        there = f"there are {len(prompts)} samples" if len(prompts) > 1 else "there is one sample"
+        raise UnsupportedError(f"batch_size is {batch}, but {there}; raise dataset.samples, or lower batch_size.")
+    if (settings.get("engine") or {}).get("shared_prefix") and len(set(prompts)) == 1:
+        raise UnsupportedError(
+            "engine.shared_prefix reads what different prompts have in common, but there is only one prompt."
+        )
     longest = settings.get("prompt_tokens") or max(len(ids) for ids in tokenizer(prompts)["input_ids"])
     new_tokens = max(request["generation"]["max_new_tokens"], fixed["new_tokens"] if fixed["samples"] else 0)
     for model in request["models"].values():

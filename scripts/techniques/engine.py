@@ -55,7 +55,9 @@ class Engine(Facet):
                     )
         if value["name"] == "transformers_continuous":
             if type(value["slots"]) is not int or value["slots"] < 1:
-                raise StudyError(f"engine.slots is {value['slots']!r}; give a whole number from 1.")
+                raise StudyError(f"engine.slots is {value['slots']!r}; give a whole number from 2.")
+            if value["slots"] == 1:
+                raise StudyError("engine.slots is 1, with which requests only take turns; give 2 or more.")
             if facets.get("batch_size") is None:
                 raise StudyError(
                     "engine 'transformers_continuous' serves requests that are handed over together; set batch_size "

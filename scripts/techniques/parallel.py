@@ -39,6 +39,11 @@ class Parallel(Facet):
                 raise StudyError("parallel 'micro_batches' are parts of a pipeline's batch; set parallel 'pipeline'.")
             if (facets.get("engine") or {}).get("name") != "graph":
                 raise StudyError("parallel 'micro_batches' needs engine 'graph'; add engine: graph.")
+            if value["micro_batches"] > (facets.get("batch_size") or 1):
+                raise StudyError(
+                    f"parallel 'micro_batches' is {value['micro_batches']}, but a batch of "
+                    f"{facets.get('batch_size') or 1} has no more parts; raise batch_size, or lower micro_batches."
+                )
         if facets.get("speculation"):
             raise StudyError("parallel does not compose with speculation; remove one of the two facets.")
 

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from scripts.foundation import files
+from scripts.foundation.errors import StudyError
+from scripts.techniques import load_facet
 from tests.support.tiny_checkpoint import SUMMARIES, make_checkpoint, make_tokenizer, write_dataset
 from tests.support.worker_runs import run_worker
 
@@ -112,7 +114,6 @@ def test_a_cache_that_is_never_read_is_none(checkpoint, evaluation_set):
 def test_lookup_with_nothing_to_propose_is_no_speculation():
     from types import SimpleNamespace
 
-    from scripts.techniques import load_facet
     from scripts.techniques.facet import UnsupportedError
     from scripts.techniques.rounds import RoundCounter
 
@@ -130,9 +131,24 @@ def test_a_prefix_that_no_prompts_share_is_no_shared_prefix(checkpoint, evaluati
     assert (outcome["status"], "finds nothing to share" in outcome["reason"]) == ("unsupported", True)
 
 
-def test_one_sample_makes_no_batch(checkpoint, tmp_path):
-    outcome = run_worker(checkpoint, write_dataset(tmp_path / "one.jsonl", 1), {"batch_size": 4}).outcome
-    assert (outcome["status"], "nothing to batch" in outcome["reason"]) == ("unsupported", True)
+@pytest.mark.parametrize(("samples", "sentence"), [(1, "there is one sample;"), (3, "there are 3 samples;")])
+def test_a_batch_of_more_than_all_samples_is_another_batch(checkpoint, tmp_path, samples, sentence):
+    outcome = run_worker(checkpoint, write_dataset(tmp_path / "few.jsonl", samples), {"batch_size": 4}).outcome
+    assert (outcome["status"], f"batch_size is 4, but {sentence}" in outcome["reason"]) == ("unsupported", True)
+
+
+def test_one_prompt_shares_its_beginning_with_none(checkpoint, tmp_path):
+    facets = {"engine": {"name": "graph", "shared_prefix": True}}
+    outcome = run_worker(checkpoint, write_dataset(tmp_path / "one.jsonl", 1), facets).outcome
+    assert (outcome["status"], "there is only one prompt" in outcome["reason"]) == ("unsupported", True)
+
+
+def test_a_batch_is_not_cut_into_more_parts_than_it_has_requests():
+    facets = {"engine": {"name": "graph"}, "batch_size": 3}
+    parallel = {"tensor": 1, "pipeline": 2, "micro_batches": 4}
+    with pytest.raises(StudyError, match="'micro_batches' is 4, but a batch of 3 has no more parts"):
+        load_facet("parallel").check(parallel, facets)
+    load_facet("parallel").check(parallel | {"micro_batches": 3}, facets)
 
 
 @pytest.mark.parametrize("facets", EVERY_ENGINE, ids=str)
