@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser import fonts
+from tests.browser.layout import lost, resized, unfold
 
 WIDTHS = (390, 768, 1024, 1440)
 FORMS = {
@@ -15,39 +16,6 @@ FORMS = {
     "wide, 125%": {"font": "wide", "size": 1.25},
     "wide, spaced": {"font": "wide", "spaced": True},
 }
-_LOST = """
-() => {
-  const page = document.documentElement, room = page.clientWidth, found = [];
-  const say = (element, why) => found.push(`${why}: ${element.cloneNode(false).outerHTML.slice(0, 120)}`);
-  const flow = (element) => getComputedStyle(element).overflowX;
-  const scrolls = (element) => ["auto", "scroll"].includes(flow(element));
-  const boxed = ({ parentElement }) => parentElement !== null && (scrolls(parentElement) || boxed(parentElement));
-  if (page.scrollWidth > room) say(page, `${page.scrollWidth} wide`);
-  for (const element of document.querySelectorAll("body *:not(.skip, .unseen, #announcements, option, textarea)")) {
-    if (!element.checkVisibility() || (element.ownerSVGElement && element.tagName !== "svg")) continue;
-    const { left, right, width } = element.getBoundingClientRect(), over = element.scrollWidth - element.clientWidth;
-    if (width && (left < -1 || right > room + 1) && !boxed(element)) say(element, `from ${left} to ${right}`);
-    if (over > 1 && flow(element) === "hidden" && !element.matches("input")) say(element, "cut off");
-    if (over > 1 && scrolls(element)) {
-      if (element.tabIndex < 0 && !element.querySelector("a[href], button, [tabindex]")) say(element, "out of reach");
-      if (!element.dataset.more || getComputedStyle(element).boxShadow === "none") say(element, "goes on unseen");
-    }
-  }
-  return found;
-}
-"""
-
-
-def unfold(page: Page) -> None:
-    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-
-
-def resized(page: Page, width: int) -> None:
-    """Give the window another width, and the page the two frames that it needs to follow."""
-    page.set_viewport_size({"width": width, "height": 900})
-    page.evaluate(
-        "() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => requestAnimationFrame(done))))"
-    )
 
 
 def fits(page: Page) -> bool:
@@ -61,7 +29,7 @@ def test_nothing_is_cut_off_whatever_the_readers_font(open_report: Callable[...,
     fonts.use(page, **FORMS[form])
     for width in WIDTHS:
         resized(page, width)
-        assert page.evaluate(_LOST) == [], width
+        assert lost(page) == [], width
 
 
 @pytest.mark.parametrize("font", fonts.FONTS)
