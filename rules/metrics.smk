@@ -13,10 +13,12 @@ rule score_text:
         run=subpath(input.record, parent=True),
         tokenizer=config["quality"]["tokenizer"],
         code=code_of("scripts.score_text", files=["scripts/metrics/evaluate_modules"]),
+        attempts=failed_attempts("results/metrics/failed/{technique}"),
         versions=versions_of("evaluate", "rouge_score", "nltk", "regex"),
     shell:
         "python -P -m scripts.score_text --technique {wildcards.technique} --dataset {input.samples} --run {params.run}"
-        " --tokenizer {params.tokenizer} --output {output} 2>&1 | tee {log:q} >&2"
+        " --tokenizer {params.tokenizer} --failures results/metrics/failed/{wildcards.technique} --log {log:q}"
+        " --output {output} 2>&1 | tee {log:q} >&2"
 
 
 rule score_semantic:
@@ -34,10 +36,12 @@ rule score_semantic:
     params:
         run=subpath(input.record, parent=True),
         code=code_of("scripts.score_semantic"),
+        attempts=failed_attempts("results/metrics/failed/{technique}"),
         versions=versions_of("torch", "transformers"),
     shell:
         "python -P -m scripts.score_semantic --technique {wildcards.technique} --dataset {input.samples}"
-        " --run {params.run} --model {input.encoder} --output {output} 2>&1 | tee {log:q} >&2"
+        " --run {params.run} --model {input.encoder} --failures results/metrics/failed/{wildcards.technique}"
+        " --log {log:q} --output {output} 2>&1 | tee {log:q} >&2"
 
 
 rule score:
@@ -66,8 +70,10 @@ rule score:
         semantic=semantic_option,
         spread_bound=config["comparison"]["spread_bound"],
         code=code_of("scripts.score", files=["config/hardware.yaml"]),
+        attempts=failed_attempts("results/metrics/failed/{technique}"),
         versions=versions_of("scipy", "numpy"),
     shell:
         "python -P -m scripts.score --technique {wildcards.technique} --dataset {input.samples} --runs {params.runs}"
-        " --text {input.text} {params.semantic} --spread-bound {params.spread_bound} --output {output}"
+        " --text {input.text} {params.semantic} --spread-bound {params.spread_bound}"
+        " --failures results/metrics/failed/{wildcards.technique} --log {log:q} --output {output}"
         " 2>&1 | tee {log:q} >&2"

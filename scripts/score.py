@@ -2,10 +2,11 @@
 
 import argparse
 import logging
+from typing import Any
 
-from scripts.foundation import entry, files
+from scripts.foundation import entry
 from scripts.metrics import dataset as dataset_file
-from scripts.metrics import noise, texts
+from scripts.metrics import failed, noise, texts
 from scripts.metrics import runs as run_files
 from scripts.metrics import technique as technique_file
 
@@ -25,19 +26,29 @@ def main() -> None:
         help="relative standard deviation between runs above which latency is flagged (default %(default)s)",
     )  # fmt: skip
     parser.add_argument("--output", required=True, help="metrics file to write")
+    failed.add_arguments(parser)
     arguments = parser.parse_args()
     dataset = dataset_file.read_dataset(arguments.dataset)
+
+    def without_figures(reason: str) -> dict[str, Any]:
+        return technique_file.failed_metrics(arguments.technique, len(dataset), len(arguments.runs), reason)
+
+    failed.write(arguments, lambda: metrics(arguments, dataset), without_figures)
+
+
+def metrics(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dict[str, Any]:
+    """The metrics file."""
     ids = [row["id"] for row in dataset]
     runs = [run_files.read_run(path, arguments.technique, ids) for path in arguments.runs]
     text = texts.read_scores(arguments.text, runs[0], texts.UNITS, "score_text")
     semantic = None
     if arguments.semantic:
         semantic = texts.read_scores(arguments.semantic, runs[0], texts.SEMANTIC_UNITS, "score_semantic")
-    metrics = technique_file.technique_metrics(
+    scored = technique_file.technique_metrics(
         arguments.technique, dataset, runs, text, semantic, arguments.spread_bound
     )
-    files.write_json(arguments.output, metrics)
-    logger.info("scored %s: %s, %d samples, %d runs", arguments.technique, metrics["status"], len(dataset), len(runs))
+    logger.info("scored %s: %s, %d samples, %d runs", arguments.technique, scored["status"], len(dataset), len(runs))
+    return scored
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from typing import Any
 from scripts.foundation import entry, files
 from scripts.foundation.errors import StudyError
 from scripts.metrics import dataset as dataset_file
+from scripts.metrics import failed, semantic, texts
 from scripts.metrics import runs as run_files
-from scripts.metrics import semantic, texts
 
 logger = logging.getLogger(__name__)
 
@@ -24,17 +24,26 @@ def main() -> None:
         "--model", required=True, type=Path, help="folder of the text model, or the manifest.json of one"
     )
     parser.add_argument("--output", required=True, help="file of scores to write")
+    failed.add_arguments(parser)
     arguments = parser.parse_args()
     dataset = dataset_file.read_dataset(arguments.dataset)
-    run = run_files.read_run(arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False)
     directory, description = _model(arguments.model)
+
+    def content() -> dict[str, Any]:
+        return _scores(arguments, dataset, directory) | {"model": description}
+
+    failed.write(arguments, content, failed.scores(arguments.technique))
+
+
+def _scores(arguments: argparse.Namespace, dataset: list[dict[str, Any]], directory: Path) -> dict[str, Any]:
+    run = run_files.read_run(arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False)
     scores = None
     if texts.is_scorable(run):
         headlines, references = [sample.headline for sample in run.samples], [row["headline"] for row in dataset]
         similarities = semantic.similarities(headlines, references, directory, label=arguments.technique)
         scores = {"semantic_similarity": similarities}
-    files.write_json(arguments.output, texts.document(run, scores) | {"model": description})
     logger.info("scored the meaning of %s: %s", arguments.technique, "done" if scores else "nothing to score")
+    return texts.document(run, scores)
 
 
 def _model(path: Path) -> tuple[Path, dict[str, Any]]:

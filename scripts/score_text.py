@@ -4,8 +4,8 @@ import argparse
 import logging
 from typing import Any
 
-from scripts.foundation import entry, files, words
-from scripts.metrics import copied, rouge, texts, tokenizer
+from scripts.foundation import entry, words
+from scripts.metrics import copied, failed, rouge, texts, tokenizer
 from scripts.metrics import dataset as dataset_file
 from scripts.metrics import runs as run_files
 
@@ -23,15 +23,21 @@ def main() -> None:
         help="what parts a text into words for ROUGE; auto goes by the references (default)",
     )  # fmt: skip
     parser.add_argument("--output", required=True, help="file of scores to write")
+    failed.add_arguments(parser)
     arguments = parser.parse_args()
     dataset = dataset_file.read_dataset(arguments.dataset)
+    failed.write(arguments, lambda: content(arguments, dataset), failed.scores(arguments.technique))
+
+
+def content(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dict[str, Any]:
+    """The file of scores."""
     run = run_files.read_run(arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False)
     chosen = tokenizer.choose(arguments.tokenizer, [row["headline"] for row in dataset])
     scores = None
     if texts.is_scorable(run):
         scores = text_scores([sample.headline for sample in run.samples], dataset, chosen)
-    files.write_json(arguments.output, texts.document(run, scores) | {"tokenizer": chosen.as_dict()})
     logger.info("scored the text of %s: %s", arguments.technique, "done" if scores else "nothing to score")
+    return texts.document(run, scores) | {"tokenizer": chosen.as_dict()}
 
 
 def text_scores(

@@ -56,7 +56,6 @@ def load(
     if draft is not None:
         loaded.companion = _load_draft(draft, settings, process)
         loaded.draft = loaded.companion.model
-        check_vocabularies(loaded.model.config, loaded.draft.config)
     return loaded
 
 
@@ -81,15 +80,6 @@ def _load_draft(directory: str | Path, settings: dict[str, Any], process: Proces
         return _load_one(directory, own, process)
     except UnsupportedError as error:
         raise UnsupportedError(f"The draft model can't be prepared: {error}") from None
-
-
-def check_vocabularies(target: PreTrainedConfig, draft: PreTrainedConfig) -> None:
-    """A draft's tokens are only tokens of the target if both count the same vocabulary."""
-    if target.vocab_size != draft.vocab_size:
-        raise StudyError(
-            f"the draft model's vocabulary has {draft.vocab_size} tokens and the target's {target.vocab_size}; "
-            "choose a draft with the target's tokenizer."
-        )
 
 
 def _load_model(

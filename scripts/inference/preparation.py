@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.inference import batches as batching
-from scripts.inference import timed_loop
+from scripts.inference import timed_loop, vocabulary
 from scripts.inference.batches import plan
 from scripts.inference.loading import load, load_tokenizer, used_facets
 from scripts.inference.memory import module_bytes
@@ -168,9 +168,12 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
     settings, generation = request["settings"], request["generation"]
     draft = request["models"].get("draft")
     calibration = _calibration(request, tokenizer)
-    loaded = load(request["models"]["target"]["path"], settings, process, draft["path"] if draft else None, calibration)
     if draft:
         _check_same_tokenizer(tokenizer, draft["path"])
+    loaded = load(request["models"]["target"]["path"], settings, process, draft["path"] if draft else None, calibration)
+    if loaded.draft is not None:
+        rows = loaded.model.config.get_text_config().vocab_size
+        vocabulary.fit(loaded.draft, rows, tokens=max(tokenizer.get_vocab().values()) + 1)
     ends = loaded.model.generation_config.eos_token_id
     ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
     all_stops, end_tokens = stop_token_ids(tokenizer, ends, generation["stop"])

@@ -135,11 +135,25 @@ def _figures(
     )
 
 
+def failed_metrics(technique: str, sample_count: int, run_count: int, reason: str) -> dict[str, Any]:
+    """Return the metrics of a technique that can't be scored, whatever its runs say."""
+    head = {"technique": technique, "sample_count": sample_count, "run_count": run_count}
+    return head | _no_figures("failed", reason) | {"batch_size": None, "runs": []} | dict.fromkeys(CONTEXT + READINGS)
+
+
 def _without_figures(failed: Run, runs: list[Run]) -> dict[str, Any]:
     """Build the metrics of a technique that did not run to the end: its status, its reason, and no number at all."""
     status, reason = failed.info["status"], failed.info.get("reason") or "no reason was recorded"
     if any(run.info["status"] != status or run.info.get("reason") != failed.info.get("reason") for run in runs):
         reason = f"run {failed.info.get('run', runs.index(failed) + 1)} of {len(runs)}: {reason}"
+    return _no_figures(status, reason) | {
+        "batch_size": throughput.batch_size(failed),
+        "runs": [_costs(run) for run in runs],
+        **{key: failed.info.get(key) for key in CONTEXT + READINGS},
+    }
+
+
+def _no_figures(status: str, reason: str) -> dict[str, Any]:
     return {
         "status": status,
         "reason": reason,
@@ -157,9 +171,6 @@ def _without_figures(failed: Run, runs: list[Run]) -> dict[str, Any]:
         "smallest_gpu": None,
         "text_tokenizer": None,
         "semantic_model": None,
-        "batch_size": throughput.batch_size(failed),
-        "runs": [_costs(run) for run in runs],
-        **{key: failed.info.get(key) for key in CONTEXT + READINGS},
     }
 
 

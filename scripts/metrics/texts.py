@@ -21,6 +21,10 @@ UNITS = dict.fromkeys(rouge.KEYS, "1") | {"copied_share": "1", "headline_words":
 SEMANTIC_UNITS = {"semantic_similarity": "1"}
 
 
+class NotScoredError(StudyError):
+    """A stage before could not score the text; its own words say why."""
+
+
 def headlines_digest(run: Run) -> str:
     """Return a digest of the ids and headlines of a run, in order."""
     pairs = [[sample.id, sample.headline] for sample in run.samples]
@@ -57,9 +61,12 @@ def read_scores(path: str, run: Run, keys: dict[str, str], stage: str) -> dict[s
 
     Raises:
         StudyError: it is missing, damaged, of other headlines, or scores what can't be scored.
+        NotScoredError: it says why it has no scores.
     """
     content = files.read_json(path)
     again = f"run {stage} again"
+    if isinstance(content, dict) and content.get("status") == "failed" and "scores" not in content:
+        raise NotScoredError(content["reason"])
     if not isinstance(content, dict) or not isinstance(content.get("scores", ""), dict | None):
         raise StudyError(f"{path} has no 'scores' that can be read; {again}.")
     if content.get("technique") != run.info["technique"]:

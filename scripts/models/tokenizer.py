@@ -96,10 +96,16 @@ def save(tokenizer: Any, directory: Path, max_positions: int) -> None:
 
 
 def identity(path: Path) -> str:
-    """Return a digest of what a ``tokenizer.json`` does: two files with the same one give every text the same ids."""
+    """Return a digest of what a ``tokenizer.json`` does: two files with the same one give every text the same ids.
+
+    Added tokens are left out: families rename reserved ones from model to model.
+    """
     from hashlib import sha256
 
     value = json.loads(path.read_text(encoding="utf-8"))
-    added = sorted((token["id"], token["content"]) for token in value.get("added_tokens") or [])
     parts = [value.get(key) for key in ("normalizer", "pre_tokenizer", "model")]
-    return sha256(json.dumps([added, parts], sort_keys=True).encode()).hexdigest()
+    added = {token["content"] for token in value.get("added_tokens") or []}
+    vocabulary = (parts[-1] or {}).get("vocab")
+    if isinstance(vocabulary, dict):
+        parts[-1] |= {"vocab": {word: index for word, index in vocabulary.items() if word not in added}}
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

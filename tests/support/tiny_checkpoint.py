@@ -52,7 +52,7 @@ def make_tokenizer(
 def make_checkpoint(
     directory: Path, *, layers: int = 2, heads: int = 4, kv_heads: int = 2, intermediate: int = 128,
     tied: bool = False, bias: bool = False, seed: int = 0, dtype: str = "float32", tokenizer: Any = None,
-    generation: dict[str, Any] | None = None, successor: Callable[[int], int] | None = None,
+    generation: dict[str, Any] | None = None, successor: Callable[[int], int] | None = None, rows: int | None = None,
 ) -> Path:  # fmt: skip
     """Write a checkpoint and return its directory.
 
@@ -60,6 +60,7 @@ def make_checkpoint(
         directory: where to.
         generation: the content of generation_config.json beside the special tokens.
         successor: makes a model that always writes ``successor(token)`` after ``token``; random weights without.
+        rows: rows of the embeddings where they are padded behind the tokenizer's last token.
     """
     import torch
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
@@ -77,6 +78,8 @@ def make_checkpoint(
     model = LlamaForCausalLM(config)
     if successor is not None:
         _make_chain(model, successor)
+    if rows is not None:
+        model.resize_token_embeddings(rows, mean_resizing=True)
     model.to(getattr(torch, dtype))
     model.generation_config = GenerationConfig(**special)
     model.save_pretrained(directory)

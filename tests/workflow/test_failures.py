@@ -225,6 +225,29 @@ def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> N
     assert project.plan() == set()
 
 
+@pytest.mark.parametrize("stage", ["score_text", "score"])
+def test_a_technique_that_cannot_be_scored_leaves_the_others_alone(project: Project, stage: str) -> None:
+    fault, file = "raise KeyError('a fault')", f"scripts/{stage}.py"
+    make = f'    """The {"file of scores" if stage == "score_text" else "metrics file"}."""\n'
+    project.edit(file, make, f"{make}    if arguments.technique == 'nf4':\n        {fault}\n")
+    outcome = project.snakemake(timeout=120)
+    assert outcome.status == 1
+    log = f"results/logs/metrics/nf4{'-text' * (stage == 'score_text')}.log"
+    [error] = outcome.errors
+    assert error.startswith("error: nf4 failed: scoring failed: ")
+    assert f"KeyError: 'a fault'; the log is {log}; the next call tries it again." in error
+    assert fault in (project.root / log).read_text(encoding="utf-8")
+    rows = {each["name"]: each for each in read(project.root / "results/comparison.json")["techniques"]}
+    assert [name for name, row in rows.items() if row["status"] == "failed"] == ["nf4"]
+    assert (project.root / "results/report.html").stat().st_mtime > (project.root / "study.yaml").stat().st_mtime
+    # Its runs are good: only the scoring is tried again.
+    again = project.plan()
+    assert again == {"score_text:nf4", "score:nf4", "compare", "plot", "render"}
+    project.edit(file, f"        {fault}\n", "        pass\n")
+    assert project.snakemake(timeout=120).status == 0
+    assert project.plan() == set()
+
+
 # --- a run that is killed ---
 
 

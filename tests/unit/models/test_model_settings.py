@@ -120,5 +120,29 @@ def test_directories_share_a_tokenizer_by_content_and_a_hub_is_unknown(checkpoin
     assert checks.tokenizer_identity({"source": "hub", "hub": {"id": "a/b", "revision": "a" * 40}}) is None
 
 
+def test_reserved_tokens_may_have_other_names_in_a_draft_of_the_family(checkpoint_directory, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(checkpoint_directory, copy)
+
+    def rewrite(change):
+        content = json.loads((checkpoint_directory / "tokenizer.json").read_text())
+        change(content)
+        (copy / "tokenizer.json").write_text(json.dumps(content))
+        settings_of = ({"source": "path", "path": {"path": str(path)}} for path in (checkpoint_directory, copy))
+        return len({checks.tokenizer_identity(each) for each in settings_of}) == 1
+
+    def rename_reserved(content):
+        reserved = content["added_tokens"][-1]
+        content["model"]["vocab"]["<|reserved|>"] = content["model"]["vocab"].pop(reserved["content"])
+        reserved["content"] = "<|reserved|>"
+
+    def rename_word(content):
+        word = max(content["model"]["vocab"], key=content["model"]["vocab"].get)
+        content["model"]["vocab"]["another"] = content["model"]["vocab"].pop(word)
+
+    assert rewrite(rename_reserved)
+    assert not rewrite(rename_word)
+
+
 def test_every_setting_of_a_trained_model_has_a_default():
     assert settings.read("m", {"source": "train"}).options == settings.TrainSettings()

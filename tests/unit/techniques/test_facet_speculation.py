@@ -2,12 +2,14 @@ import pytest
 import torch
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import Loaded
+from scripts.inference import vocabulary
+from scripts.techniques.facet import Loaded, UnsupportedError
 from scripts.techniques.speculation import FACET, VerificationCounter
 from tests.support.tiny_checkpoint import CORPUS, make_checkpoint, make_tokenizer, variant
 from tests.support.worker_runs import run_worker
 
 DRAFTED = {"speculation": {"draft": "draft", "tokens": 4}}
+GRAPH = DRAFTED | {"engine": "graph"}
 SPECIAL = {"bos_token_id": 0, "eos_token_id": 1}
 
 
@@ -90,11 +92,19 @@ def test_a_draft_model_is_called_once_a_drafted_token(perfect, useless):
         assert facts["draft_calls"] == facts["drafted_tokens"]
 
 
-@pytest.mark.parametrize("stop", [18, 19, 20, 21, 22, 23])
-@pytest.mark.parametrize("way", [DRAFTED, {"speculation": {"prompt_lookup": 8}}])
-def test_nothing_is_kept_after_a_stop_token_in_the_middle_of_a_proposal(chain, evaluation_set, tmp_path, stop, way):
+@pytest.mark.parametrize(
+    ("way", "stop"),
+    # Lookup cuts its proposal off before a stop token, so that nothing would be left of one that begins with it.
+    [
+        (DRAFTED, 18),
+        *((way, stop) for way in (DRAFTED, {"speculation": {"prompt_lookup": 8}}) for stop in range(19, 24)),
+    ],
+)
+def test_nothing_is_kept_after_a_stop_token_in_the_middle_of_a_proposal(chain, evaluation_set, tmp_path, way, stop):
     ends = variant(chain, tmp_path / "ends", generation_config=SPECIAL | {"eos_token_id": [1, stop]})
-    run = run_worker(ends, evaluation_set, way, draft=chain if "draft" in way["speculation"] else None)
+    # The prompts hold what the chain writes, for the lookup to find: "/" is token 17.
+    options = {"draft": chain if "draft" in way["speculation"] else None, "prompt": "Lock /01234567: {summary}"}
+    run = run_worker(ends, evaluation_set, way, **options)
     assert run.tokens == [list(range(17, stop + 1))] * 3
     for sample in run.samples:
         assert sample["stop_reason"] == "end"
@@ -102,6 +112,7 @@ def test_nothing_is_kept_after_a_stop_token_in_the_middle_of_a_proposal(chain, e
         # An accepted stop token ends its round without one of the target's own.
         assert sample["new_tokens"] - sample["accepted_tokens"] in (sample["rounds"] - 1, sample["rounds"])
         assert sample["rejected_tokens"] == 0
+    assert run.evidence["speculation"]["drafted_tokens"] > 0
 
 
 def test_a_line_break_in_the_middle_of_a_proposal_ends_the_headline(chain, evaluation_set):
@@ -147,7 +158,32 @@ def test_a_draft_with_a_vocabulary_of_another_size_is_refused(checkpoint, evalua
     draft = make_checkpoint(tmp_path / "draft", tokenizer=make_tokenizer(300))
     run = run_worker(checkpoint, evaluation_set, DRAFTED, draft=draft)
     assert run.outcome["status"] == "failed"
-    assert "vocabulary has 300 tokens and the target's 320; choose" in run.outcome["reason"]
+    assert "has another tokenizer than its target; choose" in run.outcome["reason"]
+
+
+@pytest.mark.parametrize(
+    ("facets", "tied", "target_rows", "draft_rows"),
+    [(DRAFTED, False, 320, 352), (DRAFTED, True, 352, 320), (GRAPH, True, 336, 400), (GRAPH, False, 352, 320)],
+)
+def test_a_draft_whose_vocabulary_is_padded_otherwise_drafts_as_before(
+    evaluation_set, tmp_path, facets, tied, target_rows, draft_rows
+):
+    # As a draft of itself a model is right every time.
+    plain = run_worker(make_checkpoint(tmp_path / "plain", tied=tied), evaluation_set, facets | {"speculation": None})
+    target = make_checkpoint(tmp_path / "target", tied=tied, rows=target_rows)
+    draft = make_checkpoint(tmp_path / "draft", tied=tied, rows=draft_rows)
+    run = run_worker(target, evaluation_set, facets, draft=draft)
+    assert run.outcome["status"] == "ok", run.outcome["reason"]
+    assert run.tokens == plain.tokens
+    assert run.evidence["speculation"]["acceptance_rate"] == 1
+
+
+def test_a_draft_with_fewer_rows_than_tokens_is_refused(checkpoint):
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(checkpoint)
+    with pytest.raises(UnsupportedError, match="has 320 rows and the target's 340, but their tokenizer has 330 tokens"):
+        vocabulary.fit(model, 340, tokens=330)
 
 
 def test_a_draft_with_other_words_of_the_same_number_is_refused(checkpoint, evaluation_set, tmp_path):
