@@ -19,10 +19,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 from scripts.dataset.path import data_file
-from scripts.foundation import files
+from scripts.foundation import failures, files
 from scripts.foundation.errors import StudyError
 from scripts.foundation.text import one_line
-from scripts.inference import failures, leases, machine
+from scripts.inference import leases, machine
 from scripts.study import (
     configuration,
     environment,

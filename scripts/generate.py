@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.foundation import entry, files, leftovers, locks, modules
+from scripts.foundation import entry, failures, files, leftovers, locks, modules
 from scripts.foundation.errors import StudyError
-from scripts.inference import architecture, conditions, failures, leases, machine, provenance, supervision
+from scripts.inference import architecture, conditions, leases, machine, provenance, supervision
 from scripts.study import sources
 from scripts.techniques import FACETS, load_facet
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts import generate
-from scripts.foundation import entry, files, locks
-from scripts.inference import failures, machine
+from scripts.foundation import entry, failures, files, locks
+from scripts.inference import machine
 
 logger = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.foundation import entry, files, parent
+from scripts.foundation import entry, failures, files, parent
 from scripts.foundation.errors import StudyError
-from scripts.inference import failures, garbage, positions, worker
+from scripts.inference import garbage, positions, worker
 from scripts.inference.reference import TURN_S
 from scripts.techniques.facet import UnsupportedError
 

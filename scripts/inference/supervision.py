@@ -13,8 +13,8 @@ from typing import Any
 
 import psutil
 
-from scripts.foundation import files
-from scripts.inference import failures, heartbeat
+from scripts.foundation import failures, files
+from scripts.inference import heartbeat
 
 LOADING_S = 1800.0  # the longest that a step of another kind than a batch may take
 BATCH_S = 180.0  # the least that a batch is waited for

@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.foundation import entry, files, parent
+from scripts.foundation import entry, failures, files, parent
 from scripts.foundation.errors import StudyError
-from scripts.inference import failures, heartbeat, reference
-from scripts.inference.failures import is_out_of_memory as is_out_of_memory
+from scripts.foundation.failures import is_out_of_memory as is_out_of_memory
+from scripts.inference import heartbeat, reference
 from scripts.techniques.facet import EvidenceError, Process, UnsupportedError
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scripts.foundation import files
-from scripts.inference import failures
+from scripts.foundation import failures, files
 from scripts.metrics import texts
 
 

@@ -23,3 +23,6 @@ def check(files: Sequence[Path], options: Sequence[str], replace: bool) -> None:
         configuration.check_form(study.config)
     except StudyError as error:
         sys.exit(f"error: {study.explain(error) if study else one_line(str(error))}")
+    except Exception:
+        # Snakemake would print its usage. The workflow reads the study again, and shows a fault of ours as one.
+        return

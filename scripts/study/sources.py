@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 from pathlib import Path
 
 from scripts.foundation.errors import StudyError
+from scripts.study import import_facts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +45,7 @@ def _collect(module: str, found: set[Path]) -> None:
     if path in found:
         return
     found.add(path)
-    for imported in _imports(path):
+    for imported in _facts(path).imports:
         _collect_import(imported, found)
 
 
@@ -61,7 +61,7 @@ def _collect_import(imported: str, found: set[Path]) -> None:
 def _is_attribute(parts: list[str]) -> bool:
     """Whether the last part is a name that the module before it binds."""
     module = _locate(".".join(parts[:-1])) if len(parts) > 1 else None
-    return module is not None and parts[-1] in _names(module)
+    return module is not None and parts[-1] in _facts(module).names
 
 
 @functools.cache
@@ -73,37 +73,8 @@ def _locate(module: str) -> Path | None:
     return None
 
 
-@functools.cache
-def _names(path: Path) -> frozenset[str]:
-    """Names that a file binds, anywhere in it."""
-    names: set[str] = set()
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-    return frozenset(names)
-
-
-@functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-
-
-@functools.cache
-def _imports(path: Path) -> tuple[str, ...]:
-    """Dotted names below ``scripts`` that a file imports, anywhere in it; names inside a module as module.name."""
-    names: list[str] = []
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            raise StudyError(f"{path.relative_to(ROOT)} has a relative import; write it in full.")
-    return tuple(name for name in names if name == "scripts" or name.startswith("scripts."))
+def _facts(path: Path) -> import_facts.Facts:
+    return import_facts.of(path, file_digest(path))
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.inference import positions
-from scripts.techniques.facet import UnsupportedError
+from scripts.techniques.facet import EvidenceError, UnsupportedError
 from scripts.techniques.pruning_methods.order import Order
 
 if TYPE_CHECKING:
@@ -210,5 +210,8 @@ def _input_norms(block: Any, run: Callable[[], Iterator[Any]]) -> dict[str, torc
         hook.remove()
     norms = {name: total.sqrt() for name, total in sums.items()}
     if any(not math.isfinite(float(each.sum())) for each in norms.values()):
-        raise UnsupportedError("pruning 'wanda' met inputs that are not finite in its calibration; use bfloat16.")
+        raise EvidenceError(
+            "pruning 'wanda' computes NaN or infinity in its calibration; check the checkpoint's weights, or use "
+            "another number type, such as bfloat16."
+        )
     return norms

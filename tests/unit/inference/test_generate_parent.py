@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from scripts import generate
-from scripts.foundation import files
+from scripts.foundation import failures, files
 from scripts.foundation.errors import StudyError
-from scripts.inference import failures, leases, machine
+from scripts.inference import leases, machine
 from tests.support.worker_runs import GENERATION, settings
 
 GPU = {"name": "NVIDIA T", "memory_bytes": 8, "driver": "1", "power_limit_w": 300.0}

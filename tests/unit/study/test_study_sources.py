@@ -1,7 +1,7 @@
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.study import sources
+from scripts.study import import_facts, sources
 
 PROJECT = {
     "scripts/__init__.py": "",
@@ -34,7 +34,7 @@ def project(tmp_path, monkeypatch):
             return self
 
         def digests(self, *modules, files=()):
-            for cached in (sources._locate, sources._imports, sources._names, sources.file_digest):
+            for cached in (sources._locate, sources.file_digest):
                 cached.cache_clear()
             return sources.digests(*modules, files=files)
 
@@ -43,7 +43,7 @@ def project(tmp_path, monkeypatch):
     for path, text in PROJECT.items():
         made.write(path, text)
     yield made
-    for cached in (sources._locate, sources._imports, sources._names, sources.file_digest):
+    for cached in (sources._locate, sources.file_digest):
         cached.cache_clear()
 
 
@@ -149,3 +149,28 @@ def test_scoring_depends_on_no_timed_code():
     assert not any(
         name.startswith(("scripts/inference", "scripts/techniques")) for name in sources.digests("scripts.score")
     )
+
+
+def test_what_an_earlier_call_read_is_taken_up_by_content(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(import_facts, "KEPT", tmp_path / "kept" / "imports.json")
+    (tmp_path / "kept").mkdir()
+
+    parsed = []
+    original = import_facts._read
+    monkeypatch.setattr(import_facts, "_read", lambda path: parsed.append(path) or original(path))
+    import_facts._known.cache_clear()
+    first = project.digests("scripts.stage")
+    assert len(parsed) == 5  # the contents of seven files, of which three are empty
+    import_facts._known().keep()
+    parsed.clear()
+    import_facts._known.cache_clear()
+    assert (project.digests("scripts.stage"), parsed) == (first, [])
+    project.write("scripts/part/helper.py", "from scripts import other\nLIMIT = 3\n")
+    import_facts._known.cache_clear()
+    assert "scripts/other.py" in project.digests("scripts.stage")
+    assert [path.name for path in parsed] == ["helper.py"]
+    for damaged in ("{", "[]", '{"a": {}}', '{"a": {"imports": 3, "names": []}}'):
+        import_facts.KEPT.write_text(damaged)
+        import_facts._known.cache_clear()
+        assert "scripts/other.py" in project.digests("scripts.stage")
+    import_facts._known.cache_clear()

@@ -180,6 +180,16 @@ def test_one_sample_alone_with_such_logits_is_named(checkpoint, tmp_path):
     assert (outcome["status"], "sample 'sample-1'" in outcome["reason"]) == ("invalid", True)
 
 
+def test_a_calibration_that_is_no_numbers_is_invalid(checkpoint, evaluation_set, tmp_path):
+    def spoil(weights):
+        weights["model.layers.0.mlp.up_proj.weight"][0, 0] = float("nan")
+
+    broken = changed(checkpoint, tmp_path / "broken", spoil)
+    facets = {"pruning": {"method": "wanda", "amount": 0.3, "calibration": 3}}
+    outcome = run_worker(broken, evaluation_set, facets, calibration=CALIBRATION).outcome
+    assert (outcome["status"], "NaN or infinity in its calibration" in outcome["reason"]) == ("invalid", True)
+
+
 LONGEST = max(len(ids) for ids in make_tokenizer()([f"Write: {text}" for text in SUMMARIES])["input_ids"])
 NEEDED = LONGEST + 12 - 1  # the last of twelve new tokens is never fed back
 

@@ -1,4 +1,4 @@
-"""What becomes of an error in a run: a status, one sentence, and a line in the record of failed attempts."""
+"""What becomes of an error in a run or a stage: a status, one sentence, and a line in the record of failed attempts."""
 
 from __future__ import annotations
 

@@ -1,0 +1,92 @@
+"""What the project's files import and bind, read from their source; kept by content, since parsing takes a second."""
+
+from __future__ import annotations
+
+import ast
+import atexit
+import contextlib
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.foundation import files
+from scripts.foundation.errors import StudyError
+
+KEPT = Path(".snakemake") / "udaciheadline-imports.json"  # in the folder that Snakemake works in, beside its records
+MOST = 3000  # files
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of one file.
+
+    Attributes:
+        imports: dotted names below ``scripts`` that it imports, anywhere in it; names inside a module as module.name.
+        names: names that it binds, anywhere in it.
+    """
+
+    imports: tuple[str, ...]
+    names: frozenset[str]
+
+
+def of(path: Path, digest: str) -> Facts:
+    """Return the facts of a file with this content.
+
+    Raises:
+        StudyError: it has a relative import, which this can't follow.
+    """
+    known = _known()
+    if digest not in known.facts:
+        known.facts[digest] = _read(path)
+        known.grown = True
+    known.used.add(digest)
+    return known.facts[digest]
+
+
+class _Known:
+    """Facts by content: those that an earlier call left, and those found since."""
+
+    def __init__(self) -> None:
+        self.facts, self.used, self.grown = _kept(), set(), False
+        atexit.register(self.keep)
+
+    def keep(self) -> None:
+        """Leave them for the next call; one that can't loses a second. Too many are those of code that is gone."""
+        if self.grown and KEPT.parent.is_dir():
+            keys = self.facts if len(self.facts) <= MOST else self.used
+            facts = {key: self.facts[key] for key in sorted(keys)}
+            content = {key: {"imports": each.imports, "names": sorted(each.names)} for key, each in facts.items()}
+            with contextlib.suppress(OSError):
+                files.write_json(KEPT, content)
+
+
+@functools.cache
+def _known() -> _Known:
+    return _Known()
+
+
+def _kept() -> dict[str, Facts]:
+    try:
+        content = json.loads(KEPT.read_text(encoding="utf-8"))
+        return {key: Facts(tuple(each["imports"]), frozenset(each["names"])) for key, each in content.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _read(path: Path) -> Facts:
+    imports: list[str] = []
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+            if isinstance(node, ast.ImportFrom) and node.level:
+                raise StudyError(f"{path} has a relative import; write it in full.")
+            inside = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            imports += [f"{inside}{alias.name}" for alias in node.names]
+    below = (name for name in imports if name == "scripts" or name.startswith("scripts."))
+    return Facts(tuple(below), frozenset(names))
