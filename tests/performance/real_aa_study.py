@@ -20,7 +20,7 @@ from unittest import mock
 from scripts import generate
 from scripts.comparison import document, verdicts
 from scripts.foundation import files
-from scripts.metrics import reference, technique, texts
+from scripts.metrics import reference, technique, texts, tokenizer
 from scripts.metrics import runs as run_files
 from scripts.score_text import text_scores
 
@@ -120,10 +120,9 @@ def scored(name: str, repeats: int, rows: list[dict[str, Any]], folder: Path) ->
     """The metrics of a technique's runs."""
     ids = [row["id"] for row in rows]
     runs = [run_files.read_run(folder / name / str(run), name, ids) for run in range(1, repeats + 1)]
-    files.write_json(
-        folder / "text.json",
-        texts.document(runs[0], text_scores([sample.headline for sample in runs[0].samples], rows)),
-    )
+    chosen = tokenizer.choose("auto", [row["headline"] for row in rows])
+    scores = text_scores([sample.headline for sample in runs[0].samples], rows, chosen)
+    files.write_json(folder / "text.json", texts.document(runs[0], scores))
     text = texts.read_scores(folder / "text.json", runs[0], texts.UNITS, "score_text")
     return technique.technique_metrics(name, rows, runs, text)
 
