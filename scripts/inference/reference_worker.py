@@ -110,6 +110,7 @@ def yardstick(run: dict[str, Any]) -> Iterator[tuple[Callable[[], float], dict[s
     )
     with contextlib.closing(prepare(own, process, tokenizer)) as prepared:
         prepared.reserve([prompts[:1]], NEW_TOKENS)
+        garbage.settle()
         with prepared.fixed_length(NEW_TOKENS), garbage.kept_out():
 
             def request() -> float:

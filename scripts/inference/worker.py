@@ -114,6 +114,7 @@ def _measure(
     _refuse_unfit(request, tokenizer, prompts)
     taken = readings.Readings(process, request["leased"])
     import_libraries(request["models"]["target"]["path"], request["settings"])
+    garbage.settle()
     meter = MemoryMeter(process.device, whole)
     meter.start()
     began = time.perf_counter()

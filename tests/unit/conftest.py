@@ -1,11 +1,22 @@
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from scripts.inference import readings
 from tests.support import tiny_checkpoint
 from tests.support.worker_runs import Run, run_worker
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _calibrated_once() -> Iterator[None]:
+    """Runs inside a test's process measure what the machine can do once and not twice each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readings, "calibrate", functools.cache(readings.calibrate))
+        yield
 
 
 @pytest.fixture(scope="session")

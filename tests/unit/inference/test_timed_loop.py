@@ -136,7 +136,16 @@ def test_the_collector_comes_back_after_an_error():
     with pytest.raises(ValueError, match="no"), garbage.kept_out():
         raise ValueError("no")
     assert gc.isenabled()
-    assert gc.get_freeze_count() == 0
+
+
+def test_libraries_are_not_looked_through_again():
+    garbage.settle()
+    settled = gc.get_freeze_count()
+    assert settled > 100_000
+    later = [[] for _ in range(10)]
+    garbage.settle()
+    assert gc.get_freeze_count() == settled
+    assert all(gc.is_tracked(each) for each in later)
 
 
 def test_samples_are_those_of_the_data_set_in_its_order_whatever_the_warm_up(checkpoint, evaluation_set, greedy):
