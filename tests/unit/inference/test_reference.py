@@ -109,7 +109,7 @@ def test_a_reference_that_can_not_load_leaves_the_run_without_one(stand_in):
 @pytest.mark.parametrize(
     "end",
     [
-        'print(\'{"out_of_memory": "no room"}\', flush=True); ' + "sys.stdin.read()",
+        'print(\'{"out_of_memory": "no room"}\', flush=True); sys.stdin.read()',
         "import os; os.kill(os.getpid(), 9)",
     ],
 )
