@@ -1,4 +1,4 @@
-"""What the project's files import and bind, read from their source; kept by content, since parsing takes a second."""
+"""What the project's files import, bind and do, read from their source; kept by content, since parsing them is slow."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import atexit
 import contextlib
 import functools
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +25,12 @@ class Facts:
     Attributes:
         imports: dotted names below ``scripts`` that it imports, anywhere in it; names inside a module as module.name.
         names: names that it binds, anywhere in it.
+        code: digest of its syntax tree: the same whatever its comments, docstrings and format.
     """
 
     imports: tuple[str, ...]
     names: frozenset[str]
+    code: str
 
 
 def of(path: Path, digest: str) -> Facts:
@@ -56,7 +59,10 @@ class _Known:
         if self.grown and KEPT.parent.is_dir():
             keys = self.facts if len(self.facts) <= MOST else self.used
             facts = {key: self.facts[key] for key in sorted(keys)}
-            content = {key: {"imports": each.imports, "names": sorted(each.names)} for key, each in facts.items()}
+            content = {
+                key: {"imports": each.imports, "names": sorted(each.names), "code": each.code}
+                for key, each in facts.items()
+            }
             with contextlib.suppress(OSError):
                 files.write_json(KEPT, content)
 
@@ -69,7 +75,9 @@ def _known() -> _Known:
 def _kept() -> dict[str, Facts]:
     try:
         content = json.loads(KEPT.read_text(encoding="utf-8"))
-        return {key: Facts(tuple(each["imports"]), frozenset(each["names"])) for key, each in content.items()}
+        return {
+            key: Facts(tuple(each["imports"]), frozenset(each["names"]), each["code"]) for key, each in content.items()
+        }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
@@ -77,7 +85,8 @@ def _kept() -> dict[str, Facts]:
 def _read(path: Path) -> Facts:
     imports: list[str] = []
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -89,4 +98,14 @@ def _read(path: Path) -> Facts:
             inside = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
             imports += [f"{inside}{alias.name}" for alias in node.names]
     below = (name for name in imports if name == "scripts" or name.startswith("scripts."))
-    return Facts(tuple(below), frozenset(names))
+    return Facts(tuple(below), frozenset(names), _digest(tree))
+
+
+def _digest(tree: ast.Module) -> str:
+    """Beginning of the SHA-256 of a syntax tree without docstrings and places."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and type(first.value.value) is str:
+                del node.body[0]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def digests(*modules: str, files: tuple[str, ...] = ()) -> dict[str, str]:
     """Digest of every project file that the modules import, directly or not, and of other files or folders.
 
+    A Python file's is of its syntax tree: comments, docstrings and formatting do not change it.
+
     Args:
         modules: dotted names, such as ``scripts.generate``.
         files: paths below the project's root; of a folder, every file in it.
@@ -27,7 +29,12 @@ def digests(*modules: str, files: tuple[str, ...] = ()) -> dict[str, str]:
         _collect_import(module, found)
     for name in files:
         found |= _files(ROOT / name)
-    return {str(path.relative_to(ROOT)): file_digest(path) for path in sorted(found)}
+    return {str(path.relative_to(ROOT)): _digest(path) for path in sorted(found)}
+
+
+def _digest(path: Path) -> str:
+    """Of Python, what it does; of another file, its content."""
+    return _facts(path).code if path.suffix == ".py" else file_digest(path)
 
 
 def _files(path: Path) -> set[Path]:

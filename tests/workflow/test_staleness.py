@@ -32,9 +32,9 @@ def runs(*names: str) -> set[str]:
 EVERYTHING = DATA | MODELS | GENERATIONS | TEXTS | SCORES | REPORT
 
 
-def comment(path: str) -> Callable[[Project], None]:
-    """Return a change of a Python file's content that changes nothing of what it does."""
-    return lambda project: project.append(path, "\n# Changed.\n")
+def changed(path: str) -> Callable[[Project], None]:
+    """Return a change of a file: of Python one that its syntax tree shows, and that does nothing."""
+    return lambda project: project.append(path, "\nCHANGED = True\n" if path.endswith(".py") else "\n# Changed.\n")
 
 
 def setting(*keys: str, value: object) -> Callable[[Project], None]:
@@ -89,8 +89,16 @@ CODE = {
 
 @pytest.mark.parametrize("path", CODE)
 def test_a_module_reruns_the_stages_that_use_it(project: Project, path: str) -> None:
-    comment(path)(project)
+    changed(path)(project)
     assert project.plan() == CODE[path]
+
+
+def test_comments_and_docstrings_of_the_code_rerun_nothing(project: Project) -> None:
+    for path in [path for path in CODE if path.endswith(".py")]:
+        project.append(path, "\n\n# A comment.\n\n\n")
+        text = (project.root / path).read_text(encoding="utf-8")
+        (project.root / path).write_text(text.replace('"""', '"""Of old: ', 1), encoding="utf-8")
+    assert project.plan() == set()
 
 
 REPORT_FILES = [
@@ -233,7 +241,7 @@ OLD = 946684800  # a moment long before any result
 
 def test_older_files_of_other_content_are_noticed(project: Project) -> None:
     path = "scripts/inference/timed_loop.py"
-    comment(path)(project)
+    changed(path)(project)
     os.utime(project.root / path, (OLD, OLD))
     assert project.plan() == runs(*ALL)
 
@@ -368,5 +376,5 @@ def test_the_references_code_and_model_are_part_of_each_run(fresh: Project) -> N
     assert len(metrics["samples"]["run_reference_s"][0]) == metrics["sample_count"]
     assert fresh.plan(target) == set()
     again = jobs("generate", ["kv_cache"]) | jobs("score_text", ["kv_cache"]) | jobs("score", ["kv_cache"])
-    comment("scripts/inference/reference_worker.py")(fresh)
+    changed("scripts/inference/reference_worker.py")(fresh)
     assert fresh.plan(target) == again

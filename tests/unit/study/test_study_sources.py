@@ -60,7 +60,7 @@ def test_the_code_of_a_stage_is_all_that_it_imports(project):
 @pytest.mark.parametrize("path", CLOSURE)
 def test_a_change_anywhere_in_it_shows(project, path):
     before = project.digests("scripts.stage")
-    after = project.write(path, PROJECT[path] + "\n# changed\n").digests("scripts.stage")
+    after = project.write(path, PROJECT[path] + "\nCHANGED = 1\n").digests("scripts.stage")
     assert {name for name in after if after[name] != before[name]} == {path}
 
 
@@ -151,6 +151,27 @@ def test_scoring_depends_on_no_timed_code():
     )
 
 
+CODE = "def f(a, b=2):\n    return [a, b]\n\n\nclass C:\n    x = 'text'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("# A comment.\n" + CODE, True),
+        ('"""What it is."""\n' + CODE.replace("b=2):\n", 'b=2):\n    """What it does."""\n'), True),
+        (CODE.replace("C:\n", 'C:\n    "Of what kind."\n\n'), True),
+        (CODE.replace("(a, b=2)", "(\n    a,\n    b = 2,\n)").replace("'text'", '"text"'), True),
+        (CODE.replace("b=2", "b=3"), False),
+        (CODE.replace("'text'", "'other text'"), False),
+        (CODE.replace("[a, b]", "[b, a]"), False),
+        (CODE.replace("x = ", "y = "), False),
+    ],
+)
+def test_only_what_a_file_does_counts(project, text, same):
+    before = project.write("scripts/other.py", CODE).digests("scripts.other")
+    assert (project.write("scripts/other.py", text).digests("scripts.other") == before) == same
+
+
 def test_what_an_earlier_call_read_is_taken_up_by_content(project, tmp_path, monkeypatch):
     monkeypatch.setattr(import_facts, "KEPT", tmp_path / "kept" / "imports.json")
     (tmp_path / "kept").mkdir()
@@ -169,7 +190,7 @@ def test_what_an_earlier_call_read_is_taken_up_by_content(project, tmp_path, mon
     import_facts._known.cache_clear()
     assert "scripts/other.py" in project.digests("scripts.stage")
     assert [path.name for path in parsed] == ["helper.py"]
-    for damaged in ("{", "[]", '{"a": {}}', '{"a": {"imports": 3, "names": []}}'):
+    for damaged in ("{", "[]", '{"a": {}}', '{"a": {"imports": 3, "names": [], "code": ""}}'):
         import_facts.KEPT.write_text(damaged)
         import_facts._known.cache_clear()
         assert "scripts/other.py" in project.digests("scripts.stage")
