@@ -61,8 +61,13 @@ class Reference:
         self._read = b""
         self.about: dict[str, Any] = {}
 
+    def imported(self) -> None:
+        """Wait until it has imported its libraries and is idle, with nothing on any device yet."""
+        self._answer(START_S)
+
     def ready(self) -> str | None:
-        """Wait until it is loaded and warm; the reason where it can't be on this machine."""
+        """Let it load, and wait until it is warm; the reason where it can't be on this machine."""
+        self._ask("load")
         self.about = self._answer(START_S)
         if "failed" in self.about:
             raise ReferenceFailed(f"the reference ({self._technique}): {self.about['failed']}")
@@ -74,15 +79,18 @@ class Reference:
         Raises:
             MemoryError: memory ran out there, so that the run is made again without it.
         """
-        try:
-            self._process.stdin.write(b"turn\n")
-            self._process.stdin.flush()
-        except OSError:
-            raise self._ended() from None
+        self._ask("turn")
         answer = self._answer(ANSWER_S)
         if "out_of_memory" in answer:
             raise MemoryError(f"beside it the reference ({self._technique}) had none left: {answer['out_of_memory']}")
         return float(answer["seconds"])
+
+    def _ask(self, what: str) -> None:
+        try:
+            self._process.stdin.write(f"{what}\n".encode())
+            self._process.stdin.flush()
+        except OSError:
+            raise self._ended() from None
 
     def _answer(self, limit: float) -> dict[str, Any]:
         """Its next line; an error where it ends first, or is silent for too long."""
@@ -140,10 +148,23 @@ class Beside:
         self._process: Process | None = None
         self._apart: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
         self._readings: dict[str, list[float]] = {}
-        self.started = False  # on every rank: whether the reference's memory may be what is missing
+        self.woken = False  # on every rank: whether the reference's memory may be what is missing
+        self.started = False  # on every rank: whether there are turns, or would be if there were room
+
+    def wake(self, rank: int) -> None:
+        """Start the process of the reference, to import its libraries while this one imports its own."""
+        self.woken = self._reason is None
+        if self.woken and rank == 0:
+            command = modules.command("scripts.inference.reference_worker", "--request", str(self._request))
+            self._reference = Reference(command, self._asked["technique"], self._asked.get("time_limit_s"))
+
+    def wait(self) -> None:
+        """Wait until a reference that was woken is idle again."""
+        if self._reference is not None:
+            self._reference.imported()
 
     def start(self, process: Process, apart: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
-        """Start the reference where there is room for it; ``apart`` goes around each of its turns."""
+        """Let the reference load where there is room for it; ``apart`` goes around each of its turns."""
         self._process, self._apart = process, apart
         if self._reason is not None:
             return
@@ -152,17 +173,11 @@ class Beside:
         if process.rank == 0:
             self._reason = lacking(process.device, _stored_bytes(Path(self._asked["model"]["path"])))
             if self._reason is None:
-                self._reason = self._load()
+                self._reason = self._reference.ready()
+            if self._reason is not None and self._reference is not None:
+                self._reference.close()
+                self._reference = None
         self._meet()
-
-    def _load(self) -> str | None:
-        command = modules.command("scripts.inference.reference_worker", "--request", str(self._request))
-        self._reference = Reference(command, self._asked["technique"], self._asked.get("time_limit_s"))
-        reason = self._reference.ready()
-        if reason is not None:
-            self._reference.close()
-            self._reference = None
-        return reason
 
     def turns(self, mode: str) -> Turns:
         """The turns of a mode, whose readings are kept."""

@@ -46,9 +46,13 @@ def main() -> None:
     def answer(content: dict[str, Any]) -> None:
         os.write(answers, json.dumps(content).encode() + b"\n")
 
+    run = files.read_json(arguments.request)
+    import_libraries(run)
+    answer({"imported": True})
+    asked.get()
     with contextlib.ExitStack() as ending:
         try:
-            request, about = ending.enter_context(yardstick(files.read_json(arguments.request)))
+            request, about = ending.enter_context(yardstick(run))
         except StudyError as error:
             answer({"failed": str(error)})
         except (UnsupportedError, MemoryError, RuntimeError, OSError) as error:
@@ -59,6 +63,13 @@ def main() -> None:
                 answer(turn(request))
     sys.stderr.flush()
     os._exit(0)
+
+
+def import_libraries(run: dict[str, Any]) -> None:
+    """Import what takes seconds; those of facets wait for the loading, since some touch a GPU when imported."""
+    from scripts.inference import memory, preparation  # noqa: F401 - what it imports is what is wanted
+
+    memory.import_libraries(run["reference"]["model"]["path"], {})
 
 
 def _listen(asked: queue.SimpleQueue[str]) -> None:

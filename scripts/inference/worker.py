@@ -88,7 +88,7 @@ def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
             if isinstance(error, StudyError):
                 return failures.report(error)
             raise
-        return failures.report(error) | {"beside_reference": beside.started}
+        return failures.report(error) | {"beside_reference": beside.woken}
 
 
 def _measure(
@@ -100,6 +100,7 @@ def _measure(
     # Before the process is on its GPU, so that what others hold of it can be told apart.
     gpu = request["leased"][rank] if request["leased"] else None
     whole = ending.enter_context(contextlib.closing(ProcessMemory(gpu)))
+    beside.wake(rank)
     process = start(request, rank)
     heartbeat.sign(heartbeat.PHASE)
     # Late, after the devices are set: they import torch.
@@ -112,9 +113,11 @@ def _measure(
 
     tokenizer, samples, prompts = texts(request)
     _refuse_unfit(request, tokenizer, prompts)
-    taken = readings.Readings(process, request["leased"])
     import_libraries(request["models"]["target"]["path"], request["settings"])
     garbage.settle()
+    beside.wait()
+    heartbeat.sign(heartbeat.PHASE)
+    taken = readings.Readings(process, request["leased"])
     meter = MemoryMeter(process.device, whole)
     meter.start()
     began = time.perf_counter()

@@ -14,7 +14,8 @@ from scripts.foundation.errors import StudyError
 from scripts.inference import reference, reference_worker
 from scripts.inference.reference import Beside, Reference, Turns, lacking
 
-READY = "import sys, time; print('{}', flush=True); "
+IMPORTED = "import sys, time; print('{}', flush=True); sys.stdin.readline(); "
+READY = IMPORTED + "print('{}', flush=True); "
 HANGS = "time.sleep(60)"
 
 
@@ -26,6 +27,7 @@ def stand_in():
         def make(code):
             made = Reference([sys.executable, "-c", code], "plain")
             ending.callback(made.close)
+            made.imported()
             return made
 
         yield make
@@ -101,9 +103,11 @@ def test_a_reference_that_hangs_is_one_sentence_and_does_not_stay(stand_in, monk
 
 
 def test_a_reference_that_can_not_load_leaves_the_run_without_one(stand_in):
-    assert stand_in('print(\'{"off": "The reference could not be loaded: x"}\')').ready().endswith("loaded: x")
+    assert (
+        stand_in(IMPORTED + 'print(\'{"off": "The reference could not be loaded: x"}\')').ready().endswith("loaded: x")
+    )
     with pytest.raises(StudyError, match=r"the reference \(plain\): models.small is broken."):
-        stand_in('print(\'{"failed": "models.small is broken."}\')').ready()
+        stand_in(IMPORTED + 'print(\'{"failed": "models.small is broken."}\')').ready()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_a_reference_that_can_not_load_leaves_the_run_without_one(stand_in):
     ],
 )
 def test_a_reference_whose_memory_runs_out_lets_the_run_be_made_without_it(stand_in, end):
-    made = stand_in(READY.format("{}") + "sys.stdin.readline(); " + end)
+    made = stand_in(READY + "sys.stdin.readline(); " + end)
     assert made.ready() is None
     with pytest.raises(MemoryError, match="plain"):
         made.turn()
