@@ -17,7 +17,7 @@ from typing import Any
 
 from scripts.foundation import entry, failures, files, leftovers, locks, modules
 from scripts.foundation.errors import StudyError
-from scripts.inference import architecture, conditions, leases, machine, provenance, supervision
+from scripts.inference import architecture, conditions, leases, machine, pinning, provenance, supervision
 from scripts.study import sources
 from scripts.techniques import FACETS, load_facet
 
@@ -261,7 +261,8 @@ def measure(request: dict[str, Any], devices: list[str]) -> Outcome:
     """Lease devices and run the group."""
     processes = request["processes"]
     if not devices:
-        return _watched(request, [])
+        with pinning.held(processes * request["threads_per_process"]) as cpus:
+            return _watched(request | {"cpus": cpus}, [])
     if processes > len(devices):
         plural = "s" if len(devices) > 1 else ""
         reason = f"Needs {processes} GPUs; this machine has {len(devices)} GPU{plural} to use."
@@ -288,6 +289,7 @@ def _watched(request: dict[str, Any], leased: list[str]) -> Outcome:
             ranks, samples = run_group(request | {"leased": leased, "reference": alone}, visible)
     finally:
         during = watch.stop()
+    during |= {"cpus": request.get("cpus")}
     return Outcome(ranks, samples, leased, {"before": before, "during": during, "after": conditions.state(leased)})
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from scripts.foundation import entry, failures, files, parent
 from scripts.foundation.errors import StudyError
-from scripts.inference import garbage, positions, worker
+from scripts.inference import garbage, pinning, positions, worker
 from scripts.inference.reference import TURN_S
 from scripts.techniques.facet import UnsupportedError
 
@@ -50,6 +50,7 @@ def main() -> None:
     import_libraries(run)
     answer({"imported": True})
     asked.get()
+    pinning.pin(run.get("cpus"), 0, run["reference"]["threads"])
     with contextlib.ExitStack() as ending:
         try:
             request, about = ending.enter_context(yardstick(run))

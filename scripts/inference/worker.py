@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation import entry, failures, files, parent
 from scripts.foundation.errors import StudyError
 from scripts.foundation.failures import is_out_of_memory as is_out_of_memory
-from scripts.inference import heartbeat, reference
+from scripts.inference import heartbeat, pinning, reference
 from scripts.techniques.facet import EvidenceError, Process, UnsupportedError
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def _measure(
     gpu = request["leased"][rank] if request["leased"] else None
     whole = ending.enter_context(contextlib.closing(ProcessMemory(gpu)))
     beside.wake(rank)
+    pinning.pin(request.get("cpus"), rank, request["threads_per_process"])
     process = start(request, rank)
     heartbeat.sign(heartbeat.PHASE)
     # Late, after the devices are set: they import torch.

@@ -179,6 +179,6 @@ def test_memory_that_runs_out_beside_it_is_tried_again_without_it(monkeypatch):
         return [{"status": "out_of_memory", "reason": "Out of memory: x", "beside_reference": True}], {}
 
     monkeypatch.setattr(generate, "run_group", group)
-    outcome = generate.measure({"processes": 1, "reference": {"technique": "plain"}}, [])
+    outcome = generate.measure({"processes": 1, "threads_per_process": 1, "reference": {"technique": "plain"}}, [])
     assert outcome.ranks == [{"status": "ok"}]
     assert asked[1] == {"technique": "plain", "reason": generate.NO_ROOM}
