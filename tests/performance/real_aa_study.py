@@ -2,10 +2,9 @@
 
     python -m tests.performance.real_aa_study --model results/models/small --dataset results/dataset/eval.jsonl
 
-Each study runs six names in fresh processes, in rounds of a seeded order, and compares them as the workflow does: six
-are the fewest that tell how much processes vary. The machine should have nothing else to do. In each run a reference
-takes turns with the technique. Prints the verdicts of each study, with the reference and as if there had been none, and
-how many were right. A study counts as quiet if none of the equal names is called different.
+Each study runs its names in fresh processes, in rounds of a seeded order, and compares them as the workflow does. In
+each run a reference takes turns with the technique. Prints the verdicts of each study, with the reference and as if there
+had been none, and how many were right. A study counts as quiet if none of the equal names is called different.
 """
 
 import argparse
@@ -27,7 +26,6 @@ from scripts.score_text import text_scores
 PROMPT = "Generate a concise headline for the following news summary: {summary}"
 GENERATION = {"prompt": PROMPT, "shots": 0, "chat_template": False, "max_new_tokens": 40, "stop": "line_break"}
 SETTINGS = {"model": "small", "kv_cache": "dynamic"}
-NAMES = ("plain", "slowed", "again", "again_2", "again_3", "again_4")
 KEYS = ("latency_change_percent", "fixed_latency_change_percent")
 WAYS = ("with the reference", "without it")
 
@@ -38,19 +36,21 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="directory with the model's manifest.json")
     parser.add_argument("--dataset", type=Path, required=True, help="evaluation samples, JSON lines")
     parser.add_argument("--studies", type=int, default=10, help="how many studies")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each technique in a study")
+    parser.add_argument("--equal", type=int, default=2, help="names of a study that are equal to the plain one")
+    parser.add_argument("--repeats", type=int, default=10, help="runs of each technique in a study")
     parser.add_argument("--samples", type=int, default=64, help="prompts of a run")
     parser.add_argument("--slowdown", type=float, default=0.05, help="the planted slowdown, a share")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     arguments = parser.parse_args()
+    names = ("plain", "slowed", *(f"again_{number}" for number in range(1, arguments.equal + 1)))
     equal, found = dict.fromkeys(WAYS, 0), dict.fromkeys(WAYS, 0)
     for number in range(arguments.studies):
         with tempfile.TemporaryDirectory() as folder:
-            metrics = study(number, arguments, Path(folder))
+            metrics = study(number, names, arguments, Path(folder))
         for way, content in zip(WAYS, (metrics, without_reference(metrics)), strict=True):
             changes = changed(content)
             said = {name: {changes[name][key]["verdict"] for key in KEYS} for name in changes}
-            equal[way] += all(said[name] == {verdicts.SAME} for name in NAMES[2:])
+            equal[way] += all(said[name] == {verdicts.SAME} for name in names[2:])
             found[way] += "slower" in said["slowed"]
             for name in changes:
                 figures = [changes[name][key] for key in KEYS]
@@ -61,23 +61,23 @@ def main() -> None:
         print(f"{way}: {100 * arguments.slowdown:g}% slowdown found: {found[way]} of {arguments.studies}")
 
 
-def study(seed: int, arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
-    """Run one study; return the metrics of the three techniques."""
+def study(seed: int, names: tuple[str, ...], arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
+    """Run one study; return the metrics of each name."""
     rows = files.read_json_lines(arguments.dataset)[: arguments.samples]
     files.write_json_lines(folder / "eval.jsonl", rows)
     for run in range(1, arguments.repeats + 1):
-        for name in random.Random(f"{seed}/{run}").sample(NAMES, len(NAMES)):
+        for name in random.Random(f"{seed}/{run}").sample(names, len(names)):
             outcome, samples = run_once(name, folder / "eval.jsonl", arguments)
             files.write_json(folder / name / str(run) / "run.json", outcome)
             files.write_json_lines(folder / name / str(run) / "samples.jsonl", samples["natural"])
             files.write_json_lines(folder / name / str(run) / "fixed.jsonl", samples["fixed"])
-    return {name: scored(name, arguments.repeats, rows, folder) for name in NAMES}
+    return {name: scored(name, arguments.repeats, rows, folder) for name in names}
 
 
 def changed(metrics: dict[str, Any]) -> dict[str, Any]:
     """Compare every name with the plain one, in one study."""
     rows = [{"id": each, "summary": "", "headline": ""} for each in metrics["plain"]["samples"]["id"]]
-    entries = [{"name": name, "parent": None if name == "plain" else "plain"} for name in NAMES]
+    entries = [{"name": name, "parent": None if name == "plain" else "plain"} for name in metrics]
     compared = document.comparison({"baseline": "plain", "techniques": entries}, rows, {}, metrics)
     return {each["name"]: each["changes"]["parent"]["figures"] for each in compared["techniques"][1:]}
 
