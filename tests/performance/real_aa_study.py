@@ -3,8 +3,8 @@
     python -m tests.performance.real_aa_study --model results/models/small --dataset results/dataset/eval.jsonl
 
 Each study runs its names in fresh processes, in rounds of a seeded order, and compares them as the workflow does. In
-each run a reference takes turns with the technique. Prints the verdicts of each study, with the reference and as if there
-had been none, and how many were right. A study counts as quiet if none of the equal names is called different.
+each run a reference takes turns with the technique. Prints the verdicts of each study, with the reference and as if
+there had been none, and how many were right. A study counts as quiet if none of the equal names is called different.
 """
 
 import argparse
