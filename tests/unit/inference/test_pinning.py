@@ -1,5 +1,6 @@
 """Which CPUs a run keeps to."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -58,3 +59,16 @@ def test_a_rank_keeps_to_its_share_and_so_do_the_threads_that_it_starts():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(cpus[1])] * 2
+
+
+def test_a_run_is_told_its_cpus_and_records_them(monkeypatch):
+    from scripts import generate
+
+    asked = []
+    monkeypatch.setattr(pinning, "held", lambda count: contextlib.nullcontext([7, 8][:count]))
+    monkeypatch.setattr(
+        generate, "run_group", lambda request, environment: (asked.append(request["cpus"]) or [{"status": "ok"}], {})
+    )
+    outcome = generate.measure({"processes": 1, "threads_per_process": 2}, [])
+    assert asked == [[7, 8]]
+    assert outcome.conditions["during"]["cpus"] == [7, 8]
