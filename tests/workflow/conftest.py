@@ -11,7 +11,7 @@ from filelock import FileLock
 from tests.workflow.project import Project
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The study as it stands after its run; not to be changed.
 
@@ -29,6 +29,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     if failure.exists():
         pytest.fail(f"the tiny study did not run:\n{failure.read_text(encoding='utf-8')}", pytrace=False)
     return project
+
+
+@pytest.fixture(scope="session")
+def _to_plan(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return finished.copy(tmp_path_factory.mktemp("planned") / "project")
+
+
+@pytest.fixture
+def planned(_to_plan: Project) -> Iterator[Project]:
+    """A copy of the finished study to change and plan, not to run: what was changed is put back for the next test."""
+    before = _to_plan.sources()
+    yield Project(_to_plan.root)
+    _to_plan.put_back(before)
 
 
 @pytest.fixture

@@ -67,6 +67,22 @@ class Project:
         shutil.copytree(self.root, root, symlinks=True)
         return Project(root, deepcopy(self.study), dict(self.environment))
 
+    def sources(self) -> dict[Path, tuple[bytes, int]]:
+        """Content and time of each of the project's own files."""
+        found = [self.root / part for part in PARTS]
+        files = [path for part in found for path in (part.rglob("*") if part.is_dir() else [part])]
+        kept = [path for path in files if path.is_file() and "__pycache__" not in path.parts]
+        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in kept}
+
+    def put_back(self, sources: dict[Path, tuple[bytes, int]]) -> None:
+        """Give the project's files the content and time that they had, and remove others."""
+        now = self.sources()
+        for path in now.keys() - sources.keys():
+            path.unlink()
+        for path in (path for path in sources if now.get(path) != sources[path]):
+            path.write_bytes(sources[path][0])
+            os.utime(path, ns=(sources[path][1],) * 2)
+
     def snakemake(self, *arguments: str, timeout: float = 600, cores: int = CORES) -> Outcome:
         """Run Snakemake on the study, in the project's folder."""
         command = self.command(*arguments, cores=cores)

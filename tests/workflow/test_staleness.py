@@ -88,17 +88,17 @@ CODE = {
 
 
 @pytest.mark.parametrize("path", CODE)
-def test_a_module_reruns_the_stages_that_use_it(project: Project, path: str) -> None:
-    changed(path)(project)
-    assert project.plan() == CODE[path]
+def test_a_module_reruns_the_stages_that_use_it(planned: Project, path: str) -> None:
+    changed(path)(planned)
+    assert planned.plan() == CODE[path]
 
 
-def test_comments_and_docstrings_of_the_code_rerun_nothing(project: Project) -> None:
+def test_comments_and_docstrings_of_the_code_rerun_nothing(planned: Project) -> None:
     for path in [path for path in CODE if path.endswith(".py")]:
-        project.append(path, "\n\n# A comment.\n\n\n")
-        text = (project.root / path).read_text(encoding="utf-8")
-        (project.root / path).write_text(text.replace('"""', '"""Of old: ', 1), encoding="utf-8")
-    assert project.plan() == set()
+        planned.append(path, "\n\n# A comment.\n\n\n")
+        text = (planned.root / path).read_text(encoding="utf-8")
+        (planned.root / path).write_text(text.replace('"""', '"""Of old: ', 1), encoding="utf-8")
+    assert planned.plan() == set()
 
 
 REPORT_FILES = [
@@ -112,9 +112,9 @@ REPORT_FILES = [
 
 
 @pytest.mark.parametrize("path", REPORT_FILES)
-def test_template_style_script_and_captions_rerun_the_report_alone(project: Project, path: str) -> None:
-    project.append(f"report/{path}", "\n")
-    assert project.plan() == {"render"}
+def test_template_style_script_and_captions_rerun_the_report_alone(planned: Project, path: str) -> None:
+    planned.append(f"report/{path}", "\n")
+    assert planned.plan() == {"render"}
 
 
 STUDY = {
@@ -195,10 +195,10 @@ STUDY = {
 
 
 @pytest.mark.parametrize("change", STUDY)
-def test_a_setting_reruns_what_depends_on_it(project: Project, change: str) -> None:
+def test_a_setting_reruns_what_depends_on_it(planned: Project, change: str) -> None:
     make, expected = STUDY[change]
-    make(project)
-    assert project.plan() == expected
+    make(planned)
+    assert planned.plan() == expected
 
 
 def test_nothing_reruns_when_nothing_changed(project: Project) -> None:
@@ -207,16 +207,16 @@ def test_nothing_reruns_when_nothing_changed(project: Project) -> None:
     assert "Nothing to be done" in outcome.text
 
 
-def test_key_order_and_comments_rerun_nothing(project: Project) -> None:
+def test_key_order_and_comments_rerun_nothing(planned: Project) -> None:
     def turned(value: object) -> object:
         return {key: turned(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
 
-    project.study = turned(project.study)
-    project.edit("config/config.yaml", "select: []", "# A comment.\nselect:   []   # another")
-    project.edit(
+    planned.study = turned(planned.study)
+    planned.edit("config/config.yaml", "select: []", "# A comment.\nselect:   []   # another")
+    planned.edit(
         "config/config.yaml", "{method: magnitude, amount: 0.3, scope: global}", "{scope: global, amount: 0.3}"
     )
-    assert project.plan() == set()
+    assert planned.plan() == set()
 
 
 def test_touched_files_rerun_nothing(project: Project) -> None:
@@ -239,11 +239,11 @@ def test_a_fresh_checkout_with_the_old_results_reruns_nothing(project: Project, 
 OLD = 946684800  # a moment long before any result
 
 
-def test_older_files_of_other_content_are_noticed(project: Project) -> None:
+def test_older_files_of_other_content_are_noticed(planned: Project) -> None:
     path = "scripts/inference/timed_loop.py"
-    changed(path)(project)
-    os.utime(project.root / path, (OLD, OLD))
-    assert project.plan() == runs(*ALL)
+    changed(path)(planned)
+    os.utime(planned.root / path, (OLD, OLD))
+    assert planned.plan() == runs(*ALL)
 
 
 def test_a_data_file_counts_by_its_content(fresh: Project) -> None:
@@ -292,9 +292,9 @@ def test_another_version_of_a_library_reruns_the_stages_that_use_it(project: Pro
     assert project.plan() == LIBRARIES[library]
 
 
-def test_another_gpu_model_reruns_every_generation(project: Project) -> None:
-    project.fake_gpus("NVIDIA Pretended 9000")
-    assert project.plan() == runs(*ALL)
+def test_another_gpu_model_reruns_every_generation(planned: Project) -> None:
+    planned.fake_gpus("NVIDIA Pretended 9000")
+    assert planned.plan() == runs(*ALL)
 
 
 def test_a_named_machine_stands_for_all_that_are_held_to_be_equal(project: Project) -> None:
@@ -322,9 +322,9 @@ MISSING = {
 
 
 @pytest.mark.parametrize("path", MISSING)
-def test_a_missing_part_of_the_project_is_an_error(project: Project, path: str) -> None:
-    (project.root / path).unlink()
-    outcome = project.snakemake()
+def test_a_missing_part_of_the_project_is_an_error(planned: Project, path: str) -> None:
+    (planned.root / path).unlink()
+    outcome = planned.snakemake()
     assert MISSING[path] in outcome.error
     assert "Nothing to be done" not in outcome.text
 
