@@ -8,6 +8,11 @@ min_version("9.27")
 
 
 include: "rules/common.smk"
+include: "rules/helpers/files.smk"
+include: "rules/helpers/models.smk"
+include: "rules/helpers/generation.smk"
+include: "rules/helpers/report.smk"
+include: "rules/helpers/ending.smk"
 include: "rules/dataset.smk"
 include: "rules/models.smk"
 include: "rules/generate.smk"
