@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 
 
-def lock_directory() -> Path:
-    """Where the locks lie: the same for every user of the node."""
-    directory = Path(tempfile.gettempdir()) / "udaciheadline-gpu-leases"
+def lock_directory(of: str = "gpu") -> Path:
+    """Where the locks of a kind of device lie: the same for every user of the node."""
+    directory = Path(tempfile.gettempdir()) / f"udaciheadline-{of}-leases"
     directory.mkdir(exist_ok=True)
     with contextlib.suppress(OSError):
         # Not sticky: kernels may refuse opening another user's file for writing in a sticky, world-writable place.

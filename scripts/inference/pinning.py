@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from scripts.inference import leases
 
 TOPOLOGY = Path("/sys/devices/system/cpu")
 
@@ -27,17 +28,17 @@ def held(count: int, directory: Path | None = None) -> Iterator[list[int] | None
     if not hasattr(os, "sched_setaffinity") or count >= len(os.sched_getaffinity(0)):
         yield None
         return
-    directory = directory or Path(tempfile.gettempdir()) / "udaciheadline-cpus"
     with contextlib.ExitStack() as locks:
         yield _taken(count, directory, locks)
 
 
-def _taken(count: int, directory: Path, locks: contextlib.ExitStack) -> list[int] | None:
+def _taken(count: int, directory: Path | None, locks: contextlib.ExitStack) -> list[int] | None:
     taken: list[int] = []
+    # Where there can be no locks, runs go wherever the system puts them.
     with contextlib.suppress(OSError, NotImplementedError):
-        directory.mkdir(exist_ok=True)
+        directory = directory or leases.lock_directory("cpu")
         for cpu in in_order(os.sched_getaffinity(0)):
-            lock = FileLock(str(directory / f"{os.getuid()}-{cpu}.lock"))
+            lock = FileLock(str(directory / f"{cpu}.lock"), mode=0o666)
             try:
                 lock.acquire(timeout=0)
             except Timeout:

@@ -18,6 +18,7 @@ def four(monkeypatch, tmp_path):
     for cpu, siblings in enumerate(("0,2", "1,3", "0,2", "1,3")):
         (tmp_path / f"cpu{cpu}" / "topology").mkdir(parents=True)
         (tmp_path / f"cpu{cpu}" / "topology" / "thread_siblings_list").write_text(f"{siblings}\n")
+    (tmp_path / "locks").mkdir()
     return tmp_path / "locks"
 
 
@@ -39,6 +40,12 @@ def test_two_runs_have_cpus_of_their_own_and_a_third_has_none(four):
             assert third is None
     with pinning.held(3, four) as later:
         assert later == [0, 1, 3]
+
+
+def test_where_there_can_be_no_locks_no_cpus_are_held(four):
+    (four / "file").write_text("")
+    with pinning.held(1, four / "file") as cpus:
+        assert cpus is None
 
 
 def test_a_run_that_wants_all_of_them_is_left_alone(four):
