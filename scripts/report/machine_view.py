@@ -30,7 +30,12 @@ def machine_line(machine: dict[str, Any] | None) -> str:
     if gpus:
         counts = {name: gpus.count(name) for name in gpus}
         return ", ".join(f"{count} \N{MULTIPLICATION SIGN} {name}" for name, count in counts.items())
-    return f"{machine.get('cpu_model') or 'CPU'}, {machine.get('cpu_count') or '?'} cores, no GPU"
+    return f"{machine.get('cpu_model') or 'CPU'}, {_cores(machine)}, no GPU"
+
+
+def _cores(machine: dict[str, Any]) -> str:
+    count = machine.get("cpu_count") or "?"
+    return f"{count} core{'s' * (count != 1)}"
 
 
 def time_span(start: str, end: str | None) -> str:
@@ -48,7 +53,7 @@ def time_span(start: str, end: str | None) -> str:
 def conditions(comparison: dict[str, Any]) -> dict[str, Any]:
     """Return what ran on what: machine, versions, models, dataset, prompt, time."""
     machine = comparison["machine"] or {}
-    pairs = [("processor", f"{machine.get('cpu_model')}, {machine.get('cpu_count')} cores")] if machine else []
+    pairs = [("processor", f"{machine.get('cpu_model')}, {_cores(machine)}")] if machine else []
     if machine.get("memory_bytes"):
         scale = numbers.column_scale([machine["memory_bytes"]], numbers.BYTES)
         pairs.append(("memory", scale.show_with_unit(machine["memory_bytes"])))
