@@ -29,7 +29,7 @@ FIXED = {"new_tokens": 9, "samples": 2}
         {"engine": "transformers_static", "batch_size": 2},
         {"engine": "transformers_continuous", "batch_size": 3},
         {"engine": CONTINUOUS, "batch_size": 3},
-        {"engine": CONTINUOUS | {"slots": 1}, "batch_size": 2},
+        {"engine": CONTINUOUS | {"slots": 2}, "batch_size": 2},
     ],
 )
 def test_another_engine_changes_no_token(checkpoint, evaluation_set, greedy, facets):
