@@ -13,11 +13,11 @@ rule score_text:
         run=subpath(input.record, parent=True),
         tokenizer=config["quality"]["tokenizer"],
         code=code_of("scripts.score_text", files=["scripts/metrics/evaluate_modules"]),
-        attempts=failed_attempts("results/metrics/failed/{technique}"),
+        attempts=failed_attempts("results/metrics/failed/text/{technique}"),
         versions=versions_of("evaluate", "rouge_score", "nltk", "regex"),
     shell:
         "python -P -m scripts.score_text --technique {wildcards.technique} --dataset {input.samples} --run {params.run}"
-        " --tokenizer {params.tokenizer} --failures results/metrics/failed/{wildcards.technique} --log {log:q}"
+        " --tokenizer {params.tokenizer} --failures results/metrics/failed/text/{wildcards.technique} --log {log:q}"
         " --output {output} 2>&1 | tee {log:q} >&2"
 
 
@@ -36,11 +36,11 @@ rule score_semantic:
     params:
         run=subpath(input.record, parent=True),
         code=code_of("scripts.score_semantic"),
-        attempts=failed_attempts("results/metrics/failed/{technique}"),
+        attempts=failed_attempts("results/metrics/failed/semantic/{technique}"),
         versions=versions_of("torch", "transformers"),
     shell:
         "python -P -m scripts.score_semantic --technique {wildcards.technique} --dataset {input.samples}"
-        " --run {params.run} --model {input.encoder} --failures results/metrics/failed/{wildcards.technique}"
+        " --run {params.run} --model {input.encoder} --failures results/metrics/failed/semantic/{wildcards.technique}"
         " --log {log:q} --output {output} 2>&1 | tee {log:q} >&2"
 
 

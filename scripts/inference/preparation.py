@@ -173,7 +173,7 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
     loaded = load(request["models"]["target"]["path"], settings, process, draft["path"] if draft else None, calibration)
     if loaded.draft is not None:
         rows = loaded.model.config.get_text_config().vocab_size
-        vocabulary.fit(loaded.draft, rows, tokens=max(tokenizer.get_vocab().values()) + 1)
+        vocabulary.fit(loaded.draft, rows, tokens=max(_words(tokenizer).values()) + 1)
     ends = loaded.model.generation_config.eos_token_id
     ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
     all_stops, end_tokens = stop_token_ids(tokenizer, ends, generation["stop"])

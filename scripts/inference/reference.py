@@ -98,6 +98,7 @@ class Reference:
         until = time.monotonic() + limit
         while b"\n" not in self._read:
             if not select.select([self._process.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
+                self._process.kill()  # it would not end by itself either
                 raise ReferenceFailed(
                     f"the reference process ({self._technique}) gave no answer for {limit:g} s; look at what holds the "
                     "machine up, or set measurement.reference to 'none'."

@@ -22,7 +22,8 @@ def fit(draft: PreTrainedModel, size: int, tokens: int) -> None:
     Args:
         draft: the draft model.
         size: rows of the target's embeddings.
-        tokens: rows that stand for something: one more than the tokenizer's greatest id.
+        tokens: rows that a draft must have: one more than the greatest id of the tokenizer's words. Added tokens may
+            stand behind them; a draft without a row of its own for one is given the mean.
 
     Raises:
         UnsupportedError: one of the two models has fewer rows than there are tokens, or the draft's head has no plain
@@ -50,6 +51,7 @@ def fit(draft: PreTrainedModel, size: int, tokens: int) -> None:
     head.weight = embedding.weight if tied else _resized(head.weight, size)
     if head.bias is not None:
         head.bias = _resized(head.bias, size)
+    embedding.padding_idx = None  # for gradients alone, and it may have been cut off
     embedding.num_embeddings = head.out_features = config.vocab_size = size
     if hasattr(draft, "vocab_size"):
         draft.vocab_size = size

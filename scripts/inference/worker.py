@@ -88,7 +88,9 @@ def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
             if isinstance(error, StudyError):
                 return failures.report(error)
             raise
-        return failures.report(error) | {"beside_reference": beside.woken}
+        # Until it loads, the reference has memory of the machine alone.
+        near = beside.woken if request["device"] == "cpu" else beside.started
+        return failures.report(error) | {"beside_reference": near}
 
 
 def _measure(
@@ -116,6 +118,7 @@ def _measure(
     _refuse_unfit(request, tokenizer, prompts)
     import_libraries(request["models"]["target"]["path"], request["settings"])
     garbage.settle()
+    heartbeat.sign(heartbeat.PHASE)
     beside.wait()
     heartbeat.sign(heartbeat.PHASE)
     taken = readings.Readings(process, request["leased"])

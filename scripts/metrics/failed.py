@@ -1,5 +1,6 @@
 """A technique that can't be scored: its file says why in place of figures, and a line has the next call try again."""
 
+import logging
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 from scripts.foundation import failures, files
 from scripts.metrics import texts
+
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -27,6 +30,7 @@ def write(arguments: Namespace, make: Callable[[], dict[str, Any]], failed: Call
         if arguments.failures is None:
             raise
         reason = str(error) if isinstance(error, texts.NotScoredError) else _reason(error, arguments.log)
+        logger.error("%s can't be scored: %s", arguments.technique, error)
         content = failed(reason)
         failures.note(arguments.failures, reason)
     files.write_json(arguments.output, content)

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,15 +34,16 @@ class Facts:
     code: str
 
 
-def of(path: Path, digest: str) -> Facts:
-    """Return the facts of a file with this content.
+def of(path: Path) -> Facts:
+    """Return the facts of a file.
 
     Raises:
-        StudyError: it has a relative import, which this can't follow.
+        StudyError: it is no Python, or has a relative import, which this can't follow.
     """
-    known = _known()
+    known, content = _known(), path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()[:16]
     if digest not in known.facts:
-        known.facts[digest] = _read(path)
+        known.facts[digest] = _read(path, content)
         known.grown = True
     known.used.add(digest)
     return known.facts[digest]
@@ -64,7 +66,7 @@ class _Known:
                 for key, each in facts.items()
             }
             with contextlib.suppress(OSError):
-                files.write_json(KEPT, content)
+                files.write_json(KEPT, {"made_by": _made_by(), "files": content})
 
 
 @functools.cache
@@ -72,20 +74,35 @@ def _known() -> _Known:
     return _Known()
 
 
+def _made_by() -> str:
+    """What facts depend on beside a file's content: this code, and the Python that parses."""
+    return f"{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]} {sys.version_info[0]}.{sys.version_info[1]}"
+
+
 def _kept() -> dict[str, Facts]:
     try:
         content = json.loads(KEPT.read_text(encoding="utf-8"))
-        return {
-            key: Facts(tuple(each["imports"]), frozenset(each["names"]), each["code"]) for key, each in content.items()
-        }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        if content["made_by"] != _made_by():
+            return {}
+        return {key: _checked(each["imports"], each["names"], each["code"]) for key, each in content["files"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
 
 
-def _read(path: Path) -> Facts:
+def _checked(imports: list[str], names: list[str], code: str) -> Facts:
+    for texts in (imports, names, [code]):
+        if type(texts) is not list or any(type(text) is not str for text in texts):
+            raise ValueError("damaged")
+    return Facts(tuple(imports), frozenset(names), code)
+
+
+def _read(path: Path, content: bytes) -> Facts:
     imports: list[str] = []
     names: set[str] = set()
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    try:
+        tree = ast.parse(content, filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        raise StudyError(f"{path} is no Python that can be read ({error}); restore it.") from None
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)

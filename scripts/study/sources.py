@@ -80,8 +80,9 @@ def _locate(module: str) -> Path | None:
     return None
 
 
+@functools.cache
 def _facts(path: Path) -> import_facts.Facts:
-    return import_facts.of(path, file_digest(path))
+    return import_facts.of(path)
 
 
 @functools.cache

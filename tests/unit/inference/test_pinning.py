@@ -28,6 +28,13 @@ def test_cores_come_before_their_second_threads_and_the_first_core_last(four):
     assert pinning.in_order({0, 1, 2, 3}) == [0, 3, 2, 1]
 
 
+def test_cores_that_save_power_come_last(four):
+    for cpu, speed in enumerate((5_500_000, 5_800_000, 5_500_000, 4_300_000)):
+        (pinning.TOPOLOGY / f"cpu{cpu}" / "cpufreq").mkdir()
+        (pinning.TOPOLOGY / f"cpu{cpu}" / "cpufreq" / "cpuinfo_max_freq").write_text(f"{speed}\n")
+    assert pinning.in_order({0, 1, 2, 3}) == [1, 0, 2, 3]
+
+
 def test_without_a_topology_the_last_cpus_are_taken(monkeypatch, tmp_path):
     monkeypatch.setattr(pinning, "TOPOLOGY", tmp_path)
     assert pinning.in_order({4, 5, 6}) == [6, 5, 4]

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from scripts.foundation.errors import StudyError
@@ -34,7 +36,7 @@ def project(tmp_path, monkeypatch):
             return self
 
         def digests(self, *modules, files=()):
-            for cached in (sources._locate, sources.file_digest):
+            for cached in (sources._locate, sources._facts, sources.file_digest):
                 cached.cache_clear()
             return sources.digests(*modules, files=files)
 
@@ -43,7 +45,7 @@ def project(tmp_path, monkeypatch):
     for path, text in PROJECT.items():
         made.write(path, text)
     yield made
-    for cached in (sources._locate, sources.file_digest):
+    for cached in (sources._locate, sources._facts, sources.file_digest):
         cached.cache_clear()
 
 
@@ -178,7 +180,7 @@ def test_what_an_earlier_call_read_is_taken_up_by_content(project, tmp_path, mon
 
     parsed = []
     original = import_facts._read
-    monkeypatch.setattr(import_facts, "_read", lambda path: parsed.append(path) or original(path))
+    monkeypatch.setattr(import_facts, "_read", lambda path, content: parsed.append(path) or original(path, content))
     import_facts._known.cache_clear()
     first = project.digests("scripts.stage")
     assert len(parsed) == 5  # the contents of seven files, of which three are empty
@@ -190,8 +192,38 @@ def test_what_an_earlier_call_read_is_taken_up_by_content(project, tmp_path, mon
     import_facts._known.cache_clear()
     assert "scripts/other.py" in project.digests("scripts.stage")
     assert [path.name for path in parsed] == ["helper.py"]
-    for damaged in ("{", "[]", '{"a": {}}', '{"a": {"imports": 3, "names": [], "code": ""}}'):
+    import_facts._known().keep()
+    kept = json.loads(import_facts.KEPT.read_text())
+    wrong = ({"imports": "scripts"}, {"imports": [3]}, {"names": [1]}, {"code": None})
+    spoiled = [kept | {"files": {key: each | part for key, each in kept["files"].items()}} for part in wrong]
+    spoiled += [[], {"files": {}}, kept | {"made_by": "another version", "files": {"a": {}}}]
+    for damaged in ("{", "[" * 100_000, *map(json.dumps, spoiled)):
         import_facts.KEPT.write_text(damaged)
         import_facts._known.cache_clear()
         assert "scripts/other.py" in project.digests("scripts.stage")
     import_facts._known.cache_clear()
+
+
+def test_what_another_version_of_the_reader_kept_is_read_again(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(import_facts, "KEPT", tmp_path / "imports.json")
+    import_facts._known.cache_clear()
+    before = project.digests("scripts.stage")
+    import_facts._known().keep()
+    monkeypatch.setattr(import_facts, "_made_by", lambda: "another")
+    monkeypatch.setattr(import_facts, "_digest", lambda tree: "new")
+    import_facts._known.cache_clear()
+    assert set(project.digests("scripts.stage").values()) == {"new"} != set(before.values())
+    import_facts._known.cache_clear()
+
+
+@pytest.mark.parametrize("text", [b"def f(:\n", b"x = '\0'\n", b"caf\xe9 = 1\n"])
+def test_what_is_no_python_is_one_sentence(project, tmp_path, text):
+    (tmp_path / "scripts/other.py").write_bytes(text)
+    with pytest.raises(StudyError, match=r"scripts/other\.py is no Python that can be read .*; restore it\.$"):
+        project.digests("scripts.other")
+
+
+@pytest.mark.parametrize("text", [b"\xef\xbb\xbfX = 1\n", b"# -*- coding: latin-1 -*-\nX = 'caf\xe9'\n"])
+def test_python_of_other_encodings_is_read(project, tmp_path, text):
+    (tmp_path / "scripts/other.py").write_bytes(text)
+    assert set(project.digests("scripts.other")) == {"scripts/__init__.py", "scripts/other.py"}

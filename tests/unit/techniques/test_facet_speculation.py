@@ -178,6 +178,15 @@ def test_a_draft_whose_vocabulary_is_padded_otherwise_drafts_as_before(
     assert run.evidence["speculation"]["acceptance_rate"] == 1
 
 
+def test_a_padding_row_may_be_cut_off(checkpoint):
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(checkpoint)
+    model.get_input_embeddings().padding_idx = 319
+    vocabulary.fit(model, 310, tokens=300)
+    assert model(torch.tensor([[5, 6]])).logits.shape[-1] == 310
+
+
 def test_a_draft_with_fewer_rows_than_tokens_is_refused(checkpoint):
     from transformers import AutoModelForCausalLM
 
