@@ -8,7 +8,7 @@ def say_what_failed():
         path
         for path in paths
         if Path(path).name in ("run.json", "profile.json")
-        or Path(path).parts[-2] == "metrics"
+        or Path(path).parent.name == "metrics"
     )
     sentence = outcomes.failed_sentence([files.read_json(path) for path in records])
     if sentence:

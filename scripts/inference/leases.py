@@ -99,28 +99,41 @@ def _named(entry: str, devices: list[str]) -> str | None:
 
 
 @contextlib.contextmanager
+def free(devices: list[Any], count: int, directory: Path) -> Iterator[list[Any] | None]:
+    """Hold the first ``count`` of ``devices`` that are free for the length of the block; None where too few are.
+
+    The locks are flock locks on open files, so they end with the process however it ends.
+    """
+    with contextlib.ExitStack() as held:
+        taken = []
+        for device in devices:
+            lock = FileLock(str(directory / f"{device}.lock"), mode=0o666)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            held.callback(lock.release)
+            taken.append(device)
+            if len(taken) == count:
+                yield taken
+                return
+        held.close()
+        yield None
+
+
+@contextlib.contextmanager
 def lease(devices: list[str], count: int, directory: Path | None = None) -> Iterator[list[str]]:
     """Hold ``count`` of ``devices`` for the length of the block, waiting until they are free.
 
-    All or nothing: a partial set is given back before waiting, so that two waiting jobs can't block each other. The
-    locks are flock locks on open files, so they end with the process however it ends.
+    A partial set is given back before waiting, so that two waiting jobs can't block each other.
     """
     directory = directory or lock_directory()
     waited = False
     while True:
-        with contextlib.ExitStack() as held:
-            taken = []
-            for device in devices:
-                lock = FileLock(str(directory / f"{device}.lock"), mode=0o666)
-                try:
-                    lock.acquire(timeout=0)
-                except Timeout:
-                    continue
-                held.callback(lock.release)
-                taken.append(device)
-                if len(taken) == count:
-                    yield taken
-                    return
+        with free(devices, count, directory) as taken:
+            if taken is not None:
+                yield taken
+                return
         if not waited:
             logger.info("waiting for %d of %d GPUs to be free", count, len(devices))
             waited = True

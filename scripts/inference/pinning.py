@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from scripts.inference import leases
 
 TOPOLOGY = Path("/sys/devices/system/cpu")
@@ -22,33 +20,17 @@ FAST = 0.85  # of the fastest core's speed: cores made to save power do less
 
 @contextlib.contextmanager
 def held(count: int, directory: Path | None = None) -> Iterator[list[int] | None]:
-    """Hold ``count`` CPUs for the length of the block; None where all are wanted, or so many are not free.
-
-    The locks are the kernel's, on open files, so they end with the process however it ends.
-    """
+    """Hold ``count`` CPUs for the length of the block; None where all are wanted, or so many are not free."""
     if not hasattr(os, "sched_setaffinity") or count >= len(os.sched_getaffinity(0)):
         yield None
         return
     with contextlib.ExitStack() as locks:
-        yield _taken(count, directory, locks)
-
-
-def _taken(count: int, directory: Path | None, locks: contextlib.ExitStack) -> list[int] | None:
-    taken: list[int] = []
-    # Where there can be no locks, runs go wherever the system puts them.
-    with contextlib.suppress(OSError, NotImplementedError):
-        directory = directory or leases.lock_directory("cpu")
-        for cpu in in_order(os.sched_getaffinity(0)):
-            lock = FileLock(str(directory / f"{cpu}.lock"), mode=0o666)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            locks.callback(lock.release)
-            taken.append(cpu)
-            if len(taken) == count:
-                return sorted(taken)
-    return None
+        cpus = None
+        # Where there can be no locks, runs go wherever the system puts them.
+        with contextlib.suppress(OSError, NotImplementedError):
+            directory = directory or leases.lock_directory("cpu")
+            cpus = locks.enter_context(leases.free(in_order(os.sched_getaffinity(0)), count, directory))
+        yield sorted(cpus) if cpus else None
 
 
 def in_order(cpus: set[int]) -> list[int]:

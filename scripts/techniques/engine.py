@@ -54,10 +54,9 @@ class Engine(Facet):
                         f"engine '{value['name']}' does not compose with {other}; remove one of the two facets."
                     )
         if value["name"] == "transformers_continuous":
-            if type(value["slots"]) is not int or value["slots"] < 1:
+            # With one, requests would only take turns.
+            if type(value["slots"]) is not int or value["slots"] < 2:
                 raise StudyError(f"engine.slots is {value['slots']!r}; give a whole number from 2.")
-            if value["slots"] == 1:
-                raise StudyError("engine.slots is 1, with which requests only take turns; give 2 or more.")
             if facets.get("batch_size") is None:
                 raise StudyError(
                     "engine 'transformers_continuous' serves requests that are handed over together; set batch_size "

@@ -45,6 +45,9 @@ def test_two_runs_have_cpus_of_their_own_and_a_third_has_none(four):
         assert (first, second) == ([0, 1], [3])
         with pinning.held(2, four) as third:
             assert third is None
+            # What it could not use is left to others.
+            with pinning.held(1, four) as fourth:
+                assert fourth == [2]
     with pinning.held(3, four) as later:
         assert later == [0, 1, 3]
 

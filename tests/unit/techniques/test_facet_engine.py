@@ -199,7 +199,7 @@ def test_continuous_batching_has_slots_by_default():
         (0, {"batch_size": 4}, "engine.slots is 0; give a whole number from 2."),
         (True, {"batch_size": 4}, "engine.slots is True; give a whole number from 2."),
         (2.5, {"batch_size": 4}, "engine.slots is 2.5; give a whole number from 2."),
-        (1, {"batch_size": 4}, "engine.slots is 1, with which requests only take turns; give 2 or more."),
+        (1, {"batch_size": 4}, "engine.slots is 1; give a whole number from 2."),
         (8, {}, "engine 'transformers_continuous' serves requests that are handed over together; set batch_size to 2"),
         (8, {"batch_size": 4, "parallel": {"tensor": 2}}, "'transformers_continuous' does not compose with parallel;"),
         (8, {"speculation": {"prompt_lookup": 4}}, "'transformers_continuous' does not compose with speculation;"),
