@@ -101,7 +101,7 @@ def no_gpus(monkeypatch):
 def two_gpus(monkeypatch, tmp_path):
     (tmp_path / "leases").mkdir()
     monkeypatch.setattr(machine, "gpus", lambda: GPUS)
-    monkeypatch.setattr(leases, "lock_directory", lambda: tmp_path / "leases")
+    monkeypatch.setattr(leases, "lock_directory", lambda of="gpu": tmp_path / ("leases" if of == "gpu" else of))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return tmp_path / "leases"
 

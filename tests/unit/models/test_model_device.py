@@ -9,7 +9,7 @@ from scripts.models import device, training
 @pytest.fixture
 def two_gpus(monkeypatch, tmp_path):
     monkeypatch.setattr(device.machine, "gpus", lambda: [{"uuid": "GPU-a"}, {"uuid": "GPU-b"}])
-    monkeypatch.setattr(device.leases, "lock_directory", lambda: tmp_path)
+    monkeypatch.setattr(device.leases, "lock_directory", lambda of="gpu": tmp_path)
     monkeypatch.setattr(device, "_usable", lambda: True)
 
 
