@@ -19,7 +19,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 from scripts.dataset.path import data_file
-from scripts.foundation import failures, files
+from scripts.foundation import failures, files, plugins
 from scripts.foundation.errors import StudyError
 from scripts.foundation.text import one_line
 from scripts.inference import leases, machine
@@ -66,6 +66,7 @@ config.clear()
 config.update(STUDY.config)
 update_config(config, _given)
 workflow.configfiles.append(str(layers.BUILT_IN))
+checked(plugins.use, config.get("plugins") or [])
 
 if workflow.is_main_process and not workflow.output_settings.dryrun:
     checked(place.check, Path("results"))

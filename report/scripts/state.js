@@ -53,7 +53,7 @@ const State = (() => {
     try { return decodeURIComponent(text); } catch { return null; }
   }
 
-  // Reads the fragment: a section's id, if any, then key=value pairs. What is unknown or makes no sense is left out.
+  // Reads the fragment: a section's id, if any, then key=value pairs. What is unknown or invalid is left out.
   function load() {
     clearTimeout(pending);
     const [first, ...rest] = location.hash.slice(1).split("&");

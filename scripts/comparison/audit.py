@@ -1,4 +1,4 @@
-"""Withdraws the figures of techniques that are not what they say: lossless ones whose tokens rounding can't explain."""
+"""Withdraws the figures of techniques that fail the lossless check: rounding can't explain their other tokens."""
 
 from typing import Any
 

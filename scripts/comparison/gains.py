@@ -1,6 +1,6 @@
 """What each technique gains over the reference, criterion by criterion, and how far chance can move that.
 
-A gain is the logarithm of a ratio, positive where the technique is better. Its draws join the two sources of chance
+A gain is the logarithm of a ratio, positive where the technique is better. Its draws cover both levels of variation
 that the intervals of changes know (``two_levels``): resampled prompts, the same ones for all techniques, and the
 processes, drawn for each technique by itself. Latency and throughput come from the same processes, so they share that
 draw. The scatter of single requests is in both sources; changes take it out of one, by an amount that differs from pair

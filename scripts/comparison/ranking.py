@@ -31,7 +31,7 @@ def ranking(
         technique and criterion the logarithm of its gain over the reference; without a value there is none.
         ``log_gains_as_measured``: the same without the reference process's units (``gains.in_turn``).
         ``spread``: the draws of the gains that chance is in (``scores.pack``); ``draws``: how many, 0 where nothing
-        could be drawn; ``covers``: which sources of chance they hold. ``limit_values``: per technique
+        could be drawn; ``covers``: which levels of variation (prompt, run) they cover. ``limit_values``: per technique
         (``limits.limit_values``). ``overall``: the techniques that have every criterion that counts, best first.
     """
     ran = {row["name"]: row for row in rows if row["status"] == "ok"}
@@ -129,7 +129,7 @@ def _left_out(criterion: str, reference: str, known: dict[str, dict[str, float]]
 
 
 def _covers(chance: gains.Chance, labels: dict[str, str]) -> str:
-    """Say which sources of chance are in the draws."""
+    """Say which levels of variation (prompt, run) the draws cover."""
     if chance.once == list(labels):
         said = "prompts alone: every technique ran once"
     elif chance.once:

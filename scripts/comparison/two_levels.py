@@ -1,4 +1,4 @@
-"""Ratios of timings whose intervals know both of their sources of chance: the prompts, and the processes.
+"""Ratios of timings with two-level intervals: over prompts, and over runs (processes).
 
 A process is faster or slower as a whole (memory layout, clocks, what else the machine does), and no number of prompts
 averages that out: Kalibera and Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013. So the variance of a log

@@ -2,7 +2,7 @@
 
 On GPUs, small tensors go through symmetric memory (``torch.distributed._symmetric_memory``): each rank reads its peers'
 parts over NVLink in one kernel, which takes a few microseconds, where NCCL takes tens. NCCL sums whatever is larger, of
-a number type that the kernel does not know, or on machines where the ranks can't map each other's memory. CPUs use
+a dtype that the kernel does not know, or on machines where the ranks can't map each other's memory. CPUs use
 gloo. NVLink multicast is never used. All of it can be recorded in a CUDA graph.
 """
 

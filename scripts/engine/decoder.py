@@ -74,7 +74,7 @@ class Decoder:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The number type of activations and cache."""
+        """The dtype of activations and cache."""
         return self.embedding.dtype
 
     @property

@@ -1,8 +1,8 @@
-"""The decode loop: every step is started before the one before it has ended, and nothing is asked of the device.
+"""The decode loop: every step is started before the one before it has ended, without host-device synchronisation.
 
 With CUDA graphs a step costs the host one call, whatever is in it; so the device never waits for Python, which is what
 bounds a small model under ``generate``. One step is always under way ahead of the tokens that the host has seen: after
-the last token of a request at most one step is computed in vain.
+the last token of a request at most one extra look-ahead step is computed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class GraphEngine(Generator):
         pad: the token that fills a bucket; never seen by another.
     """
 
-    beyond = 1  # positions behind the last token: a step in vain
+    beyond = 1  # positions behind the last token: an extra look-ahead step
 
     def __init__(self, loaded: Loaded, *, shared_prefix: bool, pad: int) -> None:
         self.loaded, self.pad, self.shared_prefix = loaded, pad, shared_prefix
@@ -120,7 +120,7 @@ class GraphEngine(Generator):
             session.reserve(width)
             self.limit(self._limit, self._stops)
         if self._in_vain:
-            # A step that was started in vain would still write where the first token is waited for.
+            # An extra look-ahead step would still write where the first token is waited for.
             self._synchronise()
         skipped = len(self.prefix)
         session.begin([prompt[skipped:] for prompt in prompts] if skipped else prompts, width, self.pad)
@@ -209,7 +209,7 @@ class GraphEngine(Generator):
         return self._typical(step, rewind)
 
     def _typical(self, work: Work, before: Work = lambda: None) -> float:
-        """Seconds of a piece of work, the device idle before and after; the median."""
+        """Seconds of a captured graph, the device idle before and after; the median."""
         times = []
         for _ in range(REPETITIONS):
             before()

@@ -29,7 +29,7 @@ class Watch:
             self._began = time.perf_counter()
 
     def run(self, work: Callable[[], None], micro_batch: int) -> None:
-        """Run a piece of work and note when the device did it."""
+        """Run a captured graph and note when the device did it."""
         began = self._now()
         work()
         self._noted.append((began, self._now(), micro_batch))

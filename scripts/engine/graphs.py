@@ -13,7 +13,7 @@ import torch
 from scripts.techniques.facet import UnsupportedError
 
 Work = Callable[[], None]
-REHEARSALS = 2  # runs before the recording, which compile kernels and make libraries take their scratch memory
+WARMUP_RUNS = 2  # runs before the recording, which compile kernels and make libraries take their scratch memory
 
 
 def rehearse(work: Work) -> None:
@@ -25,7 +25,7 @@ def rehearse(work: Work) -> None:
     from triton.runtime.errors import OutOfResources
 
     try:
-        for _ in range(REHEARSALS):
+        for _ in range(WARMUP_RUNS):
             work()
     except OutOfResources as error:
         raise UnsupportedError(
@@ -35,7 +35,7 @@ def rehearse(work: Work) -> None:
 
 
 class Recorder:
-    """Records pieces of work on one device; all of them share their memory, since none run at the same time."""
+    """Captures graphs on one device; all of them share their memory, since none run at the same time."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device

@@ -28,7 +28,7 @@ class StageDecoder(Decoder):
         positions: how many positions the rotary tables cover.
         first: whether this is the first stage.
         last: whether this is the last stage.
-        dtype: number type of hidden states.
+        dtype: dtype of hidden states.
     """
 
     def __init__(self, model: Any, positions: int, *, first: bool, last: bool, dtype: torch.dtype) -> None:
@@ -42,7 +42,7 @@ class StageDecoder(Decoder):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The number type of activations and cache."""
+        """The dtype of activations and cache."""
         return self._dtype
 
     @property
@@ -97,7 +97,7 @@ class MicroBatch:
         self.running = numpy.ones(len(self.rows), dtype=bool)
         self.seen: list[float] = []
         self.done = False
-        self.started = 0  # pieces of work: the prompt's, then one a token
+        self.started = 0  # graphs launched: the prompt's, then one a token
         self.taken = 0  # tokens that this stage's state has taken in
         self.sending: list[Any] = []
         self.sharing: Any = None
@@ -182,7 +182,7 @@ class Piece:
 
 
 class Prompt:
-    """What prompts of one bucket need: tokens and lengths, int64 [rows, width + 1], and pieces of work."""
+    """What prompts of one bucket need: tokens and lengths, int64 [rows, width + 1], and captured graphs."""
 
     start: Work
 

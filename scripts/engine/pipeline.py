@@ -1,7 +1,7 @@
 """Pipeline parallelism in the decode loop (GPipe; Huang et al., 2019): each stage works on another micro-batch.
 
 A batch is cut into micro-batches, which go round: hidden states from stage to stage, and the tokens from the last stage
-to all. Every stage goes through the same pieces of work in the same order, and takes the same tokens in, so that all of
+to all. Every stage launches the same graphs in the same order, and takes the same tokens in, so that all of
 them leave a micro-batch at the same step without asking. Only the tokens decide, never how late a host looks.
 """
 
@@ -118,7 +118,7 @@ class PipelineEngine(GraphEngine):
             self.recorded_late += 1
             self._session(len(prompts)).reserve(width)
             batch = self.batches[len(prompts)]
-        # Work that was started in vain would still write where the first tokens are waited for.
+        # Extra look-ahead steps would still write where the first tokens are waited for.
         self._synchronise()
         skipped = len(self.prefix)
         for micro in batch:
@@ -133,7 +133,7 @@ class PipelineEngine(GraphEngine):
         return self._gathered(prompts, batch)
 
     def _go_on(self, step: int, number: int, micro: MicroBatch, watch: Watch | None) -> None:
-        """The next piece of work of a micro-batch, unless all of its rows have stopped."""
+        """The next graph launch of a micro-batch, unless all of its rows have stopped."""
         if micro.done:
             return
         if step:

@@ -106,7 +106,7 @@ class SpeculativeEngine(GraphEngine):
         """Keep rounds under way until the request has stopped or is long enough; when each kept token was seen."""
         state, limit = session.state, self._limit
         moments: list[float] = []
-        started, ended, reached = 1, 0, 0  # the prompt's piece of work among them; tokens of those that ended
+        started, ended, reached = 1, 0, 0  # the prompt's graph among them; tokens of those that ended
         while len(moments) < limit:
             # Each piece under way puts out a token at least.
             while started <= ended + self.ahead and len(moments) + started - ended < limit:

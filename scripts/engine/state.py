@@ -1,4 +1,4 @@
-"""What a request leaves on the device from step to step, and how its tokens reach the host without a question.
+"""What a request leaves on the device from step to step; its tokens reach the host via pinned memory, unsynchronised.
 
 The last operation of a step writes the new tokens where the host can read them, and then how many there are. The host
 looks at that number in its own memory; it asks the device for nothing.

@@ -23,7 +23,7 @@ class Device:
         names: regular expressions for the whole name that NVML reports.
         memory_bytes: its memory as its driver reports it.
         bandwidth_bytes_per_s: peak of its memory.
-        peak_flops_per_s: peak of dense arithmetic by number type (``float32``, ``tf32``, ``float16``, ``bfloat16``,
+        peak_flops_per_s: peak of dense arithmetic by dtype (``float32``, ``tf32``, ``float16``, ``bfloat16``,
             ``int8``, ``fp8``); a type that it has no units for is absent.
         source: the document.
     """

@@ -14,7 +14,7 @@ from typing import Any
 from scripts.hardware.widths import kept_channels
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-INT4_GROUP = 64  # columns that share a scale and a minimum of the model's number type in int4_weight_only
+INT4_GROUP = 64  # columns that share a scale and a minimum of the model's dtype in int4_weight_only
 NF4_BLOCK = 64
 NF4_CODE_BYTES = 16 * 4  # the 16 values that 4 bits stand for
 SCALE_BLOCK = 256  # scales that share a scale of their own under double quantisation
@@ -80,7 +80,7 @@ def matrix_bytes(matrix: Matrix, quantization: dict[str, Any] | None, size: int,
     Args:
         matrix: its shape.
         quantization: the facet's settings; None for plain numbers of ``size`` bytes.
-        size: bytes of the model's number type.
+        size: bytes of the model's dtype.
         repacked: whether nf4 weights were laid out anew for AVX512-BF16 at their first use, as bitsandbytes does on
             such processors: scales become 2 bytes wide, and double quantisation of them ends.
     """

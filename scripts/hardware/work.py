@@ -65,7 +65,7 @@ class Model:
     Args:
         architecture: its shape.
         settings: the technique's facets, for the weights as they are stored.
-        dtype: its number type.
+        dtype: its dtype.
     """
 
     def __init__(self, architecture: Architecture, settings: Settings, dtype: str) -> None:

@@ -17,7 +17,7 @@ import torch
 
 from scripts.inference.observe import timed_calls
 from scripts.inference.timed_loop import synchronise
-from scripts.techniques.facet import Generated, Generator, Joined, Loaded, Observation
+from scripts.techniques.facet import ContinuousBatchTrace, Generated, Generator, Loaded, Observation
 
 if TYPE_CHECKING:
     from transformers.generation.continuous_batching import ContinuousBatchingManager
@@ -176,7 +176,7 @@ class ContinuousEngine(Generator):
             cache=self.manager.batch_processor.cache,
             collectives={},
             communication_share=0.0,
-            joined=Joined(self.slots, given, [len(tokens) for tokens in out.tokens]),
+            trace=ContinuousBatchTrace(self.slots, given, [len(tokens) for tokens in out.tokens]),
             not_finite=None if bad is None else f"at step {bad}",
         )
 

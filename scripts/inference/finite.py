@@ -56,5 +56,5 @@ def sentence(technique: str, sample: str, place: str) -> str:
     """What a row says."""
     return (
         f"technique '{technique}' computes NaN or infinity in its logits (sample '{sample}', {place}), so that its "
-        "tokens mean nothing; check the checkpoint's weights, or use another number type."
+        "tokens mean nothing; check the checkpoint's weights, or use another dtype."
     )

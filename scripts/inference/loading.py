@@ -44,7 +44,7 @@ def load(
     Args:
         directory: the target's checkpoint.
         settings: the technique's resolved facets.
-        process: device, number type and rank of this process.
+        process: device, dtype and rank of this process.
         draft: the draft model's checkpoint, if the technique has one.
         calibration: token ids of training rows, for a facet whose ``calibration_rows`` asks for some.
 

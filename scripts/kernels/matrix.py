@@ -26,7 +26,7 @@ class Matrix:
         scales: int8, fp8: float32 [N]; int4: model dtype [N, K/64].
         minima: int4: model dtype [N, K/64].
         bias: model dtype [N], or None.
-        modules: of kind ``modules``: layers whose outputs stand one behind the other.
+        modules: of kind ``modules``: layers whose outputs are concatenated.
     """
 
     kind: str

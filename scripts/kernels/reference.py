@@ -67,7 +67,7 @@ def gated_linear(x: torch.Tensor, matrix: Matrix, *, norm: Norm | None = None) -
 
 
 @dataclass
-class Places:
+class PositionInfo:
     """Where a step's new tokens stand and how far they are turned; the same in every layer.
 
     Attributes:
@@ -83,18 +83,20 @@ class Places:
     mask: torch.Tensor | None
 
 
-def places(positions: torch.Tensor, count: int, rope: Rope, dtype: torch.dtype) -> Places:
+def places(positions: torch.Tensor, count: int, rope: Rope, dtype: torch.dtype) -> PositionInfo:
     """The places of ``count`` new tokens of each row, the first of them at ``positions``, int32 [B]."""
     taken = positions.long()[:, None] + torch.arange(count, device=positions.device)  # [B, S]
     held = int(positions.max()) + count  # a CPU's tensors can be asked
     whole = taken.numel() == 1
     mask = None if whole else (torch.arange(held, device=positions.device) <= taken[..., None])[:, None]
-    return Places(taken, _signed(rope.cos[taken].to(dtype)[:, None], rope.sin[taken].to(dtype)[:, None]), held, mask)
+    return PositionInfo(
+        taken, _signed(rope.cos[taken].to(dtype)[:, None], rope.sin[taken].to(dtype)[:, None]), held, mask
+    )
 
 
 def attend(
     qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, positions: torch.Tensor, heads: Heads, rope: Rope,
-    where: Places | None = None,
+    where: PositionInfo | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """Rotate, store and attend: a few new tokens of each row, each seeing all before it.
 

@@ -19,7 +19,7 @@ from torch.nn.attention.bias import causal_lower_right
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.reference import Heads, Rope
-from scripts.kernels.triton_launch import dependent
+from scripts.kernels.triton_launch import use_pdl
 
 MOST_NEW = 16  # new tokens of a row that ``attend`` takes
 UNSPLIT = 512  # positions up to which a cache isn't split
@@ -333,7 +333,7 @@ def attend(
         alone = count == 1 and splits == 1 and (programs <= FEW or qkv.dtype == torch.float32)
     tiles = tiles or tiles_for(heads, qkv.dtype, queries, alone)
     out = torch.empty(qkv.shape[0], heads.query * heads.width, dtype=qkv.dtype, device=qkv.device)
-    wait, scale = dependent(qkv.device), heads.width**-0.5 * LOG2_E
+    wait, scale = use_pdl(qkv.device), heads.width**-0.5 * LOG2_E
     if alone:
         _attend_one[(heads.query, rows)](
             qkv, keys, values, positions, rope.cos, rope.sin, out, scale, keys.stride(0), keys.stride(1), group,
@@ -407,7 +407,7 @@ def attend_prompt(
     """
     count = qkv.shape[0] // rows
     q = torch.empty(rows, count, heads.query, heads.width, dtype=qkv.dtype, device=qkv.device)
-    wait = dependent(qkv.device)
+    wait = use_pdl(qkv.device)
     every = triton.next_power_of_2(heads.query + 2 * heads.key_value)
     _rotate_and_store[(rows * count,)](
         qkv, keys, values, rope.cos, rope.sin, q, start, count, keys.stride(0), keys.stride(1), heads.query,

@@ -18,7 +18,7 @@ from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.matrix import Matrix
 from scripts.kernels.reference import Norm
-from scripts.kernels.triton_launch import dependent
+from scripts.kernels.triton_launch import use_pdl
 from scripts.kernels.triton_norm import normed, rms_norm
 
 NONE = 2**31 - 1  # an index behind every other
@@ -158,7 +158,7 @@ def scanned(x: torch.Tensor, head: Matrix, norm: Norm, scan: Scan | None = None)
     tiles = triton.cdiv(n, rows)
     programs = min(tiles, scan.programs * _processors(x.device)) if scan.programs else tiles
     parts = Parts.empty(1, programs, x.device)
-    wait = dependent(x.device)
+    wait = use_pdl(x.device)
     _scan[(programs,)](
         x, norm.weight, weight, parts.values, parts.indices, norm.eps, n, k, rows, block, programs, scan.cache, wait,
         num_warps=scan.warps, launch_pdl=wait,
@@ -174,7 +174,7 @@ def _read(logits: torch.Tensor) -> Parts:
     share = triton.cdiv(triton.cdiv(n, parts), block) * block
     parts = triton.cdiv(n, share)
     best = Parts.empty(count, parts, logits.device)
-    wait = dependent(logits.device)
+    wait = use_pdl(logits.device)
     _row_best[(parts, count)](
         logits, best.values, best.indices, n, share, parts, block, wait, num_warps=8, launch_pdl=wait
     )
@@ -185,7 +185,7 @@ def _picked(parts: Parts) -> tuple[torch.Tensor, torch.Tensor]:
     rows, count = parts.values.shape
     best = torch.empty(rows, dtype=torch.float32, device=parts.values.device)
     tokens = torch.empty(rows, dtype=torch.int64, device=parts.values.device)
-    wait = dependent(best.device)
+    wait = use_pdl(best.device)
     block = triton.next_power_of_2(count)
     _pick[(rows,)](parts.values, parts.indices, best, tokens, count, block, wait, num_warps=4, launch_pdl=wait)
     return best, tokens

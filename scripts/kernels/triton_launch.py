@@ -12,6 +12,6 @@ HOPPER = (9, 0)
 allowed = True  # to compare with ordinary launches, or to look for an error, set it to False before recording
 
 
-def dependent(device: torch.device) -> bool:
+def use_pdl(device: torch.device) -> bool:
     """Whether kernels on that device are started so; never under the interpreter, which runs on a CPU."""
     return allowed and device.type == "cuda" and torch.cuda.get_device_capability(device) >= HOPPER

@@ -18,7 +18,7 @@ import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.matrix import GROUP, Matrix
-from scripts.kernels.triton_launch import dependent
+from scripts.kernels.triton_launch import use_pdl
 
 LOAD_BYTES = 16  # of one thread's load: the widest there is
 BYTES = 128  # that a thread has on their way at once
@@ -318,7 +318,7 @@ def gemv(
     outputs = N // 2 if gated else N
     block = cut.rows // 2 if gated else cut.rows
     y = x.new_empty(1, outputs)
-    early = dependent(x.device)
+    early = use_pdl(x.device)
     _gemv[(triton.cdiv(outputs, block * cut.tiles),)](
         x,
         matrix.data,

@@ -8,7 +8,7 @@ import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.reference import Norm
-from scripts.kernels.triton_launch import dependent
+from scripts.kernels.triton_launch import use_pdl
 
 
 @triton.jit
@@ -38,7 +38,7 @@ def rms_norm(x: torch.Tensor, norm: Norm) -> torch.Tensor:
     rows, columns = x.shape
     out = torch.empty_like(x)
     block = triton.next_power_of_2(columns)
-    wait = dependent(x.device)
+    wait = use_pdl(x.device)
     warps = min(16, max(1, block // 512))  # 16 numbers a thread
     _rms_norm[(rows,)](x, norm.weight, out, norm.eps, columns, block, wait, num_warps=warps, launch_pdl=wait)
     return out

@@ -19,7 +19,7 @@ from scripts.kernels.matrix import GROUP, LARGEST, Matrix
 from scripts.kernels.reference import Heads, Norm, Rope
 from scripts.kernels.triton_attention import attend, attend_prompt
 from scripts.kernels.triton_choose import best_of, choose
-from scripts.kernels.triton_launch import dependent
+from scripts.kernels.triton_launch import use_pdl
 from scripts.kernels.triton_linear import Config, gemv
 from scripts.kernels.triton_norm import rms_norm
 
@@ -98,7 +98,7 @@ def by_torch(x: torch.Tensor, matrix: Matrix, residual: torch.Tensor | None) -> 
         )
         y = y if matrix.bias is None else y + matrix.bias
         return y if residual is None else y + residual
-    weight = matrix.data if matrix.kind == "dense" else written_out(matrix, x.dtype)
+    weight = matrix.data if matrix.kind == "dense" else dequantize(matrix, x.dtype)
     if residual is not None and matrix.bias is None:
         return torch.addmm(residual, x, weight.t())
     y = functional.linear(x, weight, matrix.bias)
@@ -121,7 +121,7 @@ def gate(pairs: torch.Tensor) -> torch.Tensor:
     """[T, 2I] -> [T, I]: silu of the first half times the second."""
     rows, width = len(pairs), pairs.shape[1] // 2
     y = pairs.new_empty(rows, width)
-    early = dependent(pairs.device)
+    early = use_pdl(pairs.device)
     block = min(1024, triton.next_power_of_2(width))
     _gate[(rows, triton.cdiv(width, block))](pairs, y, width, BLOCK=block, PDL=early, num_warps=4, launch_pdl=early)
     return y
@@ -144,7 +144,7 @@ def _quantize_rows(x, data, scales, K, LARGEST, BLOCK: tl.constexpr, PDL: tl.con
 def quantize_rows(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """[T, K] -> float8 e4m3 [T, K] and its scales, float32 [T, 1]: each row by its largest absolute value."""
     data, scales = torch.empty_like(x, dtype=torch.float8_e4m3fn), x.new_empty(len(x), 1, dtype=torch.float32)
-    early = dependent(x.device)
+    early = use_pdl(x.device)
     block = triton.next_power_of_2(x.shape[1])
     options = {"num_warps": 8 if block > 2048 else 4, "launch_pdl": early}
     _quantize_rows[(len(x),)](x, data, scales, x.shape[1], LARGEST["fp8"], BLOCK=block, PDL=early, **options)
@@ -176,7 +176,7 @@ def _write_out(
         tl.store(weight + row * K + columns, values.to(dtype), mask=seen)
 
 
-def written_out(matrix: Matrix, dtype: torch.dtype) -> torch.Tensor:
+def dequantize(matrix: Matrix, dtype: torch.dtype) -> torch.Tensor:
     """``matrix.dense(dtype)``, [N, K], in one kernel; ordinarily launched, so that it overlaps with nothing."""
     N, K = matrix.shape
     weight = torch.empty(N, K, dtype=dtype, device=matrix.data.device)

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from scripts.kernels.triton_launch import dependent
+from scripts.kernels.triton_launch import use_pdl
 
 if TYPE_CHECKING:
     from scripts.engine.rounds import RoundState
@@ -85,7 +85,7 @@ def _end(
 
 
 def _launch(state: RoundState, given, chosen, proposed, lengths) -> None:
-    wait = dependent(chosen.device)
+    wait = use_pdl(chosen.device)
     _end[(1,)](
         given, chosen, proposed, lengths, state.draws, state.draw, state.pair, state.places, state.step, state.turn,
         state.stopped, state.is_stop, state.sequence, state.out, state.flag, state.rounds, len(state.out),
@@ -140,7 +140,7 @@ def look_up(state: RoundState) -> tuple[torch.Tensor, torch.Tensor]:
     device = state.pair.device
     given = torch.empty(state.count + 1, dtype=torch.int64, device=device)
     proposed = torch.empty(1, dtype=torch.int32, device=device)
-    wait = dependent(device)
+    wait = use_pdl(device)
     _look[(1,)](
         state.sequence, state.pair, state.places, state.is_stop, given, proposed, len(state.sequence), state.count,
         triton.next_power_of_2(max(state.count, 2)), LOOKED_AT_ONCE, wait, num_warps=4, launch_pdl=wait,

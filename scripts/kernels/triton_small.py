@@ -15,7 +15,7 @@ import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.matrix import GROUP, Matrix
-from scripts.kernels.triton_launch import dependent
+from scripts.kernels.triton_launch import use_pdl
 from scripts.kernels.triton_linear import nibbles, processors
 
 LARGEST = 128  # rows of x
@@ -220,7 +220,7 @@ def small(
     block = min(LARGEST, max(16, triton.next_power_of_2(tokens)))
     y = x.new_empty(tokens, outputs)
     parts = x.new_empty(cut.splits, tokens, N, dtype=torch.float32) if cut.splits > 1 else None
-    early = dependent(x.device)
+    early = use_pdl(x.device)
     shared = {
         "SPLITS": cut.splits,
         "SCALED": matrix.kind in ("int8", "fp8"),

@@ -12,7 +12,7 @@ import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.triton_choose import Parts, best_part
-from scripts.kernels.triton_launch import dependent
+from scripts.kernels.triton_launch import use_pdl
 
 
 @triton.jit
@@ -61,7 +61,7 @@ def _launch(
     positions: torch.Tensor, step: torch.Tensor, stopped: torch.Tensor, is_stop: torch.Tensor, out: torch.Tensor,
     flag: torch.Tensor,
 ) -> None:  # fmt: skip
-    wait = dependent(token.device)
+    wait = use_pdl(token.device)
     parts = 0 if best is None else best.shape[1]
     _end[(1,)](
         chosen, best, lengths, token, positions, step, stopped, is_stop, out, flag, len(token), len(out),

@@ -1,4 +1,4 @@
-"""Products of which it was measured that another kernel or cut than the rule's is faster, by GPU.
+"""Autotuned tile configurations per GPU, where measured to be faster than the rule's.
 
 Made by ``python -m tests.performance.kernel_cuts``; on other GPUs, and for other matrices, the rules hold.
 """

@@ -1,4 +1,4 @@
-"""What the analytic figures are computed from: the models' shapes, number type and settings, as a run recorded them."""
+"""What the analytic figures are computed from: the models' shapes, dtype and settings, as a run recorded them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ NO_SHAPE = "the model's shape is not known"
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Shapes of the target and of the draft (None without one), the technique's settings, and the number type."""
+    """Shapes of the target and of the draft (None without one), the technique's settings, and the dtype."""
 
     architecture: dict[str, Any]
     draft: dict[str, Any] | None
@@ -20,7 +20,7 @@ class ModelFacts:
 
 
 def of_run(run: Run) -> ModelFacts | None:
-    """The facts of a run; None where a shape is not known or the number type has no analytic size."""
+    """The facts of a run; None where a shape is not known or the dtype has no analytic size."""
     models = run.info["models"]
     target, draft = models.get("target") or {}, models.get("draft")
     shape = target.get("architecture")

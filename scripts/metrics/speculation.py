@@ -16,7 +16,7 @@ UNITS = {"acceptance_rate": "1", "drafted_kept": "1", "accepted_per_round": "tok
 
 
 def speculation_figures(run: Run) -> dict[str, Figure]:
-    """Return the speculation figures of one run, without values where nothing is drafted or it has no sense."""
+    """Return the speculation figures of one run, without values where nothing is drafted or a figure is undefined."""
     if all(sample.drafted_tokens is None for sample in run.samples):
         return {key: figures.missing(unit, "no speculation") for key, unit in UNITS.items()}
     forced = "forced_acceptance" in ((run.info.get("settings") or {}).get("speculation") or {})

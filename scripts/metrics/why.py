@@ -193,7 +193,7 @@ def _measured_peaks(run: Run) -> Peaks:
 
 
 def _sheet_peaks(run: Run) -> Peaks:
-    """The sums of the data sheets' peaks over the run's GPUs, for the model's number type."""
+    """The sums of the data sheets' peaks over the run's GPUs, for the model's dtype."""
     if run.info["memory"].get("method") != "cuda_allocator":
         raise Unknown(NO_SHEET_FOR_CPU)
     dtype = (run.info["models"].get("target") or {}).get("dtype")

@@ -24,7 +24,7 @@ _LARGEST = {
 }  # fmt: skip
 
 
-# Bits of each number type that a safetensors file can name.
+# Bits of each dtype that a safetensors file can name.
 _BITS = {
     "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
     "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
@@ -56,7 +56,7 @@ def read_header(path: Path) -> dict[str, Any]:
             if not 0 <= begin <= last <= size:
                 raise ValueError(f"{name[:80]!r} lies outside it")
             if entry["dtype"] not in _BITS:
-                raise ValueError(f"{name[:80]!r} has the number type {str(entry['dtype'])[:20]!r}, which there is not")
+                raise ValueError(f"{name[:80]!r} has the dtype {str(entry['dtype'])[:20]!r}, which there is not")
             if math.prod(entry["shape"]) * _BITS[entry["dtype"]] != 8 * (last - begin):
                 raise ValueError(f"{name[:80]!r} has {last - begin} bytes, other than its shape asks for")
         end = max((entry["data_offsets"][1] for entry in header.values()), default=0)

@@ -49,7 +49,7 @@ QUANTIZATION = {
     ),
     "int8_weight_only": (
         "8-bit weight-only quantisation stores the weights of linear layers as 8-bit integers with a scale a row, and "
-        "multiplies in the model's own number type.",
+        "multiplies in the model's own dtype.",
         "A row that is decoded alone waits for the weights to be read, so that fewer bytes are less time; where many "
         "rows share a pass, arithmetic is what takes the time, and nothing is gained.",
     ),
@@ -62,7 +62,7 @@ QUANTIZATION = {
     "fp8": (
         "FP8 weights (Micikevicius et al., 2022) are 8-bit floating-point numbers with a scale a row.",
         "They take the bytes of 8-bit integers, and a GPU that knows the type multiplies long prompts and large "
-        "batches in it; single rows are multiplied in the model's own number type.",
+        "batches in it; single rows are multiplied in the model's own dtype.",
     ),
 }
 SHORT_QUANTIZATION = {

@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 from jsonschema.exceptions import best_match
 
+from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
 from scripts.study import values
 from scripts.study.wording import KeyFault, dotted, shown
@@ -34,19 +35,28 @@ def check(config: dict[str, Any], schema: Path) -> None:
     if not schema.is_file():
         raise StudyError(f"{schema.name} is missing from config/; restore it from the project's repository.")
     values.check(config)
-    error = best_match(_validator(schema).iter_errors(config))
+    error = best_match(_validator((schema, *plugins.files("config/config.schema.yaml")[1:])).iter_errors(config))
     if error is not None:
         raise _fault(error)
 
 
 @functools.cache
-def _validator(schema: Path) -> Any:
+def _validator(schemas: tuple[Path, ...]) -> Any:
     # JSON Schema takes 2.0 for a whole number, and Python's range does not.
     strict = Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
     )
     kind = validators.extend(Draft202012Validator, type_checker=strict)
-    return kind(yaml.safe_load(schema.read_text(encoding="utf-8")))
+    return kind(functools.reduce(_joined, (yaml.safe_load(path.read_text(encoding="utf-8")) for path in schemas)))
+
+
+def _joined(schema: Any, more: Any) -> Any:
+    """A schema with what a plugin's adds: keys of mappings, entries of lists (``enum``, ``oneOf``)."""
+    if isinstance(schema, dict) and isinstance(more, dict):
+        return schema | {key: _joined(schema[key], value) if key in schema else value for key, value in more.items()}
+    if isinstance(schema, list) and isinstance(more, list):
+        return [*schema, *(entry for entry in more if entry not in schema)]
+    return more
 
 
 def _fault(error: ValidationError) -> KeyFault:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 from pathlib import Path
 
+from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
 from scripts.study import import_facts
 
@@ -29,7 +30,17 @@ def digests(*modules: str, files: tuple[str, ...] = ()) -> dict[str, str]:
         _collect_import(module, found)
     for name in files:
         found |= _files(ROOT / name)
-    return {str(path.relative_to(ROOT)): _digest(path) for path in sorted(found)}
+        for path in plugins.files(name)[1:]:
+            found |= _files(path)
+    return {_name(path): _digest(path) for path in sorted(found)}
+
+
+def _name(path: Path) -> str:
+    """A file's path below the project, or below its plugin: wherever the plugin lies, it is the same."""
+    for place, root in [("", ROOT), *(("plugin:", root) for root in plugins.roots())]:
+        if path.is_relative_to(root):
+            return place + str(path.relative_to(root))
+    raise ValueError(f"{path} belongs to no plugin in use")
 
 
 def _digest(path: Path) -> str:
@@ -71,12 +82,17 @@ def _is_attribute(parts: list[str]) -> bool:
     return module is not None and parts[-1] in _facts(module).names
 
 
-@functools.cache
 def _locate(module: str) -> Path | None:
-    base = ROOT.joinpath(*module.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
+    return _locate_below((ROOT, *plugins.roots()), module)
+
+
+@functools.cache
+def _locate_below(roots: tuple[Path, ...], module: str) -> Path | None:
+    for root in roots:
+        base = root.joinpath(*module.split("."))
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if path.is_file():
+                return path
     return None
 
 

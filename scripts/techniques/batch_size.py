@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import EvidenceError, Facet, Joined, Loaded, Observation
+from scripts.techniques.facet import ContinuousBatchTrace, EvidenceError, Facet, Loaded, Observation
 
 
 class BatchSize(Facet):
@@ -33,8 +33,8 @@ class BatchSize(Facet):
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """Sequences that each forward call was given, and how much of the batch was padding."""
         rows = sorted(set(seen.forward_rows))
-        if seen.joined is not None:
-            return self._joined_evidence(value, seen, seen.joined, rows)
+        if seen.trace is not None:
+            return self._trace_evidence(value, seen, seen.trace, rows)
         padding = seen.requests * seen.prompt_tokens - sum(seen.prompt_lengths)
         facts = {
             "sequences_per_forward": rows,
@@ -51,14 +51,16 @@ class BatchSize(Facet):
             raise EvidenceError(f"batch_size is {value}, but prompts were not padded on the left.")
         return facts
 
-    def _joined_evidence(self, value: int, seen: Observation, joined: Joined, rows: list[int]) -> dict[str, Any]:
+    def _trace_evidence(
+        self, value: int, seen: Observation, trace: ContinuousBatchTrace, rows: list[int]
+    ) -> dict[str, Any]:
         """Where requests join and leave between the forwards: all were run, and some of them together."""
-        answered = sum(count > 0 for count in joined.put_out)
+        answered = sum(count > 0 for count in trace.put_out)
         if answered != seen.requests or seen.requests > value:
             raise EvidenceError(f"batch_size is {value}, but {answered} of {seen.requests} requests were run.")
-        if min(seen.requests, joined.slots) > 1 and max(rows, default=0) < 2:
+        if min(seen.requests, trace.slots) > 1 and max(rows, default=0) < 2:
             raise EvidenceError(f"batch_size is {value}, but {seen.requests} requests were run one at a time.")
-        return {"sequences_per_forward": rows, "forward_calls": len(joined.given)}
+        return {"sequences_per_forward": rows, "forward_calls": len(trace.given)}
 
 
 FACET = BatchSize()

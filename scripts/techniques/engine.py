@@ -13,7 +13,15 @@ from typing import Any
 
 from scripts.foundation.errors import StudyError
 from scripts.inference.compiles import compiled_graphs
-from scripts.techniques.facet import EvidenceError, Facet, Generator, Joined, Loaded, Observation, UnsupportedError
+from scripts.techniques.facet import (
+    ContinuousBatchTrace,
+    EvidenceError,
+    Facet,
+    Generator,
+    Loaded,
+    Observation,
+    UnsupportedError,
+)
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "transformers_static": {"name": "transformers_static"},
@@ -110,7 +118,7 @@ class Engine(Facet):
         """
         cache = type(seen.cache).__name__
         if value["name"] == "transformers_continuous":
-            return _continuous_evidence(value["slots"], cache, loaded, seen.joined)
+            return _continuous_evidence(value["slots"], cache, loaded, seen.trace)
         if cache != "StaticCache":
             raise EvidenceError(f"engine '{value['name']}' keeps a StaticCache, but generation used a {cache}.")
         facts: dict[str, Any] = {"name": value["name"], "cache_class": cache}
@@ -135,14 +143,14 @@ class Engine(Facet):
         return facts
 
 
-def _continuous_evidence(slots: int, cache: str, loaded: Loaded, joined: Joined | None) -> dict[str, Any]:
+def _continuous_evidence(slots: int, cache: str, loaded: Loaded, trace: ContinuousBatchTrace | None) -> dict[str, Any]:
     """The pages and the forwards of transformers' continuous batching."""
     engine = "engine 'transformers_continuous'"
     if cache != "PagedAttentionCache":
         raise EvidenceError(f"{engine} keeps a PagedAttentionCache, but generation used a {cache}.")
-    if joined is None or not joined.given:
+    if trace is None or not trace.given:
         raise EvidenceError(f"{engine} was not seen to run the model.")
-    most = max(map(len, joined.given))
+    most = max(map(len, trace.given))
     if most > slots:
         raise EvidenceError(f"{engine} has {slots} slots, but {most} requests were under way together.")
     facts = loaded.generator.facts()
@@ -151,12 +159,12 @@ def _continuous_evidence(slots: int, cache: str, loaded: Loaded, joined: Joined 
             f"{engine} ran the model with {facts['threads']} CPU threads instead of {facts['threads_asked']}."
         )
     # Forwards that read prompts alone say nothing of how full the slots were kept.
-    steps = [len(tokens) for tokens in joined.given if min(tokens) == 1]
+    steps = [len(tokens) for tokens in trace.given if min(tokens) == 1]
     return {
         "name": "transformers_continuous",
         "cache_class": cache,
         **facts,
-        "forwards": len(joined.given),
+        "forwards": len(trace.given),
         "most_sequences": most,
         "mean_sequences_per_step": sum(steps) / len(steps) if steps else None,
     }

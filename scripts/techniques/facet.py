@@ -22,7 +22,7 @@ class EvidenceError(Exception):
 
 @dataclass
 class Process:
-    """Where this process stands: its device, its number type, and its place in the process group."""
+    """Where this process stands: its device, its dtype, and its place in the process group."""
 
     device: torch.device
     dtype: torch.dtype
@@ -35,13 +35,13 @@ class Checkpoint:
     """A checkpoint's tensors on the CPU, before a model is made of them.
 
     Attributes:
-        weights: every tensor by name, in the process's number type; changed in place, or replaced by others.
+        weights: every tensor by name, in the process's dtype; changed in place, or replaced by others.
         linear: names of the linear layers' weights, each [out, in], the output head left out.
         transposed: those of them that are [in, out] instead.
         unreached: a tensor of weights that no linear layer holds, such as those of experts; None where there is none.
         config: the checkpoint's own transformers configuration.
         model_class: the class of the model.
-        process: device and number type of this process.
+        process: device and dtype of this process.
         calibration: token ids of training rows, or None where none were given.
         read: reads one tensor anew, as it was before any change.
     """
@@ -71,7 +71,7 @@ class Loaded:
 
 
 @dataclass
-class Joined:
+class ContinuousBatchTrace:
     """What was seen where requests join and leave between the calls of the model: continuous batching.
 
     Attributes:
@@ -102,7 +102,7 @@ class Observation:
         collectives: calls of each torch.distributed operation, by name.
         communication_share: share of the sample's time inside the calls that start them, 0 to 1; a backend that waits
             for its peers elsewhere spends more.
-        joined: more of each call where requests join and leave between them; None where a batch stays as it is.
+        trace: more of each call where requests join and leave between them; None where a batch stays as it is.
         not_finite: where logits were NaN or infinite, in words; None where all were finite.
     """
 
@@ -116,7 +116,7 @@ class Observation:
     cache: Any
     collectives: dict[str, int]
     communication_share: float
-    joined: Joined | None = None
+    trace: ContinuousBatchTrace | None = None
     not_finite: str | None = None
 
 

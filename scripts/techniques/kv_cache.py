@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import EvidenceError, Facet, Joined, Loaded, Observation, UnsupportedError
+from scripts.techniques.facet import ContinuousBatchTrace, EvidenceError, Facet, Loaded, Observation, UnsupportedError
 
 
 class KVCache(Facet):
@@ -26,8 +26,8 @@ class KVCache(Facet):
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """The cache's class and length, and how many tokens each forward call was given."""
-        if seen.joined is not None:
-            return _joined_evidence(seen, seen.joined)
+        if seen.trace is not None:
+            return _trace_evidence(seen, seen.trace)
         facts: dict[str, Any] = {
             "cache_class": type(seen.cache).__name__ if seen.cache is not None else None,
             "cache_length_tokens": int(seen.cache.get_seq_length(_owned_layer(seen.cache))) if seen.cache else 0,
@@ -59,13 +59,13 @@ class KVCache(Facet):
         return facts
 
 
-def _joined_evidence(seen: Observation, joined: Joined) -> dict[str, Any]:
+def _trace_evidence(seen: Observation, trace: ContinuousBatchTrace) -> dict[str, Any]:
     """Where requests join between the forwards: each token but a request's last passes the model once."""
     facts = {
         "cache_class": type(seen.cache).__name__,
-        "tokens_given": sum(map(sum, joined.given)),
-        "tokens_to_give": sum(seen.prompt_lengths) + sum(joined.put_out) - seen.requests,
-        "forward_calls": len(joined.given),
+        "tokens_given": sum(map(sum, trace.given)),
+        "tokens_to_give": sum(seen.prompt_lengths) + sum(trace.put_out) - seen.requests,
+        "forward_calls": len(trace.given),
     }
     if facts["tokens_given"] != facts["tokens_to_give"]:
         raise EvidenceError(

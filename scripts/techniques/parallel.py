@@ -83,13 +83,13 @@ class Parallel(Facet):
         return {"distributed_config": DistributedConfig(pp_size=value["pipeline"])}
 
     def after_load(self, value: Any, loaded: Loaded) -> None:
-        """Free what shards are cut from; tell stages in which number type to hand on."""
+        """Free what shards are cut from; tell stages in which dtype to hand on."""
         import torch
 
         if value["tensor"] > 1:
             _free_other_shards(loaded.model)
         if value["pipeline"] > 1:
-            # transformers reads the number type off the first parameter, which may be a packed one.
+            # transformers reads the dtype off the first parameter, which may be a packed one.
             process = loaded.process
             marker = torch.nn.Parameter(torch.empty(0, dtype=process.dtype, device=process.device), requires_grad=False)
             loaded.model.register_parameter("stage_dtype", marker)

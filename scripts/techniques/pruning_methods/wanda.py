@@ -212,6 +212,6 @@ def _input_norms(block: Any, run: Callable[[], Iterator[Any]]) -> dict[str, torc
     if any(not math.isfinite(float(each.sum())) for each in norms.values()):
         raise EvidenceError(
             "pruning 'wanda' computes NaN or infinity in its calibration; check the checkpoint's weights, or use "
-            "another number type, such as bfloat16."
+            "another dtype, such as bfloat16."
         )
     return norms

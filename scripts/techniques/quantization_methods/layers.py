@@ -76,13 +76,13 @@ def stored_facts(
     method: str, layers: dict[str, Any], *, module_class: str, stored: str,
     tensor: Callable[[Any], torch.Tensor], analytic_bytes: Callable[[Any], float],
 ) -> dict[str, Any]:  # fmt: skip
-    """Class, number type and bytes of the linear layers.
+    """Class, dtype and bytes of the linear layers.
 
     Args:
         method: its name, for the sentences.
         layers: all linear layers by name.
         module_class: the class that each must be of.
-        stored: number type of the packed weights.
+        stored: dtype of the packed weights.
         tensor: the packed weights of a layer.
         analytic_bytes: bytes of a layer by the method's definition.
 

@@ -1,4 +1,4 @@
-"""Weights stored in 8 or 4 bits, and multiplied in the model's own number type but where said, without a library.
+"""Weights stored in 8 or 4 bits, and multiplied in the model's own dtype but where said, without a library.
 
 ``int8_weight_only``: a scale a row, by its largest absolute value. ``int4_weight_only``: a scale and a minimum for 64
 columns, rounded to nearest (the baseline of GPTQ; Frantar et al., 2023). ``fp8``: float8 e4m3 (Micikevicius et al.,
@@ -23,7 +23,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "int4_weight_only": {"method": "int4_weight_only"},
     "fp8": {"method": "fp8"},
 }
-# The matrix's kind, its number type, and the largest share of a weight's norm that rounding may take: of fp8 a half
+# The matrix's kind, its dtype, and the largest share of a weight's norm that rounding may take: of fp8 a half
 # step is at most 1/16 of a number; the others depend on how far a row's or group's largest weight stands out.
 KINDS = {"int8_weight_only": ("int8", "int8", 0.1), "int4_weight_only": ("int4", "uint8", 0.3),
          "fp8": ("fp8", "float8_e4m3fn", 0.0625)}  # fmt: skip

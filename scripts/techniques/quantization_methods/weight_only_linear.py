@@ -11,7 +11,7 @@ PARTS = ("data", "scales", "minima", "bias")
 
 
 class WeightOnlyLinear(torch.nn.Linear):
-    """A linear layer whose weight is stored as a ``Matrix``; what goes in and out is of the model's number type.
+    """A linear layer whose weight is stored as a ``Matrix``; what goes in and out is of the model's dtype.
 
     The matrix's tensors are buffers, so that they are counted and moved as those of any other layer. ``matrix`` reads
     them, and sets them, as where layers are fused and each becomes a view of the whole.

@@ -135,7 +135,7 @@ def products(generator: Any, rows: int = 1) -> list[str]:
 
 
 def replay_time(work: Callable[[], Any], device: torch.device) -> float:
-    """Seconds of a piece of work when recorded and started many times in a row."""
+    """Seconds of a captured graph when recorded and started many times in a row."""
     start = Recorder(device).record(work)
     times = []
     for _ in range(5):

@@ -31,7 +31,7 @@ def rows(place: Place) -> Iterator[Row]:
         config = models.config_of(models.ONE, num_hidden_layers=4, **WIDE)
     else:
         config = models.small_config(num_hidden_layers=4, num_key_value_heads=2, **WIDE)
-    # Of weights that bf16 can hold, so that both number types compute the same model.
+    # Of weights that bf16 can hold, so that both dtypes compute the same model.
     plain = models.random_model(config, place.device, torch.bfloat16).float()
     same = models.prompt(PREFIX, vocabulary=config.vocab_size, seed=-1)
     prompts = [same + models.prompt(length - PREFIX, vocabulary=config.vocab_size, seed=length) for length in LENGTHS]
@@ -98,7 +98,7 @@ def _quantised(key: str, model: Any, kind: str, prompts: Tokens) -> Row:
         del generator
         models.free()
         # Stored weights are made from the model's own, so that rounding to bf16 comes before it.
-        plain = models.written_out(copy.deepcopy(model), kind, torch.float32)
+        plain = models.dequantize(copy.deepcopy(model), kind, torch.float32)
         return _row(key, tokens, _stock(plain, prompts), plain, prompts)
     except Exception as error:
         return missing(key, last_lines(error))

@@ -79,7 +79,7 @@ def stored(model: LlamaForCausalLM, kind: str) -> LlamaForCausalLM:
     return model
 
 
-def written_out(model: LlamaForCausalLM, kind: str, dtype: torch.dtype) -> LlamaForCausalLM:
+def dequantize(model: LlamaForCausalLM, kind: str, dtype: torch.dtype) -> LlamaForCausalLM:
     """The same weights after rounding as dense ones of that type, in place, for stock ``generate``."""
     weights = {name: quantize(layer.weight, kind).dense(dtype) for name, layer in linear_layers(model).items()}
     model.to(dtype)

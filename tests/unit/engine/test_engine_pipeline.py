@@ -87,7 +87,7 @@ def test_stages_stop_alike(groups, written, stops, name):
 
 
 def test_a_micro_batch_whose_rows_have_all_stopped_is_left(groups, written, stops):
-    # Parts of 2, 2, 1 and 1 rows; a step in vain each where one is under way.
+    # Parts of 2, 2, 1 and 1 rows; an extra look-ahead step each where one is under way.
     lengths = [len(cut(row, stops)) for row in written]
     parts_end = [max(lengths[:2]), max(lengths[2:4]), lengths[4], lengths[5]]
     assert min(parts_end) < NEW

@@ -32,14 +32,14 @@ def counting(chain):
 
 def test_the_next_request_takes_a_place_as_soon_as_it_is_free(counting):
     seen = counting.observe([LONG, SHORT, SHORT, SHORT, SHORT])
-    assert seen.joined.put_out == [10, 2, 2, 2, 2]
+    assert seen.trace.put_out == [10, 2, 2, 2, 2]
     # The long request alone takes ten forwards, and the short ones share them; static pairs take 10 + 2 + 2.
     assert seen.forward_rows == [2] * 8 + [1] * 2
-    assert seen.joined.given[:3] == [[3, 2], [1, 1], [1, 2]]
+    assert seen.trace.given[:3] == [[3, 2], [1, 1], [1, 2]]
 
 
 def test_what_is_run_does_not_depend_on_the_moment(counting):
-    first, second = (counting.observe([SHORT, LONG, SHORT, LONG, SHORT]).joined for _ in range(2))
+    first, second = (counting.observe([SHORT, LONG, SHORT, LONG, SHORT]).trace for _ in range(2))
     assert first == second
 
 

@@ -107,7 +107,7 @@ def test_modules():
 @pytest.mark.parametrize("kind", ["int8", "fp8", "int4"])
 def test_weights_are_written_out(kind):
     _, matrix, _, _ = problem(kind, 1, 5, 384, FLOAT)
-    assert_close(triton_ops.written_out(matrix, FLOAT), matrix.dense(FLOAT))
+    assert_close(triton_ops.dequantize(matrix, FLOAT), matrix.dense(FLOAT))
 
 
 def test_rows_are_quantized_by_their_largest_value():

@@ -181,7 +181,7 @@ def test_measured_and_computed_bytes_are_held_against_each_other():
         ({"weight_bytes": int(1.06 * FULL)}, False),
         ({"weight_bytes": int(0.94 * FULL)}, False),
         ({"kv_cache_bytes": 111 * KV}, True),
-        # A cache twice as large as its positions need, say one in another number type.
+        # A cache twice as large as its positions need, say one in another dtype.
         ({"kv_cache_bytes": 220 * KV}, False),
     ],
 )

@@ -77,7 +77,7 @@ def cut(path):
         (lambda d: (d / "model.safetensors").write_bytes(b"x" * 40), "is not a complete safetensors file"),
         (lambda d: header(d, dtype="F32", shape=[10**12, 10**12], data_offsets=[0, 8]), "bytes, other than its shape"),
         (lambda d: header(d, dtype="F16", shape=[2], data_offsets=[0, 8]), "has 8 bytes, other than its shape"),
-        (lambda d: header(d, dtype="F33", shape=[2], data_offsets=[0, 8]), "number type 'F33', which there is not"),
+        (lambda d: header(d, dtype="F33", shape=[2], data_offsets=[0, 8]), "dtype 'F33', which there is not"),
         (lambda d: header(d, dtype=["F32"], shape=[2], data_offsets=[0, 8]), "is not a complete safetensors file"),
         (lambda d: header(d, dtype="F32", shape=None, data_offsets=[0, 8]), "is not a complete safetensors file"),
         (lambda d: header(d, dtype="F32", shape=[-1], data_offsets=[0, 8]), "no whole number"),

@@ -6,7 +6,7 @@ import pytest
 
 from scripts.foundation.errors import StudyError
 from scripts.techniques import load_facet
-from scripts.techniques.facet import EvidenceError, Joined
+from scripts.techniques.facet import ContinuousBatchTrace, EvidenceError
 from tests.support.observations import observation
 
 BATCH, PROMPT = load_facet("batch_size"), load_facet("prompt_tokens")
@@ -42,8 +42,8 @@ def test_a_loop_that_keeps_each_requests_positions_may_pad_on_the_right():
 
 
 def test_requests_that_join_are_proved_by_having_run_and_by_having_shared_a_forward():
-    joined = Joined(2, [[10, 9], [1, 1], [1, 7], [1, 6], [1]], [3, 1, 2, 1])
-    facts = BATCH.evidence(4, OWN_LOOP, observation(**FOUR | {"joined": joined, "forward_rows": [2, 2, 2, 2, 1]}))
+    trace = ContinuousBatchTrace(2, [[10, 9], [1, 1], [1, 7], [1, 6], [1]], [3, 1, 2, 1])
+    facts = BATCH.evidence(4, OWN_LOOP, observation(**FOUR | {"trace": trace, "forward_rows": [2, 2, 2, 2, 1]}))
     assert facts == {"sequences_per_forward": [1, 2], "forward_calls": 5}
 
 
@@ -56,7 +56,9 @@ def test_requests_that_join_are_proved_by_having_run_and_by_having_shared_a_forw
     ],
 )
 def test_requests_that_were_lost_or_never_together_are_refused(size, put_out, rows, sentence):
-    seen = observation(**FOUR | {"joined": Joined(2, [[1] * count for count in rows], put_out), "forward_rows": rows})
+    seen = observation(
+        **FOUR | {"trace": ContinuousBatchTrace(2, [[1] * count for count in rows], put_out), "forward_rows": rows}
+    )
     with pytest.raises(EvidenceError, match=sentence):
         BATCH.evidence(size, OWN_LOOP, seen)
 

@@ -8,7 +8,7 @@ from scripts.engine import engine as loop
 from scripts.foundation.errors import StudyError
 from scripts.inference.continuous import ContinuousEngine
 from scripts.techniques.engine import FACET
-from scripts.techniques.facet import EvidenceError, Joined, Loaded
+from scripts.techniques.facet import ContinuousBatchTrace, EvidenceError, Loaded
 from tests.support.observations import observation
 from tests.support.tiny_checkpoint import make_checkpoint, variant
 from tests.support.worker_runs import run_worker
@@ -155,13 +155,13 @@ def test_continuous_batching_that_is_none_is_refused(given, threads, sentence):
     class PagedAttentionCache:
         pass
 
-    seen = observation(cache=PagedAttentionCache(), joined=Joined(2, given, [2, 2, 2]))
+    seen = observation(cache=PagedAttentionCache(), trace=ContinuousBatchTrace(2, given, [2, 2, 2]))
     generator = SimpleNamespace(facts=lambda: {"threads": threads, "threads_asked": 1})
     loaded = SimpleNamespace(generator=generator)
     with pytest.raises(EvidenceError, match=sentence):
         FACET.evidence(CONTINUOUS, loaded, seen)
     with pytest.raises(EvidenceError, match="keeps a PagedAttentionCache, but generation used a NoneType"):
-        FACET.evidence(CONTINUOUS, loaded, observation(joined=seen.joined))
+        FACET.evidence(CONTINUOUS, loaded, observation(trace=seen.trace))
 
 
 def test_a_text_longer_than_the_model_says_so(checkpoint, evaluation_set):

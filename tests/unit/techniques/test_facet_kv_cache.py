@@ -1,7 +1,7 @@
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import EvidenceError, Joined, Loaded
+from scripts.techniques.facet import ContinuousBatchTrace, EvidenceError, Loaded
 from scripts.techniques.kv_cache import FACET
 from tests.support.observations import observation
 from tests.support.worker_runs import run_worker
@@ -76,7 +76,9 @@ def test_a_cache_that_does_not_fit_the_steps_is_found(asked, lengths, cache, sen
 
 def test_tokens_that_pass_the_model_twice_are_found_where_requests_join():
     def facts(given):
-        seen = observation(requests=2, prompt_lengths=[4, 3], joined=Joined(2, given, [2, 3]), cache=Cache(0))
+        seen = observation(
+            requests=2, prompt_lengths=[4, 3], trace=ContinuousBatchTrace(2, given, [2, 3]), cache=Cache(0)
+        )
         return FACET.evidence("dynamic", Loaded(None, None, {}), seen)
 
     assert facts([[4, 3], [1, 1], [1]])["tokens_given"] == 10

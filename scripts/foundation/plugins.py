@@ -1,0 +1,90 @@
+"""Plugins: folders laid out as the project, whose modules stand beside the project's own.
+
+A plugin may hold ``scripts/techniques/<facet>/``, ``scripts/models/sources/<source>.py`` and so on, ``report/`` and
+``config/config.schema.yaml``. A package of the project that plugins can add to says so in its ``__init__.py``:
+``__path__ = plugins.extend(__name__, __path__)``. A plugin adds; it replaces nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from scripts.foundation.errors import StudyError
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIABLE = "UDACIHEADLINE_PLUGINS"  # jobs inherit it from the workflow
+_own_paths: dict[str, list[str]] = {}  # of each package that plugins can add to, the project's own folders
+
+
+def roots() -> tuple[Path, ...]:
+    """Folders of the plugins in use, in their order."""
+    return tuple(Path(folder) for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder)
+
+
+def use(folders: Iterable[str]) -> None:
+    """Take up the plugins in these folders, and no others, in this process and in those that it starts.
+
+    Raises:
+        StudyError: one of them is no folder, can't be named in an environment variable, or replaces a module.
+    """
+    if isinstance(folders, str) or not all(isinstance(folder, str) and folder for folder in folders):
+        raise StudyError("plugins is no list of folders; write it as [folder, folder].")
+    found = []
+    for folder in folders:
+        path = Path(folder).resolve()
+        if os.pathsep in str(path) or not path.is_dir():
+            raise StudyError(f"plugins: {folder!r} is no folder that can be read; correct the path.")
+        found.append(str(path))
+    os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys(found))
+    for package in _own_paths:
+        sys.modules[package].__path__ = _folders(package)
+    importlib.invalidate_caches()
+
+
+def extend(package: str, path: Iterable[str]) -> list[str]:
+    """The folders that a package's modules are looked for in: the project's own, then those of the plugins.
+
+    Raises:
+        StudyError: a plugin has a module of a name that the project has.
+    """
+    _own_paths[package] = list(path)
+    return _folders(package)
+
+
+def _folders(package: str) -> list[str]:
+    own = _own_paths[package]
+    taken = {name: Path(own[0]) for name in _names_in(own)}
+    folders = list(own)
+    for root in roots():
+        folder = root.joinpath(*package.split("."))
+        if not folder.is_dir():
+            continue
+        for name in _names_in([str(folder)]):
+            if name in taken:
+                raise StudyError(
+                    f"plugins: {folder / name} has the name of {taken[name] / name}; a plugin adds modules and "
+                    "replaces none, so rename it."
+                )
+            taken[name] = folder
+        folders.append(str(folder))
+    return folders
+
+
+def _names_in(folders: list[str]) -> list[str]:
+    return sorted(found.name for found in pkgutil.iter_modules(folders))
+
+
+def modules(package: ModuleType) -> list[str]:
+    """Names of the modules in a package, its plugins' among them, sorted; private ones (``_name``) left out."""
+    return sorted(name for name in _names_in(list(package.__path__)) if not name.startswith("_"))
+
+
+def files(path: str) -> list[Path]:
+    """The project's own file or folder of that path below its root, and those of the plugins that have one."""
+    return [root / path for root in (ROOT, *roots()) if (root / path).exists()]
