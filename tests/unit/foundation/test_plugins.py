@@ -44,7 +44,7 @@ def test_a_plugins_code_is_part_of_the_key_wherever_it_lies(plugin, tmp_path):
 
 def test_a_plugin_replaces_no_module_of_the_project(plugin):
     (plugin / "scripts" / "dataset" / "sources" / "hub.py").write_text("", encoding="utf-8")
-    with pytest.raises(StudyError, match="hub has the name of .*; a plugin adds modules and replaces none"):
+    with pytest.raises(StudyError, match=r"hub has the name of .*; a plugin adds modules and replaces none"):
         plugins.use([str(plugin)])
 
 
