@@ -13,7 +13,13 @@ rule prepare_dataset:
     params:
         settings=dataset_settings(),
         content=dataset_content(),
-        code=code_of("scripts.prepare_dataset"),
+        code=code_of(
+            "scripts.prepare_dataset",
+            files=[
+                "scripts/dataset/newswire/events",
+                "scripts/dataset/newswire/names.yaml",
+            ],
+        ),
     shell:
         "python -P -m scripts.prepare_dataset --settings {params.settings:q} --output results/dataset 2>&1 | tee {log:q} >&2"
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from scripts.dataset.newswire.event import Event
-from scripts.dataset.newswire.events import SECTIONS
+from scripts.dataset.newswire.event import OTHER, Event, events
 from scripts.dataset.newswire.template import fill, pick, slots
 from scripts.dataset.newswire.values import Value, value
 
@@ -52,18 +51,17 @@ def side_of(key: tuple[str, ...]) -> str:
 
 def stories(seed: int, side: str) -> Iterator[Story]:
     """Yield stories of one side without end. The first n are the same however many are taken."""
-    everything = tuple((event, section.asides) for section in SECTIONS for event in section.events)
     seen: set[tuple[str, str]] = set()
     index = 0
     while True:
         rng = Random(f"newswire/{seed}/{side}/{index}")
         index += 1
-        event, asides = pick(rng, everything)
+        event = pick(rng, events())
         values = _values(event, rng)
         key = tuple(sorted(str(values[name]) for name in event.entities))
         if side_of(key) != side:
             continue
-        story = _told(event, values, key, asides, rng)
+        story = _told(event, values, key, rng)
         if (story.headline, story.summary) not in seen:
             seen.add((story.headline, story.summary))
             yield story
@@ -96,16 +94,16 @@ def _words(drawn: Value) -> set[str]:
     return set(_WORD.findall(str(drawn))) - _COMMON
 
 
-def _told(event: Event, values: dict[str, Value], key: tuple[str, ...], asides: tuple[str, ...], rng: Random) -> Story:
+def _told(event: Event, values: dict[str, Value], key: tuple[str, ...], rng: Random) -> Story:
     """Write the summary and the headline."""
     style = int(rng.random() * len(event.styles))
     written = style
     if rng.random() >= STYLE_KEPT:
         written = (style + 1 + int(rng.random() * (len(event.styles) - 1))) % len(event.styles)
-    aside = pick(rng, asides)
+    aside = pick(rng, event.asides)
     others = dict(values)
     for name in sorted(slots(aside)):
-        others[name] = _unlike(list(others.values()), name.removeprefix("other_"), rng)
+        others[name] = _unlike(list(others.values()), name.removeprefix(OTHER), rng)
     sentences = [fill(pick(rng, event.details), values, rng), fill(aside, others, rng)]
     if rng.random() < ASIDE_FIRST:
         sentences.reverse()

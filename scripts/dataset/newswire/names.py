@@ -5,52 +5,19 @@ model must learn to copy a name from the summary and can't know them all by hear
 """
 
 import functools
+from pathlib import Path
 from random import Random
 from typing import NamedTuple
+
+import yaml
 
 from scripts.dataset.newswire.template import pick
 
 
-def _listed(names: str) -> tuple[str, ...]:
-    return tuple(names.split())
-
-
-_FIRST = _listed("""
-    Anna David Maria James Elena Peter Laura Omar Nina Paul Sofia Marcus Irene Victor Amara Felix Clara Hugo Leila
-    Simon Greta Tomas Priya Daniel Yara Oscar Helen Ivan Noor Walter Mei Jonas Alba Rafael Judith Kofi Edith Luca
-    Zara Martin Olga Samir Petra Diego Ingrid Amos Freya Cyrus Wanda Emil Rosa Tariq Bianca Niels Farah Silas Dora
-    Kenji Vera Magnus Thea Bruno Salma Edgar Linnea Pablo Hanna Idris Corinne Axel Ramona Jasper Mina Otto Celeste
-    Anton Ruth Basil Gwen Levi
-""")
-_LAST = _listed("""
-    Tarkov Bennett Okafor Lindqvist Moreno Hale Ferrante Castell Dunmore Varga Ashby Kessler Nakata Obrien Pellegrin
-    Strand Whitlock Zamora Brandt Correa Delacroix Egan Falk Grimaldi Hoang Ibarra Jansen Kowal Larkin Mbeki Norwood
-    Ostrov Pryce Quill Renner Sandoval Thorne Ulrich Vance Weller Yilmaz Abbott Barros Crane Drummond Eklund
-    Fontaine Gallo Hartley Iyer Jarvis Kaplan Lowell Marsh Novak Ortega Paley Rourke Sato Tremblay Underhill Voss
-    Winslow Yates Zeller Amsel Boyle Dorsey Engel Fiske Garrick Holt Ingram Joshi Kemp Lund Mercer Nyberg Osei Pike
-    Rask Sharma Tully Urban Vidal Wray Yoder
-""")
-_TOWN_HEAD = _listed("""
-    Ash Bram Cald Dun El Far Glen Har Ing Kel Lang Mar Nor Oak Pen Quar Raven Stam Thorn Up Ver West Wil York Alder
-    Birch Cross Drum East Fair Green Hazel Iron King Lime Mill New Old Port Red Sand Tarn Under Vale Whit Win Black
-    Bright Cold
-""")
-_TOWN_TAIL = _listed("ford wick ton bury haven mere field dale brook stead mouth ley worth bridge gate cliff")
-_COUNTRY_HEAD = _listed("Vald Kor Tes Mar Bel Sor Lan Zen Ard Nov Cal Ost Per Ruv Tal Gam Hes Ild Jor Quen")
-_COUNTRY_TAIL = _listed("oria avia land istan ania ova esia mark una antia")
-_COMPANY_HEAD = _listed(
-    "Nor Hal Bright Vex Cor Lumen Arc Delt Stel Omni Prax Ter Qual Zen Myr Fen Gal Hex Kin Sol Tri Ver Orb Pin Rad"
-)
-_COMPANY_TAIL = _listed("vex den well tra via dyne mark tek lio nix cor sen ta gen bury rix")
-_COMPANY_KIND = _listed("Group Holdings Works Partners Labs Brothers Industries")
-_SYLLABLES = _listed("""
-    ba be bo da de do fa fe ga go ka ke ki la le li lo ma me mi mo na ne no pa pe ra re ri ro sa se si ta te ti to
-    va ve vi za zo bran cor dal fen gar hol jan kel lor mar nor per quin ros stal tor val wen yar
-""")
-_ENDINGS = _listed("n s r sen ski rov ez ini berg ic vall man ko di th ard")
-_NICKNAMES = _listed("Ravens Lions Comets Rovers Falcons Wolves Sharks Titans Pilots Royals Stags Storm")
-_ADJECTIVES = _listed("Silent Golden Broken Hidden Last Crimson Paper Northern Quiet Burning Distant Velvet Hollow")
-_NOUNS = _listed("Harbor Garden Letter River Mirror Winter Crown Orchard Signal Island Promise Lantern Shadow Bridge")
+@functools.cache
+def _parts(name: str) -> tuple[str, ...]:
+    lists = yaml.load(Path(__file__).with_name("names.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+    return tuple(lists[name].split())
 
 
 class Person(NamedTuple):
@@ -77,8 +44,8 @@ def _composed(stream: str, count: int, syllables: int) -> tuple[str, ...]:
     rng = Random(stream)
     names: dict[str, None] = {}
     while len(names) < count:
-        stem = "".join(pick(rng, _SYLLABLES) for _ in range(syllables))
-        ending = pick(rng, _ENDINGS)
+        stem = "".join(pick(rng, _parts("syllables")) for _ in range(syllables))
+        ending = pick(rng, _parts("endings"))
         # One vowel has to stand between the consonants of stem and ending, or none between the vowels.
         if (stem[-1] in "aeio") != (ending[0] in "aeio"):
             names[(stem + ending).capitalize()] = None
@@ -87,8 +54,8 @@ def _composed(stream: str, count: int, syllables: int) -> tuple[str, ...]:
 
 def _companies() -> tuple[str, ...]:
     rng = Random("company kinds")
-    kinds = ("", *(f" {kind}" for kind in _COMPANY_KIND))
-    return tuple(name + pick(rng, kinds) for name in _joined(_COMPANY_HEAD, _COMPANY_TAIL, "company"))
+    kinds = ("", *(f" {kind}" for kind in _parts("company_kind")))
+    return tuple(name + pick(rng, kinds) for name in _joined(_parts("company_head"), _parts("company_tail"), "company"))
 
 
 @functools.cache
@@ -100,19 +67,19 @@ def pool(kind: str) -> tuple[str, ...]:
     """
     match kind:
         case "first":
-            return _FIRST + _composed("first", 400, 1)
+            return _parts("first") + _composed("first", 400, 1)
         case "last":
-            return _LAST + _composed("last", 4000, 2)
+            return _parts("last") + _composed("last", 4000, 2)
         case "place":
-            return _joined(_TOWN_HEAD, _TOWN_TAIL, "place")
+            return _joined(_parts("town_head"), _parts("town_tail"), "place")
         case "country":
-            return _joined(_COUNTRY_HEAD, _COUNTRY_TAIL, "country")
+            return _joined(_parts("country_head"), _parts("country_tail"), "country")
         case "company":
             return _companies()
         case "team":
-            return _joined(pool("place")[:200], _NICKNAMES, "team", " ")
+            return _joined(pool("place")[:200], _parts("nicknames"), "team", " ")
         case "title":
-            return _joined(_ADJECTIVES, _NOUNS, "title", " ")
+            return _joined(_parts("adjectives"), _parts("nouns"), "title", " ")
         case "product":
             return _composed("product", 1500, 2)
     raise KeyError(kind)

@@ -3,12 +3,14 @@
 import re
 import time
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
-from scripts.dataset.newswire.events import SECTIONS
+from scripts.dataset.newswire.event import FOLDER, events, read
 from scripts.dataset.newswire.generator import EVALUATION, TRAIN, Story, side_of, stories
 from scripts.dataset.newswire.names import pool
+from scripts.foundation.errors import StudyError
 
 
 def take(seed: int, side: str, count: int) -> list[Story]:
@@ -84,12 +86,11 @@ def test_sizes_are_modest(train: list[Story]) -> None:
 
 
 def test_variety(train: list[Story]) -> None:
-    events = [event for section in SECTIONS for event in section.events]
-    assert len(events) >= 36
-    assert {story.event for story in train} == {event.name for event in events}
-    assert len({event.name for event in events}) == len(events)
+    assert len(events()) >= 36
+    assert {story.event for story in train} == {event.name for event in events()}
+    assert len({event.name for event in events()}) == len(events())
     assert len({story.category for story in train}) >= 10
-    assert all(len(event.styles) >= 3 and len(event.details) >= 2 for event in events)
+    assert all(len(event.styles) >= 3 and len(event.details) >= 2 for event in events())
     assert len({story.summary for story in train}) == len(train)
 
 
@@ -115,3 +116,21 @@ def test_fast_enough() -> None:
     take(3, TRAIN, 5000)
     # 25,000 rows in a few seconds, on a machine that is busy with other tests too.
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("details:", "detail:", "it lacks 'details'"),
+        ("{company}", "{compny}", "nothing fills the slot 'compny' of"),
+        ("asides:\n", "asides: none\nothers:\n", "'none' is no list of texts"),
+        ("lead: ", "lead ", "holds no events as"),
+    ],
+)
+def test_a_wrong_file_of_events_is_one_sentence(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = tmp_path / "business.yaml"
+    path.write_text((FOLDER / path.name).read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(StudyError) as caught:
+        read(path)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
