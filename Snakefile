@@ -9,6 +9,7 @@ min_version("9.27")
 
 include: "rules/common.smk"
 include: "rules/helpers/files.smk"
+include: "rules/helpers/requests.smk"
 include: "rules/helpers/models.smk"
 include: "rules/helpers/generation.smk"
 include: "rules/helpers/report.smk"
@@ -22,6 +23,7 @@ include: "rules/report.smk"
 
 onstart:
     interruption.end_jobs_with(os.getpid())
+    write_requests()
 
 
 onsuccess:

@@ -1,8 +1,6 @@
 """Helpers of the rules: the checked study, what each job depends on, and what it needs."""
 
-import hashlib
 import importlib.metadata
-import json
 import os
 import sys
 from pathlib import Path
@@ -16,13 +14,14 @@ if not str(getattr(sys.modules.get("scripts"), "__file__", "")).startswith(f"{RO
         del sys.modules[_name]
 
 from snakemake.exceptions import WorkflowError
+from snakemake.persistence import ParamsChange
 from snakemake.utils import update_config
 
 from scripts.dataset.path import data_file
 from scripts.foundation import failures, files, plugins
 from scripts.foundation.errors import StudyError
 from scripts.foundation.text import one_line
-from scripts.inference import leases, machine
+from scripts.inference import machine
 from scripts.study import (
     configuration,
     environment,
@@ -30,15 +29,19 @@ from scripts.study import (
     layers,
     outcomes,
     place,
-    record,
+    plan,
     references,
     running,
     sources,
-    timing_reference,
+    staleness,
 )
 
 environment.prepare(ROOT)
 running.hold()
+# Snakemake prints all params that differ, whole; one line says what changed in them.
+ParamsChange.__str__ = lambda change: staleness.sentence(
+    change.only_old, change.only_new
+)
 
 
 def checked(function, *arguments, **options):
@@ -75,28 +78,14 @@ TECHNIQUES = {
     technique.name: technique for technique in checked(configuration.check, config)
 }
 MODELS = configuration.models_used(list(TECHNIQUES.values()))
-RUNS = range(1, config["measurement"]["repeats"] + 1)
-REFERENCE = timing_reference.find(
-    config["measurement"]["reference"], list(TECHNIQUES.values())
-)
-SWEEPS = configuration.sweeps_of(config)
-REFERENCES = checked(references.read, config["references"])
-ENCODER = configuration.encoder_settings(config)
-PLOTS = ["latency_quality", "memory_quality", "throughput_quality"]
+PLAN = plan.Plan(config, TECHNIQUES, checked(references.read, config["references"]))
+checked(lambda: PLAN.on_gpus)
 
 
 wildcard_constraints:
     technique=r"[A-Za-z0-9_]+",
     model=r"[A-Za-z0-9_]+",
     run=r"\d+",
-
-
-def as_text(value):
-    """A value as text: equal content is equal text, whatever the order of its keys.
-
-    It is ASCII, since Snakemake prints the commands of failed jobs as they are.
-    """
-    return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
 def cores():
@@ -114,11 +103,15 @@ def constant(value):
 
 def code_of(*modules, files=()):
     """Digests of a stage's code, so that a change of content, and nothing else, makes it stale."""
-    return constant(as_text(checked(sources.digests, *modules, files=tuple(files))))
+    return constant(
+        plan.as_text(checked(sources.digests, *modules, files=tuple(files)))
+    )
 
 
 def versions_of(*libraries):
     """Versions of the libraries that a stage's results depend on."""
     return constant(
-        as_text({library: importlib.metadata.version(library) for library in libraries})
+        plan.as_text(
+            {library: importlib.metadata.version(library) for library in libraries}
+        )
     )

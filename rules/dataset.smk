@@ -11,7 +11,13 @@ rule prepare_dataset:
     conda:
         "../envs/udaciheadline.yaml"
     params:
-        settings=dataset_settings(),
+        request=request_of(
+            lambda job: {
+                "settings": configuration.dataset_settings(config),
+                "output": "results/dataset",
+            }
+        ),
+        file="results/requests/prepare_dataset.json",
         content=dataset_content(),
         code=code_of(
             "scripts.prepare_dataset",
@@ -21,7 +27,7 @@ rule prepare_dataset:
             ],
         ),
     shell:
-        "python -P -m scripts.prepare_dataset --settings {params.settings:q} --output results/dataset 2>&1 | tee {log:q} >&2"
+        "python -P -m scripts.prepare_dataset --request {params.file} 2>&1 | tee {log:q} >&2"
 
 
 rule select_samples:

@@ -48,13 +48,15 @@ rule score:
     input:
         samples="results/dataset/eval.jsonl",
         text="results/metrics/text/{technique}.json",
-        semantic="results/metrics/semantic/{technique}.json" if ENCODER else [],
+        semantic="results/metrics/semantic/{technique}.json" if PLAN.encoder else [],
         generations=expand(
             "results/generations/{{technique}}/run-{run}/{file}",
-            run=RUNS,
+            run=PLAN.runs,
             file=["samples.jsonl", "fixed.jsonl"],
         ),
-        records=expand("results/generations/{{technique}}/run-{run}/run.json", run=RUNS),
+        records=expand(
+            "results/generations/{{technique}}/run-{run}/run.json", run=PLAN.runs
+        ),
     output:
         "results/metrics/{technique}.json",
     log:

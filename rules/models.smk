@@ -1,6 +1,6 @@
 rule prepare_model:
     input:
-        rows=model_rows,
+        unpack(model_rows),
     output:
         "results/models/{model}/manifest.json",
     log:
@@ -14,20 +14,14 @@ rule prepare_model:
     resources:
         gpu=model_gpus,
     params:
-        settings=model_settings,
-        content=model_content,
-        prompt=constant(config["generation"]["prompt"]),
-        rows=lambda wildcards, input: f"--train {input.rows}" if input.rows else "",
-        device=lambda wildcards: (
-            f"--device {config['measurement']['device']}"
-            if is_trained(wildcards.model)
-            else ""
+        request=request_of(
+            lambda job: PLAN.model_request(job.model, is_trained(job.model))
         ),
+        file="results/requests/prepare_model/{model}.json",
+        content=model_content,
         code=code_of("scripts.prepare_model"),
     shell:
-        "python -P -m scripts.prepare_model --name {wildcards.model} --settings {params.settings:q} {params.rows}"
-        " {params.device} --prompt {params.prompt:q} --threads {threads} --output results/models/{wildcards.model}"
-        " 2>&1 | tee {log:q} >&2"
+        "python -P -m scripts.prepare_model --request {params.file} --threads {threads} 2>&1 | tee {log:q} >&2"
 
 
 rule prepare_encoder:
@@ -38,9 +32,16 @@ rule prepare_encoder:
     conda:
         "../envs/udaciheadline.yaml"
     params:
-        settings=constant(as_text(ENCODER)),
+        request=request_of(
+            lambda job: {
+                "kind": "encoder",
+                "name": "encoder",
+                "settings": PLAN.encoder,
+                "output": "results/encoder",
+            }
+        ),
+        file="results/requests/prepare_encoder.json",
         content=encoder_content(),
         code=code_of("scripts.prepare_model"),
     shell:
-        "python -P -m scripts.prepare_model --kind encoder --name encoder --settings {params.settings:q}"
-        " --output results/encoder 2>&1 | tee {log:q} >&2"
+        "python -P -m scripts.prepare_model --request {params.file} 2>&1 | tee {log:q} >&2"

@@ -1,7 +1,7 @@
 rule compare:
     input:
-        samples="results/dataset/eval.jsonl",
-        manifest="results/dataset/manifest.json",
+        dataset="results/dataset/eval.jsonl",
+        dataset_manifest="results/dataset/manifest.json",
         metrics=metrics_files(),
     output:
         comparison=report(
@@ -15,13 +15,12 @@ rule compare:
     conda:
         "../envs/udaciheadline.yaml"
     params:
-        study=constant(study_settings()),
+        request=request_of(lambda job: PLAN.comparison_request()),
+        file="results/requests/compare.json",
         code=code_of("scripts.compare"),
         versions=versions_of("scipy", "numpy", "pandas"),
     shell:
-        "python -P -m scripts.compare --study {params.study:q} --dataset {input.samples}"
-        " --dataset-manifest {input.manifest} --metrics {input.metrics} --output {output.comparison}"
-        " --table {output.table} 2>&1 | tee {log:q} >&2"
+        "python -P -m scripts.compare --request {params.file} 2>&1 | tee {log:q} >&2"
 
 
 rule plot:

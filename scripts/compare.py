@@ -4,7 +4,7 @@ import argparse
 import logging
 
 from scripts.comparison import document, loading, table
-from scripts.foundation import entry, files
+from scripts.foundation import entry, files, request_file
 from scripts.metrics import dataset as dataset_file
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--metrics", required=True, nargs="+", help="metrics files, one a technique of the study")
     parser.add_argument("--output", required=True, help="comparison as JSON to write")
     parser.add_argument("--table", required=True, help="comparison as CSV to write")
-    arguments = parser.parse_args()
+    arguments = request_file.parse(parser)
     study = loading.read_study(arguments.study)
     rows = dataset_file.read_dataset(arguments.dataset)
     manifest = files.read_json(arguments.dataset_manifest)

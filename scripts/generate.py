@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.foundation import entry, failures, files, leftovers, locks, modules
+from scripts.foundation import entry, failures, files, leftovers, locks, modules, request_file
 from scripts.foundation.errors import StudyError
 from scripts.inference import architecture, conditions, leases, machine, pinning, provenance, supervision
 from scripts.study import sources
@@ -62,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--reference", type=Path, help="manifest.json of the reference's model")
     parser.add_argument("--output", type=Path, required=True, help="directory for samples, fixed.jsonl and run.json")
-    return parser.parse_args()
+    return request_file.parse(parser)
 
 
 def argument_parser(description: str | None) -> argparse.ArgumentParser:

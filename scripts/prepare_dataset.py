@@ -18,7 +18,7 @@ from scripts.dataset.entries import Source
 from scripts.dataset.rows import Row
 from scripts.dataset.settings import FileSettings, HubSettings, Settings, parse
 from scripts.dataset.split import leaking, split
-from scripts.foundation import entry
+from scripts.foundation import entry, request_file
 from scripts.foundation.files import atomic_writer, write_json
 
 log = logging.getLogger(__name__)
@@ -118,8 +118,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Prepare the data set of a study from its source.")
     parser.add_argument("--settings", required=True, help="the study's dataset settings, as one JSON object")
     parser.add_argument("--output", required=True, type=Path, help="directory for the data set's files")
-    arguments = parser.parse_args()
-    prepare(parse(arguments.settings), arguments.output)
+    arguments = request_file.parse(parser)
+    given = arguments.settings
+    prepare(parse(given if isinstance(given, str) else json.dumps(given)), arguments.output)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from scripts.foundation import entry, files
+from scripts.foundation import entry, files, request_file
 from scripts.foundation.errors import StudyError
 from scripts.models import directory, settings
 
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads that draw random weights")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train")
     parser.add_argument("--output", required=True, type=Path, help="the model's directory")
-    arguments = parser.parse_args()
+    arguments = request_file.parse(parser)
     prepare(
         arguments.name, arguments.settings, arguments.output, arguments.train, arguments.prompt, arguments.threads,
         arguments.kind, arguments.device,

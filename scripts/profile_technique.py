@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts import generate
-from scripts.foundation import entry, failures, files, locks
+from scripts.foundation import entry, failures, files, locks, request_file
 from scripts.inference import machine
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ def main() -> None:
     parser = generate.argument_parser(__doc__)
     parser.add_argument("--samples", type=int, required=True, help="how many samples to profile")
     parser.add_argument("--output", type=Path, required=True, help="directory for table, trace and profile.json")
-    arguments = parser.parse_args()
+    arguments = request_file.parse(parser)
     failures.end_on_signals()
     with locks.exclusive(arguments.output):
         _write(arguments)

@@ -6,14 +6,14 @@ def generation_files():
     return expand(
         "results/generations/{technique}/run-{run}/{file}",
         technique=TECHNIQUES,
-        run=RUNS,
+        run=PLAN.runs,
         file=["samples.jsonl", "fixed.jsonl", "run.json"],
     )
 
 
 def text_score_files():
     """Scores of every technique's headlines, which are computed once however often it is timed."""
-    kinds = ["text", "semantic"] if ENCODER else ["text"]
+    kinds = ["text", "semantic"] if PLAN.encoder else ["text"]
     return expand(
         "results/metrics/{kind}/{technique}.json", kind=kinds, technique=TECHNIQUES
     )
@@ -37,4 +37,4 @@ def metrics_files():
 
 def plot_files():
     """The report's plots."""
-    return expand("results/plots/{plot}.svg", plot=PLOTS)
+    return expand("results/plots/{plot}.svg", plot=plan.PLOTS)

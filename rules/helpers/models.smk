@@ -1,21 +1,11 @@
 """What data set and models depend on."""
 
 
-def dataset_settings():
-    """Settings of the data set without the number of samples."""
-    return constant(as_text(configuration.dataset_settings(config)))
-
-
 def dataset_content():
     """Digest of the user's own data file: its content counts, not its age."""
     if config["dataset"]["source"] != "file":
         return ""
     return checked(sources.file_digest, data_file(config["dataset"]["file"]["path"]))
-
-
-def model_settings(wildcards):
-    """Settings of a model with the options of its own source alone."""
-    return as_text(checked(configuration.model_settings, config, wildcards.model))
 
 
 def model_content(wildcards):
@@ -31,7 +21,8 @@ def trains_on_dataset(model):
 
 def model_rows(wildcards):
     """The training rows, for the sources that need them."""
-    return ["results/dataset/train.jsonl"] if trains_on_dataset(wildcards.model) else []
+    rows = {"train": "results/dataset/train.jsonl"}
+    return rows if trains_on_dataset(wildcards.model) else {}
 
 
 def is_trained(model):
@@ -41,7 +32,7 @@ def is_trained(model):
 
 def model_gpus(wildcards):
     """GPUs that preparing a model takes."""
-    return 1 if ON_GPUS and is_trained(wildcards.model) else 0
+    return 1 if PLAN.on_gpus and is_trained(wildcards.model) else 0
 
 
 def model_threads(wildcards):
@@ -55,4 +46,8 @@ def model_threads(wildcards):
 
 def encoder_content():
     """Digest of a local text encoder's files."""
-    return checked(configuration.model_checks.fingerprint, ENCODER) if ENCODER else ""
+    return (
+        checked(configuration.model_checks.fingerprint, PLAN.encoder)
+        if PLAN.encoder
+        else ""
+    )

@@ -11,14 +11,17 @@ from scripts.metrics import machines
 Metrics = dict[str, dict[str, Any]]
 
 
-def read_study(text: str) -> dict[str, Any]:
-    """Parse the study: title, baseline, prompt, examples and the techniques in report order.
+def read_study(given: str | dict[str, Any]) -> dict[str, Any]:
+    """Check the study: title, baseline, prompt, examples and the techniques in report order.
+
+    Args:
+        given: the study, or its JSON text.
 
     Raises:
         StudyError: it is not JSON, or lacks what a comparison needs.
     """
     try:
-        study = json.loads(text)
+        study = json.loads(given) if isinstance(given, str) else given
     except json.JSONDecodeError as error:
         raise StudyError(f"--study is not JSON ({error}); pass the study as one JSON object.") from None
     if not isinstance(study, dict) or not isinstance(study.get("techniques"), list) or not study["techniques"]:

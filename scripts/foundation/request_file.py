@@ -1,0 +1,57 @@
+"""Requests: JSON files that hold the arguments of a stage, so that a run can be read, and made again by hand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from scripts.foundation.errors import StudyError
+
+
+def parse(parser: argparse.ArgumentParser, given: list[str] | None = None) -> argparse.Namespace:
+    """Parse a stage's command line, to which ``--request FILE`` is added.
+
+    The file is a JSON object of the stage's arguments by name (``time_limit`` is ``--time-limit``); null leaves one
+    out. What the command line gives as well takes the place of the file's.
+
+    Raises:
+        StudyError: the file can't be read, is no JSON object, or names an argument that the stage does not have.
+    """
+    given = sys.argv[1:] if given is None else given
+    parser.add_argument("--request", type=Path, metavar="FILE", help="a JSON object of these arguments by name")
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--request", type=Path)
+    path = first.parse_known_args(given)[0].request
+    if path is not None:
+        _take(parser, path)
+    return parser.parse_args(given)
+
+
+def _take(parser: argparse.ArgumentParser, path: Path) -> None:
+    actions = {action.dest: action for action in parser._actions if action.dest not in ("help", "request")}
+    for name, value in _read(path).items():
+        if name not in actions:
+            raise StudyError(f"{path} names {name!r}, which this stage does not have; it has {', '.join(actions)}.")
+        if value is None:
+            continue
+        takes_one = actions[name].nargs is None and actions[name].type in (Path, int, float)
+        if takes_one and isinstance(value, dict | list):
+            raise StudyError(f"{path}: {name!r} takes one value; correct it.")
+        actions[name].required = False
+        # argparse converts defaults that are text as it converts what the command line gives.
+        parser.set_defaults(**{name: value})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StudyError(f"the request {path} can't be read ({error.strerror}); correct the path.") from None
+    except ValueError as error:
+        raise StudyError(f"the request {path} is no JSON ({error}); correct it.") from None
+    if not isinstance(content, dict):
+        raise StudyError(f"the request {path} is no JSON object; write the stage's arguments by name.")
+    return content

@@ -1,0 +1,181 @@
+"""What the workflow's jobs need, depend on and are asked: the rules' helpers, without Snakemake."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.foundation import files
+from scripts.inference import leases, machine
+from scripts.study import configuration, record, timing_reference
+from scripts.study.techniques import Technique
+
+PLOTS = ("latency_quality", "memory_quality", "throughput_quality")
+
+
+def as_text(value: Any) -> str:
+    """A value as text: equal content is equal text, whatever the order of its keys.
+
+    It is ASCII, since Snakemake prints what changed as it is.
+    """
+    return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+def manifest(model: str) -> str:
+    """The manifest that stands for a model."""
+    return f"results/models/{model}/manifest.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a checked study.
+
+    Attributes:
+        config: the whole configuration.
+        techniques: the selected ones by name, in the report's order.
+        references: the reference studies, read.
+    """
+
+    config: dict[str, Any]
+    techniques: dict[str, Technique]
+    references: list[Any]
+
+    @property
+    def runs(self) -> range:
+        """Numbers of each technique's runs."""
+        return range(1, self.config["measurement"]["repeats"] + 1)
+
+    @property
+    def encoder(self) -> dict[str, Any] | None:
+        """Settings of the text encoder; None without semantic scores."""
+        return configuration.encoder_settings(self.config)
+
+    @functools.cached_property
+    def reference(self) -> Technique | None:
+        """The technique that takes turns with each one, if any."""
+        return timing_reference.find(self.config["measurement"]["reference"], list(self.techniques.values()))
+
+    @functools.cached_property
+    def on_gpus(self) -> bool:
+        """Whether techniques run on GPUs: those of this machine, or a cluster's where the study asks for them.
+
+        Raises:
+            StudyError: the environment names GPUs that there are not.
+        """
+        device = self.config["measurement"]["device"]
+        return device == "cuda" if device != "auto" else bool(leases.usable(machine.gpus()))
+
+    @functools.cached_property
+    def comparable_machine(self) -> str:
+        """What must be equal for two timings to stand in one report."""
+        name = self.config["measurement"]["machine"]
+        return as_text(machine.identity() if name == "auto" else {"name": name, "versions": machine.versions()})
+
+    def turn(self, technique: str, run: int) -> int:
+        """Priority of a run: the rounds in their order, in each the techniques in an order drawn from the seed.
+
+        So drift of the machine falls on all techniques alike. A technique's place does not depend on what others there
+        are. Priority makes nothing stale.
+        """
+        drawn = hashlib.sha256(f"{self.config['measurement']['order_seed']}/{run}/{technique}".encode()).hexdigest()
+        return (len(self.runs) - run + 1) * 1000 + int(drawn, 16) % 1000
+
+    def generation_inputs(self, technique: Technique) -> dict[str, str]:
+        """Files that a technique's runs read, by the stage's argument."""
+        inputs = {"dataset": "results/dataset/eval.jsonl", "target": manifest(technique.model)}
+        if technique.draft is not None:
+            inputs["draft"] = manifest(technique.draft)
+        if self.config["generation"]["shots"] or technique.calibration_rows:
+            inputs["rows"] = "results/dataset/train.jsonl"
+        return inputs
+
+    def run_inputs(self, technique: Technique) -> dict[str, str]:
+        """Those of a timed run: the model of the reference too."""
+        reference = {"reference": manifest(self.reference.model)} if self.reference else {}
+        return self.generation_inputs(technique) | reference
+
+    def gpus_needed(self, technique: Technique) -> int:
+        """GPUs of a technique's run; none on a machine without."""
+        return technique.processes if self.on_gpus else 0
+
+    def generation_threads(self, technique: Technique, cores: int) -> int:
+        """One core a process with GPUs; without, all cores, so that no other job disturbs a timing."""
+        return technique.processes if self.on_gpus else cores
+
+    def profile_request(self, technique: Technique) -> dict[str, Any]:
+        """What a technique's profile is asked, without its files."""
+        measurement = self.config["measurement"]
+        return {
+            "technique": technique.name,
+            "settings": technique.settings,
+            "generation": self.config["generation"],
+            "warmup": measurement["warmup"],
+            "device": measurement["device"],
+            "threads": measurement["threads"],
+            "samples": measurement["profile"],
+            "output": f"results/profiles/{technique.name}",
+        }
+
+    def run_request(self, technique: Technique, run: int) -> dict[str, Any]:
+        """What a run is asked, without its files."""
+        asked = self.profile_request(technique)
+        del asked["samples"]
+        reference = self.reference
+        return asked | {
+            "run": run,
+            "fixed": self.config["measurement"]["fixed"],
+            "reference_technique": reference and {"technique": reference.name, "settings": reference.settings},
+            "output": f"results/generations/{technique.name}/run-{run}",
+        }
+
+    def model_request(self, name: str, is_trained: bool) -> dict[str, Any]:
+        """What preparing a model is asked, without its files."""
+        return {
+            "name": name,
+            "settings": configuration.model_settings(self.config, name),
+            "prompt": self.config["generation"]["prompt"],
+            "device": self.config["measurement"]["device"] if is_trained else None,
+            "output": f"results/models/{name}",
+        }
+
+    def comparison_request(self) -> dict[str, Any]:
+        """What the comparison is asked, without its files."""
+        return {
+            "study": self.comparison_settings(),
+            "output": "results/comparison.json",
+            "table": "results/comparison.csv",
+        }
+
+    def comparison_settings(self) -> dict[str, Any]:
+        """What the comparison needs to know of the study: order, labels, parents, differences."""
+        config, techniques = self.config, list(self.techniques.values())
+        keys = ("name", "label", "parent", "lossless", "difference", "settings", "facets")
+        return {
+            "title": config["title"],
+            "baseline": "baseline",
+            "prompt": config["generation"]["prompt"],
+            "techniques": [{key: getattr(technique, key) for key in keys} for technique in techniques],
+            "examples": config["report"]["examples"],
+            "comparison": config["comparison"],
+            "sweeps": configuration.sweeps_of(config),
+            "ranking": config["ranking"],
+            "scenarios": config["scenarios"],
+            "scenario_order": list(config["scenarios"]),
+            "references": self.references,
+            "configuration": record.record(config, techniques),
+            "repeats": config["measurement"]["repeats"],
+            "order_seed": config["measurement"]["order_seed"],
+            "on_gpus": self.on_gpus,
+        }
+
+
+def write_request(path: str, asked: str, named_files: dict[str, Any]) -> None:
+    """Write the request of one job: what it is asked, as JSON text, and its input files by the stage's arguments.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    files.write_json(path, json.loads(asked) | named_files)

@@ -1,0 +1,87 @@
+"""Says in one line what makes a finished job stale, from the params that Snakemake kept and those of now."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from scripts.foundation import text
+
+MOST_NAMED = 4  # changes, or files
+LONGEST = 60  # characters of a value
+_DIGEST = 16
+
+
+def sentence(before: Iterable[str], now: Iterable[str]) -> str:
+    """What differs between the params of a job then and now, without those that are equal.
+
+    Args:
+        before: params that only the finished job had, each as Snakemake keeps it (``repr`` of its value).
+        now: those that only the job of now has.
+    """
+    before, now = [_value(each) for each in before], [_value(each) for each in now]
+    changes: list[str] = []
+    files: list[str] = []
+    for value in now:
+        other = max(before, key=lambda each: _alike(value, each), default=None)
+        if other is not None and _alike(value, other) > 0:
+            before.remove(other)
+            _compare("", other, value, changes, files)
+        else:
+            changes.append(_shown(value))
+    changes += [f"no more {_shown(value)}" for value in before]
+    if files:
+        changes.insert(0, f"code or data of {_listed(sorted(files))}")
+    return _listed(changes, "; ") if changes else "settings that Snakemake kept in another form"
+
+
+def _value(kept: str) -> Any:
+    """The value of a param: of JSON text its content."""
+    try:
+        value = ast.literal_eval(kept)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return kept
+    try:
+        return json.loads(value) if isinstance(value, str) and value[:1] in "{[" else value
+    except (ValueError, RecursionError):
+        return value
+
+
+def _alike(one: Any, other: Any) -> float:
+    """Share of keys that two objects have in common; plain values of one type are a little alike."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return len(one.keys() & other.keys()) / max(len(one.keys() | other.keys()), 1)
+    return 0.01 if type(one) is type(other) and not isinstance(one, dict) else 0.0
+
+
+def _compare(where: str, before: Any, now: Any, changes: list[str], files: list[str]) -> None:
+    """Collect the leaves that differ; of digests of files, the files."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*now, *(key for key in before if key not in now)]:
+            if before.get(key) != now.get(key):
+                inner = key if "/" in key else f"{where}.{key}" if where else key
+                _compare(inner, before.get(key), now.get(key), changes, files)
+    elif _is_digest(before) and _is_digest(now):
+        files.append(where or "a file")
+    else:
+        changes.append(f"{where + ': ' if where else ''}{_shown(before)} -> {_shown(now)}")
+
+
+def _is_digest(value: Any) -> bool:
+    is_hex = isinstance(value, str) and len(value) == _DIGEST and not set(value) - set("0123456789abcdef")
+    return value is None or is_hex
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    shown = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    shown = text.one_line(shown)
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+
+
+def _listed(parts: list[str], between: str = ", ") -> str:
+    more = len(parts) - MOST_NAMED
+    return between.join(parts[:MOST_NAMED]) + (f"{between}and {more} more" if more > 0 else "")

@@ -1,0 +1,62 @@
+"""What the workflow's jobs need and are asked, without Snakemake."""
+
+import json
+
+import pytest
+
+from scripts.study import configuration, layers, plan
+
+
+@pytest.fixture(scope="module")
+def built_in() -> plan.Plan:
+    config = layers.read([], ["measurement={device: cpu}"]).config
+    techniques = {technique.name: technique for technique in configuration.check(config)}
+    return plan.Plan(config, techniques, [])
+
+
+def test_a_round_is_done_before_the_next_and_its_order_is_drawn(built_in):
+    turns = {run: [built_in.turn(name, run) for name in built_in.techniques] for run in built_in.runs}
+    assert min(turns[1]) > max(turns[2]) > min(turns[2]) > max(turns[3])
+    assert sorted(turns[1]) != turns[1]
+    order = [sorted(built_in.techniques, key=lambda name: -built_in.turn(name, run)) for run in built_in.runs]
+    assert order[0] != order[1]
+
+
+def test_a_runs_files_are_those_that_its_technique_needs(built_in):
+    def inputs(name):
+        return set(built_in.run_inputs(built_in.techniques[name]))
+
+    assert inputs("nf4") == {"dataset", "target", "reference"}
+    assert inputs("speculative") == {"dataset", "target", "draft", "reference"}
+    assert inputs("pruned_wanda") == {"dataset", "target", "rows", "reference"}
+    assert "reference" not in built_in.generation_inputs(built_in.techniques["nf4"])
+
+
+def test_a_request_holds_all_that_a_run_is_asked(built_in):
+    asked = built_in.run_request(built_in.techniques["nf4"], 2)
+    assert (asked["technique"], asked["run"], asked["settings"]["quantization"]["method"]) == ("nf4", 2, "nf4")
+    assert asked["reference_technique"]["technique"] == "kv_cache"
+    assert asked["output"] == "results/generations/nf4/run-2"
+    assert {"samples", "output"} <= set(built_in.profile_request(built_in.techniques["nf4"]))
+
+
+def test_without_gpus_a_run_takes_all_cores_and_no_gpu(built_in, monkeypatch):
+    tensor = built_in.techniques["tensor_parallel"]
+    assert (built_in.gpus_needed(tensor), built_in.generation_threads(tensor, 7)) == (0, 7)
+    on_gpus = plan.Plan(built_in.config | {"measurement": built_in.config["measurement"] | {"device": "cuda"}}, {}, [])
+    assert (on_gpus.gpus_needed(tensor), on_gpus.generation_threads(tensor, 7)) == (2, 2)
+
+
+def test_a_request_is_written_with_the_files_that_a_job_reads(built_in, tmp_path):
+    path = tmp_path / "requests" / "a.json"
+    plan.write_request(str(path), plan.as_text({"technique": "a"}), {"dataset": "eval.jsonl", "metrics": ["1", "2"]})
+    assert json.loads(path.read_text(encoding="utf-8")) == {
+        "technique": "a", "dataset": "eval.jsonl", "metrics": ["1", "2"],
+    }  # fmt: skip
+
+
+def test_the_comparison_is_told_of_every_technique(built_in):
+    told = built_in.comparison_request()["study"]
+    assert [technique["name"] for technique in told["techniques"]] == list(built_in.techniques)
+    assert told["scenario_order"] == list(built_in.config["scenarios"])
+    json.dumps(told)
