@@ -14,12 +14,10 @@ rule prepare_model:
     resources:
         gpu=model_gpus,
     params:
-        request=request_of(
-            lambda job: PLAN.model_request(job.model, is_trained(job.model))
-        ),
+        request=request_of(lambda job: PLAN.model_request(job.model)),
         file="results/requests/prepare_model/{model}.json",
         content=model_content,
-        code=code_of("scripts.prepare_model"),
+        code=model_code,
     shell:
         "python -P -m scripts.prepare_model --request {params.file} --threads {threads} 2>&1 | tee {log:q} >&2"
 
@@ -42,6 +40,6 @@ rule prepare_encoder:
         ),
         file="results/requests/prepare_encoder.json",
         content=encoder_content(),
-        code=code_of("scripts.prepare_model"),
+        code=encoder_code(),
     shell:
         "python -P -m scripts.prepare_model --request {params.file} 2>&1 | tee {log:q} >&2"

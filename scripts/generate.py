@@ -199,6 +199,7 @@ def _model(path: Path) -> dict[str, Any]:
     return {
         "name": path.parent.name,
         "source": manifest["source"],
+        "random_weights": manifest.get("random_weights", False),
         "parameters": manifest["parameters"],
         "dtype": manifest["dtype"],
         "architecture": architecture.of_checkpoint(path.parent / manifest["path"]),

@@ -1,6 +1,7 @@
 """Stage: bring one model of the study into place, as a checkpoint directory or a pinned reference to one."""
 
 import argparse
+import importlib
 import json
 import logging
 from pathlib import Path
@@ -9,39 +10,30 @@ from typing import Any
 from scripts.foundation import entry, files, request_file
 from scripts.foundation.errors import StudyError
 from scripts.models import directory, settings
+from scripts.models.source import ENCODER, WRITER, Job
 
 log = logging.getLogger(__name__)
 
 
 def prepare(
     name: str, given: dict[str, Any], output: Path, train: Path | None = None, prompt: str = "", threads: int = 1,
-    kind: str = "writer", device: str = "cpu",
+    kind: str = WRITER, device: str = "cpu",
 ) -> dict[str, Any]:  # fmt: skip
     """Make the model's directory with its ``manifest.json`` and return the manifest.
 
     Raises:
         StudyError: wrong settings, missing data, or a checkpoint that cannot be used.
     """
-    read = settings.read(name, given)
-    if read.source in ("train", "random") and train is None:
-        raise StudyError(f"models.{name} has the source {read.source}, which needs training rows; give --train.")
+    key = "quality.semantic" if kind == ENCODER else f"models.{name}"
+    read = settings.read(key, given)
+    if read.options.training_rows and train is None:
+        raise StudyError(f"{key} has the source {read.source}, which needs training rows; give --train.")
+    read.options.check(key, kind)
+    # By name, since the keys of models follow imports: how a free GPU is found changes no weight.
+    leased = importlib.import_module("scripts.inference.training_device").leased
     with directory.building(output) as partial:
-        if read.source == "train":
-            from scripts.models import from_training
-
-            manifest = from_training.prepare(name, read, train, prompt, partial, device)
-        elif read.source == "random":
-            from scripts.models import from_random
-
-            manifest = from_random.prepare(name, read, train, prompt, threads, partial)
-        elif read.source == "path":
-            from scripts.models import from_path
-
-            manifest = from_path.prepare(name, read, kind)
-        else:
-            from scripts.models import from_hub
-
-            manifest = from_hub.prepare(name, read, kind)
+        job = Job(key, read.dtype, read.seed, partial, train, prompt, threads, kind, lambda: leased(device))
+        manifest = {"source": read.source, "random_weights": read.options.random_weights, **read.options.prepare(job)}
         files.write_json(partial / directory.MANIFEST, manifest)
     log.info("model %s: %s, %d parameters", name, manifest["source"], manifest["parameters"])
     return manifest
@@ -52,12 +44,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="the model's name in the study, for messages")
     parser.add_argument("--settings", required=True, type=json.loads, help="the model's settings as JSON")
-    parser.add_argument("--train", type=Path, help="training rows, one JSON object a line (sources train and random)")
+    parser.add_argument("--train", type=Path, help="training rows, one JSON object a line, for sources that need them")
     parser.add_argument("--prompt", default="", help="the prompt template, with {summary} in it")
     parser.add_argument(
-        "--kind", choices=("writer", "encoder"), default="writer", help="writes headlines, or encodes texts for a score"
+        "--kind", choices=(WRITER, ENCODER), default=WRITER, help="writes headlines, or encodes texts for a score"
     )
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads that draw random weights")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads where their number changes no weight")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train")
     parser.add_argument("--output", required=True, type=Path, help="the model's directory")
     arguments = request_file.parse(parser)

@@ -8,46 +8,54 @@ def dataset_content():
     return checked(sources.file_digest, data_file(config["dataset"]["file"]["path"]))
 
 
+def source_of(wildcards):
+    """The source of a model, with its options."""
+    return checked(configuration.model, config, wildcards.model).options
+
+
 def model_content(wildcards):
     """Digest of the files outside the project that a model is made of."""
-    settings = checked(configuration.model_settings, config, wildcards.model)
-    return checked(configuration.model_checks.fingerprint, settings)
+    return checked(source_of(wildcards).fingerprint)
 
 
-def trains_on_dataset(model):
-    """Whether a model is made from the study's training rows, its tokenizer at least."""
-    return config["models"][model]["source"] in ("train", "random")
+def model_code(wildcards):
+    """Code that makes a model: the stage, and the module of the model's own source."""
+    return code_of("scripts.prepare_model", source_of(wildcards).__module__)(wildcards)
 
 
 def model_rows(wildcards):
     """The training rows, for the sources that need them."""
     rows = {"train": "results/dataset/train.jsonl"}
-    return rows if trains_on_dataset(wildcards.model) else {}
-
-
-def is_trained(model):
-    """Whether a model is trained here, on a GPU where techniques run on GPUs."""
-    return config["models"][model]["source"] == "train"
+    return rows if source_of(wildcards).training_rows else {}
 
 
 def model_gpus(wildcards):
     """GPUs that preparing a model takes."""
-    return 1 if PLAN.on_gpus and is_trained(wildcards.model) else 0
+    return 1 if PLAN.on_gpus and source_of(wildcards).uses_gpu else 0
 
 
 def model_threads(wildcards):
-    """Cores that preparing a model takes: a training's own number, or all where there is no room for two."""
+    """Cores that preparing a model takes: its own number, or all where it has none or there is no room for two."""
     usable = min(cores(), machine.usable_cores())
-    if not is_trained(wildcards.model):
+    wanted = source_of(wildcards).cpu_threads()
+    if wanted is None:
         return usable
-    wanted = config["models"][wildcards.model]["train"]["threads"]
     return wanted if usable >= 2 * wanted else cores()
 
 
 def encoder_content():
     """Digest of a local text encoder's files."""
     return (
-        checked(configuration.model_checks.fingerprint, PLAN.encoder)
+        checked(configuration.encoder(config).options.fingerprint)
         if PLAN.encoder
         else ""
+    )
+
+
+def encoder_code():
+    """Code that brings the text encoder into place."""
+    if not PLAN.encoder:
+        return ""
+    return code_of(
+        "scripts.prepare_model", configuration.encoder(config).options.__module__
     )

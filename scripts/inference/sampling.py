@@ -71,7 +71,7 @@ def judge(
     """Add to each line how near a tie its tokens were, and how likely the reference headline is."""
     tokenizer, length = prepared.tokenizer, prepared.prompt_tokens
     measured = _is_exact(prepared, request)
-    says_something = request["models"]["target"].get("source") != "random" and length is None
+    says_something = not request["models"]["target"].get("random_weights") and length is None
     most = positions.room(prepared.loaded.model.config)
     for line, prompt, sample in zip(lines, prompts, samples, strict=True):
         heartbeat.sign(heartbeat.PHASE)

@@ -71,7 +71,7 @@ def read_run(directory: str | Path, technique: str, ids: list[str], fixed: bool 
 
 def is_random(run: Run, role: str = "target") -> bool:
     """Say whether a model of the run has random weights, so that what it writes means nothing."""
-    return (run.info["models"].get(role) or {}).get("source") == "random"
+    return bool((run.info["models"].get(role) or {}).get("random_weights"))
 
 
 def unscored_reason(run: Run) -> str | None:

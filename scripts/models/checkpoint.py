@@ -9,6 +9,7 @@ from typing import Any
 
 from scripts.foundation.errors import StudyError
 from scripts.models import tokenizer as tokenizers
+from scripts.models.source import WRITER
 from scripts.models.stored_files import small_files, weight_files
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -56,9 +57,9 @@ def read_header(path: Path) -> dict[str, Any]:
             if not 0 <= begin <= last <= size:
                 raise ValueError(f"{name[:80]!r} lies outside it")
             if entry["dtype"] not in _BITS:
-                raise ValueError(f"{name[:80]!r} has the dtype {str(entry['dtype'])[:20]!r}, which there is not")
+                raise ValueError(f"{name[:80]!r} has the unknown dtype {str(entry['dtype'])[:20]!r}")
             if math.prod(entry["shape"]) * _BITS[entry["dtype"]] != 8 * (last - begin):
-                raise ValueError(f"{name[:80]!r} has {last - begin} bytes, other than its shape asks for")
+                raise ValueError(f"{name[:80]!r} has {last - begin} bytes, which does not fit its shape")
         end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
         if 8 + length + end != size:
             raise ValueError(f"it has {size} bytes instead of {8 + length + end}")
@@ -138,7 +139,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     path = directory / "config.json"
     if not path.is_file():
         raise StudyError(f"{directory} has no config.json; name the directory of a complete checkpoint.")
-    return _read_object(path)
+    return read_object(path)
 
 
 def read_generation_config(directory: Path) -> dict[str, Any]:
@@ -148,21 +149,29 @@ def read_generation_config(directory: Path) -> dict[str, Any]:
         StudyError: it is not a JSON object.
     """
     path = directory / "generation_config.json"
-    return _read_object(path) if path.is_file() else {}
+    return read_object(path) if path.is_file() else {}
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path, key: str = "", remedy: str = "fetch the checkpoint again") -> dict[str, Any]:
+    """Return the JSON object in a file; ``key`` begins the sentence of an error, ``remedy`` ends it.
+
+    Raises:
+        StudyError: it holds none.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise StudyError(f"{path} is not valid JSON ({error}); fetch the checkpoint again.") from None
+        raise StudyError(f"{key}{path} is not valid JSON ({error}); {remedy}.") from None
     if not isinstance(value, dict):
-        raise StudyError(f"{path} holds no JSON object; fetch the checkpoint again.")
+        raise StudyError(f"{key}{path} holds no JSON object; {remedy}.")
     return value
 
 
-def check(directory: Path) -> dict[str, Any]:
-    """Check that a directory is a checkpoint of a causal language model in safetensors, and return its config.
+def check(directory: Path, kind: str = WRITER) -> dict[str, Any]:
+    """Check that a directory is a checkpoint in safetensors, of a causal language model if it is to write.
+
+    Returns:
+        Its config.
 
     Raises:
         StudyError: what is missing, and what to do.
@@ -172,7 +181,7 @@ def check(directory: Path) -> dict[str, Any]:
     if (directory / "adapter_config.json").is_file():
         raise StudyError(f"{directory} holds an adapter (adapter_config.json); merge it into its base model first.")
     config = read_config(directory)
-    check_config(config, str(directory / "config.json"))
+    check_config(config, str(directory / "config.json"), kind)
     if tokenizer_file(directory) is None:
         raise StudyError(f"{directory} has no tokenizer ({', '.join(TOKENIZER_FILES)}); add the checkpoint's own.")
     if not weight_files(directory):
@@ -185,8 +194,8 @@ def check(directory: Path) -> dict[str, Any]:
     return config
 
 
-def check_config(config: dict[str, Any], where: str) -> None:
-    """Check, without transformers, that a config looks like that of a causal language model.
+def check_config(config: dict[str, Any], where: str, kind: str = WRITER) -> None:
+    """Check, without transformers, that a config looks like that of a model of this kind.
 
     Raises:
         StudyError: no ``model_type``, or an architecture of another kind.
@@ -204,7 +213,7 @@ def check_config(config: dict[str, Any], where: str) -> None:
         raise StudyError(f"{where} names other weights in transformers_weights; rename them to model.safetensors.")
     _check_stored(config.get("quantization_config"), where)
     names = config.get("architectures") or []
-    if names and not any("CausalLM" in str(name) or "LMHead" in str(name) for name in names):
+    if kind == WRITER and names and not any("CausalLM" in str(name) or "LMHead" in str(name) for name in names):
         raise StudyError(
             f"{where} describes {names[0]}, which is not a causal language model; choose one that generates text."
         )

@@ -16,6 +16,8 @@ PAD = "<|pad|>"
 SPECIAL = (BEGIN, HEADLINE, END, PAD)
 BEGIN_ID, HEADLINE_ID, END_ID, PAD_ID = range(4)
 PLACEHOLDER = "{summary}"
+# 256 bytes and the special tokens must fit, and some merges beside them.
+SMALLEST_VOCABULARY = 320
 
 
 def check_prompt(prompt: str) -> None:
@@ -74,6 +76,11 @@ def train(rows: Iterable[dict[str, Any]], prompt: str, vocabulary: int) -> Any:
         single=f"{BEGIN} $A {HEADLINE}", special_tokens=[(BEGIN, BEGIN_ID), (HEADLINE, HEADLINE_ID)]
     )
     return tokenizer
+
+
+def trained_identity(vocabulary: int) -> str:
+    """Return a value that is equal for two tokenizers that ``train`` makes of one study's rows and prompt."""
+    return f"trained:{vocabulary}"
 
 
 def save(tokenizer: Any, directory: Path, max_positions: int) -> None:

@@ -10,12 +10,14 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from scripts.models import batches
-from scripts.models.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from scripts.models.sources.train import Settings
 
 _WARM_UP_STEPS = 20
 _COPY_LAYERS = 2
@@ -34,7 +36,7 @@ class Trained:
     figures: dict[str, Any]
 
 
-def config(settings: TrainSettings, vocabulary: int, max_positions: int) -> Any:
+def config(settings: "Settings", vocabulary: int, max_positions: int) -> Any:
     """Return the ``LlamaConfig`` of these settings. Input and output embeddings are tied."""
     from transformers import LlamaConfig
 
@@ -56,7 +58,7 @@ def config(settings: TrainSettings, vocabulary: int, max_positions: int) -> Any:
 
 
 def train(
-    settings: TrainSettings, sequences: batches.Sequences, model_config: Any, seed: int, device: str = "cpu"
+    settings: "Settings", sequences: batches.Sequences, model_config: Any, seed: int, device: str = "cpu"
 ) -> Trained:
     """Train a model on ``device``, ``cpu`` or ``cuda``; it comes back on the CPU.
 
@@ -142,7 +144,7 @@ def evaluate(model: Any, sequences: batches.Sequences) -> tuple[float, float]:
 
 
 def _losses(
-    model: Any, settings: TrainSettings, rows: batches.Sequences, vocabulary: int, generator: Any
+    model: Any, settings: "Settings", rows: batches.Sequences, vocabulary: int, generator: Any
 ) -> Iterator[tuple[str, Any]]:
     import torch
 
@@ -208,7 +210,7 @@ def _optimizers(model: Any, learning_rate: float) -> list[tuple[Any, float]]:
     ]
 
 
-def _schedule(step: int, settings: TrainSettings) -> float:
+def _schedule(step: int, settings: "Settings") -> float:
     """Return the share of the peak learning rate: a linear warm-up, level while copying, then half a cosine down."""
     if step < settings.copy_steps:
         return min(1.0, (step + 1) / _WARM_UP_STEPS)

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts.dataset.path import data_file
+from scripts.foundation import hubs
 from scripts.foundation.errors import StudyError
 from scripts.hardware import datasheet
-from scripts.models import checks as model_checks
-from scripts.study import form, hubs, limits, paths, timing_reference
+from scripts.models import settings
+from scripts.models.settings import ModelSettings
+from scripts.models.source import ENCODER
+from scripts.study import form, limits, timing_reference
 from scripts.study.sweeps import unfold
 from scripts.study.techniques import Technique, resolve
 
@@ -35,12 +38,11 @@ def check(config: dict[str, Any]) -> list[Technique]:
     selected = list(dict.fromkeys([*config["select"], *points])) if config["select"] else []
     techniques = resolve(entries, selected, set(config["models"]))
     for name in models_used(techniques):
-        _check_place(f"models.{name}", model_settings(config, name))
-        model_checks.check(name, model_settings(config, name))
+        model(config, name).options.check(f"models.{name}")
     _check_drafts(config, techniques)
     _check_forced(config, techniques)
     _check_dataset(config["dataset"])
-    _check_encoder(config["quality"]["semantic"])
+    _check_encoder(config)
     _check_choices(config)
     limits.check(config, techniques)
     timing_reference.find(config["measurement"]["reference"], techniques)
@@ -75,6 +77,21 @@ def model_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
     return {"source": source, source: model[source], "dtype": model["dtype"], "seed": model["seed"]}
 
 
+def model(config: dict[str, Any], name: str) -> ModelSettings:
+    """A model's settings as its source reads them.
+
+    Raises:
+        StudyError: its source lacks an option.
+    """
+    return settings.read(f"models.{name}", model_settings(config, name))
+
+
+def encoder(config: dict[str, Any]) -> ModelSettings | None:
+    """The text encoder's settings as its source reads them; None where the study asks for no semantic score."""
+    given = encoder_settings(config)
+    return settings.read("quality.semantic", given) if given else None
+
+
 def dataset_settings(config: dict[str, Any]) -> dict[str, Any]:
     """The data set's settings with the options of the chosen source alone; the number of samples left out."""
     dataset = config["dataset"]
@@ -92,8 +109,9 @@ def _check_drafts(config: dict[str, Any], techniques: list[Technique]) -> None:
     for technique in techniques:
         if technique.draft is None:
             continue
-        target = model_checks.tokenizer_identity(model_settings(config, technique.model))
-        draft = model_checks.tokenizer_identity(model_settings(config, technique.draft))
+        target, draft = (
+            model(config, name).options.tokenizer_identity() for name in (technique.model, technique.draft)
+        )
         if target is not None and draft is not None and target != draft:
             raise StudyError(
                 f"techniques.{technique.name}.speculation.draft: model '{technique.draft}' has another tokenizer than "
@@ -105,39 +123,21 @@ def _check_forced(config: dict[str, Any], techniques: list[Technique]) -> None:
     """Tokens that nobody chose are for models that write nothing that means anything."""
     for technique in techniques:
         forced = (technique.settings.get("speculation") or {}).get("forced_acceptance")
-        if forced is not None and config["models"][technique.model]["source"] != "random":
+        if forced is not None and not model(config, technique.model).options.random_weights:
             raise StudyError(
                 f"techniques.{technique.name}.speculation.forced_acceptance puts out tokens that the target did not "
-                f"choose; remove it, or use a model with source 'random' in place of '{technique.model}'."
+                f"choose; remove it, or use a model with random weights in place of '{technique.model}'."
             )
 
 
-def _check_place(key: str, settings: dict[str, Any]) -> None:
-    """Check the path or the hub's name that a model of key ``key`` comes from; what is empty is said elsewhere."""
-    source = settings["source"]
-    options = settings[source]
-    if source == "path" and options["path"]:
-        paths.check_directory(f"{key}.path.path", options["path"])
-    if source == "hub" and options["id"]:
-        hubs.check_id(f"{key}.hub.id", options["id"])
-    if source == "random" and paths.file_trouble(ROOT / options["architecture"]):
-        paths.check_file(f"{key}.random.architecture", options["architecture"])
-
-
-def _check_encoder(semantic: dict[str, Any]) -> None:
+def _check_encoder(config: dict[str, Any]) -> None:
+    semantic = config["quality"]["semantic"]
     source = semantic["source"]
-    if source == "none":
-        return
-    if source not in semantic:
+    if source != "none" and source not in semantic:
         raise StudyError(f"quality.semantic.source is '{source}', but quality.semantic.{source} is missing; add it.")
-    for key, value in semantic[source].items():
-        if not value:
-            raise StudyError(f"quality.semantic.{source}.{key} is empty; give the encoder's {key}.")
-    _check_place("quality.semantic", {"source": source, source: semantic[source]})
-    if source == "path" and not (Path(semantic["path"]["path"]) / "config.json").is_file():
-        raise StudyError(
-            f"quality.semantic.path.path: {semantic['path']['path']} holds no config.json; name an encoder's directory."
-        )
+    found = encoder(config)
+    if found:
+        found.options.check("quality.semantic", ENCODER)
 
 
 def _check_choices(config: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.foundation.errors import StudyError
+from scripts.foundation.wording import one_line
 from scripts.study import configuration, layers
-from scripts.study.wording import one_line
 
 
 def check(files: Sequence[Path], options: Sequence[str], replace: bool) -> None:

@@ -13,8 +13,8 @@ from jsonschema.exceptions import best_match
 
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
+from scripts.foundation.wording import KeyFault, dotted, shown
 from scripts.study import values
-from scripts.study.wording import KeyFault, dotted, shown
 
 LONGEST_NAME = 64
 _TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number",

@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from scripts.foundation.errors import StudyError
+from scripts.foundation.wording import one_line, shown
 from scripts.study import strict_yaml
-from scripts.study.wording import one_line, shown
 
 BUILT_IN = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
 _OPTION = "--config"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.foundation.errors import StudyError
+from scripts.models import sources
 from scripts.study.techniques import Technique
 
 MOST_RUNS = 10_000
@@ -60,11 +61,6 @@ def _asked(config: dict[str, Any], techniques: list[Technique]) -> list[tuple[in
         asked.append((rows, f"techniques.{technique.name}.pruning.calibration is {rows}"))
         for model in filter(None, (technique.model, technique.draft)):
             source = config["models"][model]["source"]
-            if source in ("train", "random"):
-                asked.append(
-                    (
-                        2 if source == "train" else 1,
-                        f"models.{model}.source is {source}, which learns from training rows",
-                    )
-                )
+            needed = sources.find(source).training_rows
+            asked.append((needed, f"models.{model}.source is {source}, which learns from training rows"))
     return asked

@@ -131,13 +131,14 @@ class Plan:
             "output": f"results/generations/{technique.name}/run-{run}",
         }
 
-    def model_request(self, name: str, is_trained: bool) -> dict[str, Any]:
+    def model_request(self, name: str) -> dict[str, Any]:
         """What preparing a model is asked, without its files."""
+        on_gpu = configuration.model(self.config, name).options.uses_gpu
         return {
             "name": name,
             "settings": configuration.model_settings(self.config, name),
             "prompt": self.config["generation"]["prompt"],
-            "device": self.config["measurement"]["device"] if is_trained else None,
+            "device": self.config["measurement"]["device"] if on_gpu else None,
             "output": f"results/models/{name}",
         }
 

@@ -13,9 +13,10 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
+from scripts.foundation import paths
 from scripts.foundation.errors import StudyError
-from scripts.study import paths, strict_yaml
-from scripts.study.wording import shown
+from scripts.foundation.wording import shown
+from scripts.study import strict_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "config" / "reference.schema.yaml"

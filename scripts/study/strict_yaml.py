@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from scripts.foundation.errors import StudyError
-from scripts.study.paths import file_trouble
-from scripts.study.wording import shown
+from scripts.foundation.paths import file_trouble
+from scripts.foundation.wording import shown
 
 MOST_BYTES = 200_000
 DEEPEST = 30

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from scripts.study.wording import KeyFault, dotted, shown
+from scripts.foundation.wording import KeyFault, dotted, shown
 
 DEEPEST = 40
 LARGEST = 2**53  # above it a report's numbers are not exact

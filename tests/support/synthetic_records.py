@@ -79,6 +79,7 @@ def make_model(name: str, source: str = "train", weight_mib: float = 107, dtype:
     return {
         "name": name,
         "source": source,
+        "random_weights": source == "random",
         "parameters": layers * layer + rest,
         "dtype": dtype,
         "architecture": {

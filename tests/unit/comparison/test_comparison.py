@@ -124,7 +124,11 @@ def test_without_a_baseline_changes_against_it_are_null_with_a_reason(tmp_path, 
 
 
 def test_random_weights_leave_quality_out_and_keep_speed(tmp_path):
-    models = {"models": {"target": {"name": "s", "source": "random", "parameters": 9, "dtype": "float32"}}}
+    models = {
+        "models": {
+            "target": {"name": "s", "source": "random", "random_weights": True, "parameters": 9, "dtype": "float32"}
+        }
+    }
     techniques = [Technique("baseline", None, changes=models), Technique("fast", speed=2, changes=models)]
     figures = row(small(tmp_path, techniques), "fast")["changes"]["parent"]["figures"]
     assert figures["quality_kept_percent_rouge1"]["value"] is None

@@ -9,7 +9,9 @@ from tests.support import synthetic_runs as synthetic
 from tests.support.synthetic_study import Technique, compare, write_study
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e"
-RANDOM = {"models": {"target": {"name": "s", "source": "random", "parameters": 9, "dtype": "float32"}}}
+RANDOM = {
+    "models": {"target": {"name": "s", "source": "random", "random_weights": True, "parameters": 9, "dtype": "float32"}}
+}
 
 
 def make_metrics(headlines, scored=True):

@@ -26,7 +26,9 @@ REFERENCE = {
     "choices": [{"scenario": "edge", "label": "Edge", "recommended": ["Cache", "Everything"]}],
     "top_three": [{"name": "Cache", "overall_percent": 3.5}],
 }  # fmt: skip
-RANDOM = {"models": {"target": {"name": "s", "source": "random", "parameters": 9, "dtype": "float32"}}}
+RANDOM = {
+    "models": {"target": {"name": "s", "source": "random", "random_weights": True, "parameters": 9, "dtype": "float32"}}
+}
 
 
 def made(tmp_path, techniques=None, runs=2, **study_changes):

@@ -201,7 +201,13 @@ def one_billion(tmp_path_factory):
         model = LlamaForCausalLM(config).to(torch.bfloat16)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
-    manifest = {"source": "random", "path": ".", "parameters": model.num_parameters(), "dtype": "bfloat16"}
+    manifest = {
+        "source": "random",
+        "random_weights": True,
+        "path": ".",
+        "parameters": model.num_parameters(),
+        "dtype": "bfloat16",
+    }
     files.write_json(directory / "manifest.json", manifest)
     del model
     torch.cuda.empty_cache()

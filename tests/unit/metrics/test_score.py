@@ -41,7 +41,9 @@ def test_other_tokens_in_another_run_are_counted_and_quality_is_of_the_first(dat
 
 
 def test_random_weights_have_no_quality(dataset, metrics):
-    models = {"target": {"name": "small", "source": "random", "parameters": 1, "dtype": "float32"}}
+    models = {
+        "target": {"name": "small", "source": "random", "random_weights": True, "parameters": 1, "dtype": "float32"}
+    }
     run = synthetic.make_run("kv_cache", models=models)
     result = metrics((run, synthetic.make_samples(dataset, drafted=4)))
     for key in ("rouge1", "rougeLsum", "empty_share", "headline_words", "acceptance_rate", "stop_end_share"):
@@ -52,7 +54,9 @@ def test_random_weights_have_no_quality(dataset, metrics):
 
 
 def test_random_draft_has_quality_but_no_acceptance(dataset, metrics):
-    models = synthetic.make_run("x")["models"] | {"draft": {"name": "d", "source": "random", "dtype": "float32"}}
+    models = synthetic.make_run("x")["models"] | {
+        "draft": {"name": "d", "source": "random", "random_weights": True, "dtype": "float32"}
+    }
     run = synthetic.make_run("kv_cache", models=models)
     figures = metrics((run, synthetic.make_samples(dataset, drafted=4)))["figures"]
     assert figures["acceptance_rate"]["value"] is None
@@ -60,9 +64,12 @@ def test_random_draft_has_quality_but_no_acceptance(dataset, metrics):
 
 
 def test_forced_acceptance_is_measured_with_random_weights_and_said(dataset, metrics):
-    models = {role: {"name": role, "source": "random", "dtype": "float32"} for role in ("target", "draft")}
+    models = {
+        role: {"name": role, "source": "random", "random_weights": True, "dtype": "float32"}
+        for role in ("target", "draft")
+    }
     settings = {"speculation": {"draft": "d", "tokens": 4, "forced_acceptance": 0.7}}
-    models["target"] = synthetic.make_run("x")["models"]["target"] | {"source": "random"}
+    models["target"] = synthetic.make_run("x")["models"]["target"] | {"source": "random", "random_weights": True}
     run = synthetic.make_run("kv_cache", models=models, settings=settings)
     figures = metrics((run, synthetic.make_samples(dataset, drafted=4)))["figures"]
     assert figures["acceptance_rate"]["value"] > 0

@@ -133,7 +133,7 @@ def test_the_fixed_mode_has_no_part_in_the_text(tmp_path, written, monkeypatch):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"models": {"target": {"source": "random", "dtype": "float32"}}},
+        {"models": {"target": {"source": "random", "random_weights": True, "dtype": "float32"}}},
         {"settings": {"model": "small", "prompt_tokens": 64}},
     ],
 )

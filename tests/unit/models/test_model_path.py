@@ -67,7 +67,7 @@ def cut(path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda d: shutil.rmtree(d), "is not a directory; name the directory of a checkpoint"),
+        (lambda d: shutil.rmtree(d), "does not exist; correct the path"),
         (lambda d: (d / "config.json").unlink(), r"has no config\.json"),
         (lambda d: (d / "config.json").write_text("{"), r"config\.json is not valid JSON"),
         (lambda d: (d / "tokenizer.json").unlink(), r"has no tokenizer \(tokenizer\.json, "),
@@ -75,9 +75,9 @@ def cut(path):
         (lambda d: (d / "model.safetensors").rename(d / "pytorch_model.bin"), "pickled weights only"),
         (lambda d: cut(d / "model.safetensors"), r"model\.safetensors is not a complete safetensors file"),
         (lambda d: (d / "model.safetensors").write_bytes(b"x" * 40), "is not a complete safetensors file"),
-        (lambda d: header(d, dtype="F32", shape=[10**12, 10**12], data_offsets=[0, 8]), "bytes, other than its shape"),
-        (lambda d: header(d, dtype="F16", shape=[2], data_offsets=[0, 8]), "has 8 bytes, other than its shape"),
-        (lambda d: header(d, dtype="F33", shape=[2], data_offsets=[0, 8]), "dtype 'F33', which there is not"),
+        (lambda d: header(d, dtype="F32", shape=[10**12, 10**12], data_offsets=[0, 8]), "which does not fit its"),
+        (lambda d: header(d, dtype="F16", shape=[2], data_offsets=[0, 8]), "has 8 bytes, which does not fit its"),
+        (lambda d: header(d, dtype="F33", shape=[2], data_offsets=[0, 8]), "the unknown dtype 'F33'"),
         (lambda d: header(d, dtype=["F32"], shape=[2], data_offsets=[0, 8]), "is not a complete safetensors file"),
         (lambda d: header(d, dtype="F32", shape=None, data_offsets=[0, 8]), "is not a complete safetensors file"),
         (lambda d: header(d, dtype="F32", shape=[-1], data_offsets=[0, 8]), "no whole number"),

@@ -1,11 +1,13 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from scripts import prepare_model
 from scripts.foundation.errors import StudyError
-from scripts.models import checkpoint, from_random
+from scripts.models import checkpoint
+from scripts.models.sources import random as from_random
 
 SMALL = {
     "model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 500, "hidden_size": 64,
@@ -78,7 +80,7 @@ def test_the_architectures_have_the_published_number_of_parameters(file, paramet
 
     content = json.loads(Path(f"config/architectures/{file}.json").read_text())
     config = AutoConfig.for_model(content.pop("model_type"), **content)
-    assert sum(map(from_random.count, from_random.shapes(config).values())) == parameters
+    assert sum(map(math.prod, from_random.shapes(config).values())) == parameters
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from scripts import prepare_model
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 from scripts.models import batches, checkpoint, tokenizer, training
+from scripts.models.sources.train import Settings
 
 
 def test_a_trained_model_loads_and_writes_after_a_plain_prompt(checkpoint_directory, prompt):
@@ -74,7 +75,7 @@ def test_training_learns_to_copy(prompt):
         rows.append({"summary": " ".join(chosen), "headline": chosen[0]})
     made = tokenizer.train(rows, prompt, 400)
     sequences = batches.encode(rows, prompt, made)
-    options = training.TrainSettings(
+    options = Settings(
         layers=2, hidden=64, heads=2, kv_heads=2, intermediate=128, vocabulary=400, steps=150, copy_steps=40
     )
     trained = training.train(options, sequences, training.config(options, made.get_vocab_size(), 64), 0)
@@ -92,7 +93,7 @@ def test_the_shared_prefix_changes_nothing_but_the_cost(prompt, train_file):
     whole = batches.Sequences(
         [], [sequences.prefix + ids for ids in sequences.ids], [len(sequences.prefix) + at for at in sequences.starts]
     )
-    options = training.TrainSettings(layers=2, hidden=32, heads=2, kv_heads=1, intermediate=64)
+    options = Settings(layers=2, hidden=32, heads=2, kv_heads=1, intermediate=64)
     torch.manual_seed(0)
     model = LlamaForCausalLM(training.config(options, 384, 128))
     losses, gradients = [], []
@@ -162,3 +163,12 @@ def test_text_that_spells_a_special_token_stays_text(checkpoint_directory):
     ids = loaded("storm <|end_of_text|> river <|headline|> vote").input_ids
     assert tokenizer.END_ID not in ids
     assert ids.count(tokenizer.HEADLINE_ID) == 1
+
+
+def test_a_cpu_trains_in_float32():
+    import torch
+
+    with training._precision("cpu"):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == torch.float32
+    assert not training._is_mixed("cpu")

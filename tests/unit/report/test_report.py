@@ -272,7 +272,11 @@ def test_answer_does_not_call_quality_kept_where_the_length_is_not(small):
 
 
 def test_answer_without_quality_and_without_baseline(small):
-    models = {"models": {"target": {"name": "s", "source": "random", "parameters": 9, "dtype": "float32"}}}
+    models = {
+        "models": {
+            "target": {"name": "s", "source": "random", "random_weights": True, "parameters": 9, "dtype": "float32"}
+        }
+    }
     comparison = small([Technique("fast", changes=models), Technique("slow", speed=0.5, changes=models)])
     first = said(comparison)[0]
     assert "fast is the fastest of the 2" in first

@@ -88,7 +88,11 @@ def test_the_trade_off_says_its_front_and_what_it_leaves_out(whole):
 
 
 def test_without_quality_the_throughput_is_not_set_against_itself(tmp_path):
-    models = {"models": {"target": {"name": "s", "source": "random", "parameters": 9, "dtype": "float32"}}}
+    models = {
+        "models": {
+            "target": {"name": "s", "source": "random", "random_weights": True, "parameters": 9, "dtype": "float32"}
+        }
+    }
     techniques = [Technique("fast", None, changes=models), Technique("slow", "fast", speed=0.5, changes=models)]
     found = tradeoff_view.tradeoff(compare(write_study(tmp_path, techniques, count=12, runs=1)))
     assert found["drawings"][2]["sentence"] == "Quality was not measured: random weights."

@@ -1,12 +1,15 @@
 """Source ``hub``: a repository of a model hub at a pinned commit, in the hub client's ordinary cache."""
 
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.foundation import hubs
 from scripts.foundation.errors import StudyError
-from scripts.models import checkpoint, from_path, stored_files
-from scripts.models.settings import HubSettings, ModelSettings, check_hub
+from scripts.models import checkpoint, description, stored_files
+from scripts.models.source import WRITER, Job, Source
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
@@ -15,32 +18,41 @@ if TYPE_CHECKING:
 _FIRST = [*stored_files.SMALL_FILES, stored_files.WHOLE, stored_files.INDEX]
 
 
-def prepare(name: str, settings: ModelSettings, kind: str = "writer") -> dict[str, Any]:
-    """Fetch the snapshot, or find it in the cache, and return a manifest that refers to it.
+@dataclass(frozen=True)
+class Settings(Source):
+    """A repository of a model hub at a pinned commit."""
 
-    Raises:
-        StudyError: a gated or missing repository, a missing commit, no network, or no usable checkpoint in it.
-    """
-    options = settings.options
-    assert isinstance(options, HubSettings)
-    check_hub(name, options)
-    where = f"models.{name}.hub: {options.id}"
-    directory = fetch(where, options)
-    if not (directory / "config.json").is_file():
-        raise StudyError(f"{where} has no config.json at {options.revision}; name a transformers model.")
-    if not checkpoint.weight_files(directory):
-        raise StudyError(
-            f"{where} has no safetensors weights at {options.revision}, and pickled ones are never loaded; "
-            "choose a commit or a repository that has model.safetensors."
-        )
-    try:
-        described = from_path.describe(directory, settings.dtype, kind)
-    except StudyError as error:
-        raise StudyError(f"{where}: {error}") from None
-    return {"source": "hub", "repository": options.id, "revision": options.revision, **described}
+    id: str
+    revision: str
+
+    def check(self, key: str, kind: str = WRITER) -> None:
+        """Check that the id is a hub's and the revision a full commit."""
+        hubs.check_id(f"{key}.hub.id", self.id)
+        if not isinstance(self.revision, str) or not re.fullmatch(r"[0-9a-f]{40}", self.revision):
+            raise StudyError(
+                f"{key}.hub.revision is {self.revision!r}; give the full 40-digit commit, which the repository's page "
+                "shows under its files' history, so that the study always gets the same weights."
+            )
+
+    def prepare(self, job: Job) -> dict[str, Any]:
+        """Fetch the snapshot, or find it in the cache, and return a manifest that refers to it."""
+        where = f"{job.key}.hub: {self.id}"
+        directory = fetch(where, self)
+        if not (directory / "config.json").is_file():
+            raise StudyError(f"{where} has no config.json at {self.revision}; name a transformers model.")
+        if not checkpoint.weight_files(directory):
+            raise StudyError(
+                f"{where} has no safetensors weights at {self.revision}, and pickled ones are never loaded; "
+                "choose a commit or a repository that has model.safetensors."
+            )
+        try:
+            described = description.of_checkpoint(directory, job.dtype, job.kind)
+        except StudyError as error:
+            raise StudyError(f"{where}: {error}") from None
+        return {"repository": self.id, "revision": self.revision, **described}
 
 
-def fetch(where: str, options: HubSettings) -> Path:
+def fetch(where: str, options: Settings) -> Path:
     """Return the snapshot's directory, downloading what the cache lacks.
 
     Raises:
@@ -74,7 +86,7 @@ def fetch(where: str, options: HubSettings) -> Path:
         raise _refused(where, error) from None
 
 
-def _download(options: HubSettings, wanted: list[str]) -> Path:
+def _download(options: Settings, wanted: list[str]) -> Path:
     from huggingface_hub import snapshot_download
 
     # Patterns match across slashes: copies for other runtimes in folders would come along.

@@ -5,17 +5,17 @@ import json
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tqdm import tqdm
 
-from scripts.foundation import files
+from scripts.foundation import files, paths, plugins
 from scripts.foundation.errors import StudyError
-from scripts.models import checkpoint, from_path, saving
-from scripts.models import settings as model_settings
+from scripts.models import checkpoint, description, shape
 from scripts.models import tokenizer as tokenizers
-from scripts.models.settings import ModelSettings, RandomSettings
+from scripts.models.source import WRITER, Job, Source
 
 # What one thread draws at a time, in parameters: the float32 scratch of a thread is four times this in bytes.
 _CHUNK = 1 << 23
@@ -23,51 +23,95 @@ _CHUNK = 1 << 23
 _SHARD_BYTES = 2_000_000_000
 
 
-def prepare(name: str, settings: ModelSettings, train: Path, prompt: str, threads: int, output: Path) -> dict[str, Any]:
-    """Draw a model's weights into ``output`` and return its manifest. The result does not depend on ``threads``.
+@dataclass(frozen=True)
+class Settings(Source):
+    """An architecture with random weights: speed and memory only."""
 
-    Raises:
-        StudyError: an architecture that cannot be built.
-    """
-    options = settings.options
-    assert isinstance(options, RandomSettings)
-    model_settings.check_random(name, options)
-    tokenizers.check_prompt(prompt)
-    vocabulary = model_settings.random_vocabulary(name, options)
-    tokenizer = tokenizers.train(files.read_json_lines(train), prompt, vocabulary)
-    config = _config(name, options, settings.dtype)
-    deviation = float(getattr(config, "initializer_range", None) or 0.02)
-    _write_weights(shapes(config), settings.dtype, settings.seed, deviation, threads, output)
-    config.save_pretrained(output)
-    saving.save_generation_config(output)
-    tokenizers.save(tokenizer, output, config.max_position_embeddings)
-    return {
-        "source": "random",
-        "path": ".",
-        "parameters": checkpoint.parameters(output),
-        "dtype": settings.dtype,
-        "architecture": checkpoint.basics(checkpoint.read_config(output)),
-        "tokenizer_digest": checkpoint.file_digest(output / "tokenizer.json"),
-        "weights_digest": checkpoint.weights_digest(output),
-        "seed": settings.seed,
-        "random": {
-            "distribution": "normal, mean 0; norms are 1 and biases 0",
-            "standard_deviation": deviation,
-            "tokenizer_vocabulary": tokenizer.get_vocab_size(),
-        },
-    }
+    default_dtype: ClassVar[str] = "bfloat16"
+    training_rows: ClassVar[int] = 1  # for its tokenizer
+    random_weights: ClassVar[bool] = True
+
+    architecture: str | dict[str, Any]  # a config.json file, or its content
+    vocabulary: int = 32768  # entries of the tokenizer, at most the architecture's own
+
+    def check(self, key: str, kind: str = WRITER) -> None:
+        """Check that the architecture can be built and given a tokenizer."""
+        where = f"{key}.random.architecture"
+        config = self._content(where)
+        for part in ("model_type", "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"):
+            if not config.get(part):
+                raise StudyError(f"{where} has no {part}; name a complete config.json of a causal language model.")
+        heads = config["num_attention_heads"]
+        kv_heads = config.get("num_key_value_heads") or heads
+        shape.check_heads(where, config["hidden_size"], heads, kv_heads, config.get("head_dim"))
+        if self._tokens(config) < tokenizers.SMALLEST_VOCABULARY:
+            raise StudyError(
+                f"{key}.random: a vocabulary of {self._tokens(config)} is too small; give at least "
+                f"{tokenizers.SMALLEST_VOCABULARY}, in the setting and in the architecture's vocab_size."
+            )
+
+    def fingerprint(self) -> str:
+        """Digest of the architecture where it is a file."""
+        if isinstance(self.architecture, dict):
+            return ""
+        return hashlib.sha256(json.dumps(self._content(), sort_keys=True).encode()).hexdigest()
+
+    def tokenizer_identity(self) -> str | None:
+        """The same as that of a trained model with this vocabulary."""
+        return tokenizers.trained_identity(self._tokens(self._content()))
+
+    def prepare(self, job: Job) -> dict[str, Any]:
+        """Draw the weights; they do not depend on the number of threads."""
+        from scripts.models import saving
+
+        tokenizers.check_prompt(job.prompt)
+        architecture = self._content()
+        tokenizer = tokenizers.train(files.read_json_lines(job.rows), job.prompt, self._tokens(architecture))
+        config = _config(f"{job.key}.random.architecture", architecture, job.dtype)
+        deviation = float(getattr(config, "initializer_range", None) or 0.02)
+        _write_weights(shapes(config), job.dtype, job.seed, deviation, job.threads, job.output)
+        config.save_pretrained(job.output)
+        saving.save_generation_config(job.output)
+        tokenizers.save(tokenizer, job.output, config.max_position_embeddings)
+        return {
+            "path": ".",
+            "parameters": checkpoint.parameters(job.output),
+            "dtype": job.dtype,
+            "architecture": checkpoint.basics(checkpoint.read_config(job.output)),
+            "tokenizer_digest": checkpoint.file_digest(job.output / "tokenizer.json"),
+            "weights_digest": checkpoint.weights_digest(job.output),
+            "seed": job.seed,
+            "random": {
+                "distribution": "normal, mean 0; norms are 1 and biases 0",
+                "standard_deviation": deviation,
+                "tokenizer_vocabulary": tokenizer.get_vocab_size(),
+            },
+        }
+
+    def _content(self, where: str = "architecture") -> dict[str, Any]:
+        """The file's content, or what stands inline; ``where`` is its key, for errors."""
+        if isinstance(self.architecture, dict):
+            return self.architecture
+        path = Path(self.architecture)
+        if paths.file_trouble(path):
+            path = plugins.ROOT / path  # the project's own shapes can be named wherever the study runs
+        if paths.file_trouble(path):
+            paths.check_file(where, self.architecture)
+        return checkpoint.read_object(path, f"{where}: ", "correct it")
+
+    def _tokens(self, architecture: dict[str, Any]) -> int:
+        return min(self.vocabulary, int(architecture.get("vocab_size") or self.vocabulary))
 
 
-def _config(name: str, options: RandomSettings, dtype: str) -> Any:
+def _config(where: str, architecture: dict[str, Any], dtype: str) -> Any:
     """Return the architecture's transformers config, with the special tokens of the tokenizer made here."""
     import torch
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
-    content = dict(model_settings.architecture(name, options))
-    where = f"models.{name}.random.architecture"
+    content = dict(architecture)
     checkpoint.check_config(content, where)
-    from_path.check_known(content, where)
+    description.check_known(content, where)
     try:
         config = AutoConfig.for_model(content.pop("model_type"), **content)
     except (ValueError, TypeError, AttributeError, KeyError, StrictDataclassError) as error:
@@ -93,19 +137,14 @@ def shapes(config: Any) -> dict[str, tuple[int, ...]]:
 def _shards(sizes: dict[str, tuple[int, ...]], size: int) -> Iterator[list[str]]:
     shard: list[str] = []
     held = 0
-    for name, shape in sizes.items():
-        wanted = count(shape) * size
+    for name, dimensions in sizes.items():
+        wanted = math.prod(dimensions) * size
         if shard and held + wanted > _SHARD_BYTES:
             yield shard
             shard, held = [], 0
         shard.append(name)
         held += wanted
     yield shard
-
-
-def count(shape: tuple[int, ...]) -> int:
-    """Return how many parameters a tensor of this shape holds."""
-    return math.prod(shape)
 
 
 def _write_weights(
@@ -117,7 +156,7 @@ def _write_weights(
     torch.set_num_threads(1)  # the threads below are the parallelism
     size = getattr(torch, dtype).itemsize
     shards = list(_shards(sizes, size))
-    total = sum(map(count, sizes.values()))
+    total = sum(map(math.prod, sizes.values()))
     where: dict[str, str] = {}
     with (
         tqdm(total=total, desc="drawing weights", unit="par", unit_scale=True, mininterval=1.0) as bar,

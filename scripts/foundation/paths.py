@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from scripts.foundation.errors import StudyError
-from scripts.study.wording import shown
+from scripts.foundation.wording import shown
 
 _REASONS = {
     errno.ENOENT: "does not exist",

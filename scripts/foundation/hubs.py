@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from scripts.foundation.errors import StudyError
-from scripts.study.wording import shown
+from scripts.foundation.wording import shown
 
 
 def check_id(key: str, name: str) -> None:

@@ -1,38 +1,24 @@
-"""Source ``path``: a local checkpoint directory, used where it lies."""
+"""What the manifest of a checkpoint directory says of it, once it is known to be one that can be used."""
 
 from pathlib import Path
 from typing import Any
 
 from scripts.foundation.errors import StudyError
 from scripts.models import checkpoint, special_tokens
-from scripts.models.settings import ModelSettings, PathSettings
+from scripts.models.source import WRITER
 
 
-def prepare(name: str, settings: ModelSettings, kind: str = "writer") -> dict[str, Any]:
-    """Check the checkpoint and return a manifest that refers to it.
-
-    Raises:
-        StudyError: no checkpoint of a causal language model in safetensors stands there.
-    """
-    assert isinstance(settings.options, PathSettings)
-    directory = Path(settings.options.path)
-    try:
-        return {"source": "path", **describe(directory, settings.dtype, kind)}
-    except StudyError as error:
-        raise StudyError(f"models.{name}.path.path: {error}") from None
-
-
-def describe(directory: Path, dtype: str, kind: str = "writer") -> dict[str, Any]:
+def of_checkpoint(directory: Path, dtype: str, kind: str = WRITER) -> dict[str, Any]:
     """Check a checkpoint directory and return what its manifest says of it.
 
     Raises:
         StudyError: something is missing, or transformers does not know the architecture.
     """
-    config = checkpoint.check(directory)
+    config = checkpoint.check(directory, kind)
     check_known(config, str(directory / "config.json"), kind)
     tokenizer = checkpoint.tokenizer_file(directory)
     assert tokenizer is not None
-    if kind == "writer":
+    if kind == WRITER:
         special_tokens.check(directory, config, checkpoint.read_generation_config(directory))
     return {
         "path": str(directory.resolve()),
@@ -45,19 +31,19 @@ def describe(directory: Path, dtype: str, kind: str = "writer") -> dict[str, Any
     }
 
 
-def check_known(config: dict[str, Any], where: str, kind: str = "writer") -> None:
+def check_known(config: dict[str, Any], where: str, kind: str = WRITER) -> None:
     """Check that transformers itself has this architecture: as a causal language model, or at all for an encoder.
 
     Raises:
-        StudyError: it has not; code that comes with a checkpoint is never run.
+        StudyError: it lacks it; code that comes with a checkpoint is never run.
     """
     from transformers.models.auto import modeling_auto
 
-    known = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES if kind == "writer" else modeling_auto.MODEL_MAPPING_NAMES
-    what = "causal language model" if kind == "writer" else "model"
+    known = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES if kind == WRITER else modeling_auto.MODEL_MAPPING_NAMES
+    what = "causal language model" if kind == WRITER else "model"
     found = config["model_type"]
     if found not in known:
-        no_such = "no such causal model" if kind == "writer" else "no such model"
+        no_such = "no such causal model" if kind == WRITER else "no such model"
         hint = "code that comes with a checkpoint is not run" if config.get("auto_map") else no_such
         raise StudyError(
             f"{where}: the installed transformers has no {what} of type {found!r} ({hint}); "

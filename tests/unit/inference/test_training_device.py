@@ -3,7 +3,7 @@ import os
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.models import device, training
+from scripts.inference import training_device as device
 
 
 @pytest.fixture
@@ -44,12 +44,3 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_one_sentence(monkeypatch):
     monkeypatch.setattr(device.machine, "gpus", list)
     with pytest.raises(StudyError, match=r"measurement\.device is 'cuda', but no NVIDIA GPU"), device.leased("cuda"):
         pass
-
-
-def test_a_cpu_trains_in_float32():
-    import torch
-
-    with training._precision("cpu"):
-        product = torch.ones(2, 2) @ torch.ones(2, 2)
-    assert product.dtype == torch.float32
-    assert not training._is_mixed("cpu")

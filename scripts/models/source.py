@@ -1,0 +1,89 @@
+"""What a source of models is: its options, and what the workflow and the stage ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+WRITER, ENCODER = "writer", "encoder"  # writes headlines, or encodes texts for a score
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a source prepares a model from and for.
+
+    Attributes:
+        key: the model's place in the study, for messages, such as ``models.small``.
+        dtype: of the weights.
+        seed: of training or of random weights.
+        output: the folder that the model's files go to.
+        rows: the training rows, one JSON object a line; None where the source needs none.
+        prompt: the prompt template.
+        threads: CPU threads that may be used where their number changes no weight.
+        kind: ``WRITER`` or ``ENCODER``.
+        device: gives ``cuda``, with one GPU to itself, or ``cpu`` for the length of a block.
+    """
+
+    key: str
+    dtype: str
+    seed: int
+    output: Path
+    rows: Path | None = None
+    prompt: str = ""
+    threads: int = 1
+    kind: str = WRITER
+    device: Callable[[], AbstractContextManager[str]] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Base of a source's ``Settings``, whose fields are the source's options; one without a default must be given.
+
+    All but ``prepare`` is asked while the workflow is read, and so imports no heavy library.
+    """
+
+    default_dtype: ClassVar[str] = "float32"
+    training_rows: ClassVar[int] = 0  # rows of the data set that it needs at least
+    random_weights: ClassVar[bool] = False  # whether what its models write means nothing
+    uses_gpu: ClassVar[bool] = False  # whether preparing a model takes a GPU where techniques run on GPUs
+
+    def check(self, key: str, kind: str = WRITER) -> None:
+        """Check the options as far as that goes without loading or downloading anything.
+
+        Raises:
+            StudyError: one sentence that begins with the option's place, such as ``models.small.hub.id``.
+        """
+
+    def fingerprint(self) -> str:
+        """Digest of the files that the options refer to; empty where the options say everything.
+
+        It depends on content alone: touched, moved or copied files give the same value.
+
+        Raises:
+            StudyError: a file can't be read.
+        """
+        return ""
+
+    def tokenizer_identity(self) -> str | None:
+        """A value that is equal for two models of a study that will share a tokenizer; None where it is not yet known.
+
+        Raises:
+            StudyError: a file can't be read.
+        """
+        return None
+
+    def cpu_threads(self) -> int | None:
+        """CPU threads that preparing a model takes; None for any number."""
+        return None
+
+    def prepare(self, job: Job) -> dict[str, Any]:
+        """Bring the model into place and return what its manifest says: ``path`` (from the output folder), ``dtype``,
+        ``parameters``, ``architecture``, ``tokenizer_digest``, ``weights_digest``, and what else there is to know.
+
+        Raises:
+            StudyError: the model can't be made or had.
+        """
+        raise NotImplementedError
