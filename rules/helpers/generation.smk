@@ -13,7 +13,7 @@ def of_technique(function, *arguments):
 
 def facet_modules(technique):
     """Modules of the facets that a technique uses, for its draft too."""
-    return [f"scripts.techniques.{facet}" for facet in technique.code_facets]
+    return [f"scripts.techniques.{facet}.facet" for facet in technique.code_facets]
 
 
 def generation_code(wildcards):

@@ -18,7 +18,7 @@ from scripts.engine.cache import CachedLayer
 from scripts.kernels import operations
 from scripts.kernels.matrix import Matrix, concatenated
 from scripts.kernels.reference import Heads, Norm, Rope
-from scripts.techniques.facet import UnsupportedError
+from scripts.runtime.errors import UnsupportedError
 
 FAMILY = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 Attention = Callable[[torch.Tensor, CachedLayer], torch.Tensor]

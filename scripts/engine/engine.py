@@ -19,8 +19,10 @@ from scripts.engine.decoder import Decoder
 from scripts.engine.graphs import Recorder, Work
 from scripts.engine.session import Session
 from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
-from scripts.inference import finite
-from scripts.techniques.facet import Generated, Generator, Loaded, Observation, UnsupportedError
+from scripts.runtime import finite
+from scripts.runtime.errors import UnsupportedError
+from scripts.runtime.generation import Generated, Generator, Observation
+from scripts.runtime.models import Loaded
 
 REPETITIONS = 20  # of what is timed on its own
 LOOK_AGAIN_S = 1.0  # without news for so long, the device is asked whether it has failed

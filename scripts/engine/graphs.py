@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 
-from scripts.techniques.facet import UnsupportedError
+from scripts.runtime.errors import UnsupportedError
 
 Work = Callable[[], None]
 WARMUP_RUNS = 2  # runs before the recording, which compile kernels and make libraries take their scratch memory

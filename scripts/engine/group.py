@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.techniques.facet import Generator, Loaded
+from scripts.runtime.generation import Generator
+from scripts.runtime.models import Loaded
 
 
 def group_engine(loaded: Loaded, parallel: dict[str, Any], *, shared_prefix: bool, pad: int) -> Generator:

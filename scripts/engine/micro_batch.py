@@ -13,8 +13,8 @@ from scripts.engine.buckets import packed
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
 from scripts.engine.graphs import Recorder, Work
-from scripts.engine.stages import parts
 from scripts.engine.state import State
+from scripts.runtime.stages import parts
 
 # A prompt's hidden states are handed on in chunks of rows, so that the next stage soon has something to do.
 CHUNKS, CHUNK_TOKENS, MOST_TOKENS = 4, 1024, 8192  # at least so many tokens each where there are so many, and at most

@@ -22,10 +22,11 @@ from scripts.engine.flight import Flight, Watch, flight
 from scripts.engine.graphs import Recorder
 from scripts.engine.links import Links
 from scripts.engine.micro_batch import MicroBatch, StageDecoder
-from scripts.engine.stages import parts
 from scripts.engine.tensor import stop_table
-from scripts.inference import finite
-from scripts.techniques.facet import Generated, Loaded, Observation
+from scripts.runtime import finite
+from scripts.runtime.generation import Generated, Observation
+from scripts.runtime.models import Loaded
+from scripts.runtime.stages import parts
 
 # Micro-batches, unless told otherwise. More would fill the gap while one is handed on, but each of them reads all of a
 # stage's weights at every step, which is most of a step's time unless the batch is very large.

@@ -21,8 +21,9 @@ from scripts.engine.proposers import DraftModel, PromptLookup, Proposer
 from scripts.engine.rounds import ACCEPTED, PROPOSED, RoundState
 from scripts.engine.session import Session
 from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
-from scripts.techniques.facet import Loaded, Observation, SampleRecorder
-from scripts.techniques.rounds import Round, RoundCounter
+from scripts.runtime.generation import Observation, SampleRecorder
+from scripts.runtime.models import Loaded
+from scripts.runtime.rounds import Round, RoundCounter
 
 UNDER_WAY = 2  # rounds at most that the host has not seen the end of
 

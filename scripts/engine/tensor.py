@@ -23,7 +23,8 @@ from scripts.engine.graphs import Recorder, Work
 from scripts.engine.session import Session
 from scripts.kernels.matrix import Matrix
 from scripts.kernels.reference import Heads
-from scripts.techniques.facet import Loaded, Observation
+from scripts.runtime.generation import Observation
+from scripts.runtime.models import Loaded
 
 
 class Part:

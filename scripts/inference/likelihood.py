@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from scripts.techniques.facet import Loaded
+    from scripts.runtime.models import Loaded
 
 DIGITS = 9  # behind the point; float32 has no more of a logit above 0.1
 
@@ -81,7 +81,7 @@ def _logits(loaded: Loaded, prompt: list[int], following: list[int]) -> torch.Te
     """
     import torch
 
-    from scripts.inference.finite import check
+    from scripts.runtime.finite import check
 
     model, count = loaded.model, len(following)
     ids = torch.tensor([[*prompt, *following[:-1]]], device=loaded.process.device)

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation.errors import StudyError
 from scripts.inference.stored_names import stored_names
 from scripts.models.stored_files import weight_files
+from scripts.runtime.errors import UnsupportedError
+from scripts.runtime.layers import linear_layers, unreached
+from scripts.runtime.models import Checkpoint, Loaded, Process
 from scripts.techniques import FACETS, load_facet
-from scripts.techniques.facet import Checkpoint, Facet, Loaded, Process, UnsupportedError, linear_layers, unreached
+from scripts.techniques.facet import Facet
 
 if TYPE_CHECKING:
     import torch

@@ -13,10 +13,11 @@ from scripts.inference import batches as batching
 from scripts.inference import timed_loop, vocabulary
 from scripts.inference.batches import plan
 from scripts.inference.loading import load, load_tokenizer, used_facets
-from scripts.inference.memory import module_bytes
 from scripts.inference.prompts import build_prompts, headline_text, stop_token_ids
 from scripts.inference.timed_loop import Stops, generation_config
-from scripts.techniques.facet import Loaded, Process, SampleRecorder
+from scripts.runtime.generation import SampleRecorder
+from scripts.runtime.models import Loaded, Process
+from scripts.runtime.tensors import module_bytes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

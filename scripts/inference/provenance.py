@@ -18,7 +18,7 @@ def describe(dataset: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """The git revision (None outside a repository), and digests of the evaluation set and of the code that ran."""
     revision = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
-    facets = [f"scripts.techniques.{name}" for name in FACETS if settings.get(name) is not None]
+    facets = [f"scripts.techniques.{name}.facet" for name in FACETS if settings.get(name) is not None]
     code = sources.digests(
         "scripts.generate", "scripts.inference.worker", "scripts.inference.reference_worker", *facets
     )

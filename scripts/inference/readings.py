@@ -12,7 +12,7 @@ from scripts.inference.power import EnergyMeter
 
 if TYPE_CHECKING:
     from scripts.inference.preparation import Prepared
-    from scripts.techniques.facet import Loaded, Process
+    from scripts.runtime.models import Loaded, Process
 
 
 class Readings:
@@ -138,7 +138,7 @@ def host_bound(sample: float, profiled: float, operators: float) -> tuple[float 
 
 def _forward_times(loaded: Loaded, once: Callable[[], float]) -> dict[str, float | None]:
     """A typical call of each model while one batch is generated again."""
-    from scripts.inference.observe import timed_calls
+    from scripts.runtime.timing import timed_calls
 
     draft = None
     with timed_calls(loaded.model, loaded.process.device) as target:

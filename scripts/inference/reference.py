@@ -26,7 +26,7 @@ from scripts.models.stored_files import weight_files
 if TYPE_CHECKING:
     import torch
 
-    from scripts.techniques.facet import Process
+    from scripts.runtime.models import Process
 
 TURN_S = 0.05  # the least that a turn of either lasts: shorter ones would measure the change between processes
 START_S = 600.0  # the longest that loading may take

@@ -22,9 +22,10 @@ from typing import Any
 
 from scripts.foundation import entry, failures, files, parent
 from scripts.foundation.errors import StudyError
-from scripts.inference import garbage, pinning, positions, worker
+from scripts.inference import garbage, pinning, worker
 from scripts.inference.reference import TURN_S
-from scripts.techniques.facet import UnsupportedError
+from scripts.runtime import positions
+from scripts.runtime.errors import UnsupportedError
 
 NEW_TOKENS = 16
 WARMUP = 3  # requests

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from scripts.techniques.facet import widths
+from scripts.runtime.layers import widths
 
 UNIT = 2.0**-24
 """Unit roundoff of float32: a rounded result is off by at most this share of it (Higham, 2002, section 2.1)."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from scripts.inference import finite, garbage, heartbeat, positions
+from scripts.inference import garbage, heartbeat
 from scripts.inference.batches import fitted, plan
 from scripts.inference.likelihood import own_choices, reference_likelihood
 from scripts.inference.prompts import headline_text
-from scripts.techniques.facet import EvidenceError
+from scripts.runtime import finite, positions
+from scripts.runtime.errors import EvidenceError
 
 if TYPE_CHECKING:
     from scripts.inference.preparation import Prepared

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.inference.batches import encode, fitted
 from scripts.inference.prompts import clean_headline, trim
-from scripts.techniques.facet import Loaded, SampleRecorder
+from scripts.runtime.generation import SampleRecorder
+from scripts.runtime.models import Loaded
+from scripts.runtime.timing import synchronise
 
 if TYPE_CHECKING:
     import torch
@@ -73,14 +75,6 @@ def generation_config(max_new_tokens: int, stops: Stops, pad_token: int) -> Gene
         do_sample=False, num_beams=1, max_new_tokens=max_new_tokens,
         eos_token_id=stops.all_tokens or None, pad_token_id=pad_token,
     )  # fmt: skip
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait until the device has done all that was asked of it."""
-    if device.type == "cuda":
-        import torch
-
-        torch.cuda.synchronize(device)
 
 
 def time_batch(

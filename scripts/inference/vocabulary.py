@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.techniques.facet import UnsupportedError
+from scripts.runtime.errors import UnsupportedError
 
 if TYPE_CHECKING:
     import torch

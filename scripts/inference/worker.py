@@ -21,13 +21,14 @@ from scripts.foundation import entry, failures, files, parent
 from scripts.foundation.errors import StudyError
 from scripts.foundation.failures import is_out_of_memory as is_out_of_memory
 from scripts.inference import heartbeat, pinning, reference
-from scripts.techniques.facet import EvidenceError, Process, UnsupportedError
+from scripts.runtime.errors import EvidenceError, UnsupportedError
+from scripts.runtime.models import Process
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from scripts.inference.preparation import Prepared
-    from scripts.techniques.facet import Observation
+    from scripts.runtime.generation import Observation
 
 logger = logging.getLogger(__name__)
 
@@ -107,12 +108,13 @@ def _measure(
     process = start(request, rank)
     heartbeat.sign(heartbeat.PHASE)
     # Late, after the devices are set: they import torch.
-    from scripts.inference import compiles, finite, garbage, positions, readings
+    from scripts.inference import garbage, readings
     from scripts.inference.memory import MemoryMeter, import_libraries
     from scripts.inference.observe import observe
     from scripts.inference.preparation import prepare
     from scripts.inference.sampling import judge, longest_batch, time_all
-    from scripts.inference.timed_loop import synchronise
+    from scripts.runtime import compiles, finite, positions
+    from scripts.runtime.timing import synchronise
 
     tokenizer, samples, prompts = texts(request)
     _refuse_unfit(request, tokenizer, prompts)
@@ -212,7 +214,7 @@ def _measure(
 
 def _refuse_unfit(request: dict[str, Any], tokenizer: PreTrainedTokenizerBase, prompts: list[str]) -> None:
     """Refuse what can't be, or would do nothing, with these prompts, before anything is loaded."""
-    from scripts.inference import positions
+    from scripts.runtime import positions
 
     settings, fixed = request["settings"], request["fixed"]
     batch = settings.get("batch_size") or 1

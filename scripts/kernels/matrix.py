@@ -65,7 +65,7 @@ class Matrix:
 
 
 def _stored(module: torch.nn.Module) -> int:
-    from scripts.inference.memory import module_bytes
+    from scripts.runtime.tensors import module_bytes
 
     return module_bytes(module)
 

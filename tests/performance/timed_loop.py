@@ -17,8 +17,9 @@ from scipy.stats import bootstrap
 from scripts.foundation import files
 from scripts.inference.loading import load, load_tokenizer
 from scripts.inference.prompts import stop_token_ids
-from scripts.inference.timed_loop import Stops, generation_config, synchronise, time_batch
-from scripts.techniques.facet import Process
+from scripts.inference.timed_loop import Stops, generation_config, time_batch
+from scripts.runtime.models import Process
+from scripts.runtime.timing import synchronise
 
 PROMPT = "Generate a concise headline for the following news summary: {summary}"
 

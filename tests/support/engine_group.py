@@ -51,9 +51,9 @@ def run_engine(case: dict[str, Any], rank: int = 0, ranks: int = 1) -> dict[str,
     import torch
 
     from scripts.inference.loading import load, used_facets
-    from scripts.inference.memory import module_bytes
+    from scripts.runtime.models import Process
+    from scripts.runtime.tensors import module_bytes
     from scripts.techniques import load_facet
-    from scripts.techniques.facet import Process
 
     facets = settings(**{"engine": "graph"} | case["facets"])
     process = Process(torch.device("cpu"), torch.float32, rank, ranks)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.techniques.facet import Observation
+from scripts.runtime.generation import Observation
 
 
 def observation(**seen: Any) -> Observation:

@@ -189,11 +189,11 @@ def test_a_full_disk_stops_a_model(project: Project) -> None:
 
 
 def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> None:
-    project.edit("scripts/techniques/pruning.py", "transforms_weights = True", "transforms_weights = 1 / 0")
+    project.edit("scripts/techniques/pruning/facet.py", "transforms_weights = True", "transforms_weights = 1 / 0")
     assert "division by zero" in project.snakemake().text
-    project.edit("scripts/techniques/pruning.py", "transforms_weights = 1 / 0", "transforms_weights = True")
+    project.edit("scripts/techniques/pruning/facet.py", "transforms_weights = 1 / 0", "transforms_weights = True")
     project.edit(
-        "scripts/techniques/pruning_methods/magnitude.py",
+        "scripts/techniques/pruning/magnitude/method.py",
         "    if remaining == 0:",
         "    raise KeyError('a fault')\n    if remaining == 0:",
     )
@@ -217,7 +217,7 @@ def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> N
     # It is tried again, and nothing else; once it comes to its end there is nothing left to do.
     again = {f"{stage}:pruned" for stage in RUN_STAGES} | {"compare", "plot", "render"}
     assert project.plan() == again
-    project.edit("scripts/techniques/pruning_methods/magnitude.py", "    raise KeyError('a fault')\n", "")
+    project.edit("scripts/techniques/pruning/magnitude/method.py", "    raise KeyError('a fault')\n", "")
     # The methods of a facet are one piece of code: what else prunes is stale now.
     others = {f"{stage}:{name}" for stage in RUN_STAGES for name in ("pruned_wanda", "pruned_structured")}
     assert project.plan() == again | others

@@ -55,20 +55,20 @@ def selection(*names: str) -> Callable[[Project], None]:
 
 
 CODE = {
-    "scripts/techniques/pruning.py": runs("pruned", "pruned_wanda", "pruned_structured"),
-    "scripts/techniques/batch_size.py": runs("batch_8", "batch_32", "continuous_batch"),
-    "scripts/techniques/quantization.py": runs("nf4", "graph_int8", "graph_speculative_int8"),
-    "scripts/techniques/quantization_methods/weight_only.py": runs("nf4", "graph_int8", "graph_speculative_int8"),
-    "scripts/techniques/parallel.py": runs("tensor_parallel", "pipeline_parallel"),
-    "scripts/techniques/speculation.py": runs("speculative", "prompt_lookup", *GRAPH_DRAFTED),
-    "scripts/techniques/kv_cache.py": runs(*ALL),
+    "scripts/techniques/pruning/facet.py": runs("pruned", "pruned_wanda", "pruned_structured"),
+    "scripts/techniques/batch_size/facet.py": runs("batch_8", "batch_32", "continuous_batch"),
+    "scripts/techniques/quantization/facet.py": runs("nf4", "graph_int8", "graph_speculative_int8"),
+    "scripts/techniques/quantization/weight_only.py": runs("nf4", "graph_int8", "graph_speculative_int8"),
+    "scripts/techniques/parallel/facet.py": runs("tensor_parallel", "pipeline_parallel"),
+    "scripts/techniques/speculation/facet.py": runs("speculative", "prompt_lookup", *GRAPH_DRAFTED),
+    "scripts/techniques/kv_cache/facet.py": runs(*ALL),
     "scripts/inference/timed_loop.py": runs(*ALL),
     "scripts/inference/loading.py": runs(*ALL),
     "scripts/inference/memory.py": runs(*ALL),
     "scripts/generate.py": runs(*ALL),
     "scripts/inference/readings.py": runs(*ALL),
-    "scripts/techniques/engine.py": runs(*ENGINES),
-    "scripts/inference/continuous.py": runs(*ENGINES),
+    "scripts/techniques/engine/facet.py": runs(*ENGINES),
+    "scripts/techniques/engine/transformers_continuous/loop.py": runs(*ENGINES),
     "scripts/engine/session.py": runs(*ENGINES),
     "scripts/kernels/triton_ops.py": runs("nf4", *ENGINES),
     "scripts/metrics/rouge.py": TEXTS | SCORES | REPORT,
@@ -309,7 +309,7 @@ def test_a_named_machine_stands_for_all_that_are_held_to_be_equal(project: Proje
 
 
 MISSING = {
-    "scripts/techniques/pruning.py": "scripts/techniques/pruning.py",
+    "scripts/techniques/pruning/facet.py": "scripts/techniques/pruning/facet.py",
     "scripts/metrics/rouge.py": "scripts/metrics/rouge.py",
     "scripts/score.py": "scripts/score.py",
     "report/report.html.j2": "report/report.html.j2",

@@ -10,7 +10,7 @@ import torch
 
 from scripts.inference.likelihood import own_choices
 from scripts.metrics import rounding
-from scripts.techniques.facet import Loaded, Process
+from scripts.runtime.models import Loaded, Process
 from tests.performance.engine_rows import models
 from tests.performance.engine_rows.models import Place
 from tests.performance.engine_rows.paired import Estimate

@@ -15,12 +15,14 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from scripts.foundation import files
 from scripts.hardware import datasheet
-from scripts.inference.timed_loop import Stops, generation_config, synchronise
+from scripts.inference.timed_loop import Stops, generation_config
 from scripts.kernels.matrix import quantize
-from scripts.techniques.engine import FACET
-from scripts.techniques.facet import Loaded, Process, linear_layers
-from scripts.techniques.quantization_methods.layers import replace
-from scripts.techniques.quantization_methods.weight_only_linear import quantised
+from scripts.runtime.layers import linear_layers
+from scripts.runtime.models import Loaded, Process
+from scripts.runtime.timing import synchronise
+from scripts.techniques.engine.facet import FACET
+from scripts.techniques.quantization.layers import replace
+from scripts.techniques.quantization.weight_only_linear import quantised
 
 SHAPES = Path(__file__).resolve().parents[3] / "config" / "architectures"
 ONE, EIGHT = "llama-3.2-1b", "llama-3.1-8b"

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import distributed, nn
 
-from scripts.engine.stages import head_in_layers, split
 from scripts.foundation import files
-from scripts.inference.timed_loop import synchronise
-from scripts.techniques.facet import Process
+from scripts.runtime.models import Process
+from scripts.runtime.stages import head_in_layers, split
+from scripts.runtime.timing import synchronise
 from tests.performance.engine_rows import models
 from tests.performance.engine_rows.paired import Side, interleaved
 

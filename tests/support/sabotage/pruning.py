@@ -37,7 +37,7 @@ def pruned_copy_is_lost() -> Iterator[None]:
 def random_weights_are_pruned() -> Iterator[None]:
     import torch
 
-    from scripts.techniques.pruning_methods import magnitude
+    from scripts.techniques.pruning.magnitude import method as magnitude
 
     def any_weights(tensors: Any, amount: float) -> None:
         tensors = list(tensors)
@@ -52,7 +52,7 @@ def random_weights_are_pruned() -> Iterator[None]:
 
 @sabotage
 def kept_weights_are_scaled() -> Iterator[None]:
-    from scripts.techniques.pruning_methods import magnitude
+    from scripts.techniques.pruning.magnitude import method as magnitude
 
     def and_scaled(tensors: Any, amount: float) -> None:
         tensors = list(tensors)
@@ -67,7 +67,7 @@ def kept_weights_are_scaled() -> Iterator[None]:
 
 @sabotage
 def twice_as_much_is_pruned() -> Iterator[None]:
-    from scripts.techniques.pruning_methods import magnitude
+    from scripts.techniques.pruning.magnitude import method as magnitude
 
     prune = magnitude.prune_smallest
     with patch.object(magnitude, "prune_smallest", lambda tensors, amount: prune(tensors, 2 * amount)):
@@ -78,7 +78,7 @@ def twice_as_much_is_pruned() -> Iterator[None]:
 def first_channels_are_kept() -> Iterator[None]:
     import torch
 
-    from scripts.techniques.pruning_methods import structured
+    from scripts.techniques.pruning.structured import method as structured
 
     prune = structured.prune
 
@@ -95,7 +95,7 @@ def channels_are_only_zeroed() -> Iterator[None]:
     """As a mask would have it: the tensors are as wide as before."""
     import torch
 
-    from scripts.techniques.pruning_methods import structured
+    from scripts.techniques.pruning.structured import method as structured
 
     cuts = {"_rows": 0, "_columns": 1}
 
@@ -112,7 +112,7 @@ def channels_are_only_zeroed() -> Iterator[None]:
 
 @sabotage
 def fewer_channels_are_cut() -> Iterator[None]:
-    from scripts.techniques.pruning_methods import structured
+    from scripts.techniques.pruning.structured import method as structured
 
     prune, change = structured.prune, structured.change_config
 
@@ -130,7 +130,7 @@ def fewer_channels_are_cut() -> Iterator[None]:
 def inputs_do_not_count() -> Iterator[None]:
     import torch
 
-    from scripts.techniques.pruning_methods import wanda
+    from scripts.techniques.pruning.wanda import method as wanda
 
     def ones(block: Any, run: Any) -> dict[str, Any]:
         return {name: torch.ones(layer.in_features) for name, layer in wanda._linear(block)}
@@ -141,7 +141,7 @@ def inputs_do_not_count() -> Iterator[None]:
 
 @sabotage
 def magnitudes_do_not_count() -> Iterator[None]:
-    from scripts.techniques.pruning_methods import wanda
+    from scripts.techniques.pruning.wanda import method as wanda
 
     prune = wanda.prune_rows
 
@@ -156,7 +156,7 @@ def magnitudes_do_not_count() -> Iterator[None]:
 
 @sabotage
 def half_the_rows_are_pruned() -> Iterator[None]:
-    from scripts.techniques.pruning_methods import wanda
+    from scripts.techniques.pruning.wanda import method as wanda
 
     prune = wanda.prune_rows
     with patch.object(wanda, "prune_rows", lambda weight, norms, amount: prune(weight[::2], norms, amount)):

@@ -92,7 +92,7 @@ def one_layer_stays_dense() -> Iterator[None]:
 
 @sabotage
 def stored_as_float() -> Iterator[None]:
-    from scripts.techniques.facet import linear_layers
+    from scripts.runtime.layers import linear_layers
 
     def change(model: Any) -> None:
         for layer in linear_layers(model).values():
@@ -104,7 +104,7 @@ def stored_as_float() -> Iterator[None]:
 
 @sabotage
 def other_weights_are_stored() -> Iterator[None]:
-    from scripts.techniques.facet import linear_layers
+    from scripts.runtime.layers import linear_layers
 
     def change(model: Any) -> None:
         for layer in linear_layers(model).values():
@@ -119,7 +119,7 @@ def dense_weights_are_multiplied() -> Iterator[None]:
     """A dense copy, which no count of the layers' tensors finds."""
     import torch
 
-    from scripts.techniques.quantization_methods import weight_only_linear
+    from scripts.techniques.quantization import weight_only_linear
 
     made, dense = weight_only_linear.quantised, {}
 
@@ -140,7 +140,7 @@ def dense_weights_are_multiplied() -> Iterator[None]:
 
 @sabotage
 def eight_bits_for_four() -> Iterator[None]:
-    from scripts.techniques.quantization_methods import weight_only_linear
+    from scripts.techniques.quantization import weight_only_linear
 
     made = weight_only_linear.quantised
 
@@ -152,7 +152,7 @@ def eight_bits_for_four() -> Iterator[None]:
 def float_weights_are_kept_beside() -> Iterator[None]:
     import torch
 
-    from scripts.techniques.facet import linear_layers
+    from scripts.runtime.layers import linear_layers
 
     def change(model: Any) -> None:
         for layer in linear_layers(model).values():

@@ -3,9 +3,9 @@ from itertools import pairwise
 import pytest
 
 from scripts.engine.flight import flight
-from scripts.engine.stages import parts, split
 from scripts.foundation.errors import StudyError
-from scripts.techniques.parallel import FACET
+from scripts.runtime.stages import parts, split
+from scripts.techniques.parallel.facet import FACET
 from tests.support.engine_cases import NEW, ONE_BY_ONE, PROMPTS, TOGETHER, case, cut, greedy, stopping
 from tests.support.engine_group import run_engines
 from tests.support.tiny_checkpoint import make_checkpoint

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
 from scripts.engine.engine import GraphEngine
 from scripts.engine.speculation import SpeculativeEngine
-from scripts.techniques.facet import Loaded, Process
+from scripts.runtime.models import Loaded, Process
 
 pytestmark = [
     pytest.mark.gpu,

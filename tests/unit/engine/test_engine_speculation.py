@@ -11,8 +11,9 @@ from scripts.engine.proposers import look_up
 from scripts.engine.rounds import DRAWS, RoundState, drawn
 from scripts.engine.speculation import SpeculativeEngine
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import EvidenceError, Loaded, Process
-from scripts.techniques.speculation import FACET
+from scripts.runtime.errors import EvidenceError
+from scripts.runtime.models import Loaded, Process
+from scripts.techniques.speculation.facet import FACET
 from tests.support.worker_runs import run_worker, settings
 
 CPU = Process(torch.device("cpu"), torch.float32)

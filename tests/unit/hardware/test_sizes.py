@@ -4,8 +4,8 @@ import torch
 from scripts.hardware import sizes
 from scripts.inference.architecture import of_checkpoint
 from scripts.inference.loading import load
-from scripts.inference.memory import module_bytes
-from scripts.techniques.facet import Process
+from scripts.runtime.models import Process
+from scripts.runtime.tensors import module_bytes
 from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import settings
 

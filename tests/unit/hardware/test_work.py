@@ -6,7 +6,7 @@ import torch
 from scripts.hardware.work import Batch, Model, batch_work, of_samples
 from scripts.inference.architecture import of_checkpoint
 from scripts.inference.loading import load
-from scripts.techniques.facet import Process
+from scripts.runtime.models import Process
 from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import settings
 

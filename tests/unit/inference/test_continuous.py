@@ -7,10 +7,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from scripts.inference import continuous, worker
-from scripts.inference.continuous import ContinuousEngine
+from scripts.inference import worker
 from scripts.inference.loading import load
-from scripts.techniques.facet import Process
+from scripts.runtime.models import Process
+from scripts.techniques.engine.transformers_continuous import loop as continuous
+from scripts.techniques.engine.transformers_continuous.loop import ContinuousEngine
 from tests.support.tiny_checkpoint import variant, write_dataset
 from tests.support.worker_runs import run_worker
 

@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from scripts.inference import loading
-from scripts.techniques import pruning
-from scripts.techniques.facet import Process
+from scripts.runtime.models import Process
+from scripts.techniques.pruning import facet as pruning
 from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import settings
 
@@ -91,7 +91,7 @@ def test_the_changed_configuration_makes_the_model_and_the_own_one_is_kept(check
 
 def test_later_facets_judge_the_model_as_it_will_be(checkpoint, monkeypatch):
     judged = []
-    from scripts.techniques import parallel
+    from scripts.techniques.parallel import facet as parallel
 
     monkeypatch.setattr(
         type(parallel.FACET), "check_model", lambda self, value, config: judged.append(config.intermediate_size)

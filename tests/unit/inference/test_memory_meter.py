@@ -4,8 +4,9 @@ from torch import nn
 
 from scripts.inference import observe, resident
 from scripts.inference.loading import load
-from scripts.inference.memory import MemoryMeter, module_bytes
-from scripts.techniques.facet import Process
+from scripts.inference.memory import MemoryMeter
+from scripts.runtime.models import Process
+from scripts.runtime.tensors import module_bytes
 from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import run_worker, settings
 

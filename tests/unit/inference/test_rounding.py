@@ -9,7 +9,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 from scripts.inference.likelihood import own_choices
 from scripts.inference.rounding import other_sums, spread
 from scripts.metrics.rounding import measured
-from scripts.techniques.facet import Loaded, Process
+from scripts.runtime.models import Loaded, Process
 
 TOKENS = [[9, 4, 30, 7, 11, 250, 3, 77, 140, 5, 62, 8], [17, 101, 33, 2, 64, 5, 9, 200, 13, 88, 41, 6]]
 PROMPT = 4

@@ -128,7 +128,7 @@ def test_the_likelihood_of_a_reference_is_that_of_the_model_alone(checkpoint, ev
     import torch
 
     from scripts.inference.loading import load, load_tokenizer
-    from scripts.techniques.facet import Process
+    from scripts.runtime.models import Process
 
     tokenizer = load_tokenizer(checkpoint)
     model = load(checkpoint, {"kv_cache": "dynamic"}, Process(torch.device("cpu"), torch.float32), None).model

@@ -7,7 +7,8 @@ from scripts.foundation import files
 from scripts.inference import garbage, timed_loop
 from scripts.inference.loading import load, load_tokenizer
 from scripts.inference.timed_loop import Stops, generation_config, time_batch
-from scripts.techniques.facet import Loaded, Process
+from scripts.runtime import timing
+from scripts.runtime.models import Loaded, Process
 from tests.support.tiny_checkpoint import variant, write_dataset
 from tests.support.worker_runs import run_worker
 
@@ -158,14 +159,15 @@ def test_samples_are_those_of_the_data_set_in_its_order_whatever_the_warm_up(che
 
 def test_warm_up_and_evidence_are_no_part_of_the_timed_samples(checkpoint, evaluation_set, monkeypatch):
     timed, generated = [], []
-    original, synchronise = timed_loop.time_batch, timed_loop.synchronise
+    original, synchronise = timed_loop.time_batch, timing.synchronise
 
     def counted(*arguments):
         timed.append(arguments[0])
         return original(*arguments)
 
     monkeypatch.setattr(timed_loop, "time_batch", counted)
-    monkeypatch.setattr(timed_loop, "synchronise", lambda device: (generated.append(device), synchronise(device)))
+    for module in (timed_loop, timing):
+        monkeypatch.setattr(module, "synchronise", lambda device: (generated.append(device), synchronise(device)))
     run = run_worker(checkpoint, evaluation_set, {}, warmup=2)
     assert len(timed) == 2 + 1 + 3  # one more behind the reset of the memory peak
     assert len(run.samples) == 3

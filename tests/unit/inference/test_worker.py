@@ -127,7 +127,8 @@ def test_a_model_without_any_end_is_refused(tmp_path, evaluation_set):
 def test_the_draft_has_no_facet_of_the_targets(checkpoint):
     import torch
 
-    from scripts.techniques.facet import Process, linear_layers
+    from scripts.runtime.layers import linear_layers
+    from scripts.runtime.models import Process
     from tests.support.worker_runs import settings
 
     facets = settings(quantization="nf4", pruning="magnitude", speculation={"draft": "draft"})

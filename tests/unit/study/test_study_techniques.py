@@ -189,7 +189,7 @@ def test_the_second_models_facets_are_code_of_the_technique_too():
         ({"a": BASE | {"quantization": "int4"}}, [], "techniques.a: quantization method 'int4' does not exist"),
         ({"a": BASE | {"speculation": {"prompt_lookup": 4}}}, [], "techniques.a: kv_cache 'none' does not compose"),
         ({"a": BASE | {"parallel": {"tensor": 2, "pipeline": 2}}}, [], "techniques.a: parallel 'tensor' does not"),
-        ({"a": BASE | {"batching": 8}}, [], "the facet 'batching' has no module scripts/techniques/batching.py"),
+        ({"a": BASE | {"batching": 8}}, [], "the facet 'batching' has no module scripts/techniques/batching/facet.py"),
         ({"a": BASE | {"batch_size": 4, "kv_cache": "dynamic"}, "b": {"extends": "a", "speculation": {"draft": "x"}}},
          [], "techniques.b: batch_size does not compose with speculation"),
         # Its speed-up would be that of another model than the one that it speeds up.

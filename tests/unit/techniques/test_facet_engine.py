@@ -6,9 +6,11 @@ import pytest
 
 from scripts.engine import engine as loop
 from scripts.foundation.errors import StudyError
-from scripts.inference.continuous import ContinuousEngine
-from scripts.techniques.engine import FACET
-from scripts.techniques.facet import ContinuousBatchTrace, EvidenceError, Loaded
+from scripts.runtime.errors import EvidenceError
+from scripts.runtime.generation import ContinuousBatchTrace
+from scripts.runtime.models import Loaded
+from scripts.techniques.engine.facet import FACET
+from scripts.techniques.engine.transformers_continuous.loop import ContinuousEngine
 from tests.support.observations import observation
 from tests.support.tiny_checkpoint import make_checkpoint, variant
 from tests.support.worker_runs import run_worker

@@ -1,8 +1,10 @@
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques.facet import ContinuousBatchTrace, EvidenceError, Loaded
-from scripts.techniques.kv_cache import FACET
+from scripts.runtime.errors import EvidenceError
+from scripts.runtime.generation import ContinuousBatchTrace
+from scripts.runtime.models import Loaded
+from scripts.techniques.kv_cache.facet import FACET
 from tests.support.observations import observation
 from tests.support.worker_runs import run_worker
 

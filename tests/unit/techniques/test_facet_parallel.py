@@ -3,8 +3,9 @@ import torch
 
 from scripts.foundation.errors import StudyError
 from scripts.inference.loading import load
-from scripts.techniques.facet import EvidenceError, Process
-from scripts.techniques.parallel import FACET
+from scripts.runtime.errors import EvidenceError
+from scripts.runtime.models import Process
+from scripts.techniques.parallel.facet import FACET
 from tests.support.observations import observation
 from tests.support.rank_group import run_group
 from tests.support.tiny_checkpoint import make_checkpoint, write_dataset

@@ -7,10 +7,11 @@ from torch.nn.utils import prune
 
 from scripts.foundation.errors import StudyError
 from scripts.inference.loading import load
-from scripts.techniques.facet import Process, linear_layers
-from scripts.techniques.pruning import FACET, stored_weight
-from scripts.techniques.pruning_methods import magnitude
-from scripts.techniques.pruning_methods.magnitude import prune_smallest
+from scripts.runtime.layers import linear_layers
+from scripts.runtime.models import Process
+from scripts.techniques.pruning.facet import FACET, stored_weight
+from scripts.techniques.pruning.magnitude import method as magnitude
+from scripts.techniques.pruning.magnitude.method import prune_smallest
 from tests.support.tiny_checkpoint import make_checkpoint, variant
 from tests.support.worker_runs import run_worker, settings
 

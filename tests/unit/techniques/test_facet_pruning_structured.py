@@ -5,9 +5,11 @@ import torch
 
 from scripts.hardware.widths import kept_channels
 from scripts.inference.loading import load
-from scripts.techniques.facet import Process, UnsupportedError, linear_layers
-from scripts.techniques.pruning import FACET
-from scripts.techniques.pruning_methods.structured import change_config, channel_scores, feed_forwards
+from scripts.runtime.errors import UnsupportedError
+from scripts.runtime.layers import linear_layers
+from scripts.runtime.models import Process
+from scripts.techniques.pruning.facet import FACET
+from scripts.techniques.pruning.structured.method import change_config, channel_scores, feed_forwards
 from tests.support.rank_group import run_group
 from tests.support.tiny_checkpoint import make_checkpoint, variant
 from tests.support.worker_runs import request, run_worker, settings

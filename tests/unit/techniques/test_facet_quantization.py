@@ -6,10 +6,12 @@ from torch import nn
 
 from scripts.foundation.errors import StudyError
 from scripts.inference.loading import load
-from scripts.inference.memory import module_bytes
-from scripts.techniques.facet import EvidenceError, Process, UnsupportedError, linear_layers
-from scripts.techniques.quantization import FACET
-from scripts.techniques.quantization_methods import bitsandbytes
+from scripts.runtime.errors import EvidenceError, UnsupportedError
+from scripts.runtime.layers import linear_layers
+from scripts.runtime.models import Process
+from scripts.runtime.tensors import module_bytes
+from scripts.techniques.quantization import bitsandbytes
+from scripts.techniques.quantization.facet import FACET
 from tests.support.observations import observation
 from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import Run, run_worker, settings
@@ -136,7 +138,7 @@ def test_output_head_and_embeddings_stay_as_they_are(tmp_path, method, tied):
 
 def test_weights_are_near_the_float_ones(checkpoint):
     """Not a random model of the right classes."""
-    from scripts.techniques.pruning import stored_weight
+    from scripts.techniques.pruning.facet import stored_weight
 
     whole = linear_layers(loaded(checkpoint).model)
     for name, layer in linear_layers(loaded(checkpoint, quantization="nf4").model).items():

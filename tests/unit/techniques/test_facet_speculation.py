@@ -3,8 +3,9 @@ import torch
 
 from scripts.foundation.errors import StudyError
 from scripts.inference import vocabulary
-from scripts.techniques.facet import Loaded, UnsupportedError
-from scripts.techniques.speculation import FACET, VerificationCounter
+from scripts.runtime.errors import UnsupportedError
+from scripts.runtime.models import Loaded
+from scripts.techniques.speculation.facet import FACET, VerificationCounter
 from tests.support.tiny_checkpoint import CORPUS, make_checkpoint, make_tokenizer, variant
 from tests.support.worker_runs import run_worker
 

@@ -10,9 +10,11 @@ from scripts.hardware import sizes
 from scripts.hardware.work import Batch, Model, batch_work
 from scripts.inference.architecture import of_checkpoint
 from scripts.inference.loading import load
-from scripts.inference.memory import module_bytes
-from scripts.techniques.facet import EvidenceError, Process, linear_layers
-from scripts.techniques.speculation import FACET
+from scripts.runtime.errors import EvidenceError
+from scripts.runtime.layers import linear_layers
+from scripts.runtime.models import Process
+from scripts.runtime.tensors import module_bytes
+from scripts.techniques.speculation.facet import FACET
 from tests.support.observations import observation
 from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import run_worker, settings

@@ -9,13 +9,15 @@ from torch import nn
 
 from scripts.engine.decoder import Decoder
 from scripts.inference.loading import load
-from scripts.inference.memory import module_bytes
 from scripts.kernels.matrix import quantize
-from scripts.techniques.facet import EvidenceError, Process, UnsupportedError, linear_layers
-from scripts.techniques.pruning import stored_shape, stored_weight
-from scripts.techniques.quantization import FACET
-from scripts.techniques.quantization_methods import layers as methods_layers
-from scripts.techniques.quantization_methods.weight_only_linear import WeightOnlyLinear, quantised
+from scripts.runtime.errors import EvidenceError, UnsupportedError
+from scripts.runtime.layers import linear_layers
+from scripts.runtime.models import Process
+from scripts.runtime.tensors import module_bytes
+from scripts.techniques.pruning.facet import stored_shape, stored_weight
+from scripts.techniques.quantization import layers as methods_layers
+from scripts.techniques.quantization.facet import FACET
+from scripts.techniques.quantization.weight_only_linear import WeightOnlyLinear, quantised
 from tests.support.observations import observation
 from tests.support.rank_group import run_group
 from tests.support.tiny_checkpoint import make_checkpoint

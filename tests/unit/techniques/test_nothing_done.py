@@ -114,8 +114,8 @@ def test_a_cache_that_is_never_read_is_none(checkpoint, evaluation_set):
 def test_lookup_with_nothing_to_propose_is_no_speculation():
     from types import SimpleNamespace
 
-    from scripts.techniques.facet import UnsupportedError
-    from scripts.techniques.rounds import RoundCounter
+    from scripts.runtime.errors import UnsupportedError
+    from scripts.runtime.rounds import RoundCounter
 
     counter = RoundCounter(3)
     counter.generators = {"PromptLookup"}

@@ -1,0 +1,60 @@
+"""Whether logits are numbers. NaN or infinity raises no error in greedy decoding: any token is chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scripts.runtime.errors import EvidenceError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class NotFiniteError(EvidenceError):
+    """Logits are NaN or infinite; the message says where."""
+
+
+class LogitsCheck:
+    """A logits processor that changes nothing and remembers at which steps logits were finite."""
+
+    def __init__(self) -> None:
+        self.steps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Look at the logits of a step, [requests, vocabulary]."""
+        import torch
+
+        self.steps.append(torch.isfinite(scores).all())
+        return scores
+
+    def found(self) -> str | None:
+        """The first step whose logits were not finite, in words."""
+        bad = next((step for step, finite in enumerate(self.steps, start=1) if not bool(finite)), None)
+        return None if bad is None else f"at step {bad}"
+
+
+def check(logits: torch.Tensor) -> None:
+    """Refuse logits [tokens, vocabulary] that are not all finite.
+
+    Raises:
+        NotFiniteError: with the first token's place.
+    """
+    finite = logits.isfinite().all(dim=-1)
+    if not bool(finite.all()):
+        raise NotFiniteError(f"at token {int((~finite).nonzero()[0, 0]) + 1}")
+
+
+def of_cache(layers: list[Any]) -> str | None:
+    """Say where keys or values that a decode loop kept are not finite; None where all are."""
+    bad = next(
+        (number for number, layer in enumerate(layers) if not bool((layer.keys + layer.values).isfinite().all())), None
+    )
+    return None if bad is None else f"in what layer {bad} was given"
+
+
+def sentence(technique: str, sample: str, place: str) -> str:
+    """What a row says."""
+    return (
+        f"technique '{technique}' computes NaN or infinity in its logits (sample '{sample}', {place}), so that its "
+        "tokens mean nothing; check the checkpoint's weights, or use another dtype."
+    )

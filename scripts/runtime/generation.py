@@ -1,0 +1,126 @@
+"""What generates: its interface, what it puts out, and what is observed of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class ContinuousBatchTrace:
+    """What was seen where requests join and leave between the calls of the model: continuous batching.
+
+    Attributes:
+        slots: how many requests may be under way together.
+        given: for each call of the model, how many tokens each of its sequences was given.
+        put_out: how many tokens came out for each request.
+    """
+
+    slots: int
+    given: list[list[int]]
+    put_out: list[int]
+
+
+@dataclass
+class Observation:
+    """What was seen while one batch was generated outside the timed ones.
+
+    Attributes:
+        prompt_tokens: length of the (padded) prompts in tokens.
+        new_tokens: how many tokens were generated, the longest of the batch.
+        requests: how many prompts the batch held.
+        prompt_lengths: tokens of each prompt without its padding.
+        forward_lengths: for each call of the model, how many tokens of each sequence it was given; the most, where
+            requests join between the calls.
+        forward_rows: for each call of the model, how many sequences it was given.
+        padded_left: whether all padding stood before the prompts.
+        cache: the cache that generation returned, or None.
+        collectives: calls of each torch.distributed operation, by name.
+        communication_share: share of the sample's time inside the calls that start them, 0 to 1; a backend that waits
+            for its peers elsewhere spends more.
+        trace: more of each call where requests join and leave between them; None where a batch stays as it is.
+        not_finite: where logits were NaN or infinite, in words; None where all were finite.
+    """
+
+    prompt_tokens: int
+    new_tokens: int
+    requests: int
+    prompt_lengths: list[int]
+    forward_lengths: list[int]
+    forward_rows: list[int]
+    padded_left: bool
+    cache: Any
+    collectives: dict[str, int]
+    communication_share: float
+    trace: ContinuousBatchTrace | None = None
+    not_finite: str | None = None
+
+
+@dataclass
+class Generated:
+    """What one batch put out.
+
+    Attributes:
+        moments: when each token was seen by the host, on ``time.perf_counter``'s clock.
+        tokens: the token ids of each request, as many as there are moments, beyond its end too.
+        own_moments: the moments of each request's tokens, where requests don't go in step; None where they do.
+    """
+
+    moments: list[float]
+    tokens: list[list[int]]
+    own_moments: list[list[float]] | None = None
+
+    def rows(self) -> list[tuple[list[float], list[int]]]:
+        """Of each request, when each token was seen, and the tokens."""
+        moments = [self.moments] * len(self.tokens) if self.own_moments is None else self.own_moments
+        return list(zip(moments, self.tokens, strict=True))
+
+
+class SampleRecorder:
+    """Counts facts of one sample at a time; cheap enough to be on while samples are timed."""
+
+    def start(self, prompt_tokens: int) -> None:
+        """A sample with a prompt of that many tokens begins."""
+
+    def put_out(self, tokens: list[int]) -> None:
+        """A step put out those tokens."""
+
+    def fields(self) -> dict[str, int]:
+        """The facts of the sample that just ended, added to its line in samples.jsonl."""
+        return {}
+
+
+class Generator:
+    """What takes the place of ``model.generate``: a decode loop of the project's own, or another one; greedy."""
+
+    own_thread = False  # whether the model is run in another thread than the one that calls ``generate``
+
+    def reserve(self, batches: list[list[list[int]]], new_tokens: int) -> None:
+        """Compile and allocate whatever those batches of prompts (token ids) need, for up to so many new tokens."""
+
+    def limit(self, new_tokens: int, stops: list[int]) -> None:
+        """From now on put out so many tokens at most, or up to one of the stop tokens."""
+        raise NotImplementedError
+
+    def generate(self, prompts: list[list[int]]) -> Generated:
+        """Generate one batch; returns when every request has stopped or is long enough."""
+        raise NotImplementedError
+
+    def observe(self, prompts: list[list[int]]) -> Observation:
+        """Generate one batch and say what was run."""
+        raise NotImplementedError
+
+    def forward_times(self) -> dict[str, float | None]:
+        """``target_forward_s`` and ``draft_forward_s``: a typical step of each model after the prompt, in seconds."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """What it did, for the evidence of the facet that made it."""
+        return {}
+
+    def recorder(self) -> SampleRecorder | None:
+        """What counts per-sample facts, if the loop has any."""
+        return None
+
+    def close(self) -> None:
+        """End what runs beside the process's main thread."""

@@ -1,0 +1,41 @@
+"""A model's linear layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def linear_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
+    """The linear layers by name, the output head left out (embeddings are not linear layers).
+
+    GPT-2's ``Conv1D`` is one whose weight is stored as [in, out].
+    """
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
+    }
+
+
+def widths(layer: torch.nn.Module) -> tuple[int, int]:
+    """How many features come out of a linear layer, and how many go in."""
+    return (layer.nf, layer.nx) if hasattr(layer, "nf") else (layer.out_features, layer.in_features)
+
+
+def unreached(model: torch.nn.Module) -> str | None:
+    """A tensor in which a model keeps several matrices at once, as of experts, so that no linear layer holds them."""
+    import torch
+
+    convolutions = torch.nn.Conv1d | torch.nn.Conv2d
+    for prefix, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.dim() > 2 and not isinstance(module, convolutions) and min(parameter.shape) > 1:
+                return f"{prefix}.{name}"
+    return None

@@ -1,0 +1,1 @@
+"""Engine ``transformers_continuous``: the continuous batching of transformers."""

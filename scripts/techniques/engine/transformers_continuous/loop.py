@@ -1,0 +1,205 @@
+"""Continuous batching as transformers has it: requests wait for a slot, and take it as soon as it is free.
+
+transformers runs the model in a thread of its own and packs what the requests under way need next, a token or a prompt,
+into one row of tokens. Keys and values lie in pages of one memory that is reserved before the first request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from itertools import chain, pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from scripts.runtime.generation import ContinuousBatchTrace, Generated, Generator, Observation
+from scripts.runtime.models import Loaded
+from scripts.runtime.timing import synchronise, timed_calls
+
+if TYPE_CHECKING:
+    from transformers.generation.continuous_batching import ContinuousBatchingManager
+    from transformers.generation.continuous_batching.requests import GenerationOutput
+
+PAGE_TOKENS = 16  # the library's 256 would hold more room than a headline ever fills
+PROMPT_TOKENS = 1024  # of all prompts that are read in one forward; a longer one is still read at once
+LOOK_AGAIN_S = 1.0  # without news for so long, the thread is asked whether it still runs
+
+
+class ContinuousEngine(Generator):
+    """Greedy decoding by transformers' ``ContinuousBatchingManager``.
+
+    Args:
+        loaded: the model, on its device, with the facets that change it already applied.
+        slots: how many requests are under way together at most.
+        pad: a token for places that nothing looks at.
+    """
+
+    own_thread = True
+
+    def __init__(self, loaded: Loaded, *, slots: int, pad: int) -> None:
+        self.loaded, self.slots, self.pad = loaded, slots, pad
+        self.manager: ContinuousBatchingManager | None = None
+        self.threads = self.threads_asked = 0
+        self._limit = 0
+        self._stops: list[int] = []
+        self._last: list[list[int]] = []
+
+    def reserve(self, batches: list[list[list[int]]], new_tokens: int) -> None:
+        """Reserve pages for the longest requests in every slot, and start the thread that runs the model."""
+        from transformers import GenerationConfig
+        from transformers.generation import ContinuousBatchingConfig
+
+        longest = max(len(prompt) for batch in batches for prompt in batch)
+        pages = -(-(longest + new_tokens) // PAGE_TOKENS)
+        self.manager = self.loaded.model.init_continuous_batching(
+            # Limits and stop tokens go with each request; left open, they would be the model's own.
+            GenerationConfig(do_sample=False, num_beams=1, eos_token_id=-1, pad_token_id=self.pad),
+            ContinuousBatchingConfig(
+                page_size=PAGE_TOKENS,
+                num_blocks=self.slots * pages,
+                # The longest prompt fits beside a token of every other request; those behind it are read in parts.
+                max_batch_tokens=max(longest, min(self.slots * longest, PROMPT_TOKENS)) + self.slots,
+                max_requests_per_batch=self.slots,
+                safety_margin=0.0,  # there is a page for everything, so that no slot need stay empty
+                allow_block_sharing=False,  # every prompt is read in full, as by the other techniques
+                auto_switch_to_flash=False,  # it would fetch kernels from a hub
+                seed=0,
+            ),
+        )
+        # Here, and not in the thread, so that memory that is not there is an error of this call.
+        self.manager.warmup()
+        synchronise(self.loaded.process.device)  # the thread works on a stream of its own
+        # A thread is a daemon where the one that starts it is: a process that fails must not wait for it.
+        starter = threading.Thread(target=self.manager.start, daemon=True)
+        starter.start()
+        starter.join()
+        self._use_as_many_threads()
+        largest = max(batches, key=lambda batch: sum(map(len, batch)))
+        self._serve(largest, min(2, new_tokens), [])
+
+    def _use_as_many_threads(self) -> None:
+        """Give operators in the manager's thread the CPU threads that they have in this one."""
+        self.threads_asked = torch.get_num_threads()
+
+        def set_once(module: Any, args: Any) -> None:
+            # OpenMP and MKL keep the number thread by thread.
+            torch.set_num_threads(self.threads_asked)
+            hook.remove()
+
+        hook = self.loaded.model.register_forward_pre_hook(set_once)
+
+    def limit(self, new_tokens: int, stops: list[int]) -> None:
+        """From now on stop each request after so many tokens, or at one of the stop tokens."""
+        self._limit, self._stops = new_tokens, stops
+
+    def generate(self, prompts: list[list[int]]) -> Generated:
+        """Hand all requests over at once; returns when the last one has ended."""
+        self._last = prompts
+        ended = self._serve(prompts, self._limit, self._stops)
+        moments = [list(out.timestamps) for out in ended]
+        return Generated(sorted(chain(*moments)), [out.generated_tokens for out in ended], moments)
+
+    def _serve(self, prompts: list[list[int]], new_tokens: int, stops: list[int]) -> list[GenerationOutput]:
+        """What each request ended with, in the order of the prompts.
+
+        Raises:
+            RuntimeError: the manager's thread met an error, which the sentence ends with.
+        """
+        manager = self.manager
+        try:
+            # Which requests share the first forward would else depend on when the thread looks.
+            with manager.pause():
+                names = [
+                    manager.add_request(
+                        prompt, max_new_tokens=new_tokens, eos_token_id=list(stops), record_timestamps=True
+                    )
+                    for prompt in prompts
+                ]
+        except RuntimeError as error:
+            raise self._stopped(error) from error
+        ended: dict[str, GenerationOutput] = {}
+        while len(ended) < len(names):
+            out = manager.get_result(timeout=LOOK_AGAIN_S)
+            if out is not None:
+                if out.error is not None:
+                    raise self._stopped(out.error)
+                ended[out.request_id] = out
+            elif not manager.is_running():
+                raise self._stopped(None)
+        return [ended[name] for name in names]
+
+    def _stopped(self, error: Any) -> RuntimeError:
+        """What the thread ran into is the reason, whichever call finds out."""
+        reason = self.manager.background_thread_status.fatal_error or error or "its thread ended."
+        return RuntimeError(f"transformers' continuous batching stopped before all requests had ended: {reason}")
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[list[list[int]]]:
+        """In the block, what each forward is given is added to the list: tokens of each of its sequences."""
+        given: list[list[int]] = []
+
+        def called(module: Any, args: Any, kwargs: Any) -> None:
+            self.threads = torch.get_num_threads()
+            ends = kwargs["cu_seq_lens_q"].tolist()
+            # Sequences without a token are padding.
+            given.append([end - begin for begin, end in pairwise(ends) if end > begin])
+
+        hook = self.loaded.model.register_forward_pre_hook(called, with_kwargs=True)
+        try:
+            yield given
+        finally:
+            hook.remove()
+
+    def observe(self, prompts: list[list[int]]) -> Observation:
+        """Generate one batch and say what each forward of the model was given."""
+        steps: list[torch.Tensor] = []
+        hook = self.loaded.model.register_forward_hook(
+            lambda module, args, output: steps.append(output.logits.isfinite().all())
+        )
+        try:
+            with self._watched() as given:
+                out = self.generate(prompts)
+        finally:
+            hook.remove()
+        bad = next((step for step, finite in enumerate(steps, start=1) if not bool(finite)), None)
+        return Observation(
+            prompt_tokens=max(map(len, prompts)),
+            new_tokens=max(map(len, out.tokens)),
+            requests=len(prompts),
+            prompt_lengths=[len(prompt) for prompt in prompts],
+            forward_lengths=[max(tokens) for tokens in given],
+            forward_rows=[len(tokens) for tokens in given],
+            padded_left=False,
+            cache=self.manager.batch_processor.cache,
+            collectives={},
+            communication_share=0.0,
+            trace=ContinuousBatchTrace(self.slots, given, [len(tokens) for tokens in out.tokens]),
+            not_finite=None if bad is None else f"at step {bad}",
+        )
+
+    def forward_times(self) -> dict[str, float | None]:
+        """Seconds of a forward in which no prompt was read, while the last batch is generated again."""
+        with self._watched() as given, timed_calls(self.loaded.model, self.loaded.process.device) as calls:
+            self._serve(self._last, self._limit, self._stops)
+        steps = [seconds for tokens, seconds in zip(given, calls.seconds, strict=True) if max(tokens) == 1]
+        return {"target_forward_s": median(steps) if steps else None, "draft_forward_s": None}
+
+    def facts(self) -> dict[str, Any]:
+        """What was reserved, and the CPU threads of each operator: as watched, and as they should be."""
+        config = self.manager.continuous_batching_config
+        return {
+            "slots": self.slots,
+            "page_tokens": config.page_size,
+            "pages": config.num_blocks,
+            "tokens_per_forward": config.max_batch_tokens,
+            "threads": self.threads,
+            "threads_asked": self.threads_asked,
+        }
+
+    def close(self) -> None:
+        """End the thread; what is still under way is lost."""
+        if self.manager is not None:
+            self.manager.stop(hard_stop=True)

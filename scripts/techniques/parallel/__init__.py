@@ -1,0 +1,1 @@
+"""Facet ``parallel``: its meaning and application in ``facet``, its cost in ``cost``."""

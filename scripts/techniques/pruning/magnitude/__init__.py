@@ -1,0 +1,1 @@
+"""Pruning method ``magnitude``: the weights of smallest absolute value become zero."""

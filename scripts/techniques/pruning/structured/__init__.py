@@ -1,0 +1,1 @@
+"""Pruning method ``structured``: feed-forward channels of small norm are cut out."""
