@@ -60,7 +60,9 @@ rule render:
     conda:
         "../envs/udaciheadline.yaml"
     params:
-        code=code_of("scripts.render", files=["report"]),
+        code=code_of(
+            "scripts.render", files=["report", "scripts/techniques/*/*words.yaml"]
+        ),
         versions=versions_of("jinja2", "markupsafe", "matplotlib"),
     shell:
         "python -P -m scripts.render --comparison {input.comparison} --table {input.table} --plots {input.plots}"

@@ -5,6 +5,7 @@ from typing import Any
 from scripts.report import (
     audit_view,
     changes_view,
+    facets,
     machine_view,
     memory_view,
     numbers,
@@ -13,7 +14,6 @@ from scripts.report import (
     shapes_view,
     text,
     why_view,
-    words_facets,
     words_measured,
     words_summary,
 )
@@ -76,7 +76,7 @@ def technique_details_all(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for technique in techniques:
         details = technique_details(technique, labels)
-        details["what"] = words_facets.what(technique, comparison)
+        details["what"] = facets.what(technique, comparison)
         details["audit"] = audits.get(technique["name"])
         if details["ok"]:
             details |= {

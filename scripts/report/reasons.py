@@ -8,7 +8,9 @@ only where the figures show it.
 from typing import Any
 
 from scripts.report import numbers, words
-from scripts.report.mechanisms import FASTER, NEITHER, SLOWER, Technique, mechanism
+from scripts.report.facet_words import FASTER, NEITHER, SLOWER
+from scripts.report.facets import Mechanism, Technique, mechanism
+from scripts.report.templates import told
 
 OBSERVED = {"higher": FASTER, "lower": SLOWER}
 LOW_MBU = 0.5
@@ -23,61 +25,43 @@ def why_sentence(technique: Technique, comparison: dict[str, Any]) -> str:
         comparison: content of comparison.json, its texts inert.
     """
     if technique["status"] != "ok":
-        return words.sentence(f"It has no figures: {technique['reason'] or 'no reason was recorded'}")
-    known = {entry["name"]: entry for entry in comparison["techniques"]}
-    parent = known.get(technique["parent"])
+        return words.sentence(told("technique", "no_figures", technique=technique))
+    parent = next((entry for entry in comparison["techniques"] if entry["name"] == technique["parent"]), None)
     found = mechanism(technique, parent, comparison)
     head = f"{found.text}: {found.work}" if found.work else found.text
+    joint = ", " if found.work else ": "
     if parent is None:
-        return words.sentence(head + _alone(technique, ": " if not found.work else ", "))
-    outcome, observed = _outcome(technique, parent)
-    contrary = found.expected != NEITHER and observed is not None and observed != found.expected
-    joint = ", but " if contrary else ", " if found.work else ": "
-    bound = _bound(technique, parent) if found.expected == FASTER and contrary else ""
-    return words.sentence(f"{head}{joint}{outcome}{f'; {bound}' if bound else ''}")
+        rate = words.value(technique, "throughput_samples_per_s")
+        alone = "" if rate is None else f"{joint}{words.amount(rate, [(1.0, 'samples')])} a second"
+        return words.sentence(head + alone)
+    measured, observed = technique["measured_speedup"], _observed(technique["measured_speedup"])
+    outcome = told(
+        "technique", "outcome", measured=measured, parent=parent, tested=words.is_tested(measured),
+        corrected=words.verdict(measured).removeprefix(words.NO_DIFFERENCE),
+    )  # fmt: skip
+    if found.expected == NEITHER or observed in (None, found.expected):
+        return words.sentence(f"{head}{joint}{outcome}")
+    against = _against(technique, parent, found, observed) if found.expected == FASTER else ""
+    return words.sentence(f"{head}, but {outcome}{f'; {against}' if against else ''}")
 
 
-def _alone(technique: Technique, joint: str) -> str:
-    """Return the speed of a technique without a parent."""
-    figure = technique["figures"]["throughput_samples_per_s"]
-    if figure["value"] is None:
-        return ""
-    return f"{joint}{words.amount(figure['value'], [(1.0, 'samples')])} a second"
+def _observed(measured: dict[str, Any]) -> str | None:
+    """Return whether a technique was measured to be faster, slower or neither; None where nothing was tested."""
+    if measured["value"] is None or not words.is_tested(measured):
+        return None
+    return OBSERVED.get(measured.get("verdict") or "", NEITHER)
 
 
-def _outcome(technique: Technique, parent: dict[str, Any]) -> tuple[str, int | None]:
-    """Return what was measured in words, and whether it is faster, slower or neither; None where nothing was tested."""
-    measured = technique["measured_speedup"]
-    label, verdict = parent["label"], measured.get("verdict")
-    if measured["value"] is None:
-        return f"its speed against {label} is not known ({measured['note'] or 'not compared'})", None
-    share = words.times(measured["value"])
-    if verdict in OBSERVED:
-        return f"measured {share} the samples a second of {label}", OBSERVED[verdict]
-    if not words.is_tested(measured):
-        return f"measured {share} the samples a second of {label}, which was {verdict or 'not tested'}", None
-    corrected = words.verdict(measured).removeprefix(words.NO_DIFFERENCE)
-    return f"no measurable difference in samples a second from {label}{corrected} ({share})", NEITHER
-
-
-def _bound(technique: Technique, parent: dict[str, Any]) -> str:
+def _against(technique: Technique, parent: dict[str, Any], found: Mechanism, observed: str) -> str:
     """Return what the figures show to stand against an expected gain; empty where they show nothing."""
-    host, others = words.value(technique, "host_bound_share"), words.value(parent, "host_bound_share")
-    mbu = words.value(technique, "mbu_datasheet")
-    mbu = words.value(technique, "mbu_measured") if mbu is None else mbu
-    slower = OBSERVED.get(technique["measured_speedup"].get("verdict") or "") == SLOWER
-    longer = words.change(technique, "output_length_change_percent").get("verdict") == "longer"
-    if longer:
-        change = words.change(technique, "output_length_change_percent")["value"]
-        return f"its headlines are {numbers.percent(change).lstrip('+')} longer"
-    first = words.change(technique, "ttft_change_percent")
-    if "speculation" in technique["difference"] and first.get("verdict") == "slower":
-        return f"its first token takes {words.times(first['ratio'])} as long"
-    if "quantization" in technique["difference"] and slower:
-        return "unpacking and multiplying such weights costs more here than reading fewer bytes saves"
+    longer = words.change(technique, "output_length_change_percent")
+    if longer.get("verdict") == "longer":
+        return told("technique", "longer", percent=numbers.percent(longer["value"]).lstrip("+"))
+    if found.facet and (own := found.facet.say("contrary", measured=observed)):
+        return own
+    host, before = (words.value(entry, "host_bound_share") for entry in (technique, parent))
     if host is not None and host >= BUSY_HOST:
-        beside = f", against {numbers.share(others)}" if others is not None and host > others else ""
-        return f"{numbers.share(host)} of its time passes outside of operators and kernels{beside}"
-    if mbu is not None and mbu < LOW_MBU:
-        return f"its bytes move at {numbers.share(mbu)} of the memory bandwidth, so bandwidth is not what bounds it"
-    return ""
+        return told("technique", "host", host=host, before=before)
+    readings = (words.value(technique, key) for key in ("mbu_datasheet", "mbu_measured"))
+    mbu = next((reading for reading in readings if reading is not None), None)
+    return told("technique", "bandwidth", mbu=mbu) if mbu is not None and mbu < LOW_MBU else ""

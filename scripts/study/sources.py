@@ -20,7 +20,8 @@ def digests(*modules: str, files: tuple[str, ...] = ()) -> dict[str, str]:
 
     Args:
         modules: dotted names, such as ``scripts.generate``.
-        files: paths below the project's root; of a folder, every file in it.
+        files: paths below the project's root; of a folder, every file in it. One with a ``*`` stands for all that it
+            fits, be it none.
 
     Raises:
         StudyError: one of them does not exist.
@@ -29,6 +30,9 @@ def digests(*modules: str, files: tuple[str, ...] = ()) -> dict[str, str]:
     for module in modules:
         _collect_import(module, found)
     for name in files:
+        if "*" in name:
+            found |= {path for root in (ROOT, *plugins.roots()) for path in root.glob(name)}
+            continue
         found |= _files(ROOT / name)
         for path in plugins.files(name)[1:]:
             found |= _files(path)

@@ -13,6 +13,7 @@ from scripts.metrics import texts
 from scripts.metrics.dataset import read_dataset
 from scripts.metrics.technique import technique_metrics
 from scripts.study import references
+from scripts.techniques import load_facet
 from tests.support import synthetic_runs as synthetic
 from tests.support.synthetic_techniques import Technique, everything, with_sweeps
 
@@ -106,13 +107,15 @@ def compare(written: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(techniques: list[Technique]) -> dict[str, dict[str, Any]]:
-    """Return every facet of each technique, those of its ancestors among them."""
+    """Return every facet of each technique as a run has it, those of its ancestors among them."""
     known = {technique.name: technique for technique in techniques}
 
     def of(technique: Technique) -> dict[str, Any]:
         parent = known.get(technique.parent or "")
         inherited = of(parent) if parent and parent is not technique else {"model": "small"}
-        return inherited | technique.difference
+        own = technique.difference.items()
+        settings = inherited | {key: value if key == "model" else load_facet(key).resolve(value) for key, value in own}
+        return {key: value for key, value in settings.items() if value is not None}
 
     return {name: of(technique) for name, technique in known.items()}
 

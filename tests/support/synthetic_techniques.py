@@ -33,6 +33,7 @@ def everything() -> list[Technique]:
     both = large | {"draft": synthetic.make_model("small")}
     half = {"target": synthetic.make_model("small_bf16", weight_mib=53.4, dtype="bfloat16")}
     int8 = {"method": "int8", "threshold": 6.0}
+    half_zero = {"method": "magnitude", "amount": 0.5}
     nf4 = {"method": "nf4", "double_quantization": False, "compute_dtype": "model"}
     few = "tensor parallelism over 4 GPUs needs 4 GPUs and this machine has 1"
     full = "CUDA out of memory while loading: 15.1 GB needed, 11.9 GB free"
@@ -40,10 +41,10 @@ def everything() -> list[Technique]:
     return [
         Technique("baseline", None, "Baseline", {"model": "small", "kv_cache": "none"}),
         Technique(kv, label="KV cache", difference={"kv_cache": "dynamic"}, lossless=True, speed=2.4, peak_mib=410),
-        Technique("static_cache", kv, "Static cache", {"kv_cache": "static"}, True, 2.9, peak_mib=420),
-        Technique("compiled", kv, "Compiled", {"engine": "compiled"}, True, 5.1, peak_mib=455),
+        Technique("static_cache", kv, "Static cache", {"engine": "transformers_static"}, True, 2.9, peak_mib=420),
+        Technique("compiled", kv, "Compiled", {"engine": "graph"}, True, 5.1, peak_mib=455),
         Technique("pruned", kv, "Pruned 30%", {"pruning": {"method": "magnitude", "amount": 0.3}}, False, 2.41, 0.42),
-        Technique("pruned_50", kv, "Pruned 50%", {"pruning": {"amount": 0.5}}, False, 2.4, 0.72, 2,
+        Technique("pruned_50", kv, "Pruned 50%", {"pruning": half_zero}, False, 2.4, 0.72, 2,
                   changes={"conditions": synthetic.make_conditions(foreign_cpu_share=0.23)}),
         Technique("int8", kv, "8-bit (LLM.int8)", {"quantization": int8}, False, 1.1, 0.256, 0, 290, 33),
         Technique("nf4", kv, "4-bit NF4", {"quantization": nf4}, False, 1.7, 0.31, peak_mib=240, weight_mib=22),

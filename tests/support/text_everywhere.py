@@ -12,7 +12,7 @@ def study_of(folder: Path, text: str, labels: list[str]) -> dict[str, Any]:
     dataset = [row | {"summary": text, "headline": text, "category": text} for row in synthetic.make_dataset(12)]
     techniques = [
         Technique("baseline", None, text, {"model": text}, changes={"evidence": {text: {"x": [text]}}}),
-        Technique("b", label=text, difference={text: text}, changes={"generation": {"prompt": text}}),
+        Technique("b", label=text, difference={"model": text}, changes={"generation": {"prompt": text}}),
         Technique("c", label=text, status="invalid", reason=text),
         *(Technique(f"t{number}", label=label, speed=number + 2) for number, label in enumerate(labels)),
     ]

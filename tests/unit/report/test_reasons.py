@@ -121,12 +121,6 @@ def test_two_differences_credit_neither(whole):
     assert "several settings at once, so that none can be credited" in why(whole, "nf4")
 
 
-def test_unknown_facets_are_told_as_settings(whole):
-    own = technique(whole, "nf4")
-    own["difference"] = {"attention": "paged"}
-    assert why(whole, "nf4").startswith("It sets attention = paged: ")
-
-
 def test_what_did_not_run_says_why(whole):
     assert why(whole, "tensor_parallel_4").startswith("It has no figures: tensor parallelism over 4 GPUs needs 4 GPUs")
 

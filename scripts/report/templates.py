@@ -1,0 +1,111 @@
+"""Prose as data: YAML files of Jinja templates, rendered to plain text.
+
+The files are the project's or a plugin's own and trusted; the values put into them are not. What comes out is plain
+text, which the page and the Markdown document escape as any other.
+
+Filters: ``share`` (of one, as a percentage), ``fixed(decimals)``, ``thousands``, ``times`` (a ratio with its sign),
+``amount(kind)`` (in the unit that suits it: ``bytes``, ``seconds``, ``operations``), ``joined(separator)`` (parts that
+are not empty) and ``listed`` (``a, b and c``). A name that is not there is an error.
+"""
+
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, StrictUndefined, TemplateError
+from jinja2.runtime import Undefined
+
+from scripts.foundation import plugins
+from scripts.foundation.errors import StudyError
+from scripts.report import numbers, words
+from scripts.report.column import OPERATIONS
+
+AMOUNTS = {"bytes": numbers.BYTES, "seconds": numbers.TIME, "operations": OPERATIONS}
+
+
+def _joined(parts: Iterable[str | None], separator: str) -> str:
+    return separator.join(text for part in parts if part and (text := _one_line(part)))
+
+
+def _one_line(text: str) -> str:
+    """Return a text without the line breaks and the room that a template leaves between its parts."""
+    return re.sub(r"[ \n]+", " ", text).strip()
+
+
+_environment = Environment(undefined=StrictUndefined, autoescape=False)
+_environment.filters |= {
+    "share": numbers.share,
+    "fixed": numbers.fixed,
+    "thousands": lambda value: f"{value:,}",
+    "times": words.times,
+    "amount": lambda value, kind: words.amount(value, AMOUNTS[kind]),
+    "joined": _joined,
+    "listed": lambda parts: words.listed(list(parts)),
+}
+_template = functools.cache(_environment.from_string)
+_expression = functools.cache(functools.partial(_environment.compile_expression, undefined_to_none=False))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the content of a file of templates.
+
+    Raises:
+        StudyError: it can't be read, or is no mapping.
+    """
+    return dict(_read(path, path.stat().st_mtime_ns))
+
+
+@functools.cache
+def _read(path: Path, changed: int) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StudyError(f"{path} can't be read: {' '.join(str(error).split())}; correct the file.") from error
+    if not isinstance(content, dict):
+        raise StudyError(f"{path} is no mapping of names to templates; correct the file.")
+    return content
+
+
+def say(place: str, template: str, context: Mapping[str, Any]) -> str:
+    """Render a template to one line of text.
+
+    Args:
+        place: file and key, for an error.
+        template: the Jinja template.
+        context: the names that it can use.
+
+    Raises:
+        StudyError: the template has a fault, or uses what is not there.
+    """
+    try:
+        return _one_line(_template(str(template)).render(context))
+    except (TemplateError, TypeError, ValueError, KeyError, ZeroDivisionError) as error:
+        raise StudyError(f"{place}: {error}; correct the template.") from error
+
+
+def value(place: str, expression: str, context: Mapping[str, Any]) -> Any:
+    """Evaluate a Jinja expression, with arguments and errors as of :func:`say`."""
+    try:
+        found = _expression(str(expression))(context)
+        if isinstance(found, Undefined):
+            str(found)  # raises: undefined names are errors
+        return found
+    except (TemplateError, TypeError, ValueError, KeyError, ZeroDivisionError) as error:
+        raise StudyError(f"{place}: {error}; correct the expression.") from error
+
+
+def told(name: str, key: str, **context: Any) -> str:
+    """Render a template of ``report/words/NAME.yaml``, whose prose belongs to no facet.
+
+    Raises:
+        StudyError: the file or the key is missing, or as :func:`say`.
+    """
+    place = f"report/words/{name}.yaml"
+    found = plugins.files(place)
+    content = read(found[0]) if found else {}
+    if key not in content:
+        raise StudyError(f"{place} has no '{key}'; restore the report's words.")
+    return say(f"{place}, {key}", content[key], context)
