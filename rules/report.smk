@@ -61,7 +61,7 @@ rule render:
         "../envs/udaciheadline.yaml"
     params:
         code=code_of(
-            "scripts.render", files=["report", "scripts/techniques/*/*words.yaml"]
+            "scripts.render", files=["report", "scripts/techniques/**/words.yaml"]
         ),
         versions=versions_of("jinja2", "markupsafe", "matplotlib"),
     shell:

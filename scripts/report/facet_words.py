@@ -1,7 +1,7 @@
 """What the report says of a facet's setting: words in data beside the facet, found by its name and its method's.
 
-``scripts/techniques/FACET/words.yaml`` holds what is true of a facet, and ``METHOD.words.yaml`` beside it what is true
-of a method, which takes precedence; both may be a plugin's. Of a facet that is off there may be ``none.words.yaml``.
+``scripts/techniques/FACET/words.yaml`` holds what is true of a facet, and ``FACET/METHOD/words.yaml`` what is true of a
+method, which takes precedence; both may be a plugin's. Of a facet that is off there may be ``FACET/none/words.yaml``.
 Their keys, each a Jinja template (:mod:`scripts.report.templates` has the filters) unless said otherwise:
 
 - ``label``: its name in a sentence; ``kept``: the same where a technique keeps it of its parent, empty for nothing.
@@ -57,32 +57,33 @@ def find(facet: str, setting: Any) -> Written:
     Raises:
         StudyError: the facet, or the method that the setting names, has no words, or one that is required is missing.
     """
-    path = _file(facet, "words.yaml")
+    path = _file(facet)
     content = templates.read(path)
     found = Written(content, dict.fromkeys(content, path))
     if setting is None:
-        found = _with(found, _file(facet, "none.words.yaml"), facet_label=content.get("label", facet))
+        found = _with(found, _file(facet, "none"), facet_label=content.get("label", facet))
     elif "method" in content:
         method = str(templates.value(f"{path}, method", content["method"], {"setting": setting}))
-        found = _with(found, _file(facet, f"{method}.words.yaml"))
+        found = _with(found, _file(facet, method))
     for key in REQUIRED:
         if key not in found.content:
-            raise StudyError(f"{list(found.places.values())[-1]} has no '{key}', nor has words.yaml beside it; add it.")
+            raise StudyError(f"{list(found.places.values())[-1]} has no '{key}', nor has the facet's; add it.")
     return found
 
 
-def _file(facet: str, name: str) -> Path:
-    if not re.fullmatch(r"\w+", facet) or not re.fullmatch(r"\w+(\.words)?\.yaml", name):
-        raise StudyError(f"the facet {facet!r} can have no words in a file of the name {name!r}; correct its setting.")
-    found = plugins.files(f"scripts/techniques/{facet}/{name}")
-    if name == "words.yaml":
+def _file(facet: str, method: str = "") -> Path:
+    for name in filter(None, (facet, method)):
+        if not re.fullmatch(r"\w+", name):
+            raise StudyError(f"{name!r} is no name of a facet or of a method; correct the setting of {facet!r}.")
+    path = "/".join(filter(None, ("scripts/techniques", facet, method, "words.yaml")))
+    found = plugins.files(path)
+    if not method:
         found += plugins.files(f"report/words/{facet}.yaml")  # of the model, which is no facet
-    if name == "none.words.yaml":
+    elif method == "none":
         found += plugins.files("report/words/off.yaml")
     if not found:
         raise StudyError(
-            f"the report has no words for the facet '{facet}': scripts/techniques/{facet}/{name} is missing; write it "
-            "as those of other facets."
+            f"the report has no words for the facet '{facet}': {path} is missing; write it as those of other facets."
         )
     return found[0]
 

@@ -71,7 +71,7 @@ def every_setting() -> list[tuple[str, Any]]:
 def test_every_facet_and_every_file_of_words_is_tried_here():
     assert set(SETTINGS) == set(techniques.FACETS)
     tried = {place for facet, setting in every_setting() for place in find(facet, setting).places.values()}
-    assert set(FOLDER.glob("*/*words.yaml")) <= tried
+    assert set(FOLDER.rglob("words.yaml")) <= tried
 
 
 @pytest.mark.parametrize(("facet", "setting"), [*every_setting(), ("model", "large")])
@@ -93,8 +93,7 @@ def test_every_template_renders_with_and_without_figures(facet, setting, evidenc
 
 def plugin(tmp_path, monkeypatch, **files: str) -> None:
     for name, text in files.items():
-        path = tmp_path / "scripts" / "techniques" / name.replace("__", "/")
-        path = path.with_name(path.name.replace("_words", ".words") + ".yaml")
+        path = tmp_path.joinpath("scripts", "techniques", *name.split("__"), "words.yaml")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     monkeypatch.setenv(plugins.VARIABLE, str(tmp_path))
@@ -111,8 +110,8 @@ def test_a_plugins_facet_and_method_have_their_words(tmp_path, monkeypatch):
     plugin(
         tmp_path,
         monkeypatch,
-        attention__words=WORDS,
-        quantization__ternary_words="label: ternary weights\nbits: 2 bits\nsummary: []",
+        attention=WORDS,
+        quantization__ternary="label: ternary weights\nbits: 2 bits\nsummary: []",
     )
     own, parent = entry("own", {"attention": 64}, ["attention"]), entry("parent", {})
     assert mechanism(own, parent, compared(own, parent)).text == "It looks at 64 tokens"
@@ -127,14 +126,14 @@ def test_a_plugins_facet_and_method_have_their_words(tmp_path, monkeypatch):
     ("facet", "setting", "files", "told"),
     [
         ("attention", 64, {}, "no words for the facet 'attention': scripts/techniques/attention/words.yaml is missing"),
-        ("quantization", {"method": "ternary"}, {}, "scripts/techniques/quantization/ternary.words.yaml is missing"),
-        ("quantization", {"method": "../fp8"}, {}, "can have no words"),
-        ("attention", 64, {"attention__words": "label: a\nsummary: []"}, "has no 'mechanism'"),
-        ("attention", 64, {"attention__words": "- a"}, "no mapping"),
-        ("attention", 64, {"attention__words": "a: ["}, "can't be read"),
-        ("attention", 64, {"attention__words": WORDS.replace("setting", "window")}, "mechanism: 'window' is undefined"),
-        ("attention", 64, {"attention__words": WORDS + "expected: fast"}, "'fast' is neither faster"),
-        ("attention", 64, {"attention__words": WORDS + "values: {few: setting.tokens}"}, "values.few: "),
+        ("quantization", {"method": "ternary"}, {}, "scripts/techniques/quantization/ternary/words.yaml is missing"),
+        ("quantization", {"method": "../fp8"}, {}, "no name of a facet"),
+        ("attention", 64, {"attention": "label: a\nsummary: []"}, "has no 'mechanism'"),
+        ("attention", 64, {"attention": "- a"}, "no mapping"),
+        ("attention", 64, {"attention": "a: ["}, "can't be read"),
+        ("attention", 64, {"attention": WORDS.replace("setting", "window")}, "mechanism: 'window' is undefined"),
+        ("attention", 64, {"attention": WORDS + "expected: fast"}, "'fast' is neither faster"),
+        ("attention", 64, {"attention": WORDS + "values: {few: setting.tokens}"}, "values.few: "),
     ],
 )  # fmt: skip
 def test_words_that_are_missing_or_wrong_are_an_error_that_names_the_file(
