@@ -51,4 +51,5 @@ test: lint  ## check style and run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 clean:  ## remove the results (the virtual environment stays)
-	rm -rf results .snakemake
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf .snakemake

@@ -4,13 +4,15 @@ import gzip
 import html
 import json
 import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.study import configuration
 from scripts.techniques import FACETS
-from tests.workflow.project import Project, planned, techniques
+from tests.workflow.project import ROOT, Project, planned, run, techniques
 from tests.workflow.test_errors import BUILT_IN, study
 
 LOSSLESS = {
@@ -41,11 +43,11 @@ def samples(project: Project, technique: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("technique", techniques())
 def test_every_technique_ran_and_proved_each_of_its_facets(finished: Project, technique: str) -> None:
-    run = record(finished, technique)
-    assert (run["status"], run["reason"]) == ("ok", None)
-    used = {facet for facet in FACETS if facet in run["settings"]}
-    assert set(run["evidence"]) == used
-    assert all(run["evidence"][facet] for facet in used)
+    made = record(finished, technique)
+    assert (made["status"], run["reason"]) == ("ok", None)
+    used = {facet for facet in FACETS if facet in made["settings"]}
+    assert set(made["evidence"]) == used
+    assert all(made["evidence"][facet] for facet in used)
     assert [sample["id"] for sample in samples(finished, technique)] == ids(finished)
 
 
@@ -124,3 +126,17 @@ def test_a_semantic_score_and_a_profile_are_made_where_they_are_asked_for(projec
     page = html.unescape((project.root / "results/report.html").read_text(encoding="utf-8"))
     assert "batch_size 2" in page
     assert "EUR" in page
+
+
+def test_the_results_own_page_tells_of_every_file_and_folder(finished: Project) -> None:
+    told = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in (finished.root / "results").iterdir() if f"`{path.name}" not in told] == []
+
+
+def test_a_runs_request_makes_the_run_again_by_hand(finished: Project, tmp_path: Path) -> None:
+    asked = "results/requests/generate/kv_cache-1.json"
+    command = [sys.executable, "-m", "scripts.generate", "--request", asked, "--output", str(tmp_path / "again")]
+    outcome = run(command, finished.root, {})
+    assert outcome.status == 0, outcome.text
+    again = [json.loads(line) for line in (tmp_path / "again/samples.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [each["token_ids"] for each in again] == [each["token_ids"] for each in samples(finished, "kv_cache")]
