@@ -17,7 +17,6 @@ from snakemake.exceptions import WorkflowError
 from snakemake.persistence import ParamsChange
 from snakemake.utils import update_config
 
-from scripts.dataset.path import data_file
 from scripts.foundation import failures, files, plugins
 from scripts.foundation.errors import StudyError
 from scripts.foundation.text import one_line

@@ -19,13 +19,7 @@ rule prepare_dataset:
         ),
         file="results/requests/prepare_dataset.json",
         content=dataset_content(),
-        code=code_of(
-            "scripts.prepare_dataset",
-            files=[
-                "scripts/dataset/newswire/events",
-                "scripts/dataset/newswire/names.yaml",
-            ],
-        ),
+        code=dataset_code(),
     shell:
         "python -P -m scripts.prepare_dataset --request {params.file} 2>&1 | tee {log:q} >&2"
 

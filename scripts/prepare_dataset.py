@@ -14,35 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts.dataset.collect import LEAKAGE, Rejects, collect
-from scripts.dataset.entries import Source
 from scripts.dataset.rows import Row
-from scripts.dataset.settings import FileSettings, HubSettings, Settings, parse
+from scripts.dataset.settings import Settings, parse
 from scripts.dataset.split import leaking, split
 from scripts.foundation import entry, request_file
 from scripts.foundation.files import atomic_writer, write_json
 
 log = logging.getLogger(__name__)
-
-
-def open_source(settings: Settings) -> Source:
-    """Open the source that the settings name.
-
-    Raises:
-        StudyError: it can't be opened.
-    """
-    options = settings.options
-    # Each source is imported when it is used: the hub's library takes seconds to import.
-    if isinstance(options, FileSettings):
-        from scripts.dataset.sources.file import open_file
-
-        return open_file(options)
-    if isinstance(options, HubSettings):
-        from scripts.dataset.sources.hub import open_hub
-
-        return open_hub(options)
-    from scripts.dataset.sources.newswire import open_newswire
-
-    return open_newswire(options.train_rows, options.evaluation_rows, settings.seed)
 
 
 def prepare(settings: Settings, output: Path) -> dict[str, Any]:
@@ -51,7 +29,8 @@ def prepare(settings: Settings, output: Path) -> dict[str, Any]:
     Raises:
         StudyError: the source can't be read or has no usable row.
     """
-    source = open_source(settings)
+    settings.options.check()
+    source = settings.options.open(settings.seed)
     with atomic_writer(output / "rejects.jsonl") as handle:
         rejects = Rejects(handle)
         rows = collect(source, settings.filters, rejects, settings.markup == "keep")

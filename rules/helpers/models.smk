@@ -2,10 +2,16 @@
 
 
 def dataset_content():
-    """Digest of the user's own data file: its content counts, not its age."""
-    if config["dataset"]["source"] != "file":
-        return ""
-    return checked(sources.file_digest, data_file(config["dataset"]["file"]["path"]))
+    """Digest of the user's own data: its content counts, not its age."""
+    return checked(configuration.dataset(config).options.content)
+
+
+def dataset_code():
+    """Code that makes the data set: the stage, and the module and data files of its source."""
+    source = configuration.dataset(config).options
+    return code_of(
+        "scripts.prepare_dataset", source.__module__, files=source.data_files
+    )
 
 
 def source_of(wildcards):

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from scripts.dataset.cleaning import shown
-from scripts.dataset.entries import NOT_UTF8, Entry, Source
+from scripts.dataset.entries import NOT_UTF8, Entry, Opened
 from scripts.dataset.fields import MISSING, names, pick
-from scripts.dataset.rows import MISSING_COLUMN, Filters, Rejected, Row, usable
-from scripts.dataset.sources import encoding
-from scripts.dataset.sources.tables import missing_columns
+from scripts.dataset.filters import Filters
+from scripts.dataset.formats import encoding
+from scripts.dataset.formats.tables import missing_columns
+from scripts.dataset.rows import MISSING_COLUMN, Rejected, Row, usable
 from scripts.foundation.errors import StudyError
 
 DUPLICATE = "duplicate"
@@ -57,7 +58,7 @@ class Garbled:
             self.sample += raw + b"\n"
 
 
-def collect(source: Source, filters: Filters, rejects: Rejects, keep_markup: bool = False) -> list[Row]:
+def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: bool = False) -> list[Row]:
     """Read the whole source and return its usable rows in the source's order; what to know of it is in its notes.
 
     Raises:
@@ -96,14 +97,14 @@ def collect(source: Source, filters: Filters, rejects: Rejects, keep_markup: boo
     return rows
 
 
-def _named(reason: str, source: Source) -> str:
+def _named(reason: str, source: Opened) -> str:
     """Return a reason with the encoding that the file is read in: what is not UTF-8 is then not in that one."""
     if reason != NOT_UTF8 or source.encoding in (None, encoding.UTF8):
         return reason
     return f"not_{source.encoding.replace('-', '')}"
 
 
-def _undecodable(entry: Entry, source: Source) -> bytes:
+def _undecodable(entry: Entry, source: Opened) -> bytes:
     """Return the bytes of a row that are no UTF-8; b"" where all are, as where half a character was written as such."""
     raw = entry.raw
     if raw is None:
@@ -119,7 +120,7 @@ def _undecodable(entry: Entry, source: Source) -> bytes:
     return b""
 
 
-def _content(entry: Entry, source: Source) -> str:
+def _content(entry: Entry, source: Opened) -> str:
     if entry.fields is None:
         return shown(entry.raw or "")
     found = {name: pick(entry.fields, name) for name in (source.columns.headline, source.columns.summary)}
@@ -131,7 +132,7 @@ def _plain(fields: Mapping[str, Any]) -> str:
     return json.dumps(short, ensure_ascii=False)
 
 
-def _advice(source: Source, garbled: Garbled) -> str:
+def _advice(source: Opened, garbled: Garbled) -> str:
     """Say what to do about rows that are not in the encoding that a file is read in; nothing where all are."""
     if source.encoding is None or not garbled.count:
         return ""
@@ -140,7 +141,7 @@ def _advice(source: Source, garbled: Garbled) -> str:
     return f"{told}; {encoding.advice(bytes(garbled.sample))}" if source.encoding == encoding.UTF8 else told
 
 
-def _nothing(source: Source, read: int, present: list[str], rejects: Rejects, advice: str) -> str:
+def _nothing(source: Opened, read: int, present: list[str], rejects: Rejects, advice: str) -> str:
     """Say why a source gave no usable row."""
     if read == 0:
         return f"{source.name} has no rows; name a source that has some."

@@ -41,7 +41,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Source:
+class Opened:
     """An opened source.
 
     Attributes:

@@ -3,37 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from scripts.dataset.cleaning import clean, encodable, shared, without_markup
 from scripts.dataset.entries import NOT_UTF8, Columns, Entry
 from scripts.dataset.fields import MISSING, pick
+from scripts.dataset.filters import Bounds, Filters
 from scripts.foundation import words
 
 MISSING_COLUMN = "missing_column"
 NOT_TEXT = "not_text"
 EMPTY = "empty"
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Smallest and largest number of words, both allowed."""
-
-    min: int
-    max: int
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Which rows are used, by their words after cleaning; in scripts without spaces each character counts as one."""
-
-    summary_words: Bounds = field(default_factory=lambda: Bounds(5, 100))
-    headline_words: Bounds = field(default_factory=lambda: Bounds(2, 30))
-
-    def as_dict(self) -> dict[str, dict[str, int]]:
-        """Return the bounds as the settings write them."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

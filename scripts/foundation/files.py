@@ -1,6 +1,7 @@
 """Reading and writing of the project's files; every write is atomic: a temporary file, then a rename."""
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -76,6 +77,12 @@ def _not_finite(value: Any, key: str = "") -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for index, part in enumerate(value):
             yield from _not_finite(part, f"{key}[{index}]")
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's content, in hex."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def read_text(path: str | Path) -> str:

@@ -14,10 +14,12 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from scripts.foundation.errors import StudyError
 
 ROOT = Path(__file__).resolve().parents[2]
+T = TypeVar("T")
 VARIABLE = "UDACIHEADLINE_PLUGINS"  # jobs inherit it from the workflow
 _own_paths: dict[str, list[str]] = {}  # of each package that plugins can add to, the project's own folders
 
@@ -83,6 +85,18 @@ def _names_in(folders: list[str]) -> list[str]:
 def modules(package: ModuleType) -> list[str]:
     """Names of the modules in a package, its plugins' among them, sorted; private ones (``_name``) left out."""
     return sorted(name for name in _names_in(list(package.__path__)) if not name.startswith("_"))
+
+
+def settings(package: str, name: str, base: type[T]) -> type[T]:
+    """The class ``Settings`` of a module in a package, derived from ``base``.
+
+    Raises:
+        StudyError: the module has none.
+    """
+    found = getattr(importlib.import_module(f"{package}.{name}"), "Settings", None)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise StudyError(f"the module {package}.{name} has no class Settings({base.__name__}); add it.")
+    return found
 
 
 def files(path: str) -> list[Path]:

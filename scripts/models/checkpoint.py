@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 from scripts.models import tokenizer as tokenizers
 from scripts.models.source import WRITER
@@ -103,12 +104,6 @@ def _content(path: Path, whole: bool) -> Iterator[bytes]:
             yield handle.read(_BLOCK_BYTES)
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content, in hex."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def tokenizer_file(directory: Path) -> Path | None:
     """Return the file that holds a checkpoint's vocabulary, or None."""
     return next((directory / name for name in TOKENIZER_FILES if (directory / name).is_file()), None)
@@ -119,14 +114,14 @@ def tokenizer_identity(directory: Path) -> str:
     path = tokenizer_file(directory)
     if path is None:
         raise StudyError(f"{directory} has no tokenizer ({', '.join(TOKENIZER_FILES)}); add the checkpoint's own.")
-    return "content:" + (tokenizers.identity(path) if path.suffix == ".json" else file_digest(path))
+    return "content:" + (tokenizers.identity(path) if path.suffix == ".json" else files.sha256(path))
 
 
 def small_files_digest(directory: Path) -> str:
     """Return a digest of what is read beside the weights: configurations, tokenizer, templates."""
     digest = hashlib.sha256()
     for path in small_files(directory):
-        digest.update(f"{path.relative_to(directory).as_posix()}\0{file_digest(path)}\0".encode())
+        digest.update(f"{path.relative_to(directory).as_posix()}\0{files.sha256(path)}\0".encode())
     return digest.hexdigest()
 
 

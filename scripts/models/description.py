@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 from scripts.models import checkpoint, special_tokens
 from scripts.models.source import WRITER
@@ -25,7 +26,7 @@ def of_checkpoint(directory: Path, dtype: str, kind: str = WRITER) -> dict[str, 
         "parameters": checkpoint.parameters(directory),
         "dtype": dtype,
         "architecture": checkpoint.basics(config),
-        "tokenizer_digest": checkpoint.file_digest(tokenizer),
+        "tokenizer_digest": files.sha256(tokenizer),
         "config_digest": checkpoint.small_files_digest(directory),
         "weights_digest": checkpoint.weights_digest(directory),
     }

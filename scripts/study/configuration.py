@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scripts.dataset.path import data_file
-from scripts.foundation import hubs
+from scripts.dataset.settings import Settings as DatasetSettings
+from scripts.dataset.settings import read as read_dataset
 from scripts.foundation.errors import StudyError
 from scripts.hardware import datasheet
-from scripts.models import settings
 from scripts.models.settings import ModelSettings
+from scripts.models.settings import read as read_model
 from scripts.models.source import ENCODER
 from scripts.study import form, limits, timing_reference
 from scripts.study.sweeps import unfold
@@ -41,7 +41,7 @@ def check(config: dict[str, Any]) -> list[Technique]:
         model(config, name).options.check(f"models.{name}")
     _check_drafts(config, techniques)
     _check_forced(config, techniques)
-    _check_dataset(config["dataset"])
+    _check_dataset(config)
     _check_encoder(config)
     _check_choices(config)
     limits.check(config, techniques)
@@ -83,13 +83,13 @@ def model(config: dict[str, Any], name: str) -> ModelSettings:
     Raises:
         StudyError: its source lacks an option.
     """
-    return settings.read(f"models.{name}", model_settings(config, name))
+    return read_model(f"models.{name}", model_settings(config, name))
 
 
 def encoder(config: dict[str, Any]) -> ModelSettings | None:
     """The text encoder's settings as its source reads them; None where the study asks for no semantic score."""
     given = encoder_settings(config)
-    return settings.read("quality.semantic", given) if given else None
+    return read_model("quality.semantic", given) if given else None
 
 
 def dataset_settings(config: dict[str, Any]) -> dict[str, Any]:
@@ -97,6 +97,15 @@ def dataset_settings(config: dict[str, Any]) -> dict[str, Any]:
     dataset = config["dataset"]
     source = dataset["source"]
     return {key: dataset[key] for key in ("source", source, "filters", "markup", "evaluation_share", "seed")}
+
+
+def dataset(config: dict[str, Any]) -> DatasetSettings:
+    """The data set's settings as its source reads them.
+
+    Raises:
+        StudyError: an option is missing or not allowed.
+    """
+    return read_dataset(dataset_settings(config))
 
 
 def models_used(techniques: list[Technique]) -> list[str]:
@@ -154,26 +163,15 @@ def _check_choices(config: dict[str, Any]) -> None:
             )
 
 
-def _check_dataset(dataset: dict[str, Any]) -> None:
-    source = dataset["source"]
-    if source not in dataset:
+def _check_dataset(config: dict[str, Any]) -> None:
+    source = config["dataset"]["source"]
+    if source not in config["dataset"]:
         raise StudyError(f"dataset.source is '{source}', but dataset.{source} is missing; add its options.")
-    if source == "file":
-        path = dataset["file"]["path"]
-        if not path:
-            raise StudyError("dataset.file.path is empty; give the path of your data file.")
-        data_file(path)
-    if source == "hub":
-        for key in ("id", "revision"):
-            if not dataset["hub"][key]:
-                raise StudyError(f"dataset.hub.{key} is empty; give the data set's {key} on the hub.")
-        hubs.check_id("dataset.hub.id", dataset["hub"]["id"])
-    for key in ("summary_words", "headline_words"):
-        bounds = dataset["filters"][key]
-        if bounds["min"] > bounds["max"]:
-            raise StudyError(f"dataset.filters.{key}: min {bounds['min']} is above max {bounds['max']}; swap them.")
-    if source == "newswire" and dataset["samples"] > dataset["newswire"]["evaluation_rows"]:
+    options = dataset(config).options
+    options.check()
+    samples, rows = config["dataset"]["samples"], options.split_rows().get("evaluation_rows")
+    if rows is not None and samples > rows:
         raise StudyError(
-            f"dataset.samples is {dataset['samples']}, but dataset.newswire.evaluation_rows is "
-            f"{dataset['newswire']['evaluation_rows']}; raise it or take fewer samples."
+            f"dataset.samples is {samples}, but dataset.{source}.evaluation_rows is {rows}; raise it or take fewer "
+            "samples."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scripts.dataset import settings as dataset_settings
 from scripts.foundation.errors import StudyError
 from scripts.models import sources
 from scripts.study.techniques import Technique
@@ -35,7 +36,7 @@ def check(config: dict[str, Any], techniques: list[Technique]) -> None:
 
 
 def _check_rows(config: dict[str, Any], techniques: list[Technique]) -> None:
-    there, key = _training_rows(config["dataset"])
+    there, key = _training_rows(config)
     if there is None:
         return
     for asked, what in _asked(config, techniques):
@@ -43,12 +44,13 @@ def _check_rows(config: dict[str, Any], techniques: list[Technique]) -> None:
             raise StudyError(f"{what}, but {key} leaves {there} training rows; change one of them.")
 
 
-def _training_rows(dataset: dict[str, Any]) -> tuple[int | None, str]:
+def _training_rows(config: dict[str, Any]) -> tuple[int | None, str]:
     """Training rows at most, as far as they are known before the data is read, and the key that decides."""
-    if dataset["source"] == "newswire":
-        rows = dataset["newswire"]["train_rows"]
-        return rows, f"dataset.newswire.train_rows ({rows})"
-    share = dataset["evaluation_share"]
+    found = dataset_settings.read(config["dataset"])
+    rows = found.options.split_rows().get("train_rows")
+    if rows is not None:
+        return rows, f"dataset.{found.source}.train_rows ({rows})"
+    share = found.evaluation_share
     return (0 if share == 1 else None), f"dataset.evaluation_share ({share})"
 
 

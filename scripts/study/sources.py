@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from pathlib import Path
 
+from scripts.foundation import files as content
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
 from scripts.study import import_facts
@@ -30,12 +30,8 @@ def digests(*modules: str, files: tuple[str, ...] = ()) -> dict[str, str]:
     for module in modules:
         _collect_import(module, found)
     for name in files:
-        if "*" in name:
-            found |= {path for root in (ROOT, *plugins.roots()) for path in root.glob(name)}
-            continue
-        found |= _files(ROOT / name)
-        for path in plugins.files(name)[1:]:
-            found |= _files(path)
+        places = [path for root in (ROOT, *plugins.roots()) for path in root.glob(name)]
+        found = found.union(*map(_files, places or ([] if "*" in name else [ROOT / name])))
     return {_name(path): _digest(path) for path in sorted(found)}
 
 
@@ -108,5 +104,4 @@ def _facts(path: Path) -> import_facts.Facts:
 @functools.cache
 def file_digest(path: Path) -> str:
     """Beginning of the SHA-256 of a file's content: the same wherever and whenever the file was written."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
+    return content.sha256(path)[:16]

@@ -1,38 +1,60 @@
-"""A data set of the Hugging Face Hub, at a pinned revision, read by the ``datasets`` library; no remote code is run."""
+"""Source ``hub``: a data set of the Hugging Face Hub, at a pinned revision. No code of it is run."""
 
 import errno
 import re
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any, NoReturn, Self
 
 from tqdm import tqdm
 
-from scripts.dataset.entries import Columns, Entry, Source
-from scripts.dataset.settings import HubSettings
-from scripts.dataset.sources.parquet import as_python, wanted
-from scripts.dataset.sources.tables import need_columns
+from scripts.dataset.entries import Columns, Entry, Opened
+from scripts.dataset.formats.parquet import as_python, wanted
+from scripts.dataset.formats.tables import need_columns
+from scripts.dataset.source import Options, Source
+from scripts.foundation import hubs
 from scripts.foundation.errors import StudyError
 
 _BATCH_ROWS = 2000
-_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def open_hub(settings: HubSettings) -> Source:
-    """Download the data set (or find it in the library's cache) and open it as a source.
+@dataclass(frozen=True)
+class Settings(Source):
+    """A data set of the Hugging Face Hub at a pinned revision."""
 
-    Raises:
-        StudyError: it can't be had, or has not this configuration, split or columns; the message says what to do.
-    """
-    if not _ID.fullmatch(settings.id):
-        # A name without an owner could be one of the library's own loaders, and a path a local folder.
-        raise StudyError(f"dataset.hub.id: {settings.id!r} must have the form owner/name.")
-    commit = _commit(settings)
-    dataset = _load(settings, commit)
-    name = f"{settings.id}@{commit[:12]}"
-    need_columns(name, dataset.column_names, settings.columns)
-    origin = {"repository": settings.id, "revision": commit, "config": settings.config, "split": settings.split}
-    return Source(name, _entries(dataset, settings.columns), origin, "row", settings.columns)
+    id: str
+    revision: str
+    config: str | None
+    split: str
+    columns: Columns
+
+    @classmethod
+    def read(cls, options: Options) -> Self:
+        """Read the options."""
+        return cls(
+            options.text("id"),
+            options.text("revision"),  # so that the study always reads the same rows
+            options.text_or("config", None),
+            options.text("split", "train"),
+            options.columns(),
+        )
+
+    def check(self) -> None:
+        """Check that the id is a hub's."""
+        hubs.check_id("dataset.hub.id", self.id)
+        if "/" not in self.id:
+            # A name without an owner could be one of the library's own loaders.
+            raise StudyError(f"dataset.hub.id: {self.id!r} must have the form owner/name.")
+
+    def open(self, seed: int) -> Opened:
+        """Download the data set, or find it in the cache; it may lack this configuration, split or columns."""
+        commit = _commit(self)
+        dataset = _load(self, commit)
+        name = f"{self.id}@{commit[:12]}"
+        need_columns(name, dataset.column_names, self.columns)
+        origin = {"repository": self.id, "revision": commit, "config": self.config, "split": self.split}
+        return Opened(name, _entries(dataset, self.columns), origin, "row", self.columns)
 
 
 def _entries(dataset: Any, columns: Columns) -> Iterator[Entry]:
@@ -47,7 +69,7 @@ def _entries(dataset: Any, columns: Columns) -> Iterator[Entry]:
             bar.update(batch.num_rows)
 
 
-def _commit(settings: HubSettings) -> str:
+def _commit(settings: Settings) -> str:
     """Return the full commit hash of the revision.
 
     The hub is asked even for a full hash, since its own answer says best what is wrong. Without a network a full hash
@@ -67,7 +89,7 @@ def _commit(settings: HubSettings) -> str:
         _refused(settings, error)
 
 
-def _load(settings: HubSettings, commit: str) -> Any:
+def _load(settings: Settings, commit: str) -> Any:
     """Download, prepare and return the split as a ``datasets.Dataset``."""
     from datasets import exceptions, load_dataset_builder
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -104,14 +126,14 @@ def _first_line(error: object) -> str:
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
-def _unreachable(settings: HubSettings, error: object) -> NoReturn:
+def _unreachable(settings: Settings, error: object) -> NoReturn:
     raise StudyError(
         f"dataset.hub: the hub can't be reached for {settings.id} ({_first_line(error)}); check the network, "
         "HF_ENDPOINT and HF_HUB_OFFLINE, or download the data set and use source: file."
     ) from None
 
 
-def _refused(settings: HubSettings, error: BaseException) -> NoReturn:
+def _refused(settings: Settings, error: BaseException) -> NoReturn:
     """Say why the hub gave an error, by its kind."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -135,7 +157,7 @@ def _refused(settings: HubSettings, error: BaseException) -> NoReturn:
     raise StudyError(text) from None
 
 
-def _not_offered(settings: HubSettings, error: ValueError) -> NoReturn:
+def _not_offered(settings: Settings, error: ValueError) -> NoReturn:
     """Say which configuration or split is missing: the library's message lists those that there are."""
     message = " ".join(str(error).split())
     if "Config name is missing" in message:

@@ -1,39 +1,57 @@
-"""The built-in source: generated stories."""
+"""Source ``newswire``: stories that the project generates."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import ClassVar, Self
 
 from tqdm import tqdm
 
-from scripts.dataset.entries import Columns, Entry, Source
+from scripts.dataset.entries import Columns, Entry, Opened
 from scripts.dataset.newswire import generator
+from scripts.dataset.source import Options, Source
 
 
-def open_newswire(train_rows: int, evaluation_rows: int, seed: int) -> Source:
-    """Open the generator as a source: the evaluation rows come first, in the order in which they are generated.
+@dataclass(frozen=True)
+class Settings(Source):
+    """How many stories to generate."""
 
-    A training story that happens to have the headline of an evaluation story is passed over, so that none leaks.
-    """
-    origin = {"generator": "newswire", "train_rows": train_rows, "evaluation_rows": evaluation_rows}
-    columns = Columns(summary="summary", headline="headline", category="category")
-    return Source("newswire", _entries(train_rows, evaluation_rows, seed), origin, "row", columns)
+    data_files: ClassVar[tuple[str, ...]] = ("scripts/dataset/newswire/events", "scripts/dataset/newswire/names.yaml")
 
+    train_rows: int = 24000
+    evaluation_rows: int = 1000
 
-def _entries(train_rows: int, evaluation_rows: int, seed: int) -> Iterator[Entry]:
-    position = 0
-    with tqdm(total=train_rows + evaluation_rows, unit="row", desc="writing news", mininterval=1) as bar:
-        for side, story in _stories(train_rows, evaluation_rows, seed):
-            position += 1
-            bar.update()
-            fields = {"summary": story.summary, "headline": story.headline, "category": story.category}
-            yield Entry(position, fields, side=side)
+    @classmethod
+    def read(cls, options: Options) -> Self:
+        """Read both numbers."""
+        default = cls()
+        return cls(
+            options.whole("train_rows", default.train_rows, 0),
+            options.whole("evaluation_rows", default.evaluation_rows, 1),
+        )
 
+    def split_rows(self) -> dict[str, int]:
+        """Both numbers."""
+        return asdict(self)
 
-def _stories(train_rows: int, evaluation_rows: int, seed: int) -> Iterator[tuple[str, generator.Story]]:
-    taken: set[str] = set()
-    for story in islice(generator.stories(seed, generator.EVALUATION), evaluation_rows):
-        taken.add(story.headline.casefold())
-        yield "pool", story
-    fresh = (story for story in generator.stories(seed, generator.TRAIN) if story.headline.casefold() not in taken)
-    for story in islice(fresh, train_rows):
-        yield "train", story
+    def open(self, seed: int) -> Opened:
+        """Open the generator: the evaluation rows come first, in the order in which they are generated."""
+        columns = Columns(summary="summary", headline="headline", category="category")
+        return Opened("newswire", self._entries(seed), {"generator": "newswire", **asdict(self)}, "row", columns)
+
+    def _entries(self, seed: int) -> Iterator[Entry]:
+        with tqdm(total=self.train_rows + self.evaluation_rows, unit="row", desc="writing news", mininterval=1) as bar:
+            for position, (side, story) in enumerate(self._stories(seed), start=1):
+                bar.update()
+                fields = {"summary": story.summary, "headline": story.headline, "category": story.category}
+                yield Entry(position, fields, side=side)
+
+    def _stories(self, seed: int) -> Iterator[tuple[str, generator.Story]]:
+        """Pass over a training story that happens to have the headline of an evaluation story, so that none leaks."""
+        taken: set[str] = set()
+        for story in islice(generator.stories(seed, generator.EVALUATION), self.evaluation_rows):
+            taken.add(story.headline.casefold())
+            yield "pool", story
+        fresh = (story for story in generator.stories(seed, generator.TRAIN) if story.headline.casefold() not in taken)
+        for story in islice(fresh, self.train_rows):
+            yield "train", story

@@ -1,10 +1,8 @@
 """Where a study's models come from: each module is a source, found by its name; plugins can add to them."""
 
-import importlib
 import sys
 
 from scripts.foundation import plugins
-from scripts.foundation.errors import StudyError
 from scripts.models.source import Source
 
 __path__ = plugins.extend(__name__, __path__)
@@ -21,7 +19,4 @@ def find(name: str) -> type[Source]:
     Raises:
         StudyError: its module has none.
     """
-    settings = getattr(importlib.import_module(f"{__name__}.{name}"), "Settings", None)
-    if not (isinstance(settings, type) and issubclass(settings, Source)):
-        raise StudyError(f"the module {__name__}.{name} has no class Settings(Source), which each source has; add it.")
-    return settings
+    return plugins.settings(__name__, name, Source)

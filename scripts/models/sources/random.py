@@ -78,7 +78,7 @@ class Settings(Source):
             "parameters": checkpoint.parameters(job.output),
             "dtype": job.dtype,
             "architecture": checkpoint.basics(checkpoint.read_config(job.output)),
-            "tokenizer_digest": checkpoint.file_digest(job.output / "tokenizer.json"),
+            "tokenizer_digest": files.sha256(job.output / "tokenizer.json"),
             "weights_digest": checkpoint.weights_digest(job.output),
             "seed": job.seed,
             "random": {

@@ -40,7 +40,7 @@ def test_what_is_no_file_is_named_and_never_waited_for(tmp_path: Path, kind: str
     elif kind == "socket":
         server.bind(str(path))
     elif kind == "device":
-        path, words = Path("/dev/zero"), "a character device"
+        path, words = Path("/dev/zero"), "a device"
     elif kind == "folder":
         path, words = tmp_path, "a directory"
     elif kind == "loop":

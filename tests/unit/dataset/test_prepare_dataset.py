@@ -140,7 +140,7 @@ def test_ids_are_unique_and_follow_the_content(tmp_path: Path) -> None:
         ('{"source": "hub", "hub": {"id": "a/b"}}', "dataset.hub.revision"),
         ('{"source": "newswire", "newswire": {"train_rows": -1}}', "dataset.newswire.train_rows"),
         ('{"evaluation_share": 0}', "dataset.evaluation_share"),
-        ('{"filters": {"summary_words": {"min": 9, "max": 8}}}', "dataset.filters.summary_words.max"),
+        ('{"filters": {"summary_words": {"min": 9, "max": 8}}}', "dataset.filters.summary_words: min 9 is above max 8"),
         ('{"seed": "x"}', "dataset.seed"),
     ],
 )
@@ -158,7 +158,7 @@ def test_command_line(tmp_path: Path) -> None:
         [*command, '{"source": "file", "file": {"path": "nowhere"}}'], cwd=ROOT, capture_output=True, text=True
     )
     assert failed.returncode == 1
-    assert failed.stderr == "error: dataset.file.path: nowhere does not exist; name an existing file.\n"
+    assert failed.stderr == "error: dataset.file.path: the file nowhere does not exist; correct the path.\n"
 
 
 def test_full_disk_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def test_the_manifest_tells_what_was_trained_and_how(checkpoint_directory):
     assert manifest["source"] == "train"
     assert manifest["path"] == "."
     assert manifest["parameters"] == sum(parameter.numel() for parameter in model.parameters())
-    assert manifest["tokenizer_digest"] == checkpoint.file_digest(checkpoint_directory / "tokenizer.json")
+    assert manifest["tokenizer_digest"] == files.sha256(checkpoint_directory / "tokenizer.json")
     assert manifest["architecture"]["num_hidden_layers"] == 2
     figures = manifest["training"]
     assert figures["rows"] + figures["validation_rows"] == 60

@@ -3,9 +3,8 @@
 import os
 from dataclasses import dataclass
 
-from scripts.dataset.settings import FileSettings
-from scripts.dataset.sources import encoding
-from scripts.dataset.sources.json_lines import parse_object
+from scripts.dataset.formats import encoding
+from scripts.dataset.formats.json_lines import parse_object
 from scripts.foundation.errors import StudyError
 
 #: So much of a file is looked at, in bytes.
@@ -30,27 +29,29 @@ class Form:
     carriage_returns: bool = False
 
 
-def look_at(head: bytes, member: str, settings: FileSettings) -> Form:
+def look_at(head: bytes, member: str, path: str, encoded_in: str, rows: str) -> Form:
     """Tell the form of a file.
 
     Args:
         head: its first ``HEAD`` bytes, or all that there are.
         member: its name, or its name in an archive.
-        settings: its path, for errors; the encoding and the place of the rows that the study names.
+        path: its path, for errors.
+        encoded_in: the encoding that the study names.
+        rows: the place of the rows in a document that the study names.
 
     Raises:
         StudyError: it is empty, or its form or encoding is not known.
     """
-    path, ending = settings.path, os.path.splitext(member)[1].lower()
+    ending = os.path.splitext(member)[1].lower()
     if not head:
         raise StudyError(f"{path} is empty; name a file with rows.")
     if head.startswith(b"PAR1"):
-        if settings.rows:
+        if rows:
             raise StudyError(f"dataset.file.rows is for JSON documents, and {path} is Parquet; leave it empty.")
         return Form("parquet")
     if ending == ".parquet":
         raise StudyError(f"{path} is not a Parquet file, though named like one; fetch it again.")
-    name = encoding.canonical(settings.encoding)
+    name = encoding.canonical(encoded_in)
     mark = encoding.marked(head)
     if name == encoding.UTF8 and mark is not None:
         raise StudyError(f"{path} is {mark.upper()} text; save it as UTF-8, or set dataset.file.encoding to {mark}.")
@@ -58,18 +59,17 @@ def look_at(head: bytes, member: str, settings: FileSettings) -> Form:
     carriage_returns = b"\r" in text and b"\n" not in text
     if carriage_returns:
         text = text.replace(b"\r", b"\n")
-    form = _form(text, len(head) < HEAD, ending, settings)
+    form = _form(text, len(head) < HEAD, ending, path, rows)
     if form == "csv" and name == encoding.UTF8:
         _check_header(text, path)
     return Form(form, name, carriage_returns)
 
 
-def _form(text: bytes, whole: bool, ending: str, settings: FileSettings) -> str:
-    path = settings.path
+def _form(text: bytes, whole: bool, ending: str, path: str, rows: str) -> str:
     start = text.removeprefix(b"\xef\xbb\xbf").lstrip()[:64]
-    if settings.rows and start[:1] in (b"{", b"["):
+    if rows and start[:1] in (b"{", b"["):
         return "json_document"
-    if settings.rows:
+    if rows:
         raise StudyError(f"dataset.file.rows is for JSON documents, and {path} is none; leave it empty.")
     if ending in _TABLE_ENDINGS:
         return "csv"

@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 
 from scripts.dataset.entries import Columns, Entry
 from scripts.dataset.fields import holder
-from scripts.dataset.sources.tables import need_columns
+from scripts.dataset.formats.tables import need_columns
 from scripts.foundation.errors import StudyError
 
 _BATCH_ROWS = 2000

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from scripts.dataset.entries import MALFORMED, NOT_UTF8, TOO_LARGE, Entry
-from scripts.dataset.sources.lines import lines
+from scripts.dataset.formats.lines import lines
 
 
 def parse_object(text: str) -> dict | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from scripts.dataset.entries import MALFORMED, ROW_LIMIT, STRAY_QUOTE, TOO_LARGE
-from scripts.dataset.sources.lines import Line, lines
+from scripts.dataset.formats.lines import Line, lines
 
 #: So many lines between a record's first and last, each with as many delimiters as a row, are no text by chance.
 _ENOUGH = 3

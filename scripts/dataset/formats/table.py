@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 from scripts.dataset.cleaning import encodable
 from scripts.dataset.entries import MALFORMED, NOT_UTF8, ROW_LIMIT, Columns, Entry
-from scripts.dataset.sources.records import Record, Records
-from scripts.dataset.sources.tables import once
+from scripts.dataset.formats.records import Record, Records
+from scripts.dataset.formats.tables import once
 from scripts.foundation.errors import StudyError
 
 _DELIMITERS = (",", "\t", ";", "|")

@@ -1,0 +1,121 @@
+"""What a source of rows is: its options, and what the workflow and the stage ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+from scripts.dataset.entries import Columns, Opened
+from scripts.foundation.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Options:
+    """A mapping of a study, read value by value; an error names a value by its place, such as ``dataset.hub.id``."""
+
+    given: Mapping[str, Any]
+    key: str
+
+    @classmethod
+    def of(cls, value: Any, key: str) -> Self:
+        """Take a value for a mapping; null is an empty one.
+
+        Raises:
+            StudyError: it is something else.
+        """
+        if not isinstance(value, dict | None):
+            raise StudyError(f"{key}: {value!r} must be a mapping of keys to values.")
+        return cls(value or {}, key)
+
+    def mapping(self, name: str) -> Options:
+        """The mapping below a key."""
+        return self.of(self.given.get(name), f"{self.key}.{name}")
+
+    def whole(self, name: str, default: int, least: int | None = None) -> int:
+        """A whole number of at least ``least``."""
+        value = self.given.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
+            of = "" if least is None else f" of at least {least}"
+            raise StudyError(f"{self.key}.{name}: {value!r} must be a whole number{of}.")
+        return value
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A text that is not blank."""
+        value = self.given.get(name)
+        value = default if value is None else value
+        if value is None or value == "":
+            raise StudyError(f"{self.key}.{name} is empty; set it in the study.")
+        if not isinstance(value, str) or not value.strip():
+            raise StudyError(f"{self.key}.{name}: a text is needed here and {value!r} is given; set it in the study.")
+        return value
+
+    def text_or(self, name: str, default: Any) -> Any:
+        """A text, or ``default`` where there is none."""
+        return self.text(name) if self.given.get(name) else default
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """One of the choices, by default the first."""
+        value = self.given.get(name, choices[0])
+        if value not in choices:
+            raise StudyError(f"{self.key}.{name}: {value!r} is unknown; choose one of {', '.join(choices)}.")
+        return value
+
+    def columns(self) -> Columns:
+        """The names of the source's columns under ``columns``."""
+        options, default = self.mapping("columns"), asdict(Columns())
+        for name in options.given:
+            if name not in default:
+                raise StudyError(f"{options.key}: {name!r} is unknown; map {', '.join(default)}.")
+        return Columns(**{name: options.text(name, default[name]) for name in default})
+
+
+@dataclass(frozen=True)
+class Source:
+    """Base of a source's ``Settings``, whose fields are the source's options.
+
+    All but ``open`` is asked while the workflow is read, and so imports no heavy library.
+    """
+
+    data_files: ClassVar[tuple[str, ...]] = ()  # data files of its own, below the project's or the plugin's root
+
+    @classmethod
+    def read(cls, options: Options) -> Self:
+        """Read the options; by default each field is one, of text or a whole number, as its default is.
+
+        Raises:
+            StudyError: one is missing or not allowed; the sentence names it.
+        """
+        read = {}
+        for field in fields(cls):
+            is_whole = isinstance(field.default, int)
+            default = field.default if isinstance(field.default, int | str) else None
+            read[field.name] = (options.whole if is_whole else options.text)(field.name, default)
+        return cls(**read)
+
+    def check(self) -> None:
+        """Check the options as far as that goes without reading or downloading rows.
+
+        Raises:
+            StudyError: one sentence that begins with the option's place.
+        """
+
+    def split_rows(self) -> dict[str, int]:
+        """Of a source that splits its rows itself, how many ``train_rows`` and ``evaluation_rows`` it gives at most."""
+        return {}
+
+    def content(self) -> str:
+        """Digest of the files that the options refer to: their content counts, not their age.
+
+        Raises:
+            StudyError: a file can't be read.
+        """
+        return ""
+
+    def open(self, seed: int) -> Opened:
+        """Open the source.
+
+        Raises:
+            StudyError: it can't be opened.
+        """
+        raise NotImplementedError
