@@ -2,6 +2,7 @@
 
 import pytest
 
+from scripts.foundation import plugins
 from scripts.study import configuration, door
 
 
@@ -20,3 +21,19 @@ def test_a_fault_of_the_checks_is_left_to_the_workflow_to_show(monkeypatch):
 
     monkeypatch.setattr(configuration, "check_form", broken)
     door.check([], [], replace=False)
+
+
+def test_keys_that_a_plugin_adds_are_known(tmp_path, monkeypatch):
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    schema = tmp_path / "plugin" / "config" / "config.schema.yaml"
+    schema.parent.mkdir(parents=True)
+    schema.write_text("properties: {dataset: {properties: {telegraph: {type: object}}}}", encoding="utf-8")
+    study = tmp_path / "study.yaml"
+    study.write_text("{plugins: [%s], dataset: {telegraph: {}}}" % (tmp_path / "plugin"), encoding="utf-8")
+    door.check([study], [], replace=False)
+    study.write_text("{plugins: [%s], dataset: {telegram: {}}}" % (tmp_path / "plugin"), encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"'telegram'; .* perhaps 'telegraph' is meant"):
+        door.check([study], [], replace=False)
+    study.write_text("{plugins: [elsewhere], dataset: {telegraph: {}}}", encoding="utf-8")
+    door.check([study], [], replace=False)  # the workflow, which may run in another folder, says so
+    plugins.use([])
