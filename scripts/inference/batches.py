@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def plan(lengths: list[int], size: int) -> list[list[int]]:
+def group(lengths: list[int], size: int) -> list[list[int]]:
     """Indices of the requests of each batch.
 
     Args:
@@ -20,7 +20,7 @@ def plan(lengths: list[int], size: int) -> list[list[int]]:
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def one_of_each_shape(lengths: list[list[int]]) -> list[int]:
+def first_of_each_shape(lengths: list[list[int]]) -> list[int]:
     """Indices of the first batch with each number of requests and padded length.
 
     Args:
@@ -46,13 +46,13 @@ def encode(
     if prompt_tokens is not None:
         import torch
 
-        rows = [fitted(row, prompt_tokens) for row in tokenizer(prompts)["input_ids"]]
+        rows = [repeat_to_length(row, prompt_tokens) for row in tokenizer(prompts)["input_ids"]]
         ids = torch.tensor(rows, device=device)
         return ids, torch.ones_like(ids)
     inputs = tokenizer(prompts, return_tensors="pt", padding=len(prompts) > 1).to(device)
     return inputs["input_ids"], inputs["attention_mask"]
 
 
-def fitted(tokens: list[int], length: int) -> list[int]:
+def repeat_to_length(tokens: list[int], length: int) -> list[int]:
     """The tokens, repeated until there are ``length`` of them."""
     return (tokens * -(-length // len(tokens)))[:length]

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 COLLECTED = "between batches"  # as run.json says it
 
 
-def settle() -> None:
-    """Take what is there, libraries above all, out of the collector's sight for the rest of the process.
+def freeze_libraries() -> None:
+    """Freeze all objects there are, libraries' above all: the collector ignores them from now on (``gc.freeze``).
 
-    To be called once all is imported and before a model is loaded: a look through a million objects takes 0.1 s.
+    Call it when all is imported and before a model is loaded: collecting among a million objects takes 0.1 s.
     """
     if not gc.get_freeze_count():
         gc.collect()
@@ -20,7 +20,7 @@ def settle() -> None:
 
 
 @contextlib.contextmanager
-def kept_out() -> Iterator[None]:
+def paused() -> Iterator[None]:
     """In the block the collector does not start by itself.
 
     Cycles that a batch leaves behind would hold their memory until the end, and be in the peak: call ``gc.collect``

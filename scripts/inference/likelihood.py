@@ -1,7 +1,7 @@
-"""What the model as run thinks of two texts: of its own headline, and of the reference headline.
+"""Teacher-forced scores of two texts by the model as run: its own headline, and the reference headline.
 
-Both are read in one forward each (teacher forcing), after the timed samples. Its own headline shows that decoding was
-greedy and how near a tie each choice was; the reference's negative log-likelihood is sensitive where ROUGE is not.
+Each takes one forward pass after the timed samples. Its own headline shows that decoding was greedy and by what logit
+margin each token won; the reference's negative log-likelihood is sensitive where ROUGE is not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 DIGITS = 9  # behind the point; float32 has no more of a logit above 0.1
 
 
-def own_choices(loaded: Loaded, prompt: list[int], generated: list[int], *, rounding: bool = False) -> dict[str, Any]:
+def greedy_margins(
+    loaded: Loaded, prompt: list[int], generated: list[int], *, rounding: bool = False
+) -> dict[str, Any]:
     """How each generated token compares with its best rival.
 
     Args:
@@ -33,7 +35,7 @@ def own_choices(loaded: Loaded, prompt: list[int], generated: list[int], *, roun
     """
     import torch
 
-    from scripts.inference.rounding import other_sums
+    from scripts.inference.rounding import perturbed_sums
 
     logits = _logits(loaded, prompt, generated)  # [generated, vocabulary]
     own = torch.tensor(generated, device=logits.device)[:, None]
@@ -44,7 +46,7 @@ def own_choices(loaded: Loaded, prompt: list[int], generated: list[int], *, roun
 
     found, shifts = margins(logits), None
     if rounding:
-        with other_sums(loaded.model, seed=0):
+        with perturbed_sums(loaded.model, seed=0):
             shifts = (margins(_logits(loaded, prompt, generated)) - found).tolist()
     return {
         "margins": [round(margin, DIGITS) for margin in found.tolist()],

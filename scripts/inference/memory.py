@@ -95,7 +95,7 @@ class MemoryMeter:
         if self.on_gpu:
             self._facts["after_load_allocated_bytes"] = self._allocated()
 
-    def settle(self) -> None:
+    def note_reserved(self) -> None:
         """Read the whole process; to be called after warm-up, while no companion of the process is on the GPU."""
         self._settled = (self._read(), self.current()) if self.on_gpu else None
 

@@ -1,4 +1,4 @@
-"""One batch watched from inside, after the timed ones: what the facets prove themselves with, and where time goes."""
+"""One instrumented batch after the timed ones: the evidence of the facets, and the times of forward calls."""
 
 from __future__ import annotations
 

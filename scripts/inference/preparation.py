@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation.errors import StudyError
 from scripts.inference import batches as batching
 from scripts.inference import timed_loop, vocabulary
-from scripts.inference.batches import plan
+from scripts.inference.batches import group
 from scripts.inference.loading import load, load_tokenizer, used_facets
 from scripts.inference.prompts import build_prompts, headline_text, stop_token_ids
 from scripts.inference.timed_loop import Stops, generation_config
@@ -105,7 +105,7 @@ class Prepared:
         if generator is None:
             for facet, value in used_facets(self.loaded.facets):
                 self.options |= facet.reserved_options(value, self.loaded, max(map(max, lengths)) + new_tokens)
-            self.shapes = [batches[index] for index in batching.one_of_each_shape(lengths)]
+            self.shapes = [batches[index] for index in batching.first_of_each_shape(lengths)]
             self.shape_tokens = min(SHAPE_TOKENS, new_tokens)
             return 0.0
         self.reserved = batches
@@ -122,7 +122,7 @@ class Prepared:
     def _batches(self, prompts: list[str]) -> list[list[str]]:
         """The batches that these prompts are timed in, and the one that is looked at apart from the timing."""
         ids = timed_loop.token_lists(prompts, self.tokenizer, self.prompt_tokens)
-        planned = plan([len(each) for each in ids], self.batch_size)
+        planned = group([len(each) for each in ids], self.batch_size)
         # The first ones as they come are those that are looked at apart from the timing.
         first = list(range(min(self.batch_size, len(ids))))
         return [[prompts[index] for index in batch] for batch in [*planned, first]]
@@ -165,7 +165,7 @@ class Prepared:
 
 
 def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedTokenizerBase) -> Prepared:
-    """Load the technique's models with every facet on, and settle how it generates."""
+    """Load the technique's models with every facet on, and set how it generates."""
     settings, generation = request["settings"], request["generation"]
     draft = request["models"].get("draft")
     calibration = _calibration(request, tokenizer)

@@ -83,7 +83,7 @@ SPENT_TOKENS = 8  # of each headline that is watched: a profile's cost grows wit
 MOST_STRETCH = 0.25  # share of the batch's time by which the profiler may lengthen it
 
 
-def time_spent(prepared: Prepared, prompts: list[str]) -> dict[str, Any]:
+def time_breakdown(prepared: Prepared, prompts: list[str]) -> dict[str, Any]:
     """Where the time of one batch goes, seen outside the timed samples, over the first tokens of each headline.
 
     Returns:

@@ -133,7 +133,7 @@ class Reference:
         self._process.stdout.close()
 
 
-class Beside:
+class ReferenceClient:
     """The turns of the reference in one worker; of a group, rank 0 talks to it and the others wait.
 
     Args:
@@ -172,7 +172,7 @@ class Beside:
         self.started = True
         self._meet()
         if process.rank == 0:
-            self._reason = lacking(process.device, _stored_bytes(Path(self._asked["model"]["path"])))
+            self._reason = missing_memory(process.device, _stored_bytes(Path(self._asked["model"]["path"])))
             if self._reason is None:
                 self._reason = self._reference.ready()
             if self._reason is not None and self._reference is not None:
@@ -265,7 +265,7 @@ class Turns:
         self._waiting, self._busy = 0, 0.0
 
 
-def lacking(device: torch.device, weights: int) -> str | None:
+def missing_memory(device: torch.device, weights: int) -> str | None:
     """Why there is no room for a reference beside the technique; None where there is.
 
     Its weights while they are loaded and a context must fit into what is free, and a tenth of the memory must be left.

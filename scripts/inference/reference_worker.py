@@ -54,7 +54,7 @@ def main() -> None:
     pinning.pin(run.get("cpus"), 0, run["reference"]["threads"])
     with contextlib.ExitStack() as ending:
         try:
-            request, about = ending.enter_context(yardstick(run))
+            request, about = ending.enter_context(reference_request(run))
         except StudyError as error:
             answer({"failed": str(error)})
         except (UnsupportedError, MemoryError, RuntimeError, OSError) as error:
@@ -102,7 +102,7 @@ def reading(request: Callable[[], float]) -> float:
 
 
 @contextlib.contextmanager
-def yardstick(run: dict[str, Any]) -> Iterator[tuple[Callable[[], float], dict[str, Any]]]:
+def reference_request(run: dict[str, Any]) -> Iterator[tuple[Callable[[], float], dict[str, Any]]]:
     """The fixed request, loaded and warm; what it returns are its seconds. And what there is to say of it.
 
     Args:
@@ -123,8 +123,8 @@ def yardstick(run: dict[str, Any]) -> Iterator[tuple[Callable[[], float], dict[s
     )
     with contextlib.closing(prepare(own, process, tokenizer)) as prepared:
         prepared.reserve([prompts[:1]], NEW_TOKENS)
-        garbage.settle()
-        with prepared.fixed_length(NEW_TOKENS), garbage.kept_out():
+        garbage.freeze_libraries()
+        with prepared.fixed_length(NEW_TOKENS), garbage.paused():
 
             def request() -> float:
                 return prepared.generate(prompts[:1], counted=False)[0]["batch_time_s"]

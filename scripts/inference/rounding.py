@@ -1,7 +1,7 @@
 """How far another order of float32 sums moves a model's logits: Monte Carlo arithmetic (Parker, 1997).
 
 Kernels, batches and shards add the same products in other orders, and so round otherwise. Instead of running some of
-them, each sum is given an error of the size that the change can make, and the logits are looked at again.
+them, each sum is perturbed by an error of the size that such a change can make, and the logits are computed again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def spread(terms: int) -> float:
 
 
 @contextlib.contextmanager
-def other_sums(model: nn.Module, seed: int) -> Iterator[None]:
+def perturbed_sums(model: nn.Module, seed: int) -> Iterator[None]:
     """In the block, the sums of every linear layer are off as another order of adding could have them."""
     generators: dict[torch.device, torch.Generator] = {}
 

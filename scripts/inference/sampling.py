@@ -1,4 +1,4 @@
-"""Going through the samples: timing all of them, and judging what came out after the timing."""
+"""Times all samples; afterwards scores their tokens by teacher forcing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from scripts.inference import garbage, heartbeat
-from scripts.inference.batches import fitted, plan
-from scripts.inference.likelihood import own_choices, reference_likelihood
+from scripts.inference.batches import group, repeat_to_length
+from scripts.inference.likelihood import greedy_margins, reference_likelihood
 from scripts.inference.prompts import headline_text
 from scripts.runtime import finite, positions
 from scripts.runtime.errors import EvidenceError
@@ -30,12 +30,12 @@ def time_all(
         Lines in evaluation order, and the seconds that all took without the turns of the reference.
     """
     lengths = [len(ids) for ids in prepared.tokenizer(prompts)["input_ids"]] if prepared.batch_size > 1 else []
-    batches = plan(lengths or [0] * len(prompts), prepared.batch_size)
+    batches = group(lengths or [0] * len(prompts), prepared.batch_size)
     lines: list[dict[str, Any]] = [{} for _ in prompts]
     began = time.perf_counter()
     # The bar is drawn between batches, never inside one.
     bar = tqdm(total=len(prompts), desc=label, unit="sample", disable=not show_progress, mininterval=1.0)
-    with garbage.kept_out():
+    with garbage.paused():
         turns.begin()
         for number, batch in enumerate(batches):
             timed = prepared.generate([prompts[index] for index in batch], counted=True)
@@ -65,7 +65,7 @@ def longest_batch(lines: list[dict[str, Any]], prompts: list[str]) -> list[str]:
     return [prompt for prompt, line in zip(prompts, lines, strict=True) if line["batch"] == longest]
 
 
-def judge(
+def score_tokens(
     lines: list[dict[str, Any]], prompts: list[str], samples: list[dict[str, Any]], prepared: Prepared,
     request: dict[str, Any],
 ) -> None:  # fmt: skip
@@ -78,9 +78,9 @@ def judge(
         heartbeat.sign(heartbeat.PHASE)
         ids = tokenizer(prompt)["input_ids"]
         if length is not None:
-            ids = fitted(ids, length)
+            ids = repeat_to_length(ids, length)
         try:
-            line |= own_choices(prepared.loaded, ids, line["token_ids"], rounding=measured)
+            line |= greedy_margins(prepared.loaded, ids, line["token_ids"], rounding=measured)
             line |= {"reference_nll": None, "reference_tokens": None}
             text = headline_text(prompt, sample["headline"], request["generation"])
             reference = tokenizer(text, add_special_tokens=False)["input_ids"]

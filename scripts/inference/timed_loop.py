@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scripts.inference.batches import encode, fitted
+from scripts.inference.batches import encode, repeat_to_length
 from scripts.inference.prompts import clean_headline, trim
 from scripts.runtime.generation import SampleRecorder
 from scripts.runtime.models import Loaded
@@ -168,4 +168,4 @@ def _by_generator(
 def token_lists(prompts: list[str], tokenizer: PreTrainedTokenizerBase, prompt_tokens: int | None) -> list[list[int]]:
     """Token ids of each prompt, without padding; repeated and cut to ``prompt_tokens`` where that is given."""
     ids = tokenizer(prompts, return_attention_mask=False)["input_ids"]
-    return ids if prompt_tokens is None else [fitted(row, prompt_tokens) for row in ids]
+    return ids if prompt_tokens is None else [repeat_to_length(row, prompt_tokens) for row in ids]

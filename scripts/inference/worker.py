@@ -69,7 +69,7 @@ def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
     The status ``failed`` hands the sentence of any other error to the parent; ``beside_reference`` tells it to make the
     run again without the reference, which may be what failed.
     """
-    beside = reference.Beside(request.get("reference"), scratch / "request.json")
+    beside = reference.ReferenceClient(request.get("reference"), scratch / "request.json")
     try:
         with contextlib.ExitStack() as ending:
             ending.callback(beside.close)
@@ -95,7 +95,7 @@ def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
 
 
 def _measure(
-    request: dict[str, Any], rank: int, scratch: Path, ending: contextlib.ExitStack, beside: reference.Beside
+    request: dict[str, Any], rank: int, scratch: Path, ending: contextlib.ExitStack, beside: reference.ReferenceClient
 ) -> dict[str, Any]:
     """Time every sample; what has to be closed, however this ends, is handed to ``ending``."""
     from scripts.inference.device_memory import ProcessMemory
@@ -112,14 +112,14 @@ def _measure(
     from scripts.inference.memory import MemoryMeter, import_libraries
     from scripts.inference.observe import observe
     from scripts.inference.preparation import prepare
-    from scripts.inference.sampling import judge, longest_batch, time_all
+    from scripts.inference.sampling import longest_batch, score_tokens, time_all
     from scripts.runtime import compiles, finite, positions
     from scripts.runtime.timing import synchronise
 
     tokenizer, samples, prompts = texts(request)
     _refuse_unfit(request, tokenizer, prompts)
     import_libraries(request["models"]["target"]["path"], request["settings"])
-    garbage.settle()
+    garbage.freeze_libraries()
     heartbeat.sign(heartbeat.PHASE)
     beside.wait()
     heartbeat.sign(heartbeat.PHASE)
@@ -141,7 +141,7 @@ def _measure(
     began = time.perf_counter()
     prepared.warm_up(request["warmup"], prompts)
     warmup_time = time.perf_counter() - began
-    meter.settle()
+    meter.note_reserved()
     heartbeat.sign(heartbeat.PHASE)
 
     # Only now, so that it is in no figure of loading and of warming up.
@@ -180,8 +180,8 @@ def _measure(
         if positions.fit(
             prepared.loaded.model.config, max(map(len, prepared.token_ids(watched))), readings.SPENT_TOKENS
         ):
-            spent = readings.time_spent(prepared, watched)
-        judge(natural, prompts, samples, prepared, request)
+            spent = readings.time_breakdown(prepared, watched)
+        score_tokens(natural, prompts, samples, prepared, request)
     if rank == 0:
         files.write_json_lines(scratch / "samples.jsonl", natural)
         files.write_json_lines(scratch / "fixed.jsonl", fixed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from scripts.inference.likelihood import own_choices
+from scripts.inference.likelihood import greedy_margins
 from scripts.metrics import rounding
 from scripts.runtime.models import Loaded, Process
 from tests.performance.engine_rows import models
@@ -139,7 +139,7 @@ def _row(key: str, tokens: Tokens | Exception, reference: Tokens, plain: Any, pr
 def _ties(plain: Any, prompts: Tokens, reference: Tokens, tokens: Tokens, same: list[int]) -> list[bool]:
     """Whether each text parts at such a tie, as the lossless audit judges it; none, where there are too many."""
     loaded = Loaded(plain, Process(plain.device, torch.float32), {})
-    choices = [own_choices(loaded, ids, row, rounding=True) for ids, row in zip(prompts, reference, strict=True)]
+    choices = [greedy_margins(loaded, ids, row, rounding=True) for ids, row in zip(prompts, reference, strict=True)]
     known = rounding.measured(*([each[key] for each in choices] for key in ("margins", "margin_shifts")))
     ties = [
         at < min(len(row), len(other)) and other[at] == each["runners_up"][at] and known.ties(each["margins"][at])

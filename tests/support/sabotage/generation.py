@@ -123,7 +123,10 @@ def static_cache_grows() -> Iterator[None]:
         reserved(self, *arguments)
         return {}
 
-    with patch.object(engine, "reserved_options", forgotten), patch.object(batches, "one_of_each_shape", lambda _: []):
+    with (
+        patch.object(engine, "reserved_options", forgotten),
+        patch.object(batches, "first_of_each_shape", lambda _: []),
+    ):
         yield
 
 

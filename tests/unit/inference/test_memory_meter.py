@@ -72,7 +72,7 @@ def measured(meter, load, use=lambda: None):
     meter.start()
     module = load()
     meter.loaded()
-    meter.settle()
+    meter.note_reserved()
     meter.reset_peak()
     use()
     meter.ended(module)

@@ -12,7 +12,7 @@ import pytest
 from scripts import generate
 from scripts.foundation.errors import StudyError
 from scripts.inference import reference, reference_worker
-from scripts.inference.reference import Beside, Reference, Turns, lacking
+from scripts.inference.reference import Reference, ReferenceClient, Turns, missing_memory
 
 IMPORTED = "import sys, time; print('{}', flush=True); sys.stdin.readline(); "
 READY = IMPORTED + "print('{}', flush=True); "
@@ -153,7 +153,7 @@ def test_it_ends_with_its_worker_whatever_is_under_way(tmp_path):
 )
 def test_it_needs_room_and_leaves_some(monkeypatch, free, weights, fits):
     monkeypatch.setattr(reference, "_memory", lambda device: (int(free), 10_000_000_000))
-    reason = lacking(SimpleNamespace(type="cuda"), int(weights))
+    reason = missing_memory(SimpleNamespace(type="cuda"), int(weights))
     assert (reason is None) == fits
     if not fits:
         assert f"{free / 1e9:.1f} of 10.0 GB were free." in reason
@@ -162,7 +162,7 @@ def test_it_needs_room_and_leaves_some(monkeypatch, free, weights, fits):
 def test_where_there_is_no_room_the_run_goes_on_and_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(reference, "_memory", lambda device: (1, 10_000_000_000))
     asked = {"technique": "plain", "digest": "d", "model": {"path": str(tmp_path)}}
-    beside = Beside(asked, tmp_path / "request.json")
+    beside = ReferenceClient(asked, tmp_path / "request.json")
     beside.start(SimpleNamespace(rank=0, world_size=1, device=SimpleNamespace(type="cpu")), contextlib.nullcontext)
     found = beside.results()
     assert (found["status"], found["technique"]) == ("off", "plain")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
-from scripts.inference.likelihood import own_choices
-from scripts.inference.rounding import other_sums, spread
+from scripts.inference.likelihood import greedy_margins
+from scripts.inference.rounding import perturbed_sums, spread
 from scripts.metrics.rounding import measured
 from scripts.runtime.models import Loaded, Process
 
@@ -27,7 +27,7 @@ def model():
 
 def choices(model, row):
     loaded = Loaded(model, Process(torch.device("cpu"), torch.float32), {})
-    return own_choices(loaded, row[:PROMPT], row[PROMPT:], rounding=True)
+    return greedy_margins(loaded, row[:PROMPT], row[PROMPT:], rounding=True)
 
 
 def permuted(model):
@@ -115,7 +115,7 @@ def test_sums_in_float32_are_off_by_what_is_said_at_most():
 
 def test_the_model_is_as_before_afterwards(model):
     before = whole(model, TOKENS[0])
-    with other_sums(model, seed=0):
+    with perturbed_sums(model, seed=0):
         assert not torch.equal(whole(model, TOKENS[0]), before)
     assert torch.equal(whole(model, TOKENS[0]), before)
 

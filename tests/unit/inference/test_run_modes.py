@@ -5,7 +5,7 @@ import math
 import pytest
 
 from scripts.foundation import files
-from scripts.inference.batches import fitted, one_of_each_shape, plan
+from scripts.inference.batches import first_of_each_shape, group, repeat_to_length
 from scripts.inference.readings import host_bound
 from tests.support.tiny_checkpoint import variant, write_dataset
 from tests.support.worker_runs import run_worker
@@ -75,8 +75,8 @@ def test_a_request_of_a_batch_is_done_with_its_own_last_token(chain, tmp_path):
 
 
 def test_requests_are_batched_by_length_and_the_last_batch_may_be_smaller():
-    assert plan([5, 1, 4, 2, 3], 2) == [[1, 3], [4, 2], [0]]
-    assert plan([5, 1, 4], 1) == [[0], [1], [2]]
+    assert group([5, 1, 4, 2, 3], 2) == [[1, 3], [4, 2], [0]]
+    assert group([5, 1, 4], 1) == [[0], [1], [2]]
 
 
 @pytest.mark.parametrize("length", [3, 40])
@@ -87,8 +87,8 @@ def test_prompts_are_brought_to_one_length(checkpoint, evaluation_set, length):
 
 
 def test_a_prompt_is_repeated_and_cut():
-    assert fitted([1, 2, 3], 7) == [1, 2, 3, 1, 2, 3, 1]
-    assert fitted([1, 2, 3], 2) == [1, 2]
+    assert repeat_to_length([1, 2, 3], 7) == [1, 2, 3, 1, 2, 3, 1]
+    assert repeat_to_length([1, 2, 3], 2) == [1, 2]
 
 
 def test_more_prompt_than_the_model_has_room_for_is_a_row_that_says_so(checkpoint, evaluation_set):
@@ -160,7 +160,7 @@ def test_random_weights_have_no_likelihood_but_margins(checkpoint, evaluation_se
 
     def random(*arguments, **options):
         request = make(*arguments, **options)
-        request["models"]["target"]["source"] = "random"
+        request["models"]["target"]["random_weights"] = True
         return request
 
     monkeypatch.setattr(worker_runs, "request", random)
@@ -197,7 +197,7 @@ def test_a_share_is_never_clipped_and_what_the_profiler_distorts_is_not_told(sam
 
 def test_each_shape_is_gone_through_once():
     # Two batches of two requests, padded to 7, one padded to 5, and a last one of a single request.
-    assert one_of_each_shape([[5, 7], [7, 3], [4, 5], [7]]) == [0, 2, 3]
+    assert first_of_each_shape([[5, 7], [7, 3], [4, 5], [7]]) == [0, 2, 3]
 
 
 def test_the_caches_size_is_that_of_the_longest_sequence(judged):

@@ -134,17 +134,17 @@ def test_garbage_is_collected_between_timed_batches_alone(checkpoint, evaluation
 
 
 def test_the_collector_comes_back_after_an_error():
-    with pytest.raises(ValueError, match="no"), garbage.kept_out():
+    with pytest.raises(ValueError, match="no"), garbage.paused():
         raise ValueError("no")
     assert gc.isenabled()
 
 
 def test_libraries_are_not_looked_through_again():
-    garbage.settle()
+    garbage.freeze_libraries()
     settled = gc.get_freeze_count()
     assert settled > 100_000
     later = [[] for _ in range(10)]
-    garbage.settle()
+    garbage.freeze_libraries()
     assert gc.get_freeze_count() == settled
     assert all(gc.is_tracked(each) for each in later)
 
