@@ -9,6 +9,8 @@ from scripts.metrics import dataset as dataset_file
 from scripts.metrics import failed, noise, texts
 from scripts.metrics import runs as run_files
 from scripts.metrics import technique as technique_file
+from scripts.metrics.families import semantic as semantic_family
+from scripts.metrics.families import text as text_family
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +42,10 @@ def metrics(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
     """The metrics file."""
     ids = [row["id"] for row in dataset]
     runs = [run_files.read_run(path, arguments.technique, ids) for path in arguments.runs]
-    text = texts.read_scores(arguments.text, runs[0], texts.UNITS, "score_text")
+    text = texts.read_scores(arguments.text, runs[0], text_family.FIGURES, "score_text")
     semantic = None
     if arguments.semantic:
-        semantic = texts.read_scores(arguments.semantic, runs[0], texts.SEMANTIC_UNITS, "score_semantic")
+        semantic = texts.read_scores(arguments.semantic, runs[0], semantic_family.FIGURES, "score_semantic")
     scored = technique_file.technique_metrics(
         arguments.technique, dataset, runs, text, semantic, arguments.spread_bound
     )

@@ -6,8 +6,6 @@ from scripts.comparison import changes, two_levels, verdicts
 from scripts.comparison.columns import NATURAL, Columns
 from scripts.comparison.loading import Metrics
 
-LATENCY = changes.TIMINGS["latency_change_percent"]
-
 
 def answer(techniques: list[dict[str, Any]], baseline: str | None, columns: Columns) -> dict[str, Any]:
     """Pick the techniques that a reader asks for first.
@@ -56,7 +54,7 @@ def ties(fastest: str | None, metrics: Metrics, columns: Columns) -> list[str] |
     units = columns if columns.relative([fastest, *others]) else columns.in_seconds
     p_values = {}
     for name in others:
-        mine, best = changes.timing_quantities(LATENCY, [metrics[name], metrics[fastest]], units)
+        mine, best = changes.timing_quantities(changes.LATENCY, [metrics[name], metrics[fastest]], units)
         found = two_levels.ratio([mine], [best])
         if found and found.p_value is not None:
             p_values[name] = found.p_value

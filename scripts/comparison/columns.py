@@ -9,7 +9,7 @@ import numpy as np
 from scripts.comparison import order
 from scripts.comparison.run_layout import RunNoise, run_noise
 from scripts.comparison.two_levels import Quantity
-from scripts.metrics import resampling, rouge
+from scripts.metrics import registry, resampling
 
 NATURAL, FIXED = "natural", "fixed"
 TIMES = ("ttft_s", "tpot_s")
@@ -190,13 +190,7 @@ def _summed(table: np.ndarray, batches: np.ndarray | None) -> np.ndarray:
 
 
 def _modes(samples: dict[str, Any]) -> dict[str, dict[str, np.ndarray]]:
-    natural = _timings(samples) | {"new_tokens": np.array(samples["new_tokens"], dtype=float)}
-    natural |= {key: np.array(samples[key], dtype=float) for key in rouge.KEYS if samples.get(key) is not None}
-    if samples.get("reference_nll") is not None:
-        nll = np.array(samples["reference_nll"], dtype=float)  # None becomes NaN
-        tokens = np.array(samples["reference_tokens"], dtype=float)
-        known = ~np.isnan(nll)
-        natural |= {"reference_nll": np.where(known, nll, 0.0), "reference_tokens": np.where(known, tokens, 0.0)}
+    natural = _timings(samples) | _scores(samples)
     fixed = samples.get("fixed") or {}
     return {NATURAL: natural, FIXED: _timings(fixed)} if fixed.get("id") else {NATURAL: natural}
 
@@ -208,4 +202,19 @@ def _timings(samples: dict[str, Any]) -> dict[str, np.ndarray]:
         values = np.array(samples[key], dtype=float)
         known = ~np.isnan(values)
         columns |= {key: np.where(known, values, 0.0), f"{key} known": known.astype(float)}
+    return columns
+
+
+def _scores(samples: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return what is compared over prompts alone; where a ratio has no numerator, both its parts count as zero."""
+    columns = {}
+    for entry in registry.changes().values():
+        top, bottom = entry.change.top, entry.change.bottom
+        if entry.change.how not in (registry.PROMPTS, registry.LIKELIHOOD) or samples.get(top) is None:
+            continue
+        columns[top] = np.array(samples[top], dtype=float)  # None becomes NaN
+        if bottom:
+            known = ~np.isnan(columns[top])
+            columns[top] = np.where(known, columns[top], 0.0)
+            columns[bottom] = np.where(known, np.array(samples[bottom], dtype=float), 0.0)
     return columns

@@ -4,6 +4,13 @@ from typing import Any
 
 from scripts.metrics import figures
 from scripts.metrics.figures import Figure
+from scripts.metrics.registry import Entry, Place
+
+PRICE = Entry(
+    "price_per_1000", "", "Price of 1,000",
+    "The study's price of a device hour over the throughput, times the devices.",
+    table=Place("Cost and machine", 2),
+)  # fmt: skip
 
 
 def price_per_1000(content: dict[str, Any], settings: dict[str, Any], on_gpus: bool) -> Figure:

@@ -19,18 +19,10 @@ from scipy import stats
 from scripts.comparison import changes
 from scripts.comparison.columns import NATURAL, Columns
 from scripts.comparison.two_levels import Quantity
-from scripts.metrics import resampling
+from scripts.metrics import registry, resampling
+from scripts.metrics.registry import Entry
 
 DRAWS = 1_000
-# Criterion -> (figure, 1 where more is better).
-FIGURES = {
-    "latency": ("latency_s", -1),
-    "throughput": ("throughput_samples_per_s", 1),
-    "memory": ("peak_memory_bytes", -1),
-    "quality": ("rougeL", 1),
-}
-CRITERIA = tuple(FIGURES)
-TIMINGS = {"latency": "latency_change_percent", "throughput": "throughput_change_percent"}
 SMALLEST = float(np.finfo(float).tiny)
 """What stands for a score of zero, which has no logarithm: no sum of gains makes good for it."""
 LEAST_DRAWN = 1e-3
@@ -54,17 +46,31 @@ class Chance:
     unresampled: list[str] = field(default_factory=list)
 
 
+def criteria() -> dict[str, Entry]:
+    """Return the criteria of the overall score, and the figures that they are judged by."""
+    return {entry.criterion: entry for entry in registry.entries() if entry.criterion}
+
+
+def _sign(entry: Entry) -> int:
+    return 1 if entry.better == "high" else -1
+
+
+def _timings() -> dict[str, Entry]:
+    return {name: entry for name, entry in criteria().items() if entry.change.how == registry.TIMING}
+
+
 def values(content: dict[str, Any]) -> dict[str, float]:
     """Return what a technique's criteria are judged by; one that was not measured is absent."""
-    found = {criterion: content["figures"].get(key) or {} for criterion, (key, _) in FIGURES.items()}
+    found = {criterion: content["figures"].get(entry.key) or {} for criterion, entry in criteria().items()}
     return {criterion: figure["value"] for criterion, figure in found.items() if figure.get("value") is not None}
 
 
-def log_gains(own: dict[str, float], reference: dict[str, float], criteria: Iterable[str]) -> dict[str, float]:
-    """Return the gains of a technique; ``reference`` has a positive value of every criterion."""
+def log_gains(own: dict[str, float], reference: dict[str, float], counted: Iterable[str]) -> dict[str, float]:
+    """Return the gains of a technique by the criteria that count; ``reference`` has a positive value of each."""
+    known = criteria()
     return {
-        criterion: float(FIGURES[criterion][1] * np.log(max(own[criterion], SMALLEST) / reference[criterion]))
-        for criterion in criteria
+        criterion: float(_sign(known[criterion]) * np.log(max(own[criterion], SMALLEST) / reference[criterion]))
+        for criterion in counted
         if criterion in own
     }
 
@@ -78,12 +84,12 @@ def chance(reference: str, gains: dict[str, dict[str, float]], metrics: Metrics,
         metrics: per technique the content of its metrics file.
         columns: of all techniques that ran.
     """
-    found = Chance()
+    found, timings = Chance(), _timings()
     for name, own in gains.items():
         drawn = {}
-        for criterion in sorted(own.keys() & TIMINGS.keys()):
-            pair = _pair(criterion, name, reference, metrics, columns)
-            drawn[criterion] = _timing(own[criterion], FIGURES[criterion][1], (name, reference), pair)
+        for criterion in sorted(own.keys() & timings.keys()):
+            pair = _pair(timings[criterion], name, reference, metrics, columns)
+            drawn[criterion] = _timing(own[criterion], _sign(timings[criterion]), (name, reference), pair)
             _note(found, name, pair)
         if "quality" in own:
             drawn["quality"] = _quality(own["quality"], name, reference, columns)
@@ -103,20 +109,18 @@ def in_turn(
     """
     if not columns.relative(list(gains)):
         return gains
-    found = {}
+    found, timings = {}, _timings()
     for name, own in gains.items():
-        pairs = {criterion: _pair(criterion, name, reference, metrics, columns) for criterion in own.keys() & TIMINGS}
-        ratios = {criterion: mine.value / theirs.value for criterion, (mine, theirs) in pairs.items()}
-        found[name] = own | {
-            criterion: float(FIGURES[criterion][1] * np.log(each)) for criterion, each in ratios.items()
-        }
+        found[name] = dict(own)
+        for criterion in own.keys() & timings:
+            mine, theirs = _pair(timings[criterion], name, reference, metrics, columns)
+            found[name][criterion] = float(_sign(timings[criterion]) * np.log(mine.value / theirs.value))
     return found
 
 
-def _pair(criterion: str, name: str, reference: str, metrics: Metrics, columns: Columns) -> list[Quantity]:
-    timing = changes.TIMINGS[TIMINGS[criterion]]
+def _pair(entry: Entry, name: str, reference: str, metrics: Metrics, columns: Columns) -> list[Quantity]:
     whole = columns.relative([key for key, content in metrics.items() if content["status"] == "ok"])
-    return changes.timing_quantities(timing, [metrics[name], metrics[reference]], whole or columns.in_seconds)
+    return changes.timing_quantities(entry.change.key, [metrics[name], metrics[reference]], whole or columns.in_seconds)
 
 
 def _timing(gain: float, sign: int, names: tuple[str, str], pair: list[Quantity]) -> np.ndarray:

@@ -15,7 +15,6 @@ from scripts.comparison.loading import Metrics
 MORE = "more than the parts multiplied"
 LESS = "less than the parts multiplied"
 AS = "as the parts multiplied"
-LATENCY = changes.TIMINGS["latency_change_percent"]
 Square = tuple[str, str, str, str]
 
 
@@ -32,7 +31,7 @@ def interactions(study: dict[str, Any], metrics: Metrics, columns: Columns) -> l
         contents = [metrics[name] for name in (combined, base, partner, alone)]
         if any(content["status"] != "ok" for content in contents):
             continue
-        quantities = changes.timing_quantities(LATENCY, contents, columns)
+        quantities = changes.timing_quantities(changes.LATENCY, contents, columns)
         figure = two_levels.ratio_figure(two_levels.ratio(quantities[:2], quantities[2:]))
         names = {"technique": combined, "with": partner, "alone": alone, "base": base}
         rows.append(names | {"facet": ", ".join(facets), "ratio": figure})

@@ -4,9 +4,19 @@ from itertools import zip_longest
 from typing import Any
 
 from scripts.metrics import figures
-from scripts.metrics.rounding import Rounding, measured
+from scripts.metrics.registry import CHANGES, Entry, Place
+from scripts.metrics.rounding import Rounding, is_exact, measured
 
 SHOWN = 20
+SAME_HEADLINES = Entry(
+    "same_headlines", "1", "Same as parent", "Share of headlines that are the very text that the parent wrote.",
+    shown="percent", decimals=1, table=Place("Headlines", 3),
+)  # fmt: skip
+AUDIT = Entry(
+    "lossless_audit", "", "Lossless audit",
+    "Whether a technique wrote its parent's tokens, and where it did not, whether rounding explains that.",
+    kind="word", table=Place(CHANGES, main=True),
+)  # fmt: skip
 KEYS = (
     "same_tokens",
     "same_headlines",
@@ -43,9 +53,7 @@ def matches(ours: dict[str, Any], theirs: dict[str, Any], lossless: bool) -> dic
     headlines = [a == b for a, b in zip(mine["headline"], other["headline"], strict=True)]
     rounding = measured(other.get("margins"), other.get("margin_shifts"))
     found = [_divergence(mine, other, index, at, rounding) for index, at in enumerate(positions) if at is not None]
-    dtype = _dtype(ours)
-    # Rounding depends on shapes below float32, so that equal methods can choose other tokens there.
-    exact = dtype == "float32" and (ours.get("settings") or {}).get("quantization") in (None, "none")
+    exact = is_exact(ours)
     return {
         "against": theirs["technique"],
         "reason": None,
@@ -54,7 +62,7 @@ def matches(ours: dict[str, Any], theirs: dict[str, Any], lossless: bool) -> dic
         "divergences": found[:SHOWN],
         "first_divergence": found[0] if found else None,
         "lossless": not found if lossless else None,
-        "dtype": dtype,
+        "dtype": _dtype(ours),
         "exact_expected": exact,
         "audit": _audit(found, len(positions), theirs["technique"], rounding, must=lossless and exact),
     }

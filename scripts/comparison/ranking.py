@@ -54,7 +54,7 @@ def ranking(
         "criteria": criteria,
         "left_out": {
             key: RECIPROCAL if one_by_one and key == "throughput" else _left_out(key, reference, known, metrics)
-            for key in gains.CRITERIA
+            for key in gains.criteria()
             if key not in criteria
         },
         "reference": reference,
@@ -88,7 +88,7 @@ def counted_shares(weights: dict[str, float], ranking: dict[str, Any]) -> dict[s
 
     What was left out does not count; unless all that weighs anything was, in which case nothing can be ranked by it.
     """
-    return scores.shares(weights, ranking["criteria"]) or scores.shares(weights, gains.CRITERIA)
+    return scores.shares(weights, ranking["criteria"]) or scores.shares(weights, gains.criteria())
 
 
 def unmeasured(name: str, counted: dict[str, float], ranking: dict[str, Any]) -> list[str]:
@@ -109,7 +109,7 @@ def _reference(baseline: str | None, known: dict[str, dict[str, float]]) -> tupl
     A criterion that no technique has a value of does not count. Without the baseline the first technique with all that
     count is the reference; where none has, the criteria that the first candidate lacks don't count either.
     """
-    measured = [key for key in gains.CRITERIA if any(own.get(key) for own in known.values())]
+    measured = [key for key in gains.criteria() if any(own.get(key) for own in known.values())]
     candidates = [name for name in (baseline, *known) if name in known]
     complete = [name for name in candidates if all(known[name].get(key) for key in measured)]
     reference = (complete or candidates)[0]
@@ -125,7 +125,7 @@ def _left_out(criterion: str, reference: str, known: dict[str, dict[str, float]]
     if criterion == "quality":
         reasons = [content.get("unscored_reason") for content in metrics.values() if content["status"] == "ok"]
         return next(filter(None, reasons), NOT_MEASURED)
-    return metrics[reference]["figures"][gains.FIGURES[criterion][0]].get("note") or NOT_MEASURED
+    return metrics[reference]["figures"][gains.criteria()[criterion].key].get("note") or NOT_MEASURED
 
 
 def _covers(chance: gains.Chance, labels: dict[str, str]) -> str:

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from scripts.comparison import alternatives, limits, plainly, scores
-from scripts.comparison.gains import CRITERIA
+from scripts.comparison import alternatives, gains, limits, plainly, scores
 from scripts.comparison.ranking import counted_shares, merged, unmeasured, weights_of
 
 NOTHING = {"qualifying": [], "failing": {}, "ranked": [], "winner": None, "runner_up": None, "changes": [],
@@ -39,7 +38,9 @@ def scenarios(
             "label": entry.get("label") or name,
             "description": entry.get("description") or "",
             "limits": {key: bound for key, bound in (entry.get("limits") or {}).items() if bound is not None},
-            "weights": merged(dict.fromkeys(CRITERIA, 0) | (entry.get("weights") or weights_of(study)), one_by_one),
+            "weights": merged(
+                dict.fromkeys(gains.criteria(), 0) | (entry.get("weights") or weights_of(study)), one_by_one
+            ),
         }
         for name, entry in _in_order(study)
         if entry is not None

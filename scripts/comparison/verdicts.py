@@ -6,7 +6,9 @@ from typing import Any
 
 from scripts.comparison import changes
 from scripts.metrics import figures as figure_tools
+from scripts.metrics import registry
 from scripts.metrics.figures import Figure
+from scripts.metrics.registry import CHANGES, Change, Entry, Place
 
 ALPHA = 0.05
 MARGIN = 0.01
@@ -15,23 +17,13 @@ LENGTH_BOUND = 0.1
 """Output length counts as kept within this share of the reference's, as MLPerf Inference has it."""
 
 SAME = "no measurable difference"
-# Change -> the words for a fall and for a rise.
-WORDS = (
-    dict.fromkeys(changes.TIMINGS, ("faster", "slower"))
-    | dict.fromkeys([key for key, t in changes.TIMINGS.items() if "throughput" in t.figure], ("lower", "higher"))
-    | {changes.TOKEN_LENGTH: ("shorter", "longer"), changes.NLL: ("better", "worse")}
-    | dict.fromkeys(changes.KEPT, ("worse", "better"))
-)
-# Changes that answer whether a technique is faster, in either mode: the first question, tested together.
-SPEED = ("latency_change_percent", "fixed_latency_change_percent", *changes.FOLLOWS)
-# What a difference of speed is made of, tested where there is one; then quality and length, questions of their own.
-PARTS = (
-    ("ttft_change_percent", "fixed_ttft_change_percent"),
-    ("tpot_change_percent", "fixed_tpot_change_percent"),
-    ("tokens_per_s_change_percent",),
-)
-FAMILIES = (SPEED, *PARTS, tuple(changes.KEPT), (changes.NLL,), (changes.TOKEN_LENGTH,))
 GATED = "quality_kept_percent_rougeL"
+KEPT = Entry("quality_kept", "", "Quality kept", kind="word", table=Place(CHANGES, main=True))
+
+
+def tested_changes() -> dict[str, Change]:
+    """Return the changes that are tested, each with the family of tests that it is corrected in."""
+    return {key: entry.change for key, entry in registry.changes().items() if entry.change.family}
 
 
 def holm(p_values: dict[Hashable, float]) -> dict[Hashable, float]:
@@ -56,34 +48,38 @@ def add_verdicts(comparisons: dict[str, dict[str, Figure]]) -> None:
     Args:
         comparisons: per technique its changes.
     """
-    for family in FAMILIES:
+    known = tested_changes()
+    families = {change.family: change.after for change in known.values()}
+    for family in sorted(families, key=lambda name: bool(families[name])):  # a gate before what stands behind it
         tested = {
             (name, key): changed[key]
             for name, changed in comparisons.items()
-            for key in family
-            if changed[key].get("p_value") is not None and changed[key].get("follows") is None
+            for key, change in known.items()
+            if change.family == family
+            and changed[key].get("p_value") is not None
+            and changed[key].get("follows") is None
         }
-        gates = {name: _smallest(comparisons[name[0]]) if family in PARTS else 0.0 for name in tested}
-        judge(tested, {name: WORDS[name[1]] for name in tested}, gates=gates)
+        before = [key for key, change in known.items() if change.family == families[family]]
+        gates = {name: _smallest(comparisons[name[0]], before) if before else 0.0 for name in tested}
+        judge(tested, {name: known[name[1]].words for name in tested}, gates=gates)
     for changed in comparisons.values():
-        _follow(changed)
+        _follow(changed, known)
 
 
-def _follow(changed: dict[str, Figure]) -> None:
+def _follow(changed: dict[str, Figure], known: dict[str, Change]) -> None:
     """Give a change that is another one seen from the other side that one's verdict, in words of its own."""
     for key, figure in changed.items():
         other = changed.get(figure.get("follows") or "")
         if other is None or other.get("verdict") is None:
             continue
         figure |= {name: other[name] for name in ("p_value", "adjusted_p_value") if name in other}
-        theirs, ours = WORDS[figure["follows"]], WORDS[key]
-        said = other["verdict"]
-        figure["verdict"] = ours[1 - theirs.index(said)] if said in theirs else said
+        theirs, said = known[figure["follows"]].words, other["verdict"]
+        figure["verdict"] = known[key].words[1 - theirs.index(said)] if said in theirs else said
 
 
-def _smallest(changed: dict[str, Figure]) -> float:
-    """Return the smallest adjusted p-value of a technique's speed; 1 where none was tested."""
-    return min((changed[key]["adjusted_p_value"] for key in SPEED if "adjusted_p_value" in changed[key]), default=1.0)
+def _smallest(changed: dict[str, Figure], keys: list[str]) -> float:
+    """Return the smallest adjusted p-value of a technique's changes; 1 where none of these was tested."""
+    return min((changed[key]["adjusted_p_value"] for key in keys if "adjusted_p_value" in changed[key]), default=1.0)
 
 
 def judge(

@@ -1,69 +1,19 @@
-"""Memory of a run, summed over its devices, and what it consists of: measured, and computed from the model's shape."""
+"""What the memory of a run consists of, whether that is what the model's shape gives, and what GPU it would fit on."""
 
-import math
 from typing import Any
 
 import numpy as np
 
-from scripts.foundation.errors import StudyError
 from scripts.hardware import fit, sizes
-from scripts.metrics import figures, model_facts
 from scripts.metrics import memory_parts as parts
-from scripts.metrics.figures import Figure
+from scripts.metrics import model_facts
 from scripts.metrics.runs import Run
 
-SUMS = {
-    "peak_memory_bytes": "peak_bytes",
-    "load_peak_memory_bytes": "load_peak_bytes",
-    "weight_bytes": "weight_bytes",
-}
-PARTS = {
-    "process_memory_bytes": "process_bytes",
-    "base_memory_bytes": "base_bytes",
-    "kv_cache_bytes": "kv_cache_bytes",
-    "activation_bytes": "activation_bytes",
-    "graph_pool_bytes": "graph_pool_bytes",
-    "allocator_bytes": "allocator_bytes",
-    "outside_bytes": "outside_bytes",
-    "stale_file_bytes": "stale_file_bytes",
-    "rest_bytes": "rest_bytes",
-}
-# Parts that one kind of device has; elsewhere there is none of it, which is no gap in the readings.
-ON_GPU, ON_CPU = ("graph_pool_bytes", "allocator_bytes"), ("stale_file_bytes",)
-ANALYTIC = ("analytic_weight_bytes", "analytic_kv_cache_bytes")
-UNITS = dict.fromkeys((*SUMS, *PARTS, *ANALYTIC, "needed_bytes_per_device"), "B")
-NOT_READ = "not read on this machine"
-NOT_RESET = "the peak could not be reset here, so it is that of the whole process"
 TOLERANCE = 0.05
 
 
-def memory_figures(runs: list[Run]) -> dict[str, Figure]:
-    """Return every memory figure in bytes, averaged over runs.
-
-    Raises:
-        StudyError: a sum in run.json is not the sum of its devices, or is no number.
-    """
-    inexact = any(run.info["memory"].get("peak_is_exact") is False for run in runs)
-    result = {}
-    for key, part in SUMS.items():
-        result[key] = _repeated([_checked_sum(run, key, part) for run in runs])
-        if inexact and key != "weight_bytes" and result[key]["value"] is not None:
-            result[key]["note"] = NOT_RESET
-    for key, part in PARTS.items():
-        result[key] = _repeated([_sum([row[part] for row in anatomy([run])]) for run in runs])
-        if inexact and key in ("activation_bytes", "process_memory_bytes") and result[key]["value"] is not None:
-            result[key]["note"] = NOT_RESET
-    needed = _repeated([_needed(run) for run in runs])
-    if needed["value"] is not None:
-        needed["note"] = f"of the fullest device: {_needed_note(runs[0])}"
-    return result | _analytic_figures(runs[0]) | {"needed_bytes_per_device": needed}
-
-
-def _repeated(values: list[float | None]) -> Figure:
-    return figures.missing("B", NOT_READ) if None in values else figures.repeated_figure(values, "B")
-
-
-def _sum(values: list[float | None]) -> float | None:
+def total(values: list[float | None]) -> float | None:
+    """Return the sum of one value a device; None where one is missing."""
     return None if not values or None in values else sum(values)
 
 
@@ -116,26 +66,11 @@ def _device_anatomy(runs: list[Run], index: int) -> dict[str, Any]:
     return row | (parts.on_gpu(mean) if on_gpu else parts.on_cpu(mean))
 
 
-def _analytic_figures(run: Run) -> dict[str, Figure]:
-    """Weights and cache by arithmetic; the cache for as many positions as the measured one had."""
-    facts = model_facts.of_run(run)
-    if facts is None:
-        return {key: figures.missing("B", model_facts.NO_SHAPE) for key in ANALYTIC}
-    weights = _computed_weights(run, facts)
-    result = {"analytic_weight_bytes": figures.figure(float(weights), "B", 1, note="computed from the model's shape")}
-    cache = _analytic_cache(run, facts)
-    if cache is None:
-        return result | {"analytic_kv_cache_bytes": figures.missing("B", "the cache's length was not read")}
-    positions = _positions(run)
-    note = f"computed from the model's shape, for {positions:,} positions" if cache else "no cache"
-    return result | {"analytic_kv_cache_bytes": figures.figure(float(cache), "B", 1, note=note)}
-
-
 def _measured_weights(run: Run) -> float | None:
-    return _sum([device.get("weight_bytes") for device in run.info["memory"].get("devices") or []])
+    return total([device.get("weight_bytes") for device in run.info["memory"].get("devices") or []])
 
 
-def _computed_weights(run: Run, facts: model_facts.ModelFacts) -> int:
+def computed_weights(run: Run, facts: model_facts.ModelFacts) -> int:
     """Bytes by arithmetic; bitsandbytes lays 4-bit weights out anew at their first use on some processors."""
     computed = [
         sizes.weight_bytes(facts.architecture, facts.settings, facts.dtype, facts.draft, repacked=repacked)
@@ -146,14 +81,15 @@ def _computed_weights(run: Run, facts: model_facts.ModelFacts) -> int:
     return computed[0] if measured is None else min(computed, key=lambda size: abs(size - measured))
 
 
-def _analytic_cache(run: Run, facts: model_facts.ModelFacts) -> int | None:
-    positions = _positions(run)
-    if positions is None:
+def computed_cache(run: Run, facts: model_facts.ModelFacts) -> int | None:
+    """Bytes of the cache by arithmetic, for as many positions as it had; None where that was not read."""
+    length = positions(run)
+    if length is None:
         return None
-    return sizes.kv_cache_bytes(facts.architecture, facts.settings, facts.dtype, positions)
+    return sizes.kv_cache_bytes(facts.architecture, facts.settings, facts.dtype, length)
 
 
-def _positions(run: Run) -> int | None:
+def positions(run: Run) -> int | None:
     """Token positions times sequences in the cache; ranks hold heads or layers of the same positions."""
     found = [device.get("kv_cache_positions") for device in run.info["memory"].get("devices") or []]
     return None if not found or None in found else max(found)
@@ -176,13 +112,13 @@ def _against_shape(run: Run) -> dict[str, Any]:
         return {"weights_ratio": None, "kv_cache_ratio": None, "agrees": None}
     held = run.info["memory"].get("devices") or []
     weights = _measured_weights(run)
-    nearest = _computed_weights(run, facts)
-    cache, computed_cache = _sum([device.get("kv_cache_bytes") for device in held]), _analytic_cache(run, facts)
-    ratios = {"weights_ratio": _ratio(weights, nearest), "kv_cache_ratio": _ratio(cache, computed_cache)}
+    nearest = computed_weights(run, facts)
+    cache, computed = total([device.get("kv_cache_bytes") for device in held]), computed_cache(run, facts)
+    ratios = {"weights_ratio": _ratio(weights, nearest), "kv_cache_ratio": _ratio(cache, computed)}
     known = [ratio for ratio in ratios.values() if ratio is not None]
     agrees = all(abs(ratio - 1) <= TOLERANCE for ratio in known) if known else None
     # A cache where there should be none has no ratio.
-    return ratios | {"agrees": agrees and not (cache and computed_cache == 0)}
+    return ratios | {"agrees": agrees and not (cache and computed == 0)}
 
 
 def _ratio(measured: float | None, computed: float | None) -> float | None:
@@ -205,7 +141,7 @@ def unexplained(runs: list[Run]) -> float | None:
     return max(shares, default=None)
 
 
-def _needed(run: Run) -> float | None:
+def needed(run: Run) -> float | None:
     """Bytes that the fullest device of the run needed."""
     on_gpu = run.info["memory"].get("method") == "cuda_allocator"
     needs = [
@@ -217,7 +153,7 @@ def _needed(run: Run) -> float | None:
     return None if not needs or None in needs else max(needs)
 
 
-def _needed_note(run: Run) -> str:
+def needed_note(run: Run) -> str:
     """Say what is in the bytes that a GPU must have."""
     estimated = f"{fit.CONTEXT_BYTES / 1e9:g} GB for a CUDA context"
     if run.info["memory"].get("method") != "cuda_allocator":
@@ -234,34 +170,19 @@ def smallest_gpu(runs: list[Run]) -> dict[str, Any] | None:
         ``name`` (None where none is large enough), ``memory_bytes``, ``devices`` (how many of them), ``needed_bytes``
         of each and ``note``; None where memory was not read.
     """
-    needs = [_needed(run) for run in runs]
+    needs = [needed(run) for run in runs]
     if None in needs:
         return None
-    needed = max(needs)
-    gpu = fit.smallest(needed)
+    most = max(needs)
+    gpu = fit.smallest(most)
     return {
         "name": gpu.label if gpu else None,
         "memory_bytes": gpu.memory_bytes if gpu else None,
         "devices": len(anatomy(runs)),
-        "needed_bytes": needed,
-        "note": f"{_needed_note(runs[0])}; {fit.HEADROOM:.0%} of the GPU left free",
+        "needed_bytes": most,
+        "note": f"{needed_note(runs[0])}; {fit.HEADROOM:.0%} of the GPU left free",
     }
 
 
 def _has(run: Run, index: int) -> bool:
     return len(run.info["memory"].get("devices") or []) > index
-
-
-def _checked_sum(run: Run, key: str, part: str) -> float | None:
-    """Return one sum of a run after checking it against its devices."""
-    memory = run.info["memory"]
-    total = memory.get(key)
-    if total is None:
-        return None
-    where = run.path / "run.json"
-    if isinstance(total, bool) or not isinstance(total, int | float) or not math.isfinite(total) or total < 0:
-        raise StudyError(f"{where}: 'memory.{key}' is {total!r}, not a size; delete the run and make it again.")
-    parts = [device.get(part) for device in memory.get("devices") or []]
-    if parts and None not in parts and sum(parts) != total:
-        raise StudyError(f"{where}: 'memory.{key}' is not the sum of its devices; delete the run and make it again.")
-    return float(total)

@@ -6,9 +6,8 @@ Those that take the study's other techniques to tell are added by the comparison
 from collections.abc import Callable
 from typing import Any
 
-from scripts.metrics import memory
+from scripts.metrics import memory, rounding
 from scripts.metrics.figures import Figure
-from scripts.metrics.modes import is_exact, rounding_of
 from scripts.metrics.runs import Run
 
 Flag = dict[str, str]
@@ -117,9 +116,9 @@ def _memory(check: dict[str, Any] | None) -> str | None:
 
 def _not_greedy(first: Run, figures: dict[str, Figure]) -> str | None:
     share = figures["greedy_agreement"]["value"]
-    if share is None or not is_exact(first):
+    if share is None or not rounding.is_exact(first.info):
         return None
-    known = rounding_of(first)
+    known = rounding.of_run(first)
     if known is not None and known.gaps:  # a tie that rounding alone turned is no choice of another token
         share += sum(gap < 0 and known.ties(gap) for gap in known.gaps) / len(known.gaps)
     if share >= GREEDY_BOUND:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from scripts.metrics import latency, spread, throughput
+from scripts.metrics import spread
+from scripts.metrics.families import latency, throughput
 from scripts.metrics.runs import Run
 
 COLUMNS = ("latency_s", "ttft_s", "tpot_s", "busy_s")
 
 
-def relative(runs: list[Run]) -> dict[str, Any] | None:
+def relative(runs: list[Run], batch_size: int) -> dict[str, Any] | None:
     """Return a technique's times in units of the reference's request; None where a run had no reference.
 
     Returns:
@@ -25,12 +26,11 @@ def relative(runs: list[Run]) -> dict[str, Any] | None:
     if readings[False] is None:
         return None
     natural, fixed = (None if of is None else _times(runs, of, mode) for mode, of in readings.items())
-    together = throughput.batch_size(runs[0])
     tokens = throughput.per_sample(runs)["new_tokens"]
-    found = _figures(natural, "", together)
-    found["throughput_tokens_per_s"] = _rate(tokens, natural["busy_s"], together)
+    found = _figures(natural, "", batch_size)
+    found["throughput_tokens_per_s"] = _rate(tokens, natural["busy_s"], batch_size)
     if fixed is not None:
-        found |= _figures(fixed, "fixed_", together)
+        found |= _figures(fixed, "fixed_", batch_size)
     return {"natural": _averaged(natural), "fixed": None if fixed is None else _averaged(fixed), "figures": found}
 
 
@@ -47,22 +47,21 @@ def _times(runs: list[Run], readings: np.ndarray, fixed: bool) -> dict[str, np.n
 
 
 def _averaged(times: dict[str, np.ndarray]) -> dict[str, list[float | None]]:
-    means = {key: latency.averaged(values) for key, values in times.items()}
-    return {key: [None if np.isnan(value) else float(value) for value in values] for key, values in means.items()}
+    return {key: latency.averages(values) for key, values in times.items()}
 
 
-def _figures(times: dict[str, np.ndarray], prefix: str, together: int) -> dict[str, dict[str, Any]]:
+def _figures(times: dict[str, np.ndarray], prefix: str, batch_size: int) -> dict[str, dict[str, Any]]:
     found = {
         f"{prefix}{key}": {
-            "runs": [None if np.isnan(row).all() else float(np.nanmean(row)) for row in times[key]],
-            "run_scatter": spread.run_scatter(times[key], together),
+            "runs": latency.run_means(times[key]),
+            "run_scatter": spread.run_scatter(times[key], batch_size),
         }
         for key in latency.SPREAD_KEYS
     }
     busy = times["busy_s"]
-    return found | {f"{prefix}throughput_samples_per_s": _rate(np.ones_like(busy), busy, together)}
+    return found | {f"{prefix}throughput_samples_per_s": _rate(np.ones_like(busy), busy, batch_size)}
 
 
-def _rate(amounts: np.ndarray, busy: np.ndarray, together: int) -> dict[str, Any]:
+def _rate(amounts: np.ndarray, busy: np.ndarray, batch_size: int) -> dict[str, Any]:
     rates = amounts.sum(axis=1) / busy.sum(axis=1)
-    return {"runs": rates.tolist(), "run_scatter": spread.run_scatter(busy, together)}
+    return {"runs": rates.tolist(), "run_scatter": spread.run_scatter(busy, batch_size)}

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+from scripts.metrics.runs import Run
+
 RARE = 1e-3
 """How often a technique that rounds otherwise, and does nothing else, may be taken for one that is wrong."""
 
@@ -62,3 +64,18 @@ def measured(margins: Rows, shifts: Rows) -> Rounding | None:
     scale = math.sqrt(sum(shift**2 for shift in moved) / len(moved))
     bound = max(NormalDist().inv_cdf(1 - RARE / (2 * len(moved))) * scale, *map(abs, moved))
     return Rounding(scale, bound, tuple(gap for row in margins or [] for gap in row or []))
+
+
+def of_run(run: Run, count: int | None = None) -> Rounding | None:
+    """Return what rounding does to the logits of a run's first samples, or of all; None where it was not measured."""
+    samples = run.samples[:count]
+    return measured([sample.margins for sample in samples], [sample.margin_shifts for sample in samples])
+
+
+def is_exact(info: dict[str, Any]) -> bool:
+    """Say whether greedy decoding must be exact, by a run.json or a metrics file: float32 weights, not quantised.
+
+    Below float32 rounding depends on shapes, so that equal methods can choose other tokens there.
+    """
+    target = (info.get("models") or {}).get("target") or {}
+    return target.get("dtype") == "float32" and (info.get("settings") or {}).get("quantization") in (None, "none")

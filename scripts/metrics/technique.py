@@ -3,32 +3,14 @@
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.metrics import (
-    energy,
-    figures,
-    latency,
-    likelihood,
-    machines,
-    memory,
-    modes,
-    noise,
-    output,
-    per_prompt,
-    reference,
-    speculation,
-    texts,
-    throughput,
-    why,
-)
-from scripts.metrics.runs import Run, unscored_reason
+from scripts.metrics import figures, machines, memory, noise, per_prompt, reference, registry
+from scripts.metrics.recorded import Recorded
+from scripts.metrics.runs import Run
 
 # What is passed through from run.json: of the first run here, and of each run in ``runs``.
 READINGS = ("provenance", "calibration", "conditions", "energy", "time")
 CONTEXT = ("settings", "models", "generation", "evidence", "machine", "versions", "threads", "processes", "modes")
 COSTS = ("load_time_s", "warmup_time_s", "compile_time_s", "generation_time_s", "started_at", "finished_at")
-NO_SEMANTIC_MODEL = "not scored: the study names no model for it"
-
-Scores = dict[str, list[float | None]]
 
 
 def technique_metrics(
@@ -64,18 +46,17 @@ def technique_metrics(
     if failed:
         return head | _without_figures(failed[0], runs)
     _check_together(runs)
-    first = runs[0]
-    scores, meaning = (content["scores"] if content else None for content in (text, semantic))
-    result = _figures(runs, scores, meaning, has_semantic=semantic is not None)
+    recorded = Recorded(runs, text, semantic)
+    first, result = recorded.first, _figures(recorded)
     check = memory.check(runs)
     return head | {
         "status": "ok",
         "reason": None,
-        "quality_measured": unscored_reason(first) is None,
-        "unscored_reason": unscored_reason(first),
+        "quality_measured": recorded.unscored is None,
+        "unscored_reason": recorded.unscored,
         "figures": result,
         "flags": [*noise.flags(runs, result, check, spread_bound), *filter(None, [reference.flag(runs)])],
-        "samples": per_prompt.columns(runs, scores, meaning),
+        "samples": per_prompt.columns(recorded),
         "reference": reference.described(runs),
         "tokens_differ_between_runs": _differing(runs),
         "memory_method": first.info["memory"].get("method"),
@@ -85,54 +66,26 @@ def technique_metrics(
         "smallest_gpu": memory.smallest_gpu(runs),
         "text_tokenizer": (text or {}).get("tokenizer"),
         "semantic_model": (semantic or {}).get("model"),
-        "batch_size": throughput.batch_size(first),
+        "batch_size": recorded.batch_size,
         "runs": [_costs(run) for run in runs],
         **{key: first.info.get(key) for key in CONTEXT + READINGS},
     }
 
 
-def figure_units() -> dict[str, str]:
-    """Return every figure that a metrics file has, with its unit."""
-    times = ("latency_s", "ttft_s", "decode_s", "tpot_s", *(f"latency_{name}_s" for name in latency.PERCENTILES))
-    gaps = ("inter_token_latency_s", "inter_token_latency_p99_s")
-    return (
-        dict.fromkeys((*times, *gaps, *latency.FIXED_KEYS), "s")
-        | throughput.UNITS
-        | {f"fixed_{key}": unit for key, unit in throughput.UNITS.items()}
-        | modes.UNITS
-        | memory.UNITS
-        | texts.UNITS
-        | texts.SEMANTIC_UNITS
-        | likelihood.UNITS
-        | output.UNITS
-        | speculation.UNITS
-        | why.WHY_UNITS
-        | energy.ENERGY_UNITS
-    )
+def _figures(recorded: Recorded) -> dict[str, figures.Figure]:
+    """Compute every figure of the registry.
 
-
-def _figures(
-    runs: list[Run], scores: Scores | None, meaning: Scores | None, has_semantic: bool
-) -> dict[str, figures.Figure]:
-    first = runs[0]
-    unscored = unscored_reason(first)
-    return (
-        latency.latency_figures(runs)
-        | latency.fixed_latency_figures(runs)
-        | throughput.throughput_figures(runs)
-        | throughput.fixed_throughput_figures(runs)
-        | modes.prefix_figures(first)
-        | memory.memory_figures(runs)
-        | texts.score_figures(scores, texts.UNITS, unscored or "not scored")
-        | texts.score_figures(
-            meaning, texts.SEMANTIC_UNITS, unscored or ("not scored" if has_semantic else NO_SEMANTIC_MODEL)
-        )
-        | likelihood.likelihood_figures(first)
-        | output.output_figures(first, unscored)
-        | speculation.speculation_figures(first)
-        | why.why_figures(runs)
-        | energy.energy_figures(runs)
-    )
+    Raises:
+        StudyError: a family computes other figures than it has entries for, or in other units.
+    """
+    result = {}
+    for family in registry.families():
+        found = family.compute(recorded)
+        told = {entry.key: entry.unit for entry in family.FIGURES}
+        if {key: figure["unit"] for key, figure in found.items()} != told:
+            raise StudyError(f"{family.__file__}: compute gives other figures or units than FIGURES; correct it.")
+        result |= {key: found[key] for key in told}
+    return result
 
 
 def failed_metrics(technique: str, sample_count: int, run_count: int, reason: str) -> dict[str, Any]:
@@ -147,7 +100,7 @@ def _without_figures(failed: Run, runs: list[Run]) -> dict[str, Any]:
     if any(run.info["status"] != status or run.info.get("reason") != failed.info.get("reason") for run in runs):
         reason = f"run {failed.info.get('run', runs.index(failed) + 1)} of {len(runs)}: {reason}"
     return _no_figures(status, reason) | {
-        "batch_size": throughput.batch_size(failed),
+        "batch_size": Recorded([failed]).batch_size,
         "runs": [_costs(run) for run in runs],
         **{key: failed.info.get(key) for key in CONTEXT + READINGS},
     }
@@ -159,7 +112,7 @@ def _no_figures(status: str, reason: str) -> dict[str, Any]:
         "reason": reason,
         "quality_measured": False,
         "unscored_reason": status.replace("_", " "),
-        "figures": {key: figures.missing(unit, status.replace("_", " ")) for key, unit in figure_units().items()},
+        "figures": registry.missing(registry.entries(), status.replace("_", " ")),
         "flags": [],
         "samples": None,
         "reference": None,

@@ -7,18 +7,17 @@ only the first run's headlines matter to them.
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
-from scripts.metrics import figures, rouge
+from scripts.metrics import figures
 from scripts.metrics.figures import Figure
+from scripts.metrics.registry import Entry, missing
 from scripts.metrics.runs import Run, unscored_reason
-
-UNITS = dict.fromkeys(rouge.KEYS, "1") | {"copied_share": "1", "headline_words": "words"}
-SEMANTIC_UNITS = {"semantic_similarity": "1"}
 
 
 class NotScoredError(StudyError):
@@ -50,13 +49,13 @@ def is_scorable(run: Run) -> bool:
     return run.ok and unscored_reason(run) is None
 
 
-def read_scores(path: str, run: Run, keys: dict[str, str], stage: str) -> dict[str, Any]:
+def read_scores(path: str, run: Run, of: Sequence[Entry], stage: str) -> dict[str, Any]:
     """Read a file of scores and check that it is of the headlines of ``run``.
 
     Args:
         path: the file.
         run: the first run of the technique.
-        keys: the scores that it must have.
+        of: the figures whose scores it must have.
         stage: the stage that makes it, for the message.
 
     Raises:
@@ -76,19 +75,18 @@ def read_scores(path: str, run: Run, keys: dict[str, str], stage: str) -> dict[s
     scores = content["scores"]
     if (scores is not None) != is_scorable(run):
         raise StudyError(f"{path} and {run.path} disagree on whether there is anything to score; {again}.")
-    for key in keys if scores is not None else ():
-        if not _are_scores(scores.get(key), len(run.samples)):
-            raise StudyError(f"{path}: '{key}' is not one number a headline; {again}.")
+    for entry in of if scores is not None else ():
+        if not _are_scores(scores.get(entry.key), len(run.samples)):
+            raise StudyError(f"{path}: '{entry.key}' is not one number a headline; {again}.")
     return content
 
 
-def score_figures(
-    scores: dict[str, list[float | None]] | None, units: dict[str, str], reason: str
-) -> dict[str, Figure]:
-    """Return the mean of each score with its interval over prompts; ``reason`` says why there are none."""
+def score_figures(of: Sequence[Entry], content: dict[str, Any] | None, reason: str) -> dict[str, Figure]:
+    """Return the mean of each score of a file with its interval over prompts; ``reason`` says why there are none."""
+    scores = (content or {}).get("scores")
     if scores is None:
-        return {key: figures.missing(unit, reason) for key, unit in units.items()}
-    return figures.mean_figures({key: (np.array(scores[key], dtype=float), unit) for key, unit in units.items()})
+        return missing(of, reason)
+    return figures.mean_figures({entry.key: (np.array(scores[entry.key], dtype=float), entry.unit) for entry in of})
 
 
 def _are_scores(values: Any, n: int) -> bool:

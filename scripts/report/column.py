@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 
+from scripts.metrics.registry import Entry
+from scripts.report import numbers
+
 PLAIN = [(1.0, "")]
 PERCENT = [(0.01, "%")]
 OPERATIONS = [(1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1.0, "FLOP")]
+SCALES = {"s": numbers.TIME, "B": numbers.BYTES, "1": PLAIN}
+SHOWN = {"percent": PERCENT, "plain": PLAIN}
 
 
 @dataclass(frozen=True)
@@ -40,3 +45,13 @@ class Column:
     def name(self) -> str:
         """What the column is called where its group does not stand above it."""
         return self.alone or f"{self.title[:1].upper()}{self.title[1:]}"
+
+
+def of_figure(entry: Entry) -> Column:
+    """Return the column of a figure that has a place in the results table."""
+    units = SHOWN.get(entry.shown) or SCALES.get(entry.unit)
+    place = entry.table
+    return Column(
+        entry.key, place.group, entry.label, units, entry.better, entry.decimals, entry.spread, kind=entry.kind,
+        main=place.main, study=entry.study,
+    )  # fmt: skip

@@ -9,9 +9,7 @@ from scripts.report.column import PERCENT as PERCENT
 from scripts.report.column import PLAIN as PLAIN
 from scripts.report.column import Column
 from scripts.report.numbers import Scale
-from scripts.report.results_columns import MEASURED
 
-RESULTS = MEASURED
 TONES = {
     **dict.fromkeys(("faster", "better", "higher", "kept", "identical"), "good"),
     **dict.fromkeys(("slower", "worse", "lower", "not kept", "error"), "bad"),

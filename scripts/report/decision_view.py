@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.report import answer, columns, limits, numbers, quality, rows
+from scripts.report import answer, columns, limits, numbers, quality, results_columns, rows
 from scripts.report.reasons import why_sentence
 
 TOP = 3
@@ -23,7 +23,7 @@ def decision(comparison: dict[str, Any]) -> dict[str, Any]:
     if not ranking:
         return {"sentences": sentences, "ranked": [], "top": TOP, "form": None}
     by_name = {technique["name"]: technique for technique in comparison["techniques"]}
-    scales = columns.scales(columns.RESULTS, comparison["techniques"])
+    scales = columns.scales(results_columns.measured(), comparison["techniques"])
     return {
         "sentences": sentences,
         "ranked": [_ranked(entry, by_name[entry["technique"]], comparison, scales) for entry in ranking["overall"]],

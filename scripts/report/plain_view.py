@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.report import columns, limits
+from scripts.report import columns, limits, results_columns
 from scripts.report.limits import Words
 
 NO_GPUS = "This machine has no GPUs: the devices are processes that share its processor"
@@ -48,7 +48,7 @@ def _one_device(scenario: dict[str, Any], techniques: dict[str, dict[str, Any]])
 
 def _speed(technique: dict[str, Any], other: dict[str, Any]) -> str:
     """Return mean latency and samples per second, in the units that both are shown in."""
-    shown = [column for column in columns.RESULTS if column.key in ("latency_s", "throughput_samples_per_s")]
+    shown = [column for column in results_columns.measured() if column.key in ("latency_s", "throughput_samples_per_s")]
     scales = columns.scales(shown, [technique, other])
     latency, rate = (technique["figures"][column.key]["value"] for column in shown)
     told = [] if latency is None else [f"{scales['latency_s'].show_with_unit(latency)} a headline"]

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from scripts.comparison import catalogue
 from scripts.comparison.verdicts import GATED
 from scripts.metrics.figures import ONE_READING
 from scripts.report import columns, numbers, quality, results_columns, rows, tail, words_tokenizer
 from scripts.report.column import Column
 from scripts.report.numbers import Scale
-from scripts.report.results_columns import MEASURED, QUALITY, RESULTS
+from scripts.report.results_columns import QUALITY, measured
 
 CHIPS = ("good", "bad")
 AUDITED = {"tie": "equal but for ties", "error": "error: differs"}
@@ -17,18 +18,19 @@ BLANK = {"interval": "", "spread": "", "verdict": "", "tone": "", "note": "", "b
 def results(comparison: dict[str, Any]) -> dict[str, Any]:
     """Return the results table: every column that a reader can choose, those shown at first marked ``main``."""
     techniques = comparison["techniques"]
-    scales = columns.scales(MEASURED, techniques)
-    best = columns.best_values(MEASURED, techniques)
+    scales = columns.scales(measured(), techniques)
+    best = columns.best_values(measured(), techniques)
     heads = results_columns.heads(_names(techniques), scales, _units(techniques))
     return {
         "columns": heads,
         "groups": results_columns.groups(heads),
-        "main": sum(column.main for column in RESULTS),
+        "main": sum(column.main for column in results_columns.results()),
         "baseline_reason": comparison["baseline"]["reason"] or "",
         "rows": [_row(comparison, technique, scales, best) for technique in techniques],
         "methods": _methods(rows.ran(techniques), heads),
         "tokenizer": words_tokenizer.described(techniques),
         "semantic_model": _semantic_model(techniques),
+        "definitions": catalogue.terms(),
     }
 
 
@@ -54,7 +56,7 @@ def notes(techniques: list[dict[str, Any]]) -> list[str]:
             found.append(
                 f"{technique['label']}: {count} prompts gave other tokens in another run; quality is of run 1."
             )
-    found += columns.notes(MEASURED, ran)
+    found += columns.notes(measured(), ran)
     if ran and all(technique["run_count"] == 1 for technique in ran):
         found.append("Each technique ran once, so the spread from run to run is not known.")
     return found
@@ -68,7 +70,7 @@ def _row(
         "baseline": technique["name"] == comparison["baseline"]["name"],
         "batch": "" if technique["batch_size"] in (None, 1) else f"batch {technique['batch_size']}",
         "flags": rows.flags(technique),
-        "cells": [_cell(technique, column, scales, best) for column in RESULTS] if ok else [],
+        "cells": [_cell(technique, column, scales, best) for column in results_columns.results()] if ok else [],
     }
 
 
@@ -126,14 +128,14 @@ def _audit_cell(technique: dict[str, Any]) -> dict[str, Any]:
 
 def _units(techniques: list[dict[str, Any]]) -> dict[str, str]:
     """Return the unit of each column's raw values."""
-    units = {column.key: rows.figure(techniques[0], column.key)["unit"] for column in MEASURED} if techniques else {}
-    return units | {column.key: "%" for column in RESULTS if column.kind == "change"}
+    units = {column.key: rows.figure(techniques[0], column.key)["unit"] for column in measured()} if techniques else {}
+    return units | {column.key: "%" for column in results_columns.results() if column.kind == "change"}
 
 
 def _methods(ran: list[dict[str, Any]], heads: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """Return per measured column on how many observations its figures rest, and how their intervals were made."""
     found = []
-    for column, head in zip(RESULTS, heads, strict=True):
+    for column, head in zip(results_columns.results(), heads, strict=True):
         if column.kind == "word":
             continue
         figures = [
@@ -154,7 +156,11 @@ def _methods(ran: list[dict[str, Any]], heads: list[dict[str, Any]]) -> list[tup
 def _names(techniques: list[dict[str, Any]]) -> dict[str, str]:
     """Return the names of columns that depend on the study."""
     length = _fixed_length(techniques)
-    fixed = {c.key: c.title.replace("fixed length", f"{length} tokens") for c in RESULTS} if length else {}
+    fixed = (
+        {c.key: c.title.replace("fixed length", f"{length} tokens") for c in results_columns.results()}
+        if length
+        else {}
+    )
     return fixed | {tail.KEY: tail.title(techniques)}
 
 

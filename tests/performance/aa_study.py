@@ -69,7 +69,9 @@ def words(study: dict[str, Any], rows: list[dict[str, Any]], metrics: dict[str, 
     """Return per technique but the first the verdicts against its parent, as the comparison of the study gives them."""
     compared = document.comparison(study, rows, {}, metrics)["techniques"][1:]
     figures = {each["name"]: each["changes"]["parent"]["figures"] for each in compared}
-    return {name: {key: found[key].get("verdict") for key in verdicts.WORDS} for name, found in figures.items()}
+    return {
+        name: {key: found[key].get("verdict") for key in verdicts.tested_changes()} for name, found in figures.items()
+    }
 
 
 def simulated(seed: int, machine: Machine, slowdown: float = 1.0, techniques: int = 2) -> dict[str, dict[str, str]]:

@@ -21,6 +21,7 @@ from scripts.comparison import document, verdicts
 from scripts.foundation import files
 from scripts.metrics import reference, technique, texts, tokenizer
 from scripts.metrics import runs as run_files
+from scripts.metrics.families import text as text_family
 from scripts.score_text import text_scores
 
 PROMPT = "Generate a concise headline for the following news summary: {summary}"
@@ -123,7 +124,7 @@ def scored(name: str, repeats: int, rows: list[dict[str, Any]], folder: Path) ->
     chosen = tokenizer.choose("auto", [row["headline"] for row in rows])
     scores = text_scores([sample.headline for sample in runs[0].samples], rows, chosen)
     files.write_json(folder / "text.json", texts.document(runs[0], scores))
-    text = texts.read_scores(folder / "text.json", runs[0], texts.UNITS, "score_text")
+    text = texts.read_scores(folder / "text.json", runs[0], text_family.FIGURES, "score_text")
     return technique.technique_metrics(name, rows, runs, text)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from scripts.comparison import document, loading, table
 from scripts.metrics import runs as run_files
 from scripts.metrics import texts
+from scripts.metrics.families import text as text_family
 from scripts.metrics.technique import technique_metrics
 from tests.support import synthetic_runs as synthetic
 
@@ -62,7 +63,7 @@ def write_technique(root: Path, name: str, dataset: list[dict[str, str]], repeat
         folders.append(synthetic.write_run(root / name / f"run-{run}", info, samples))
     first = run_files.read_run(folders[0], name, [row["id"] for row in dataset])
     draw = random.Random(0)
-    scores = {key: [draw.random() for _ in dataset] for key in texts.UNITS}
+    scores = {entry.key: [draw.random() for _ in dataset] for entry in text_family.FIGURES}
     (root / name / "text.json").write_text(json.dumps(texts.document(first, scores)), encoding="utf-8")
 
 
@@ -70,7 +71,7 @@ def score(root: Path, name: str, dataset: list[dict[str, str]], repeats: int) ->
     """Score a technique from its files; return the path of its metrics."""
     ids = [row["id"] for row in dataset]
     runs = [run_files.read_run(root / name / f"run-{run}", name, ids) for run in range(1, repeats + 1)]
-    text = texts.read_scores(str(root / name / "text.json"), runs[0], texts.UNITS, "score_text")
+    text = texts.read_scores(str(root / name / "text.json"), runs[0], text_family.FIGURES, "score_text")
     path = root / f"{name}.json"
     path.write_text(json.dumps(technique_metrics(name, dataset, runs, text)), encoding="utf-8")
     return str(path)

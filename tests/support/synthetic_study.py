@@ -11,6 +11,7 @@ from scripts.comparison import document, loading
 from scripts.metrics import runs as run_files
 from scripts.metrics import texts
 from scripts.metrics.dataset import read_dataset
+from scripts.metrics.families import text as text_family
 from scripts.metrics.technique import technique_metrics
 from scripts.study import references
 from scripts.techniques import load_facet
@@ -68,7 +69,7 @@ def write_study(
         read = [run_files.read_run(folder, technique.name, ids) for folder in folders]
         path = root / "metrics" / f"{technique.name}.json"
         text = synthetic.write_text(root / "metrics" / "text" / path.name, technique.name, dataset, folders[0])
-        scores = texts.read_scores(str(text), read[0], texts.UNITS, "score_text")
+        scores = texts.read_scores(str(text), read[0], text_family.FIGURES, "score_text")
         path.write_text(json.dumps(technique_metrics(technique.name, dataset, read, scores)), encoding="utf-8")
         paths.append(str(path))
     study = {

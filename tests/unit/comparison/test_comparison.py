@@ -193,7 +193,7 @@ def test_p_value_is_uniform_enough_and_never_zero():
 
 def test_both_modes_of_all_techniques_are_corrected_together():
     def one(p_value):
-        changed = {key: {"p_value": None, "low": None} for key in verdicts.WORDS}
+        changed = {key: {"p_value": None, "low": None} for key in verdicts.tested_changes()}
         speed = ("latency_change_percent", "fixed_latency_change_percent")
         return changed | {key: {"value": -3.0, "ratio": 0.97, "p_value": p_value} for key in speed}
 

@@ -75,6 +75,9 @@ def fewer_resamples(monkeypatch):
     monkeypatch.setattr(resampling, "RESAMPLES", 1_000)  # of prompts; enough for a verdict
 
 
+SPEED = [key for key, change in verdicts.tested_changes().items() if change.family == "speed"]
+
+
 def studies(names, chance, count):
     for seed in range(count):
         metrics = make_study(names, chance, seed)[2]
@@ -92,7 +95,7 @@ def test_a_noisy_pair_among_quiet_techniques_is_not_called_different(noisy, fewe
     names = [Technique("a", **noisy), Technique("b", "a", **noisy), *(Technique(f"q{i}", "a") for i in range(10))]
     chance = Chance(runs=5, prompts=24, fixed=10, process_sd=0.005, noise_sd=0.02, round_sd=0.03)
     wrong = sum(
-        any(each[key]["verdict"] != verdicts.SAME for each in figures for key in verdicts.SPEED)
+        any(each[key]["verdict"] != verdicts.SAME for each in figures for key in SPEED)
         for figures in studies(names, chance, 30)
     )
     assert wrong <= 5  # 5% of studies: more than five of 30 have a chance of 0.3%

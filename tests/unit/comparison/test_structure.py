@@ -179,7 +179,7 @@ def test_of_requests_one_by_one_latency_and_throughput_share_a_verdict():
 
 def test_parts_of_the_speed_differ_only_where_the_speed_does():
     """Equal techniques are then called different no more often than by one question."""
-    changed = {key: {"p_value": None, "low": None} for key in verdicts.WORDS}
+    changed = {key: {"p_value": None, "low": None} for key in verdicts.tested_changes()}
     known = {"latency_change_percent": 0.2, "ttft_change_percent": 1e-4}
     changed |= {key: {"value": -3.0, "ratio": 0.97, "p_value": p_value} for key, p_value in known.items()}
     verdicts.add_verdicts({"a": changed})

@@ -1,6 +1,7 @@
 import pytest
 
 from scripts.metrics import runs, technique, texts
+from scripts.metrics.families import text as text_family
 from tests.support import synthetic_runs as synthetic
 
 
@@ -27,7 +28,7 @@ def metrics(tmp_path, dataset, read):
         folders = [synthetic.write_run(tmp_path / f"run-{n}", *run) for n, run in enumerate(written, start=1)]
         found = [read(folder, name) for folder in folders]
         text = synthetic.write_text(tmp_path / "text.json", name, dataset, folders[0])
-        scores = texts.read_scores(str(text), found[0], texts.UNITS, "score_text")
+        scores = texts.read_scores(str(text), found[0], text_family.FIGURES, "score_text")
         return technique.technique_metrics(name, dataset, found, scores, **options)
 
     return of

@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.metrics import technique
+from scripts.metrics import registry
 from scripts.metrics.machines import difference
 from tests.support import synthetic_runs as synthetic
 
 
 def test_every_figure_of_a_plain_run(dataset, metrics):
     result = metrics((synthetic.make_run("kv_cache"), synthetic.make_samples(dataset)))
-    assert set(result["figures"]) == set(technique.figure_units())
+    assert set(result["figures"]) == {entry.key for entry in registry.entries()}
     assert result["status"] == "ok"
-    for key, unit in technique.figure_units().items():
-        assert result["figures"][key]["unit"] == unit
+    assert all(result["figures"][entry.key]["unit"] == entry.unit for entry in registry.entries())
     figures = result["figures"]
     assert figures["throughput_samples_per_s"]["value"] == pytest.approx(1 / figures["latency_s"]["value"])
     sample = synthetic.make_samples(dataset)[0]
@@ -108,7 +107,7 @@ def test_a_technique_that_did_not_run_has_a_reason_and_no_number(metrics, status
     result = metrics((synthetic.make_failed_run("kv_cache", status, "too few GPUs"), []))
     assert (result["status"], result["reason"]) == (status, "too few GPUs")
     assert all(figure["value"] is None for figure in result["figures"].values())
-    assert set(result["figures"]) == set(technique.figure_units())
+    assert set(result["figures"]) == {entry.key for entry in registry.entries()}
 
 
 def test_one_failed_run_fails_the_technique_and_is_named(dataset, metrics):

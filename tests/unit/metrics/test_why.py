@@ -1,6 +1,7 @@
 import pytest
 
-from scripts.metrics.why import WHY_UNITS, why_figures
+from scripts.metrics.families.why import FIGURES, compute
+from scripts.metrics.recorded import Recorded
 from tests.support.analytic_runs import CALIBRATION, HEAD, KV, LINEAR, SHAPE, WEIGHTS, device, make_run, sample
 
 # Ten decode steps of a request of 100 + 11 tokens, at 0.01 s each.
@@ -9,13 +10,17 @@ PREFILL_FLOPS = 2 * LINEAR * 100 + 2 * HEAD
 DECODE_FLOPS = 10 * 2 * (LINEAR + HEAD)
 
 
+def why_figures(runs):
+    return compute(Recorded(runs))
+
+
 def values(*runs):
     return {key: figure["value"] for key, figure in why_figures(list(runs)).items()}
 
 
 def test_every_figure_is_there_with_its_unit():
     figures = why_figures([make_run()])
-    assert {key: figure["unit"] for key, figure in figures.items()} == WHY_UNITS
+    assert {key: figure["unit"] for key, figure in figures.items()} == {entry.key: entry.unit for entry in FIGURES}
     assert all(figure["value"] is not None for figure in figures.values())
 
 
@@ -142,7 +147,7 @@ def test_a_gpu_or_a_number_type_without_an_entry_is_named():
 
 def test_what_was_not_recorded_is_missing_with_its_reason():
     shapeless = reasons(make_run(models={"target": {"dtype": "bfloat16", "architecture": None}}))
-    assert set(shapeless) == set(WHY_UNITS) - {"host_bound_share"}
+    assert set(shapeless) == {entry.key for entry in FIGURES} - {"host_bound_share"}
     assert set(shapeless.values()) == {"the model's shape is not known"}
     assert set(reasons(make_run(calibration=None))) == {"mbu_measured", "mfu_measured", "predicted_time_per_sample_s"}
     assert set(reasons(make_run(time=None))) == {"host_bound_share"}
@@ -152,7 +157,7 @@ def test_what_was_not_recorded_is_missing_with_its_reason():
 def test_passes_that_requests_join_and_leave_are_not_counted_as_those_of_a_static_batch():
     engine = {"name": "transformers_continuous", "slots": 2}
     found = reasons(make_run(settings={"kv_cache": "dynamic", "batch_size": 4, "engine": engine}))
-    assert set(found) == set(WHY_UNITS) - {"host_bound_share"}
+    assert set(found) == {entry.key for entry in FIGURES} - {"host_bound_share"}
     assert set(found.values()) == {"requests join between the passes, which are not counted"}
 
 

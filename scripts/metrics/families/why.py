@@ -14,44 +14,49 @@ from typing import Any
 
 import numpy as np
 
-from scripts.hardware import datasheet, sizes
+from scripts.hardware import sizes
 from scripts.hardware.work import BatchWork, Model, Work, batch_work, of_samples
-from scripts.metrics import figures, model_facts
+from scripts.metrics import figures, model_facts, peaks
 from scripts.metrics.figures import Figure
+from scripts.metrics.peaks import Peaks, Unknown
+from scripts.metrics.recorded import Recorded
+from scripts.metrics.registry import Entry, Place, Term
 from scripts.metrics.runs import Run
 
-WHY_UNITS = {
-    "bytes_per_token": "B/token",
-    "flops_per_token": "FLOP/token",
-    "mbu_datasheet": "1",
-    "mbu_measured": "1",
-    "mfu_datasheet": "1",
-    "mfu_measured": "1",
-    "host_bound_share": "1",
-    "predicted_time_per_sample_s": "s",
-}
+ORDER = 100
+WORK = "in a run, prompts included, over its new tokens; computed from the model's shape."
+UTILISATION = Term(
+    "MBU, MFU",
+    "Bytes that decoding must move, and operations that the requests need, over what the devices could have done "
+    "meanwhile: by the data sheet, and by reading memory and a matrix product measured in the run itself.",
+)
+HOST_BOUND = Term(
+    "Host-bound", "Share of a request's time in which no operator or kernel ran: Python, launches, waiting."
+)
+PREDICTED = Term(
+    "Predicted time",
+    "Roofline: prompt and decoding each take as long as the slower of their traffic and their operations at the "
+    "measured peaks. Predicted speed-up: the parent's predicted time over the technique's own. Measured: its samples "
+    "per second over the parent's.",
+)
+FIGURES = (
+    Entry("bytes_per_token", "B/token", "Bytes per token", f"Bytes that must be moved {WORK}"),
+    Entry("flops_per_token", "FLOP/token", "Operations per token", f"Operations needed {WORK}"),
+    *(
+        Entry(f"{key}_{source}", "1", f"{key.upper()}{of}", UTILISATION, shown="percent", decimals=2,
+              csv=f"{key}_{source}", table=Place("Cost and machine", 3) if source == "measured" else None)
+        for key in ("mbu", "mfu")
+        for source, of in (("datasheet", " of the data sheet's peak"), ("measured", ""))
+    ),
+    Entry("host_bound_share", "1", "Host-bound share", HOST_BOUND, shown="percent", decimals=1),
+    Entry("predicted_time_per_sample_s", "s", "Predicted time a sample", PREDICTED),
+)  # fmt: skip
 NO_PROMPT = "the prompts' lengths were not recorded"
 JOINING = "requests join between the passes, which are not counted"
-NO_CALIBRATION = "the machine was not calibrated in the run"
-NO_READING = "the run did not measure how fast memory is read"
-NO_SHEET_FOR_CPU = "no data sheet for this processor"
 NO_DECODING = "no request has two tokens"
 IN_CACHE = (
     "weights this small can stay in the processor's cache, which is faster than the memory that it is held against"
 )
-
-
-class Unknown(Exception):
-    """A figure can't be computed; the message says why, for the figure's note."""
-
-
-@dataclass(frozen=True)
-class Peaks:
-    """What all devices of a run together can do: bytes and operations a second; ``single`` is one device's share."""
-
-    bandwidth: float
-    flops: float
-    single: float
 
 
 @dataclass(frozen=True)
@@ -66,27 +71,29 @@ class Counted:
     weight_bytes: float
 
 
-def why_figures(runs: list[Run]) -> dict[str, Figure]:
-    """Return every figure of :data:`WHY_UNITS`, one value a run; without a value, the note says why."""
-    result = {
-        "bytes_per_token": _each(runs, "bytes_per_token", lambda run: _per_token(run).bytes),
-        "flops_per_token": _each(runs, "flops_per_token", lambda run: _per_token(run).flops),
-        "host_bound_share": _host_bound(runs),
+def compute(recorded: Recorded) -> dict[str, Figure]:
+    """Return every figure, one value a run; without a value, the note says why."""
+    runs = recorded.runs
+    of_run: dict[str, Callable[[Run], float]] = {
+        "bytes_per_token": lambda run: _per_token(run).bytes,
+        "flops_per_token": lambda run: _per_token(run).flops,
+        "mbu_datasheet": lambda run: _mbu(run, peaks.by_data_sheet(run)),
+        "mbu_measured": lambda run: _mbu(run, peaks.measured(run)),
+        "mfu_datasheet": lambda run: _mfu(run, peaks.by_data_sheet(run)),
+        "mfu_measured": lambda run: _mfu(run, peaks.measured(run)),
+        "predicted_time_per_sample_s": _predicted,
     }
-    for source, peaks in (("datasheet", _sheet_peaks), ("measured", _measured_peaks)):
-        result[f"mbu_{source}"] = _each(runs, f"mbu_{source}", lambda run, peaks=peaks: _mbu(run, peaks(run)))
-        result[f"mfu_{source}"] = _each(runs, f"mfu_{source}", lambda run, peaks=peaks: _mfu(run, peaks(run)))
-    result["predicted_time_per_sample_s"] = _each(runs, "predicted_time_per_sample_s", _predicted)
+    units = {entry.key: entry.unit for entry in FIGURES}
+    result = {key: _each(runs, units[key], function) for key, function in of_run.items()}
     for key in ("mbu_measured", "predicted_time_per_sample_s"):
         if result[key]["value"] is not None and _may_stay_in_cache(runs[0]):
             result[key]["note"] = IN_CACHE
-    return {key: result[key] for key in WHY_UNITS}
+    return result | {"host_bound_share": _host_bound(runs)}
 
 
-def _each(runs: list[Run], key: str, compute: Callable[[Run], float]) -> Figure:
-    unit = WHY_UNITS[key]
+def _each(runs: list[Run], unit: str, function: Callable[[Run], float]) -> Figure:
     try:
-        return figures.repeated_figure([compute(run) for run in runs], unit)
+        return figures.repeated_figure([function(run) for run in runs], unit)
     except Unknown as reason:
         return figures.missing(unit, str(reason))
 
@@ -143,27 +150,27 @@ def _per_token(run: Run) -> Work:
     return Work(total.flops / counted.tokens, total.bytes / counted.tokens)
 
 
-def _mbu(run: Run, peaks: Peaks) -> float:
+def _mbu(run: Run, known: Peaks) -> float:
     counted = _counted(run)
     decoding = ~np.isnan(counted.decodes_s) & (counted.decodes_s > 0)
     if not decoding.any():
         raise Unknown(NO_DECODING)
     moved = sum(work.decode.bytes for work, used in zip(counted.works, decoding, strict=True) if used)
-    return float(moved / counted.decodes_s[decoding].sum() / peaks.bandwidth)
+    return float(moved / counted.decodes_s[decoding].sum() / known.bandwidth)
 
 
-def _mfu(run: Run, peaks: Peaks) -> float:
+def _mfu(run: Run, known: Peaks) -> float:
     counted = _counted(run)
-    return float(_sum([work.total for work in counted.works]).flops / counted.totals_s.sum() / peaks.flops)
+    return float(_sum([work.total for work in counted.works]).flops / counted.totals_s.sum() / known.flops)
 
 
 def _predicted(run: Run) -> float:
     """Seconds a sample of the batches' busy time, with the bandwidth and arithmetic measured in the run."""
-    counted, peaks = _counted(run), _measured_peaks(run)
+    counted, known = _counted(run), peaks.measured(run)
     # Pipeline stages that take turns at a single micro-batch: the devices' speeds do not add up.
     stages = ((run.info.get("settings") or {}).get("parallel") or {}).get("pipeline", 1)
-    share = peaks.single if stages > 1 and _in_flight(run) == 1 else 1.0
-    bandwidth, flops = peaks.bandwidth * share, peaks.flops * share
+    share = known.single if stages > 1 and _in_flight(run) == 1 else 1.0
+    bandwidth, flops = known.bandwidth * share, known.flops * share
     phases = [phase for work in counted.works for phase in (work.prefill, work.decode)]
     return sum(max(phase.bytes / bandwidth, phase.flops / flops) for phase in phases) / counted.samples
 
@@ -172,44 +179,6 @@ def _in_flight(run: Run) -> int:
     """Micro-batches that were worked on at the same time in the observed batch."""
     ranks = ((run.info.get("evidence") or {}).get("parallel") or {}).get("ranks") or [{}]
     return ranks[0].get("micro_batches_in_flight") or 1
-
-
-def _processes(run: Run) -> int:
-    return run.info.get("processes") or 1
-
-
-def _measured_peaks(run: Run) -> Peaks:
-    """The mean of the calibrations before and after the run, times the processes."""
-    calibration = run.info.get("calibration") or {}
-    readings = [reading for reading in (calibration.get("before"), calibration.get("after")) if reading]
-    if not readings:
-        raise Unknown(NO_CALIBRATION)
-    if not all(reading.get("read_bytes_per_s") for reading in readings):
-        raise Unknown(NO_READING)
-    count = _processes(run)
-    bandwidth = float(np.mean([reading["read_bytes_per_s"] for reading in readings]))
-    flops = float(np.mean([reading["matmul_flops_per_s"] for reading in readings]))
-    return Peaks(count * bandwidth, count * flops, 1 / count)
-
-
-def _sheet_peaks(run: Run) -> Peaks:
-    """The sums of the data sheets' peaks over the run's GPUs, for the model's dtype."""
-    if run.info["memory"].get("method") != "cuda_allocator":
-        raise Unknown(NO_SHEET_FOR_CPU)
-    dtype = (run.info["models"].get("target") or {}).get("dtype")
-    # "cuda:0 NVIDIA H200": the device as the process sees it, then its name.
-    names = [str(row.get("device")).partition(" ")[2] for row in run.info["memory"].get("devices") or []]
-    found = [datasheet.find(name) for name in names]
-    if not found or None in found:
-        unknown = next((name for name, device in zip(names, found, strict=True) if device is None), "this GPU")
-        raise Unknown(f"config/hardware.yaml has no entry for '{unknown}'")
-    if any(dtype not in device.peak_flops_per_s for device in found):
-        raise Unknown(f"the data sheet of {found[0].label} gives no peak for {dtype}")
-    return Peaks(
-        sum(device.bandwidth_bytes_per_s for device in found),
-        sum(device.peak_flops_per_s[dtype] for device in found),
-        1 / len(found),
-    )
 
 
 def _may_stay_in_cache(run: Run) -> bool:

@@ -10,13 +10,65 @@ import numpy as np
 
 from scripts.metrics import figures, percentiles, spread
 from scripts.metrics.figures import Figure
+from scripts.metrics.recorded import Recorded
+from scripts.metrics.registry import FASTER, TIMING, Change, Entry, Place, Term
 from scripts.metrics.runs import Run
 
+ORDER = 10
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 TAIL = "latency_p99_s"
-FIXED_OFF = "the fixed mode was off"
-FIXED_KEYS = ("fixed_latency_s", "fixed_latency_p50_s", "fixed_ttft_s", "fixed_tpot_s", "fixed_inter_token_latency_s")
 SPREAD_KEYS = ("latency_s", "ttft_s", "tpot_s")
+LATENCY = Term(
+    "Latency",
+    "From the text prompt to the last token of one request, tokenisation included, with the device synchronised at "
+    "both ends. With several runs, each prompt's times are averaged over them first.",
+)
+SLOWEST = Term(
+    "P99, slowest",
+    "P99: nearest rank among the requests of all runs, with bounds from order statistics on the number of prompts, "
+    "since runs repeat the same text, and from the spread between runs. Its upper bound holds with 95% confidence only "
+    "from 299 prompts on; below that the slowest request stands in its place, under its own name. A runaway is one "
+    "that only the length limit ended.",
+)
+FIRST_AND_REST = Term(
+    "TTFT, TPOT",
+    "Time until the first token is out; time per output token after it: (latency \u2212 TTFT) / (n \u2212 1).",
+)
+FIGURES = (
+    Entry(
+        "latency_s", "s", "Latency", LATENCY, "low",
+        study=True, csv="latency_mean_s", bounds=True, spread=True, table=Place("Latency", main=True),
+        criterion="latency",
+        change=Change(
+            "latency_change_percent", TIMING, "latency_s", family="speed", words=FASTER,
+            csv=True, verdict="latency_verdict", label="Latency change",
+        ),
+    ),
+    Entry("latency_p99_s", "s", "P99 latency", SLOWEST, "low",
+          study=True, csv="latency_p99_s", table=Place("Latency", main=True)),
+    Entry("latency_p50_s", "s", "Median latency", LATENCY, "low", csv="latency_p50_s", table=Place("Latency")),
+    Entry("latency_p90_s", "s", "P90 latency", LATENCY, "low", csv="latency_p90_s"),
+    Entry(
+        "ttft_s", "s", "TTFT", FIRST_AND_REST, "low", csv="ttft_s", table=Place("Latency"),
+        change=Change("ttft_change_percent", TIMING, "ttft_s", "ttft_s known", family="ttft", after="speed",
+                      words=FASTER),
+    ),
+    Entry(
+        "tpot_s", "s", "TPOT", FIRST_AND_REST, "low", csv="tpot_s", table=Place("Latency"),
+        change=Change("tpot_change_percent", TIMING, "tpot_s", "tpot_s known", family="tpot", after="speed",
+                      words=FASTER),
+    ),
+    Entry("decode_s", "s", "Decode time", "From the first token to the last one of a request.", "low"),
+    Entry("inter_token_latency_s", "s", "Inter-token latency", "Mean time between two tokens of a request, over all "
+          "such gaps of all runs.", "low"),
+    Entry("inter_token_latency_p99_s", "s", "P99 inter-token latency", "P99 of the times between two tokens of a "
+          "request, over all such gaps of all runs.", "low"),
+)  # fmt: skip
+
+
+def compute(recorded: Recorded) -> dict[str, Figure]:
+    """Return the latency figures of the natural mode."""
+    return mode_figures(recorded.runs, recorded.batch_size)
 
 
 def per_sample(runs: list[Run], fixed: bool = False) -> dict[str, np.ndarray]:
@@ -46,26 +98,24 @@ def averaged(times: np.ndarray) -> np.ndarray:
     return means
 
 
-def latency_figures(runs: list[Run]) -> dict[str, Figure]:
-    """Return every latency figure of the natural mode; keys carry the unit."""
-    return _mode_figures(runs, fixed=False)
+def averages(times: np.ndarray) -> list[float | None]:
+    """Return :func:`averaged` for a file, None where there is no value."""
+    return [None if np.isnan(value) else float(value) for value in averaged(times)]
 
 
-def fixed_latency_figures(runs: list[Run]) -> dict[str, Figure]:
-    """Return the latency figures of the fixed mode, without values where it was off."""
-    if not runs[0].fixed:
-        return {key: figures.missing("s", FIXED_OFF) for key in FIXED_KEYS}
-    result = {f"fixed_{key}": figure for key, figure in _mode_figures(runs, fixed=True).items()}
-    return {key: result[key] for key in FIXED_KEYS}
+def run_means(times: np.ndarray) -> list[float | None]:
+    """Return the mean of each run, (runs, prompts) to (runs,); None for a run without a value."""
+    return [None if np.isnan(row).all() else float(np.nanmean(row)) for row in times]
 
 
-def _mode_figures(runs: list[Run], fixed: bool) -> dict[str, Figure]:
-    times, together = per_sample(runs, fixed), int((runs[0].info.get("settings") or {}).get("batch_size") or 1)
+def mode_figures(runs: list[Run], batch_size: int, fixed: bool = False) -> dict[str, Figure]:
+    """Return the latency figures of a mode, under the natural mode's keys."""
+    times = per_sample(runs, fixed)
     result = figures.mean_figures({key: (averaged(values), "s") for key, values in times.items()})
     for key, values in times.items():
-        result[key]["runs"] = [None if np.isnan(row).all() else float(np.nanmean(row)) for row in values]
+        result[key]["runs"] = run_means(values)
         if key in SPREAD_KEYS:
-            result[key] |= spread.spreads(result[key]["runs"], values, together)
+            result[key] |= spread.spreads(result[key]["runs"], values, batch_size)
     for name, q in PERCENTILES.items():
         result[f"latency_{name}_s"] = percentiles.percentile_figure(times["latency_s"], q, "s")
     if not fixed:

@@ -8,15 +8,37 @@ import numpy as np
 
 from scripts.metrics import figures, resampling, spread
 from scripts.metrics.figures import Figure
-from scripts.metrics.latency import FIXED_OFF
+from scripts.metrics.recorded import Recorded
+from scripts.metrics.registry import MORE, TIMING, Change, Entry, Place, Term
 from scripts.metrics.runs import Run
 
-UNITS = {"throughput_samples_per_s": "samples/s", "throughput_tokens_per_s": "tokens/s"}
+ORDER = 20
+THROUGHPUT = Term(
+    "Throughput",
+    "Samples and new tokens per second at the batch size that stands under the technique's name (1 where none does). A "
+    "model that rambles has more tokens per second: read it beside samples per second.",
+)
+SAMPLES, TOKENS = "throughput_samples_per_s", "throughput_tokens_per_s"
+FIGURES = (
+    Entry(
+        SAMPLES, "samples/s", "Samples/s", THROUGHPUT, "high", shown="plain",
+        study=True, csv=SAMPLES, table=Place("Throughput", main=True), criterion="throughput",
+        change=Change(
+            "throughput_change_percent", TIMING, None, "busy_s", family="speed", words=MORE,
+            follows="latency_change_percent", csv=True, verdict="throughput_verdict", label="Samples/s change",
+        ),
+    ),
+    Entry(
+        TOKENS, "tokens/s", "Tokens/s", THROUGHPUT, "high", shown="plain", csv=TOKENS, table=Place("Throughput"),
+        change=Change("tokens_per_s_change_percent", TIMING, "new_tokens", "busy_s", family="tokens_per_s",
+                      after="speed", words=MORE),
+    ),
+)  # fmt: skip
 
 
-def batch_size(run: Run) -> int:
-    """Return how many requests the run served at once."""
-    return int((run.info.get("settings") or {}).get("batch_size") or 1)
+def compute(recorded: Recorded) -> dict[str, Figure]:
+    """Return samples/s and new tokens/s; new tokens are counted as token ids, trimmed ones are not in them."""
+    return mode_figures(recorded.runs, recorded.batch_size)
 
 
 def per_sample(runs: list[Run], fixed: bool = False) -> dict[str, np.ndarray]:
@@ -28,28 +50,16 @@ def per_sample(runs: list[Run], fixed: bool = False) -> dict[str, np.ndarray]:
     }
 
 
-def throughput_figures(runs: list[Run]) -> dict[str, Figure]:
-    """Return samples/s and new tokens/s; new tokens are counted as token ids, trimmed ones are not in them."""
-    return _mode_figures(runs, fixed=False)
-
-
-def fixed_throughput_figures(runs: list[Run]) -> dict[str, Figure]:
-    """Return the throughput of the fixed mode, without values where it was off."""
-    if not runs[0].fixed:
-        return {f"fixed_{key}": figures.missing(unit, FIXED_OFF) for key, unit in UNITS.items()}
-    return {f"fixed_{key}": figure for key, figure in _mode_figures(runs, fixed=True).items()}
-
-
-def _mode_figures(runs: list[Run], fixed: bool) -> dict[str, Figure]:
+def mode_figures(runs: list[Run], batch_size: int, fixed: bool = False) -> dict[str, Figure]:
+    """Return the throughput of a mode, under the natural mode's keys."""
     work = per_sample(runs, fixed)
     busy, tokens = work["busy_s"], work["new_tokens"]  # (runs, prompts)
     result = _ratios(runs, busy.mean(axis=0), tokens.mean(axis=0), fixed)
     totals = busy.sum(axis=1)
-    amounts = {"throughput_samples_per_s": np.ones_like(busy), "throughput_tokens_per_s": tokens}
+    amounts = {SAMPLES: np.ones_like(busy), TOKENS: tokens}
     for key, figure in result.items():
         figure["runs"] = [float(done / total) for done, total in zip(amounts[key].sum(axis=1), totals, strict=True)]
-        together = batch_size(runs[0])
-        figure |= spread.spreads(figure["runs"], amounts[key] / busy, together) | {"batch_size": together}
+        figure |= spread.spreads(figure["runs"], amounts[key] / busy, batch_size) | {"batch_size": batch_size}
     return result
 
 
@@ -61,12 +71,7 @@ def _ratios(runs: list[Run], busy: np.ndarray, tokens: np.ndarray, fixed: bool) 
         _, member_of = np.unique(batches[0], return_inverse=True)
         busy, tokens, ones = (np.bincount(member_of, weights=column) for column in (busy, tokens, ones))
         by_batch = True
-    result = figures.ratio_figures(
-        {
-            "throughput_samples_per_s": (ones, busy, UNITS["throughput_samples_per_s"]),
-            "throughput_tokens_per_s": (tokens, busy, UNITS["throughput_tokens_per_s"]),
-        }
-    )
+    result = figures.ratio_figures({SAMPLES: (ones, busy, "samples/s"), TOKENS: (tokens, busy, "tokens/s")})
     if by_batch:
         for figure in result.values():
             few = busy.size < resampling.FEWEST

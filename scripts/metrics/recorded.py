@@ -1,0 +1,30 @@
+"""What the figures of a technique are computed from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.metrics.runs import Run, unscored_reason
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A technique's runs, at least one, and the files of scores of the first one's text; None for one without."""
+
+    runs: list[Run]
+    text: dict[str, Any] | None = None
+    semantic: dict[str, Any] | None = None
+
+    @property
+    def first(self) -> Run:
+        """The run that quality comes from."""
+        return self.runs[0]
+
+    @property
+    def unscored(self) -> str | None:
+        """Why nothing that it wrote means anything, or None."""
+        return unscored_reason(self.first)
+
+    @property
+    def batch_size(self) -> int:
+        """How many requests were handed over at once."""
+        return int((self.first.info.get("settings") or {}).get("batch_size") or 1)
