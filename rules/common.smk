@@ -21,6 +21,7 @@ from scripts.foundation import failures, files, plugins
 from scripts.foundation.errors import StudyError
 from scripts.foundation.text import one_line
 from scripts.inference import machine
+from scripts.metrics import families
 from scripts.study import (
     configuration,
     environment,

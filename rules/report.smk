@@ -17,7 +17,7 @@ rule compare:
     params:
         request=request_of(lambda job: PLAN.comparison_request()),
         file="results/requests/compare.json",
-        code=code_of("scripts.compare"),
+        code=code_of("scripts.compare", *families.modules()),
         versions=versions_of("scipy", "numpy", "pandas"),
     shell:
         "python -P -m scripts.compare --request {params.file} 2>&1 | tee {log:q} >&2"
@@ -61,7 +61,9 @@ rule render:
         "../envs/udaciheadline.yaml"
     params:
         code=code_of(
-            "scripts.render", files=["report", "scripts/techniques/**/words.yaml"]
+            "scripts.render",
+            *families.modules(),
+            files=["report", "scripts/techniques/**/words.yaml"],
         ),
         versions=versions_of("jinja2", "markupsafe", "matplotlib"),
     shell:

@@ -156,11 +156,8 @@ def _methods(ran: list[dict[str, Any]], heads: list[dict[str, Any]]) -> list[tup
 def _names(techniques: list[dict[str, Any]]) -> dict[str, str]:
     """Return the names of columns that depend on the study."""
     length = _fixed_length(techniques)
-    fixed = (
-        {c.key: c.title.replace("fixed length", f"{length} tokens") for c in results_columns.results()}
-        if length
-        else {}
-    )
+    shown = results_columns.results() if length else []
+    fixed = {column.key: column.title.replace("fixed length", f"{length} tokens") for column in shown}
     return fixed | {tail.KEY: tail.title(techniques)}
 
 

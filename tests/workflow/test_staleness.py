@@ -72,7 +72,7 @@ CODE = {
     "scripts/engine/session.py": runs(*ENGINES),
     "scripts/kernels/triton_ops.py": runs("nf4", *ENGINES),
     "scripts/metrics/rouge.py": TEXTS | SCORES | REPORT,
-    "scripts/metrics/latency.py": SCORES | REPORT,
+    "scripts/metrics/families/latency.py": SCORES | REPORT,
     "scripts/metrics/evaluate_modules/headline_rouge/headline_rouge.py": TEXTS | SCORES | REPORT,
     "scripts/score_text.py": TEXTS | SCORES | REPORT,
     "scripts/score.py": SCORES | REPORT,
