@@ -1,8 +1,8 @@
 """Predictions held against what was measured: where a model failed here, and which measured facts speak of the reason.
 
 Two models predict: speculation's (``speculation``) its speed over its target alone, and the roofline
-(``metrics.families.why``) a technique's time per sample and its speed over its parent. Facts are named only where they were
-measured or follow from how the technique ran; where none is there, the reason stays open.
+(``metrics.families.why``) a technique's time per sample and its speed over its parent. Facts are named only where they
+were measured or follow from how the technique ran; where none is there, the reason stays open.
 """
 
 from typing import Any
