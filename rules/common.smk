@@ -22,6 +22,7 @@ from scripts.foundation.errors import StudyError
 from scripts.foundation.text import one_line
 from scripts.inference import machine
 from scripts.metrics import families
+from scripts.report import sections as report_sections
 from scripts.study import (
     configuration,
     environment,

@@ -63,6 +63,7 @@ rule render:
         code=code_of(
             "scripts.render",
             *families.modules(),
+            *report_sections.modules(),
             files=["report", "scripts/techniques/**/words.yaml"],
         ),
         versions=versions_of("jinja2", "markupsafe", "matplotlib"),

@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
+from jinja2 import Environment, StrictUndefined, TemplateError, TemplateNotFound
 
 from scripts.foundation.errors import StudyError
-from scripts.report import answer, brief, text
+from scripts.report import answer, text
+from scripts.report.page import loader
+from scripts.report.sections import sections
 
 # What can start something in Markdown. A minus within a word, and a point without a letter after it, start nothing and
 # stay readable in the source; so does a number but at the start of a line.
@@ -23,25 +25,31 @@ def document(comparison: dict[str, Any], template: str | Path) -> str:
 
     Args:
         comparison: the content of comparison.json, as it is.
-        template: the Jinja template; every text in it that is not :class:`scripts.report.brief.Safe` is escaped.
+        template: the Jinja template; every text in it that is not :class:`scripts.report.text.Safe` is escaped.
 
     Raises:
         StudyError: the template is missing or has a fault.
     """
     template = Path(template)
     environment = Environment(
-        loader=FileSystemLoader(template.parent),
+        loader=loader(template),
         autoescape=False,  # that would be for HTML; `finalize` escapes for Markdown
-        finalize=lambda value: value if isinstance(value, brief.Safe) else escaped(str(value)),
+        finalize=lambda value: value if isinstance(value, text.Safe) else escaped(str(value)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     comparison = text.inert_values(comparison)
-    view: dict[str, Any] = brief.brief(comparison) | {"sentences": answer.sentences(comparison)}
+    views = {each.id: (each, each.short(comparison)) for each in sections() if each.short}
+    report = {
+        "title": comparison["title"],
+        "sentences": answer.sentences(comparison),
+        "sections": [each for each, view in views.values() if view is not None],
+        "views": {name: view for name, (_, view) in views.items()},
+    }
     try:
-        return environment.get_template(template.name).render(report=view)
+        return environment.get_template(template.name).render(report=report)
     except TemplateNotFound as error:
         raise StudyError(
             f"{template.parent / str(error.name)} does not exist; restore the report's template."

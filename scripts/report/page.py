@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
 from markupsafe import Markup
 
+from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
 
 # In the order in which they stand in the page; a script may use those before it.
@@ -56,7 +57,7 @@ def page(view: dict[str, Any], template: str | Path, contents: Contents) -> str:
     if not template.is_file():
         raise StudyError(f"{template} does not exist; restore the report's template.")
     environment = Environment(
-        loader=FileSystemLoader(template.parent),
+        loader=loader(template),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -80,6 +81,11 @@ def page(view: dict[str, Any], template: str | Path, contents: Contents) -> str:
         ) from None
     except TemplateError as error:
         raise StudyError(f"{template}: {error}; correct the report's template.") from error
+
+
+def loader(template: Path) -> ChoiceLoader:
+    """Return what finds partials: beside the template, then in the plugins' ``report/``."""
+    return ChoiceLoader([FileSystemLoader(folder) for folder in (template.parent, *plugins.files("report")[1:])])
 
 
 def embedded(value: Any) -> str:

@@ -4,7 +4,11 @@ from typing import Any
 
 from scripts.foundation.text import DANGEROUS, inert
 
-__all__ = ["DANGEROUS", "flattened", "inert", "inert_values", "plain", "shortened"]
+__all__ = ["DANGEROUS", "Safe", "flattened", "inert", "inert_values", "plain", "shortened"]
+
+
+class Safe(str):
+    """Text that holds nothing from data, models or configuration, so that Markdown needs no escaping of it."""
 
 
 def inert_values(value: Any) -> Any:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from scripts.comparison import fronts
-from scripts.report import limits, page, picture, rows, tradeoff_view, view
+from scripts.report import limits, page, picture, rows, view
+from scripts.report.sections import tradeoff as tradeoff_view
 from scripts.report.text import inert_values
 from tests.support.report_stages import make_report
 from tests.support.synthetic_study import Technique, compare, write_study

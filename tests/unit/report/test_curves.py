@@ -5,8 +5,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from scripts.report import curves, knee, sweep_view
+from scripts.report import curves, knee
 from scripts.report.knee import Point
+from scripts.report.sections import sweeps as sweep_view
 from tests.support.synthetic_study import Technique, compare, everything, with_sweeps, write_study
 
 

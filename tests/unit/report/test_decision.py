@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.report import answer, decision_view, limits, page, scenarios_view, view
+from scripts.report import answer, limits, page, view
 from scripts.report.limits import Words
+from scripts.report.sections import decision as decision_view
+from scripts.report.sections import scenarios as scenarios_view
 from tests.support.synthetic_study import Technique, compare, everything, write_study
 
 TEMPLATE = Path(__file__).parents[3] / "report" / "report.html.j2"
@@ -195,7 +197,7 @@ def test_a_criterion_that_does_not_count_says_why(study):
 
 
 def test_a_scenario_in_words(study):
-    (shown,) = scenarios_view.scenarios(study)
+    (shown,) = scenarios_view.scenarios(study)["scenarios"]
     assert shown["rules"] == [
         "P99 latency at most 250 ms",
         "ROUGE-L at least 95% of the baseline's",
@@ -216,7 +218,7 @@ def test_a_scenario_in_words(study):
 def test_with_too_few_prompts_a_limit_is_on_the_slowest_request_and_says_so(study):
     for technique in study["techniques"]:
         technique["figures"]["latency_p99_s"] |= {"statistic": "slowest", "requests": 40}
-    (shown,) = scenarios_view.scenarios(study)
+    (shown,) = scenarios_view.scenarios(study)["scenarios"]
     assert shown["rules"][0] == "slowest of 40 requests at most 250 ms"
     assert shown["failing"][1]["reasons"][0] == "slowest of 40 requests 300 ms, above 250 ms"
     fields = {field["key"]: field for field in decision_view.decision(study)["form"]["fields"]}
@@ -291,7 +293,7 @@ def test_the_built_in_study_s_scenarios_are_all_told(tmp_path):
         "none": {"label": "None", "limits": {"max_p99_latency_s": 1e-6}, "weights": None},
     }
     comparison = compare(written)
-    told = {entry["name"]: entry for entry in scenarios_view.scenarios(comparison)}
+    told = {entry["name"]: entry for entry in scenarios_view.scenarios(comparison)["scenarios"]}
     assert told["all"]["rules"] == ["no limits"]
     assert told["all"]["winner"]["name"] == "compiled"
     assert told["none"]["winner"] is None

@@ -1,6 +1,8 @@
 import pytest
 
-from scripts.report import doubts_view, headlines_view, reproduce_view
+from scripts.report import doubts as doubts_view
+from scripts.report.sections import headlines as headlines_view
+from scripts.report.sections import reproduce as reproduce_view
 
 ROW = {
     "id": "a",

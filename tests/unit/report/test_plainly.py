@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.report import markdown, page, references_view, view
+from scripts.report import markdown, page, view
+from scripts.report.sections import references as references_view
 from tests.support.synthetic_study import Technique, built_in_choices, compare, write_study
 
 TEMPLATES = Path(__file__).parents[3] / "report"
@@ -25,7 +26,9 @@ def compared(tmp_path_factory):
 
 
 def told(comparison, name):
-    shown = next(entry for entry in view.report_view(comparison)["scenarios"] if entry["name"] == name)
+    shown = next(
+        entry for entry in view.report_view(comparison)["views"]["scenarios"]["scenarios"] if entry["name"] == name
+    )
     return shown["lead"], " ".join(shown["plain"])
 
 

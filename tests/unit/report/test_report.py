@@ -181,7 +181,7 @@ def test_the_prompt_keeps_its_lines(whole):
 def test_missing_template_partial_style_or_script_is_one_sentence(tmp_path, whole):
     with pytest.raises(StudyError, match=r"nothing\.j2 does not exist"):
         page.page({}, tmp_path / "nothing.j2", page.Contents())
-    for gone in ("styles/base.css", "scripts/start.js", "partials/table.html.j2"):
+    for gone in ("styles/base.css", "scripts/start.js", "partials/results.html.j2"):
         folder = tmp_path / gone.replace("/", "-")
         shutil.copytree(TEMPLATE.parent, folder)
         (folder / gone).unlink()

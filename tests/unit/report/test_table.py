@@ -5,7 +5,9 @@ import io
 import pytest
 
 from scripts.comparison import table
-from scripts.report import brief, results_view, tail, tradeoff_view, words_measured
+from scripts.report import tail, words_measured
+from scripts.report.sections import results as results_view
+from scripts.report.sections import tradeoff as tradeoff_view
 from tests.support.synthetic_study import Technique, compare, everything, write_study
 
 # What studies of this kind report.
@@ -117,7 +119,7 @@ def test_too_few_prompts_for_a_p99_have_a_slowest_request_that_is_named(whole):
     notes = results_view.notes(whole["techniques"])
     assert "The slowest request ran into the length limit: prompt 17, a runaway of 40 tokens (KV cache)." in notes
     assert any(note.startswith("Slowest of 60 requests: the slowest of 60 requests, not P99") for note in notes)
-    short = brief.brief(whole)
+    short = results_view.short(whole)
     assert "Slowest of 60 requests (ms)" in short["heads"]
     assert [row["cells"][1].endswith("(runaway)") for row in short["rows"]].count(True) == 1
     told = words_measured.performance(next(t for t in whole["techniques"] if t["name"] == "kv_cache"), {})[0]
@@ -142,4 +144,4 @@ def test_with_prompts_enough_it_is_p99(whole):
         technique["figures"]["latency_p99_s"]["statistic"] = "percentile"
     shown = results_view.results(whole)
     assert next(h for h in shown["columns"] if h["key"] == "latency_p99_s")["name"] == "P99 latency"
-    assert "P99 latency (ms)" in brief.brief(whole)["heads"]
+    assert "P99 latency (ms)" in results_view.short(whole)["heads"]

@@ -8,7 +8,10 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from scripts.comparison import fronts
-from scripts.report import details, facets, memory_view, picture, shapes_view, tradeoff_view, words_summary
+from scripts.report import facets, picture, words_summary
+from scripts.report import shapes as shapes_view
+from scripts.report.sections import techniques as details
+from scripts.report.sections import tradeoff as tradeoff_view
 from scripts.report.text import inert_values
 from tests.support.synthetic_study import compare, everything, write_study
 
@@ -30,7 +33,7 @@ def technique(comparison, name):
 
 
 def section(comparison, name):
-    return next(row for row in details.technique_details_all(inert_values(comparison)) if row["name"] == name)
+    return next(row for row in details.techniques(inert_values(comparison))["techniques"] if row["name"] == name)
 
 
 def told(comparison, name, title):
@@ -46,9 +49,7 @@ def page(comparison):
         lstrip_blocks=True,
     )
     comparison = inert_values(comparison)
-    report = {"techniques": details.technique_details_all(comparison),
-              "memory": memory_view.memory(comparison["techniques"])}  # fmt: skip
-    return environment.get_template("partials/techniques.html.j2").render(report=report)
+    return environment.get_template("partials/techniques.html.j2").render(view=details.techniques(comparison))
 
 
 def change(comparison, name, key):

@@ -9,7 +9,8 @@ import pytest
 
 from scripts.comparison import two_levels
 from scripts.metrics import figures
-from scripts.report import curves, doubts_view, drawing, page, rows, view
+from scripts.report import curves, drawing, page, rows, view
+from scripts.report import doubts as doubts_view
 from tests.support import synthetic_runs as synthetic
 from tests.support.synthetic_study import Technique, compare, everything, write_study
 
@@ -71,7 +72,7 @@ def column(shown, key):
 def test_the_spread_between_runs_stands_beside_both_modes(whole):
     technique(whole, "kv_cache")["figures"]["latency_s"]["between_run_percent"] = 1.234
     technique(whole, "kv_cache")["figures"]["fixed_latency_s"]["between_run_percent"] = 5.678
-    shown = view.report_view(whole)["results"]
+    shown = view.report_view(whole)["views"]["results"]
     cells = named(shown["rows"], "kv_cache")["cells"]
     assert [cell["spread"] for cell in cells if cell["spread"]] == ["±1.2%", "±5.7%"]
     assert shown["columns"][column(shown, "fixed_latency_s")]["name"] == "Latency, 16 tokens"
@@ -79,7 +80,7 @@ def test_the_spread_between_runs_stands_beside_both_modes(whole):
 
 def test_one_run_has_no_spread_and_its_speed_is_not_tested(small):
     comparison = small([Technique("baseline", None), Technique("fast", speed=3)], runs=1)
-    shown = view.report_view(comparison)
+    shown = view.report_view(comparison)["views"]
     assert not [cell for row in shown["results"]["rows"] for cell in row["cells"] if cell["spread"]]
     cells = named(shown["changes"][0]["rows"], "fast")["cells"]
     assert cells[0]["verdict"] == "not tested: one run"
@@ -98,7 +99,7 @@ def test_flags_are_chips_with_the_sentence_and_a_list(whole):
 
 
 def test_figures_without_a_value_say_why_once(whole):
-    notes = view.report_view(whole)["notes"]
+    notes = view.report_view(whole)["views"]["results"]["notes"]
     assert "Energy a headline: This machine shows no energy counters." in notes
     assert "Semantic similarity: not scored: the study names no model for it." in notes
     technique(whole, "nf4")["figures"]["fixed_latency_s"] = figures.missing("s", "the fixed mode was off")
@@ -106,7 +107,7 @@ def test_figures_without_a_value_say_why_once(whole):
 
 
 def test_price_is_shown_in_its_currency(whole):
-    shown = view.report_view(whole)["results"]
+    shown = view.report_view(whole)["views"]["results"]
     place = column(shown, "price_per_1000")
     assert shown["columns"][place]["unit"] == "EUR"
     # 3.6 an hour is 0.001 a second: 1,000 samples cost 1 / (samples a second).
@@ -119,7 +120,7 @@ def test_price_is_shown_in_its_currency(whole):
 def test_changes_are_ratios_with_verdicts_against_both_references(whole):
     figure = technique(whole, "nf4")["changes"]["baseline"]["figures"]["fixed_latency_change_percent"]
     figure |= {"ratio": 0.5, "ratio_low": 0.45, "ratio_high": 0.56, "verdict": "faster", "adjusted_p_value": 0.0123}
-    parent, baseline = view.report_view(whole)["changes"]
+    parent, baseline = view.report_view(whole)["views"]["changes"]
     assert (parent["kind"], baseline["kind"]) == ("parent", "baseline")
     cell = named(baseline["rows"], "nf4")["cells"][baseline["keys"].index("Latency, fixed length")]
     assert (cell["text"], cell["interval"], cell["verdict"], cell["tone"]) == (
@@ -135,7 +136,7 @@ def test_changes_are_ratios_with_verdicts_against_both_references(whole):
 def test_worse_likelihood_is_a_signed_difference(whole):
     figure = technique(whole, "nf4")["changes"]["parent"]["figures"]["reference_nll_change"]
     figure |= {"value": 0.125, "low": 0.12, "high": 0.13, "verdict": "worse"}
-    table = view.report_view(whole)["changes"][0]
+    table = view.report_view(whole)["views"]["changes"][0]
     cell = named(table["rows"], "nf4")["cells"][table["keys"].index("Reference NLL")]
     assert (cell["text"], cell["interval"], cell["tone"]) == ("+0.125", "0.120 to 0.130", "bad")
 
@@ -143,7 +144,7 @@ def test_worse_likelihood_is_a_signed_difference(whole):
 def test_quality_verdict_has_its_sentence(whole):
     kept = technique(whole, "pruned")["changes"]["parent"]["quality_kept"]
     assert kept["verdict"] == "not kept"
-    row = named(view.report_view(whole)["changes"][0]["rows"], "pruned")
+    row = named(view.report_view(whole)["views"]["changes"][0]["rows"], "pruned")
     assert row["quality"] == {"verdict": "not kept", "tone": "bad", "reason": kept["reason"]}
     assert f"Pruned 30% : not kept . {kept['reason']}" in read(whole)[0]
 
@@ -161,7 +162,7 @@ def test_a_lossless_technique_that_differs_is_withdrawn_and_explained(small):
     wrong = Technique("cached", label="Cached", lossless=True, damage=0.6, seed=5)
     comparison = small([Technique("baseline", None), wrong])
     assert comparison["techniques"][1]["status"] == "invalid"
-    row = named(view.report_view(comparison)["matches"], "cached")
+    row = named(view.report_view(comparison)["views"]["lossless"], "cached")
     assert row["verdict"] == {"text": "error: differs", "tone": "bad"}
     assert row["sentence"] == comparison["techniques"][1]["reason"]
     first = comparison["techniques"][1]["matches"]["first_divergence"]
@@ -180,7 +181,7 @@ def test_divergences_say_whether_they_are_ties_and_of_which_prompt(whole):
         {"id": "b", "prompt": 8, "position": 0, "logit_gap": None, "parent_token": None, "own_token": 9,
          "own_token_is_runner_up": None, "tie": False},
     ]  # fmt: skip
-    row = named(view.report_view(whole)["matches"], "pruned")
+    row = named(view.report_view(whole)["views"]["lossless"], "pruned")
     assert row["divergences"] == [
         {"sample": "a", "prompt": "1", "position": "4", "gap": "0.00042", "parent": "7", "own": "9",
          "runner_up": "yes", "tie": "yes"},
@@ -195,14 +196,14 @@ def test_divergences_say_whether_they_are_ties_and_of_which_prompt(whole):
 
 def test_a_row_that_is_equal_but_for_ties_says_so(whole):
     technique(whole, "kv_cache")["matches"]["audit"]["verdict"] = "tie"
-    assert named(view.report_view(whole)["matches"], "kv_cache")["verdict"] == {
+    assert named(view.report_view(whole)["views"]["lossless"], "kv_cache")["verdict"] == {
         "text": "equal but for ties",
         "tone": "unclear",
     }
 
 
 def test_memory_is_summed_over_devices_and_drawn_on_one_scale(whole):
-    memory = view.report_view(whole)["memory"]
+    memory = view.report_view(whole)["views"]["memory"]
     row = named(memory["rows"], "tensor_parallel")
     assert row["devices"] == 2
     assert memory["unit"] == "MB"
@@ -230,7 +231,7 @@ def test_memory_is_summed_over_devices_and_drawn_on_one_scale(whole):
 def test_memory_that_disagrees_with_the_shape_is_said(whole):
     technique(whole, "nf4")["memory_check"] = {"weights_ratio": 1.2, "kv_cache_ratio": None, "agrees": False}
     technique(whole, "nf4")["smallest_gpu"] |= {"name": None, "devices": 1}
-    row = named(view.report_view(whole)["memory"]["rows"], "nf4")
+    row = named(view.report_view(whole)["views"]["memory"]["rows"], "nf4")
     assert (row["check"]["weights"], row["check"]["cache"], row["check"]["agrees"]) == ("1.200", "—", "no")
     assert row["gpu"]["text"] == "none of the table is large enough"
 
@@ -238,7 +239,7 @@ def test_memory_that_disagrees_with_the_shape_is_said(whole):
 def test_memory_that_was_not_read_is_a_dash_and_no_bar(whole):
     entry = technique(whole, "nf4")
     entry |= {"memory_anatomy": [], "memory_check": None, "smallest_gpu": None}
-    row = named(view.report_view(whole)["memory"]["rows"], "nf4")
+    row = named(view.report_view(whole)["views"]["memory"]["rows"], "nf4")
     assert set(row["cells"]) == {"—"}
     assert row["bar"] == {"parts": [], "mark": None, "text": ""}
     assert row["gpu"]["text"] == "memory was not read"
@@ -247,7 +248,7 @@ def test_memory_that_was_not_read_is_a_dash_and_no_bar(whole):
 def test_predicted_and_measured_time_have_one_unit(whole):
     for entry in whole["techniques"]:
         entry["figures"]["predicted_time_per_sample_s"]["value"] = 0.0002
-    table = view.report_view(whole)["why"]
+    table = view.report_view(whole)["views"]["why"]
     columns = next(group["columns"] for group in table["groups"] if group["title"] == "Time")
     units = {column["title"]: column["unit"] for column in columns}
     assert units["predicted, per headline"] == units["measured, per headline"] == "ms"
@@ -255,7 +256,7 @@ def test_predicted_and_measured_time_have_one_unit(whole):
 
 def test_why_shows_speedups_and_says_what_is_not_known(whole):
     technique(whole, "int8")["measured_speedup"] |= {"value": 0.5, "low": 0.4, "high": 0.6, "verdict": "lower"}
-    table = view.report_view(whole)["why"]
+    table = view.report_view(whole)["views"]["why"]
     cell = named(table["rows"], "int8")["cells"][-1]
     assert (cell["text"], cell["interval"], cell["verdict"], cell["tone"]) == ("0.50", "0.40–0.60", "slower", "bad")  # noqa: RUF001
     assert (
@@ -279,7 +280,7 @@ def test_interactions_are_told_in_words(small):
     square["ratio"] |= {"value": 1.124, "low": 1.05, "high": 1.2}
     square["verdict"] = "less than the parts multiplied"
     text, _ = read(comparison)
-    sentence = view.report_view(comparison)["interactions"][0]["sentence"]
+    sentence = view.report_view(comparison)["views"]["interactions"][0]["sentence"]
     assert "1.12\N{MULTIPLICATION SIGN} (1.05 to 1.20)" in sentence
     assert "less than the parts multiplied" in sentence
     assert sentence in text
@@ -289,7 +290,7 @@ def test_interactions_are_told_in_words(small):
 
 
 def test_sweeps_keep_the_points_that_did_not_run(whole):
-    sweep = view.report_view(whole)["sweeps"][0]
+    sweep = view.report_view(whole)["views"]["sweeps"][0]
     assert [row["value"] for row in sweep["rows"]] == ["0", "0.3", "0.5", "0.9"]
     assert [row["ok"] for row in sweep["rows"]] == [True, True, True, False]
     assert sweep["rows"][3]["reason"].startswith("out of memory: CUDA out of memory while loading")
@@ -324,7 +325,7 @@ def test_drafting_stands_beside_where_it_breaks_even(whole):
         "break_even_acceptance": figures.figure(0.62, "1", 1),
         "predicted_speedup": figures.figure(1.4, "1", 30, (1.3, 1.5)),
     }
-    shown = view.report_view(whole)["speculation"][0]
+    shown = view.report_view(whole)["views"]["why"]["speculation"][0]
     assert shown["tokens"] == 4
     rate = technique(whole, row["technique"])["figures"]["acceptance_rate"]["value"]
     expected = ["0.300×", f"{100 * rate:.1f}%", "62.0%", "1.40×"]  # noqa: RUF001
@@ -340,7 +341,7 @@ def test_provenance_names_what_differs_between_runs(whole):
     run["provenance"] |= {"code_digest": "other", "git_modified": True}
     run["conditions"] = synthetic.make_conditions(steal_share=0.31)
     run["calibration"]["before"]["copy_bytes_per_s"] = 1.5e10
-    shown = view.report_view(whole)["provenance"]
+    shown = view.report_view(whole)["views"]["trust"]
     pairs = {key: value for group in shown["groups"] for key, value in group["pairs"]}
     assert pairs["code digest"] == f"{'c' * 16} (31 runs); other (1 run)"
     assert "with uncommitted changes (1 run)" in pairs["git revision"]
@@ -360,9 +361,9 @@ def test_gpus_throttling_is_said_of_machines_that_have_gpus(whole):
     whole["machine"] = whole["machine"] | {"gpus": [gpu]}
     run = technique(whole, "nf4")["runs"][1]
     run["conditions"] = synthetic.make_conditions(throttle_reasons=["software_power_cap"])
-    shown = view.report_view(whole)
+    shown = view.report_view(whole)["views"]
     assert "power limit 350 W" in dict(shown["conditions"]["machine"])["GPU 0"]
-    pairs = dict(shown["provenance"]["groups"][2]["pairs"])
+    pairs = dict(shown["trust"]["groups"][2]["pairs"])
     assert pairs["GPU clocks held down"] == "software power cap"
     assert pairs["Other programs on the GPUs"] == "none seen"
 

@@ -1,14 +1,13 @@
-"""Why techniques are as fast as they are, how differences combine, and whether drafting pays."""
+"""Why techniques are as fast as they are, and whether drafting pays."""
 
 from typing import Any
 
-from scripts.comparison import interactions as squares
 from scripts.comparison import predictions
 from scripts.metrics import figures
-from scripts.report import columns, forest, numbers, rows, words, words_predictions
+from scripts.report import columns, numbers, rows, words, words_predictions
 from scripts.report.columns import Column
+from scripts.report.section import Section
 
-FOREST = 260
 RATIO = [(1.0, numbers.TIMES)]
 WHY = (
     Column("bytes_per_token", "Work per new token", "moved", numbers.BYTES, alone="Bytes per token"),
@@ -23,15 +22,14 @@ WHY = (
     Column("predicted_speedup", "Speed-up over the parent", "predicted", RATIO, decimals=2, alone="Predicted speed-up"),
     Column("measured_speedup", "Speed-up over the parent", "measured", RATIO, decimals=2, alone="Measured speed-up"),
 )
-COMBINED = {
-    squares.MORE: "together they gain more than the parts multiplied",
-    squares.LESS: "together they gain less than the parts multiplied",
-    squares.AS: "no measurable difference from the parts multiplied",
-}
 
 
-def why(techniques: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the table of bytes, operations, utilisation and speed-ups, with why a figure has no value."""
+def why(comparison: dict[str, Any]) -> dict[str, Any]:
+    """Return the table of bytes, operations, utilisation and speed-ups, with why a figure has no value.
+
+    Beside it ``failed``, the predictions that failed here, and ``speculation``, whether drafting pays.
+    """
+    techniques = comparison["techniques"]
     table = columns.table(WHY, techniques)
     shown = rows.ran(techniques)
     table["notes"] += _caveats(shown)
@@ -41,7 +39,7 @@ def why(techniques: list[dict[str, Any]]) -> dict[str, Any]:
             # More samples a second than the parent: faster in the words of the rest of the page.
             word = {"higher": "faster", "lower": "slower"}.get(verdict, verdict)
             row["cells"][-1] |= {"verdict": word, "tone": columns.tone(word)}
-    return table
+    return table | {"failed": _failed(techniques), "speculation": _speculation(comparison)}
 
 
 def _caveats(techniques: list[dict[str, Any]]) -> list[str]:
@@ -78,7 +76,7 @@ def utilisation(technique: dict[str, Any]) -> str:
     return f"{told} {failed}".strip()
 
 
-def failed(techniques: list[dict[str, Any]]) -> dict[str, Any]:
+def _failed(techniques: list[dict[str, Any]]) -> dict[str, Any]:
     """Return ``lines``, every prediction that failed here with the technique that it was of, and ``lead``."""
     shares = {kind: f"{numbers.fixed(100 * value, 0)}%" for kind, value in predictions.TOLERANCES.items()}
     lead = (
@@ -94,38 +92,7 @@ def failed(techniques: list[dict[str, Any]]) -> dict[str, Any]:
     return {"lines": lines, "lead": lead}
 
 
-def interactions(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict[str, Any]]:
-    """Return each pair of differences that was measured alone and together, in words."""
-    found = []
-    axis = forest.forest([square["ratio"] for square in comparison["interactions"]], FOREST)
-    for square, placed in zip(comparison["interactions"], axis["rows"], strict=True):
-        figure = square["ratio"]
-        combined, partner, alone, base = (labels[square[key]] for key in ("technique", "with", "alone", "base"))
-        text, _ = columns.ratio_texts(figure["value"])
-        between = ""
-        if figure["value"] is not None and figure["low"] is not None and figure["high"] is not None:
-            between = f" ({numbers.fixed(figure['low'], 2)} to {numbers.fixed(figure['high'], 2)})"
-        verdict = COMBINED.get(square["verdict"], square["verdict"] or figure["note"] or "not tested")
-        share = f"{text}{between} of what the parts multiplied would take"
-        if figure["value"] is None:
-            share = f"no ratio: {figure['note']}"
-        found.append(
-            {
-                "name": square["technique"],
-                "combined": combined,
-                "forest": placed,
-                "axis": axis,
-                "tone": {squares.MORE: "good", squares.LESS: "bad"}.get(square["verdict"] or "", ""),
-                "sentence": f"{share}; {verdict}.",
-                "parts": f"{partner} and {alone}, each alone over {base}",
-                "facet": square["facet"],
-                "note": figure["note"] or "",
-            }
-        )
-    return found
-
-
-def speculation(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict[str, Any]]:
+def _speculation(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     """Return per technique that drafts: tokens a round, cost, acceptance and break-even, speed-ups.
 
     The speed-ups are that of the model, that with the verification's own time, and the measured one.
@@ -148,7 +115,7 @@ def speculation(comparison: dict[str, Any], labels: dict[str, str]) -> list[dict
         found.append(
             {
                 "name": row["technique"],
-                "label": labels.get(row["technique"], row["technique"]),
+                "label": techniques.get(row["technique"], {}).get("label", row["technique"]),
                 "tokens": row["draft_tokens"],
                 "cells": cells,
                 "notes": [
@@ -167,3 +134,6 @@ def _cell(figure: dict[str, Any], ratio: bool = False) -> dict[str, Any]:
     return columns.cell(figure, numbers.Scale("%", 0.01, 1)) | {
         "text": numbers.share(figure["value"]),
     }
+
+
+SECTION = Section("why", "Why this fast", 80, why)

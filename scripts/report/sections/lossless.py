@@ -4,11 +4,13 @@ import re
 from typing import Any
 
 from scripts.report import columns, numbers, rows
+from scripts.report.section import Section
 
 
-def audit(techniques: list[dict[str, Any]], labels: dict[str, str]) -> list[dict[str, Any]]:
+def audit(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     """Return every technique with a parent, those that must match it first; also those whose figures were withdrawn."""
-    found = []
+    techniques, found = comparison["techniques"], []
+    labels = {technique["name"]: technique["label"] for technique in techniques}
     for technique in sorted(techniques, key=lambda technique: not technique["lossless"]):
         match = technique["matches"]
         if technique["parent"] is None or (match["reason"] and not technique["lossless"]):
@@ -87,3 +89,6 @@ def _divergence(entry: dict[str, Any]) -> dict[str, str]:
         "runner_up": {True: "yes", False: "no", None: "not recorded"}[own],
         "tie": "yes" if entry["tie"] else "no",
     }
+
+
+SECTION = Section("lossless", "Lossless audit", 130, audit)

@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 from scripts.report import rows, text
+from scripts.report.section import Section
+from scripts.report.text import Safe
 
 SNAKEMAKE = ".venv/bin/snakemake --cores {cores} --resources gpu={gpus}"
 CORES, GPUS = 4, 4
@@ -96,3 +98,12 @@ def _example(comparison: dict[str, Any]) -> dict[str, Any] | None:
 def _one(technique: dict[str, Any], snakemake: str) -> list[str]:
     name = technique["name"] if re.fullmatch("[A-Za-z0-9_]+", technique["name"]) else "<technique>"
     return [f"rm -r results/generations/{name}", snakemake]
+
+
+def short(comparison: dict[str, Any]) -> dict[str, Any]:
+    """Return the commands and the notes."""
+    again = reproduce(comparison)
+    return {"commands": [Safe(line) for line in again["setup"]], "notes": again["notes"]}
+
+
+SECTION = Section("reproduce", "Reproduce", 160, reproduce, short=short)

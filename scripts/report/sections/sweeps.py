@@ -8,8 +8,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scripts.report import changes_view, columns, curves, drawing, numbers, quality, rows, text
+from scripts.report import columns, curves, drawing, numbers, quality, rows, text
 from scripts.report.columns import Column
+from scripts.report.section import Section
+from scripts.report.sections import changes
 
 COLUMNS = (
     Column("latency_s", "", "latency", numbers.TIME, spread=True),
@@ -21,8 +23,8 @@ COLUMNS = (
 VERDICTS = ("latency_change_percent", "throughput_change_percent")
 
 
-def sweeps(comparison: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a table a sweep, those of the study first, with where its curves bend.
+def sweeps(comparison: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return a table a sweep, those of the study first, with where its curves bend; None where there is none.
 
     Returns:
         Per sweep its table, ``knees``, and ``curve``: the drawing of a sweep that the study does not name, else empty.
@@ -34,7 +36,7 @@ def sweeps(comparison: dict[str, Any]) -> list[dict[str, Any]]:
         drawn = curves.svg(comparison, sweep)
         curve = Markup(drawing.inert_svg(drawn, f"batches-{number}-")) if drawn else ""
         found.append(_sweep(sweep, techniques) | {"curve": curve, "knees": curves.knees(comparison, sweep)})
-    return found
+    return found or None
 
 
 def batches(comparison: dict[str, Any]) -> list[dict[str, Any]]:
@@ -106,7 +108,7 @@ def _row(
     own = point["technique"] == sweep["technique"]
     figures = None if own else technique["changes"]["parent"]["figures"]
     kept = quality.shown(technique["changes"]["parent"])
-    verdicts = [changes_view.ratio_cell(figures[key], key) for key in VERDICTS] if figures else []
+    verdicts = [changes.ratio_cell(figures[key], key) for key in VERDICTS] if figures else []
     if verdicts:
         verdicts.append({"text": kept["verdict"] or numbers.NOTHING, "interval": "", "verdict": "",
                          "tone": kept["tone"], "note": kept["reason"]})  # fmt: skip
@@ -124,3 +126,6 @@ def _row(
 def _against(technique: dict[str, Any], techniques: dict[str, Any]) -> str:
     parent = techniques.get(technique["parent"])
     return parent["label"] if parent else "no parent"
+
+
+SECTION = Section("sweeps", "Sweeps", 100, sweeps)

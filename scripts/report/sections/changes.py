@@ -4,6 +4,7 @@ from typing import Any
 
 from scripts.comparison import changes as compared
 from scripts.report import beside, columns, forest, numbers, quality, rows
+from scripts.report.section import Section
 
 KEYS = {
     "latency_change_percent": "Latency",
@@ -147,3 +148,6 @@ def _methods(judged: list[dict[str, Any]], kind: str) -> list[str]:
         for method in sorted(used - {None}):
             named.setdefault(method, []).append(title)
     return [f"{', '.join(titles)}: {method}." for method, titles in named.items()]
+
+
+SECTION = Section("changes", "Changes", 50, tables)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from scripts.report import numbers, rows
+from scripts.report.section import Section
 
 WIDTH, HEIGHT = 300, 16
 PARTS = {
@@ -23,9 +24,9 @@ PEAKS = {
 AGREES = {True: ("yes", "good"), False: ("no", "bad"), None: ("not known", "unclear")}
 
 
-def memory(techniques: list[dict[str, Any]]) -> dict[str, Any]:
+def memory(comparison: dict[str, Any]) -> dict[str, Any]:
     """Return a row a technique, summed over its devices, and the rows of the devices where there are several."""
-    shown = [(technique, technique["memory_anatomy"] or []) for technique in rows.ran(techniques)]
+    shown = [(technique, technique["memory_anatomy"] or []) for technique in rows.ran(comparison["techniques"])]
     sums = [_summed(devices) for _, devices in shown]
     scale, parts = _scale(sums), _present(sums)
     longest = max((_extent(summed) for summed in sums), default=0.0)
@@ -161,3 +162,6 @@ def _device_rows(
         if len(devices) > 1
         for device in devices
     ]
+
+
+SECTION = Section("memory", "Memory", 70, memory)

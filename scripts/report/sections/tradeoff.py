@@ -3,6 +3,7 @@
 from typing import Any
 
 from scripts.report import limits, numbers, picture, rows
+from scripts.report.section import Section
 
 FILES = {
     "latency_quality": "latency_s",
@@ -73,3 +74,6 @@ def _left_out(comparison: dict[str, Any]) -> list[dict[str, str]]:
         if reason:
             found.append({"name": technique["name"], "label": technique["label"], "reason": reason})
     return found
+
+
+SECTION = Section("tradeoff", "Trade-off", 30, tradeoff)

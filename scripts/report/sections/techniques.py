@@ -2,21 +2,9 @@
 
 from typing import Any
 
-from scripts.report import (
-    audit_view,
-    changes_view,
-    facets,
-    machine_view,
-    memory_view,
-    numbers,
-    reasons,
-    rows,
-    shapes_view,
-    text,
-    why_view,
-    words_measured,
-    words_summary,
-)
+from scripts.report import facets, machines, numbers, reasons, rows, shapes, text, words_measured, words_summary
+from scripts.report.section import Section
+from scripts.report.sections import changes, lossless, memory, why
 
 EXTRA_FIGURES = {
     "latency_p50_s": ("Latency P50", numbers.TIME),
@@ -60,21 +48,22 @@ METHODS = {
 }
 
 
-def technique_details_all(comparison: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the section of every technique, those that did not run among them.
+def techniques(comparison: dict[str, Any]) -> dict[str, Any]:
+    """Return ``techniques``, each told by itself, those that did not run among them, and the ``parts`` of memory.
 
     Args:
         comparison: content of comparison.json, its texts inert.
     """
-    techniques = comparison["techniques"]
-    labels = {technique["name"]: technique["label"] for technique in techniques}
-    known = {technique["name"]: technique for technique in techniques}
-    bars = {row["name"]: row for row in memory_view.memory(techniques)["rows"]}
-    audits = {row["name"]: row for row in audit_view.audit(techniques, labels)}
-    whole = shapes_view.span(rows.ran(techniques))
+    entries = comparison["techniques"]
+    labels = {technique["name"]: technique["label"] for technique in entries}
+    known = {technique["name"]: technique for technique in entries}
+    anatomy = memory.memory(comparison)
+    bars = {row["name"]: row for row in anatomy["rows"]}
+    audits = {row["name"]: row for row in lossless.audit(comparison)}
+    whole = shapes.span(rows.ran(entries))
     even = {row["technique"]: row["break_even_acceptance"]["value"] for row in comparison["break_even"]}
     found = []
-    for technique in techniques:
+    for technique in entries:
         details = technique_details(technique, labels)
         details["what"] = facets.what(technique, comparison)
         details["audit"] = audits.get(technique["name"])
@@ -82,14 +71,14 @@ def technique_details_all(comparison: dict[str, Any]) -> list[dict[str, Any]]:
             details |= {
                 "measured": _measured(technique, comparison, labels),
                 "why": reasons.why_sentence(technique, comparison),
-                "utilisation": why_view.utilisation(technique),
+                "utilisation": why.utilisation(technique),
                 "bar": bars[technique["name"]]["bar"],
-                "shapes": shapes_view.figures(technique, known, whole, even.get(technique["name"])),
+                "shapes": shapes.figures(technique, known, whole, even.get(technique["name"])),
             }
         else:
             details["needed"] = words_summary.needed(technique)
         found.append(details)
-    return found
+    return {"techniques": found, "parts": anatomy["parts"]}
 
 
 def _measured(
@@ -110,7 +99,7 @@ def technique_details(technique: dict[str, Any], labels: dict[str, str]) -> dict
     groups = [
         ("Evidence that it was on", _pairs(technique["evidence"])),
         ("Further figures", _figures(technique["figures"])),
-        ("Further changes against the parent", changes_view.further(technique["changes"]["parent"]["figures"])),
+        ("Further changes against the parent", changes.further(technique["changes"]["parent"]["figures"])),
         ("Spread within a run", _spreads(technique["figures"])),
         ("Observed batch", _times(technique["time"])),
         ("Memory", _memory(technique)),
@@ -119,7 +108,7 @@ def technique_details(technique: dict[str, Any], labels: dict[str, str]) -> dict
         ("Generation", _pairs(technique["generation"])),
         (
             "Models",
-            [(role, machine_view.model_line(model)) for role, model in (technique["models"] or {}).items() if model],
+            [(role, machines.model_line(model)) for role, model in (technique["models"] or {}).items() if model],
         ),
         ("Processes", _pairs({"processes": technique["processes"], "threads": technique["threads"]})),
     ]
@@ -211,6 +200,9 @@ def _runs(runs: list[dict[str, Any]]) -> list[tuple[str, str]]:
         for key, name in (("load_time_s", "loading"), ("warmup_time_s", "warm-up"), ("compile_time_s", "compiling")):
             if run.get(key):
                 costs.append(f"{name} {numbers.column_scale([run[key]], numbers.TIME).show_with_unit(run[key])}")
-        when = machine_view.time_span(run["started_at"], run.get("finished_at")) if run.get("started_at") else ""
+        when = machines.time_span(run["started_at"], run.get("finished_at")) if run.get("started_at") else ""
         pairs.append((f"run {run['run']}", "; ".join([*costs, when] if when else costs)))
     return [pair for pair in pairs if pair[1]]
+
+
+SECTION = Section("techniques", "Techniques", 60, techniques)

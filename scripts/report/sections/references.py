@@ -3,17 +3,18 @@
 import re
 from typing import Any
 
-from scripts.report import limits, numbers, plain_view
+from scripts.report import limits, numbers, plainly
+from scripts.report.section import Section
 
 TOP = 3
 SAME_DIRECTION = 0.005
 """A reported ratio this near to 1 says neither more nor less."""
 
 
-def references(comparison: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the reference studies as text; nothing when the study names none."""
+def references(comparison: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the reference studies as text; None where the study names none."""
     labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
-    return [_study(study, comparison, labels) for study in comparison["references"]]
+    return [_study(study, comparison, labels) for study in comparison["references"]] or None
 
 
 def _study(study: dict[str, Any], comparison: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def _choice(choice: dict[str, Any], comparison: dict[str, Any], labels: dict[str
     elif scenario["winner"] is None:
         ours, why = "", "no technique qualifies here"
     else:
-        said = plain_view.short(scenario)
+        said = plainly.short(scenario)
         ours, why = (
             labels.get(scenario["winner"], scenario["winner"]),
             "; ".join(filter(None, (said, _chance(scenario)))),
@@ -140,3 +141,6 @@ def _top(reported: list[dict[str, Any]], comparison: dict[str, Any], labels: dic
 
 def _overall(percent: float | None) -> str:
     return "no figure" if percent is None else f"{numbers.percent(percent)} overall, by its own count"
+
+
+SECTION = Section("references", "References", 120, references)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from scripts.report import doubts_view, numbers, rows, text
+from scripts.report import doubts, numbers, rows, text
+from scripts.report.section import Section
 
 Pairs = list[tuple[str, str]]
 Runs = list[tuple[str, dict[str, Any]]]
@@ -31,12 +32,13 @@ CALIBRATED = (
 METHODS = {"nvml": "the GPU's energy counter (NVML)", "rapl": "the processor package's energy counter (RAPL)"}
 
 
-def provenance(comparison: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
+def trust(comparison: dict[str, Any]) -> dict[str, Any]:
     """Return the doubts, then the order of the runs, provenance, calibration, conditions, energy, and a line a run."""
+    labels = _labels(comparison)
     runs = list(_runs(comparison["techniques"]))
     order = comparison["order"]
     return {
-        "doubts": doubts_view.summary(comparison, labels),
+        "doubts": doubts.summary(comparison, labels),
         "interleaved": INTERLEAVED[order["interleaved"]],
         "note": order["note"],
         "blocks": [", ".join(labels.get(name, name) for name in block) for block in order["blocks"]],
@@ -49,6 +51,10 @@ def provenance(comparison: dict[str, Any], labels: dict[str, str]) -> dict[str, 
         "heads": HEADS,
         "runs": [_line(label, run) for label, run in sorted(runs, key=lambda pair: pair[1].get("started_at") or "")],
     }
+
+
+def _labels(comparison: dict[str, Any]) -> dict[str, str]:
+    return {technique["name"]: technique["label"] for technique in comparison["techniques"]}
 
 
 FEW = 4
@@ -205,3 +211,18 @@ def _span(start: str | None, end: str | None) -> tuple[str, str]:
     except (ValueError, TypeError):
         return shown, numbers.NOTHING
     return shown, f"{numbers.fixed(seconds, 1)} s"
+
+
+def short(comparison: dict[str, Any]) -> dict[str, Any]:
+    """Return the doubts as sentences, and the flags of each technique."""
+    flagged = [technique for technique in comparison["techniques"] if technique["flags"]]
+    return {
+        "sentences": doubts.summary(comparison, _labels(comparison))["sentences"],
+        "flags": [
+            {"label": technique["label"], "message": " ".join(flag["message"] for flag in technique["flags"])}
+            for technique in flagged
+        ],
+    }
+
+
+SECTION = Section("trust", "Trust", 140, trust, short=short)

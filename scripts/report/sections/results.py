@@ -2,21 +2,37 @@
 
 from typing import Any
 
-from scripts.comparison import catalogue
 from scripts.comparison.verdicts import GATED
 from scripts.metrics.figures import ONE_READING
-from scripts.report import columns, numbers, quality, results_columns, rows, tail, words_tokenizer
+from scripts.report import beside, columns, numbers, quality, results_columns, rows, tail
 from scripts.report.column import Column
 from scripts.report.numbers import Scale
 from scripts.report.results_columns import QUALITY, measured
+from scripts.report.section import Section
+from scripts.report.text import Safe
 
 CHIPS = ("good", "bad")
 AUDITED = {"tie": "equal but for ties", "error": "error: differs"}
+SHORT = (
+    Column("latency_s", "", "Latency", numbers.TIME),
+    Column("latency_p99_s", "", "P99", numbers.TIME),
+    Column("throughput_samples_per_s", "", "Samples/s", columns.PLAIN),
+    Column("peak_memory_bytes", "", "Peak memory", numbers.BYTES),
+    Column("rougeL", "", "ROUGE-L", columns.PLAIN, decimals=3),
+)
+SHORT_CHANGES = {
+    "latency_change_percent": "Latency change",
+    "peak_memory_change_percent": "Memory change",
+    "quality_kept_percent_rougeL": "ROUGE-L kept",
+}
 BLANK = {"interval": "", "spread": "", "verdict": "", "tone": "", "note": "", "best": False, "chip": False}
 
 
 def results(comparison: dict[str, Any]) -> dict[str, Any]:
-    """Return the results table: every column that a reader can choose, those shown at first marked ``main``."""
+    """Return the results table with its notes, and the ``doubts`` about techniques.
+
+    Every column that a reader can choose is there, those shown at first marked ``main``.
+    """
     techniques = comparison["techniques"]
     scales = columns.scales(measured(), techniques)
     best = columns.best_values(measured(), techniques)
@@ -28,9 +44,9 @@ def results(comparison: dict[str, Any]) -> dict[str, Any]:
         "baseline_reason": comparison["baseline"]["reason"] or "",
         "rows": [_row(comparison, technique, scales, best) for technique in techniques],
         "methods": _methods(rows.ran(techniques), heads),
-        "tokenizer": words_tokenizer.described(techniques),
         "semantic_model": _semantic_model(techniques),
-        "definitions": catalogue.terms(),
+        "notes": [*beside.lines(comparison), *notes(techniques)],
+        "doubts": doubts(techniques),
     }
 
 
@@ -174,3 +190,59 @@ def _semantic_model(techniques: list[dict[str, Any]]) -> str:
         if model:
             return ", ".join(str(value) for value in model.values()) if isinstance(model, dict) else str(model)
     return ""
+
+
+def short(comparison: dict[str, Any]) -> dict[str, Any]:
+    """Return the table of the Markdown report, and the techniques that have no figures."""
+    techniques = comparison["techniques"]
+    labels = {technique["name"]: technique["label"] for technique in techniques}
+    return {
+        "heads": _heads(techniques),
+        "rows": _short_rows(techniques),
+        "beside": [*beside.lines(comparison), *tail.lines(techniques)],
+        "baseline": labels.get(comparison["baseline"]["name"], "") if not comparison["baseline"]["reason"] else "",
+        "changes": [*(Safe(title) for title in SHORT_CHANGES.values()), Safe("Quality kept")],
+        "absent": [_absent(technique) for technique in techniques if technique["status"] != "ok"],
+    }
+
+
+def _heads(techniques: list[dict[str, Any]]) -> list[Safe | str]:
+    scales = columns.scales(SHORT, rows.ran(techniques))
+    names = {c.key: c.title for c in SHORT} | {tail.KEY: tail.title(techniques)}
+    return [f"{names[c.key]} ({scales[c.key].unit})" if scales[c.key].unit else Safe(names[c.key]) for c in SHORT]
+
+
+def _short_rows(techniques: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the techniques that ran with their figures, and their changes against the baseline with the verdicts."""
+    ran = rows.ran(techniques)
+    scales = columns.scales(SHORT, ran)
+    found = []
+    for technique in ran:
+        against = technique["changes"]["baseline"]["figures"] or {}
+        changes = [columns.change_cell(against.get(key), key) for key in SHORT_CHANGES]
+        kept = quality.shown(technique["changes"]["baseline"])
+        found.append(
+            {
+                "label": technique["label"],
+                "cells": [Safe(_short_cell(technique, c.key, scales)) for c in SHORT],
+                "changes": [
+                    *({"text": Safe(cell["text"]), "verdict": cell["verdict"]} for cell in changes),
+                    {"text": Safe(kept["verdict"] or numbers.NOTHING), "verdict": ""},
+                ],
+                "flagged": bool(technique["flags"]),
+            }
+        )
+    return found
+
+
+def _short_cell(technique: dict[str, Any], key: str, scales: dict[str, numbers.Scale]) -> str:
+    figure = rows.figure(technique, key)
+    return scales[key].show(figure["value"]) + (" (runaway)" if key == tail.KEY and tail.runs_away(figure) else "")
+
+
+def _absent(technique: dict[str, Any]) -> dict[str, str]:
+    head = rows.head(technique)
+    return {"label": head["label"], "status": head["status"]["text"], "reason": head["reason"]}
+
+
+SECTION = Section("results", "Table", 40, results, short=short)

@@ -4,6 +4,8 @@ from typing import Any
 
 from scripts.report import answer, columns, limits, numbers, quality, results_columns, rows
 from scripts.report.reasons import why_sentence
+from scripts.report.section import Section
+from scripts.report.text import Safe
 
 TOP = 3
 STEPS = 5
@@ -155,3 +157,22 @@ def _form(comparison: dict[str, Any]) -> dict[str, Any]:
         "steps": max(STEPS, *ranking["weights"].values()),
         "count": len(ranking["limit_values"]),
     }
+
+
+def short(comparison: dict[str, Any]) -> list[dict[str, str]] | None:
+    """Return the best of the ranking with the study's own weights."""
+    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+    ranked = ((comparison["ranking"] or {}).get("overall") or [])[:TOP]
+    return [
+        {
+            "rank": Safe(entry["rank"]),
+            "label": labels.get(entry["technique"], entry["technique"]),
+            "score": Safe(limits.score(entry["score"])),
+            "interval": Safe(limits.score_interval(entry["low"], entry["high"])),
+            "chance": Safe(limits.chance(entry["chance_best"])),
+        }
+        for entry in ranked
+    ] or None
+
+
+SECTION = Section("decision", "Answer", 10, decision, short=short)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from scripts.report import numbers
+from scripts.report.section import Section
 
 FIRST = 12
 SCORES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "rougeLsum": "ROUGE-Lsum"}
@@ -52,3 +53,6 @@ def _headline(row: dict[str, Any], written: dict[str, Any], names: list[str]) ->
         "exact": written["text"].strip() == row["reference"].strip() != "",
         "scores": shown,
     }
+
+
+SECTION = Section("headlines", "Headlines", 110, headlines)

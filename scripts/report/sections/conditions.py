@@ -1,59 +1,16 @@
-"""What ran on what, and when: machine, versions, models and dataset as keys and values."""
+"""What ran on what, and when: machine, versions, models and data set as keys and values."""
 
-from datetime import datetime
 from typing import Any
 
-from scripts.report import numbers, text
-
-
-def model_line(model: dict[str, Any]) -> str:
-    """Return a model in one line: name, source, parameters, dtype."""
-    count = model.get("parameters")
-    parts = [model.get("name"), model.get("source") and f"source {model['source']}"]
-    parts += [f"{parameter_count(count)} parameters" if count else None, model.get("dtype")]
-    return ", ".join(str(part) for part in parts if part)
-
-
-def parameter_count(count: int) -> str:
-    """Return a number of parameters as people write it, e.g. ``1.24 B``."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return str(count)
-
-
-def machine_line(machine: dict[str, Any] | None) -> str:
-    """Return a machine in one line."""
-    if not machine:
-        return "not recorded"
-    gpus = [gpu.get("name") or "GPU" for gpu in machine.get("gpus") or []]
-    if gpus:
-        counts = {name: gpus.count(name) for name in gpus}
-        return ", ".join(f"{count} \N{MULTIPLICATION SIGN} {name}" for name, count in counts.items())
-    return f"{machine.get('cpu_model') or 'CPU'}, {_cores(machine)}, no GPU"
-
-
-def _cores(machine: dict[str, Any]) -> str:
-    count = machine.get("cpu_count") or "?"
-    return f"{count} core{'s' * (count != 1)}"
-
-
-def time_span(start: str, end: str | None) -> str:
-    """Return when something was measured, to the minute, in UTC; a time that can't be read stays as it is."""
-    try:
-        first, last = (datetime.fromisoformat(moment) for moment in (start, end or start))
-    except ValueError:
-        return start
-    shown = f"{first:%Y-%m-%d %H:%M}"
-    if first.date() == last.date():
-        return f"{shown}{numbers.DASH}{last:%H:%M} UTC"
-    return f"{shown} to {last:%Y-%m-%d %H:%M} UTC"
+from scripts.report import machines, numbers, text
+from scripts.report.section import Section
+from scripts.report.text import Safe
 
 
 def conditions(comparison: dict[str, Any]) -> dict[str, Any]:
     """Return what ran on what: machine, versions, models, dataset, prompt, time."""
     machine = comparison["machine"] or {}
-    pairs = [("processor", f"{machine.get('cpu_model')}, {_cores(machine)}")] if machine else []
+    pairs = [("processor", f"{machine.get('cpu_model')}, {machines.cores(machine)}")] if machine else []
     if machine.get("memory_bytes"):
         scale = numbers.column_scale([machine["memory_bytes"]], numbers.BYTES)
         pairs.append(("memory", scale.show_with_unit(machine["memory_bytes"])))
@@ -65,9 +22,10 @@ def conditions(comparison: dict[str, Any]) -> dict[str, Any]:
         limit = gpu.get("power_limit_w")
         power = f", power limit {limit:g} W" if isinstance(limit, int | float) else ""
         pairs.append((f"GPU {index}", f"{gpu.get('name')}{shown}{power}, driver {gpu.get('driver')}"))
+    start, end = comparison["started_at"], comparison["finished_at"]
     models: dict[str, None] = {}
     for technique in comparison["techniques"]:
-        models |= {model_line(model): None for model in (technique["models"] or {}).values() if model}
+        models |= {machines.model_line(model): None for model in (technique["models"] or {}).values() if model}
     return {
         "machine": pairs,
         "versions": text.flattened(comparison["versions"] or {}),
@@ -75,7 +33,7 @@ def conditions(comparison: dict[str, Any]) -> dict[str, Any]:
         "data": data_counts(comparison["dataset"]),
         "dataset": _manifest(comparison),
         "prompt": comparison["prompt"] or "",
-        "when": time_span(comparison["started_at"], comparison["finished_at"]) if comparison["started_at"] else "",
+        "when": machines.time_span(start, end) if start else "",
     }
 
 
@@ -113,3 +71,18 @@ def _manifest(comparison: dict[str, Any]) -> list[tuple[str, str]]:
     # Long lists (e.g. of columns or words) would drown the counts.
     pairs = text.flattened(comparison["dataset"]["manifest"])
     return [(key, text.shortened(value, 120)) for key, value in pairs[:60]]
+
+
+def short(comparison: dict[str, Any]) -> list[dict[str, str]]:
+    """Return machine, models, data and time, a line each."""
+    found = conditions(comparison)
+    facts = [
+        ("Machine", machines.machine_line(comparison["machine"])),
+        ("Models", "; ".join(found["models"]) or "not recorded"),
+        ("Data", ", ".join(f"{key} {value}" for key, value in found["data"])),
+        ("Measured", found["when"] or "nothing was"),
+    ]
+    return [{"title": Safe(title), "value": value} for title, value in facts]
+
+
+SECTION = Section("conditions", "What ran on what", 150, conditions, short=short)

@@ -1,0 +1,51 @@
+"""A machine, a model and a time in a line each."""
+
+from datetime import datetime
+from typing import Any
+
+from scripts.report import numbers
+
+
+def model_line(model: dict[str, Any]) -> str:
+    """Return a model in one line: name, source, parameters, dtype."""
+    count = model.get("parameters")
+    parts = [model.get("name"), model.get("source") and f"source {model['source']}"]
+    parts += [f"{parameter_count(count)} parameters" if count else None, model.get("dtype")]
+    return ", ".join(str(part) for part in parts if part)
+
+
+def parameter_count(count: int) -> str:
+    """Return a number of parameters as people write it, e.g. ``1.24 B``."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)
+
+
+def machine_line(machine: dict[str, Any] | None) -> str:
+    """Return a machine in one line."""
+    if not machine:
+        return "not recorded"
+    gpus = [gpu.get("name") or "GPU" for gpu in machine.get("gpus") or []]
+    if gpus:
+        counts = {name: gpus.count(name) for name in gpus}
+        return ", ".join(f"{count} \N{MULTIPLICATION SIGN} {name}" for name, count in counts.items())
+    return f"{machine.get('cpu_model') or 'CPU'}, {cores(machine)}, no GPU"
+
+
+def cores(machine: dict[str, Any]) -> str:
+    """Return how many cores a machine has, in words."""
+    count = machine.get("cpu_count") or "?"
+    return f"{count} core{'s' * (count != 1)}"
+
+
+def time_span(start: str, end: str | None) -> str:
+    """Return when something was measured, to the minute, in UTC; a time that can't be read stays as it is."""
+    try:
+        first, last = (datetime.fromisoformat(moment) for moment in (start, end or start))
+    except ValueError:
+        return start
+    shown = f"{first:%Y-%m-%d %H:%M}"
+    if first.date() == last.date():
+        return f"{shown}{numbers.DASH}{last:%H:%M} UTC"
+    return f"{shown} to {last:%Y-%m-%d %H:%M} UTC"

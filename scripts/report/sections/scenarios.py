@@ -1,0 +1,101 @@
+"""The scenarios: limits, winner, runner-up and what would change the choice."""
+
+from typing import Any
+
+from scripts.report import limits, numbers, plainly
+from scripts.report.limits import Words
+from scripts.report.section import Section
+from scripts.report.text import Safe
+
+
+def scenarios(comparison: dict[str, Any]) -> dict[str, Any]:
+    """Return ``scenarios``, each in words, none where nothing ran; whether anything ``ran``; and ``of``, what scores
+    are multiples of.
+    """
+    ran = bool(comparison["ranking"])
+    found = _scenarios(comparison) if ran else []
+    return {"scenarios": found, "ran": ran, "of": limits.reference(comparison) if ran else ""}
+
+
+def _scenarios(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    ranking = comparison["ranking"]
+    words = Words(comparison)
+    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
+    return [
+        _scenario(scenario, words, labels, ranking) | {"plain": plainly.sentences(scenario, words, techniques)}
+        for scenario in comparison["scenarios"]
+    ]
+
+
+def _scenario(
+    scenario: dict[str, Any], words: Words, labels: dict[str, str], ranking: dict[str, Any]
+) -> dict[str, Any]:
+    """Return one scenario: what it asks for, what to use, and what would have to give for another choice."""
+    ranked = {entry["technique"]: entry for entry in scenario["ranked"]}
+    winner, second = scenario["winner"], scenario["runner_up"]
+    return {
+        "name": scenario["name"],
+        "label": scenario["label"],
+        "description": scenario["description"] or "",
+        "rules": words.rules(scenario["limits"]) or ["no limits"],
+        "weights": limits.weights(scenario["weights"], ranking["criteria"]),
+        "lead": "Of several" if plainly.short(scenario) else "Use",
+        "winner": _choice(ranked[winner], labels) if winner else None,
+        "runner_up": _choice(ranked[second], labels) if second else None,
+        "changes": [words.change(change, bool(winner)) for change in scenario["changes"]],
+        "qualifying": len(scenario["qualifying"]),
+        "count": len(scenario["qualifying"]) + len(scenario["failing"]),
+        "failing": [
+            {"name": name, "label": labels[name], "reasons": [words.failure(entry) for entry in found]}
+            for name, found in scenario["failing"].items()
+        ],
+    }
+
+
+def _choice(entry: dict[str, Any], labels: dict[str, str]) -> dict[str, str]:
+    """Return a technique with its score and its chance of being the best of those that qualify."""
+    return {
+        "name": entry["technique"],
+        "label": labels[entry["technique"]],
+        "score": limits.score(entry["score"]),
+        "interval": limits.score_interval(entry["low"], entry["high"]),
+        "chance": limits.chance(entry["chance_best"]),
+        "share": "" if entry["chance_best"] is None else f"{entry['chance_best']:.4f}",
+    }
+
+
+def short(comparison: dict[str, Any]) -> dict[str, Any] | None:
+    """Return each scenario's choice, and what must be said plainly of some."""
+    if not comparison["scenarios"]:
+        return None
+    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+    return {
+        "scenarios": [_short(scenario, labels) for scenario in comparison["scenarios"]],
+        "plain": _plain(comparison) if comparison["ranking"] else [],
+    }
+
+
+def _short(scenario: dict[str, Any], labels: dict[str, str]) -> dict[str, str]:
+    """Return a scenario's winner with its chance; where there is none, that nothing qualifies."""
+    by_name = {entry["technique"]: entry for entry in scenario["ranked"]}
+    winner, second = scenario["winner"], scenario["runner_up"]
+    said = plainly.short(scenario)
+    named = labels.get(winner, winner) if winner else "no technique qualifies"
+    return {
+        "label": scenario["label"],
+        "winner": f"{said}; best of several: {named}" if said else named,
+        "chance": Safe(limits.chance(by_name[winner]["chance_best"]) if winner else numbers.NOTHING),
+        "second": labels.get(second, second) if second else Safe(numbers.NOTHING),
+    }
+
+
+def _plain(comparison: dict[str, Any]) -> list[dict[str, str]]:
+    """Return what must be said plainly of each scenario that something must be said of."""
+    words = Words(comparison)
+    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
+    told = {each["label"]: plainly.sentences(each, words, techniques) for each in comparison["scenarios"]}
+    return [{"label": label, "text": " ".join(sentences)} for label, sentences in told.items() if sentences]
+
+
+SECTION = Section("scenarios", "Scenarios", 20, scenarios, short=short)

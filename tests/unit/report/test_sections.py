@@ -1,0 +1,100 @@
+"""The report's sections: what makes one, in which order they stand, and one from a plugin."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.foundation import plugins
+from scripts.foundation.errors import StudyError
+from scripts.report import markdown, page, view
+from scripts.report.sections import modules, sections
+from scripts.study import sources
+from tests.support.synthetic_study import compare, everything, write_study
+
+ROOT = Path(__file__).parents[3]
+TEMPLATE = ROOT / "report" / "report.html.j2"
+SECTION = """
+from scripts.report.section import Section
+
+def weather(comparison):
+    return {"told": f"{len(comparison['techniques'])} techniques, <b>rain</b>"}
+
+SECTION = Section("weather", "Weather", 45, weather, short=weather)
+"""
+PARTIAL = '<section id="weather"><p>{{ view.told }}</p></section>\n'
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    return compare(write_study(tmp_path_factory.mktemp("study"), everything()[:2], count=8, runs=1))
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Write a plugin's files, and take it up until the test has ended."""
+
+    places = {
+        "module": "scripts/report/sections/weather.py",
+        "twin": "scripts/report/sections/rain.py",
+        "partial": "report/partials/weather.html.j2",
+        "short": "report/partials/weather.md.j2",
+    }
+
+    def write(**files):
+        for name, text in files.items():
+            path = tmp_path / places[name]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        plugins.use([str(tmp_path)])
+
+    yield write
+    plugins.use([])
+    for name in ("weather", "rain"):
+        sys.modules.pop(f"scripts.report.sections.{name}", None)
+
+
+def test_each_section_has_a_module_of_its_name_and_a_partial():
+    found = sections()
+    assert [section.order for section in found] == sorted({section.order for section in found})
+    assert sorted(modules()) == sorted(f"scripts.report.sections.{section.id}" for section in found)
+    for section in found:
+        assert (ROOT / "report" / "partials" / f"{section.id}.html.j2").is_file()
+        assert (ROOT / "report" / "partials" / f"{section.id}.md.j2").is_file() == bool(section.short)
+
+
+def test_a_section_of_a_plugin_stands_in_its_place(compared, plugin):
+    plugin(module=SECTION, partial=PARTIAL, short="## Weather\n\n{{ view.told }}\n")
+    source = page.page(view.report_view(compared), TEMPLATE, page.Contents())
+    assert (
+        source.index('<section id="results">') < source.index('id="weather"') < source.index('<section id="changes">')
+    )
+    assert '<a href="#weather">Weather</a>' in source
+    assert "2 techniques, &lt;b&gt;rain&lt;/b&gt;" in source
+    short = markdown.document(compared, TEMPLATE.with_name("report.md.j2"))
+    assert short.index("## Results") < short.index("## Weather") < short.index("## Doubts")
+    digests = sources.digests("scripts.render", *modules(), files=("report",))
+    assert {"plugin:scripts/report/sections/weather.py", "plugin:report/partials/weather.html.j2"} <= set(digests)
+
+
+def test_a_section_with_nothing_to_show_is_left_out(compared, plugin):
+    plugin(module=SECTION.replace('return {"told"', 'return None and {"told"'), partial=PARTIAL)
+    assert "weather" not in page.page(view.report_view(compared), TEMPLATE, page.Contents())
+
+
+def test_without_a_plugin_its_section_is_gone(compared):
+    assert "weather" not in [section.id for section in sections()]
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"module": "x = 1"}, "has no SECTION"),
+        ({"module": SECTION, "twin": SECTION}, "the id 'weather'"),
+        ({"module": SECTION}, "weather.html.j2 does not exist"),
+    ],
+)
+def test_a_section_that_is_not_whole_is_an_error(compared, plugin, files, told):
+    plugin(**files)
+    with pytest.raises(StudyError, match=told):
+        page.page(view.report_view(compared), TEMPLATE, page.Contents())
