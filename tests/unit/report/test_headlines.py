@@ -1,6 +1,6 @@
 import pytest
 
-from scripts.report import doubts as doubts_view
+from scripts.report import doubts
 from scripts.report.sections import headlines as headlines_view
 from scripts.report.sections import reproduce as reproduce_view
 
@@ -103,7 +103,7 @@ def doubted(*flags, spread=3.0):
     answer = {"reference": "1", "fastest": "1", "fastest_kept": "1", "smallest": "1"}
     labels = {technique["name"]: technique["label"] for technique in techniques}
     study = {"techniques": techniques, "answer": answer, "ranking": None, "order": {"interleaved": False}}
-    return doubts_view.summary(study, labels)
+    return doubts.summary(study, labels)
 
 
 def test_the_verdict_counts_the_flagged_and_names_the_worst():

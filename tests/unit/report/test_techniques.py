@@ -8,8 +8,7 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from scripts.comparison import fronts
-from scripts.report import facets, picture, words_summary
-from scripts.report import shapes as shapes_view
+from scripts.report import facets, picture, shapes, words_summary
 from scripts.report.sections import techniques as details
 from scripts.report.sections import tradeoff as tradeoff_view
 from scripts.report.text import inert_values
@@ -179,7 +178,7 @@ def test_accepted_tokens_stand_beside_the_break_even(whole):
 def test_without_shapes_there_are_no_figures_and_no_fault(whole):
     for entry in whole["techniques"]:
         entry["shapes"] = None
-    assert shapes_view.span(whole["techniques"]) is None
+    assert shapes.span(whole["techniques"]) is None
     assert section(whole, "kv_cache")["shapes"]["latency"] is None
     assert '<svg class="shape"' not in page(whole)
 

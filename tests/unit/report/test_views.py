@@ -9,8 +9,7 @@ import pytest
 
 from scripts.comparison import two_levels
 from scripts.metrics import figures
-from scripts.report import curves, drawing, page, rows, view
-from scripts.report import doubts as doubts_view
+from scripts.report import curves, doubts, drawing, page, rows, view
 from tests.support import synthetic_runs as synthetic
 from tests.support.synthetic_study import Technique, compare, everything, write_study
 
@@ -423,5 +422,5 @@ def test_the_page_says_how_changes_are_tested_and_what_the_peaks_are_measured_by
 
 
 def test_every_flag_has_words_of_its_own_that_are_the_same_everywhere():
-    assert rows.FLAGS.keys() == doubts_view.MEANING.keys()
+    assert rows.FLAGS.keys() == doubts.MEANING.keys()
     assert not [word for word in rows.FLAGS.values() if "_" in word]
