@@ -75,7 +75,8 @@ def test_a_metric_from_outside_is_in_every_file_that_shows_figures(plugin, tmp_p
     assert row["vowels_verdict_vs_baseline"] == change["verdict"]
 
     shown = view.report_view(comparison)
-    titles = [(group["title"], [column["name"] for column in group["columns"]]) for group in shown["results"]["groups"]]
+    groups = shown["views"]["results"]["groups"]
+    titles = [(group["title"], [column["name"] for column in group["columns"]]) for group in groups]
     assert ("Letters", ["Vowels"]) in titles
     text = page.page(shown, ROOT / "report" / "report.html.j2", page.Contents())
     assert "<dt>Vowels</dt><dd>Vowels of a headline, here of any kind.</dd>" in text
