@@ -1,1 +1,1 @@
-"""The project's own decode loop: a static cache, every step the same work, nothing waiting for Python."""
+"""The project's own decode loop: a static KV cache, and prefill and decode steps captured as CUDA graphs."""

@@ -1,4 +1,4 @@
-"""Prompt lengths in buckets: few shapes to record, and little padding."""
+"""Prompt lengths in buckets: few shapes to capture, and little padding."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def bucket(length: int) -> int:
     return max(1, -(-length // step)) * step
 
 
-def packed(prompts: list[list[int]], width: int, pad: int) -> torch.Tensor:
-    """Prompts padded on the right, with each one's length behind it: int64 [rows, width + 1].
+def pad_right(prompts: list[list[int]], width: int, pad: int) -> torch.Tensor:
+    """Prompts padded on the right, and each one's length in the last column: int64 [rows, width + 1].
 
-    On the right, so that a token's position is its place in the prompt; the cache behind a prompt's end is overwritten
-    before anything looks at it.
+    On the right, so that a token's index is its position id; cache entries of the padding are overwritten before
+    anything attends to them.
     """
     rows = [[*prompt, *([pad] * (width - len(prompt))), len(prompt)] for prompt in prompts]
     return torch.tensor(rows)

@@ -1,4 +1,4 @@
-"""A static KV cache: one block of memory, reserved before the first request and written in place."""
+"""A static KV cache: one allocation, made before the first request and written in place."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class CachedLayer:
 
 
 class StaticCache:
-    """Room for a fixed number of rows and positions in every layer.
+    """Keys and values of a fixed number of rows and positions in every layer.
 
     Args:
         layers: how many layers this process holds.
-        rows: requests that are served together.
+        rows: the largest batch.
         positions: tokens of the longest request, rounded up to whole tiles.
-        heads: heads of this process.
+        heads: of this process.
         dtype: of keys and values.
         device: where it lies.
     """

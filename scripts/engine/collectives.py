@@ -1,9 +1,9 @@
-"""Sums over the ranks of a group, fast enough to stand twice in every layer of a decode step.
+"""All-reduce over the ranks of a process group, fast enough for two in every layer of a decode step.
 
 On GPUs, small tensors go through symmetric memory (``torch.distributed._symmetric_memory``): each rank reads its peers'
 parts over NVLink in one kernel, which takes a few microseconds, where NCCL takes tens. NCCL sums whatever is larger, of
 a dtype that the kernel does not know, or on machines where the ranks can't map each other's memory. CPUs use
-gloo. NVLink multicast is never used. All of it can be recorded in a CUDA graph.
+gloo. NVLink multicast is never used. All of it can be captured in a CUDA graph.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ALIGNMENT = 4  # bytes; the least that the kernel reads at a time
 
 
 class Collectives:
-    """Sums over all ranks of the default group; every rank makes the same calls in the same order.
+    """All-reduce over the default group; every rank makes the same calls in the same order.
 
     Args:
         device: of this process.
@@ -30,7 +30,7 @@ class Collectives:
 
     Attributes:
         calls: how often each kind was called.
-        silent: leave the sums out, each rank keeping its own part: for timing a step without them.
+        disabled: leave the all-reduces out, each rank keeping its own part: for timing a step without them.
         reason: why symmetric memory is not used, or None.
     """
 
@@ -38,14 +38,14 @@ class Collectives:
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
         self.device = device
         self.calls: Counter[str] = Counter()
-        self.silent = False
+        self.disabled = False
         self._buffer: torch.Tensor | None = None
         self.reason: str | None = "the ranks run on CPUs" if device.type != "cuda" else "it was switched off"
         if device.type == "cuda" and symmetric:
             self.reason = self._share_memory()
 
     def _share_memory(self) -> str | None:
-        """Take a buffer that all ranks map; why that failed on one of them, or None."""
+        """Allocate a buffer that all ranks map; returns why that failed on one of them, or None."""
         # Read when the memory is mapped; on shared hosts multicast can fail all of its GPUs, and nothing here uses it.
         os.environ["TORCH_SYMM_MEM_DISABLE_MULTICAST"] = "1"
         peers = range(torch.cuda.device_count())
@@ -72,8 +72,8 @@ class Collectives:
         return int(answers) == self.size
 
     def all_reduce(self, x: torch.Tensor) -> torch.Tensor:
-        """The sum of all ranks' ``x``, which must be contiguous and is not to be used any more."""
-        if self.silent:
+        """The sum of all ranks' ``x``, which must be contiguous and may be overwritten."""
+        if self.disabled:
             return x
         if self._fits(x):
             self.calls[ONE_SHOT] += 1
@@ -95,7 +95,7 @@ class Collectives:
         )
 
     def facts(self) -> dict[str, Any]:
-        """How sums are made, for the evidence."""
+        """How the all-reduces are made, for the evidence."""
         backend = distributed.get_backend()
         if self._buffer is None:
             return {"sums_by": backend, "no_symmetric_memory_because": self.reason}

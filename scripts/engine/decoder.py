@@ -53,22 +53,22 @@ class Decoder:
         config = model.config
         self.device = next(model.parameters()).device
         self.ops = operations(self.device)
-        self.heads = Heads(config.num_attention_heads, config.num_key_value_heads, width_of(config))
+        self.heads = Heads(config.num_attention_heads, config.num_key_value_heads, head_width(config))
         self.layers = [layer_of(layer) for layer in model.model.layers if any(True for _ in layer.parameters())]
         self._take_ends(model)
         self.rope = rope_tables(model, positions)
 
     def _take_ends(self, model: Any) -> None:
-        """What stands before and behind the layers."""
+        """Take the embedding, the last norm and the output head."""
         self.take_embedding(model)
         self.take_head(model)
 
     def take_embedding(self, model: Any) -> None:
-        """What tokens become."""
+        """Take the embedding."""
         self.embedding = model.model.embed_tokens.weight.detach()  # [vocabulary, hidden]
 
     def take_head(self, model: Any) -> None:
-        """What the last layer's output becomes."""
+        """Take the last norm and the output head."""
         self.norm = norm_of(model.model.norm)
         self.head = matrix_of(model.lm_head)
 
@@ -79,38 +79,38 @@ class Decoder:
 
     @property
     def vocabulary(self) -> int:
-        """Tokens that there are."""
+        """Size of the vocabulary."""
         return self.embedding.shape[0]
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Token ids, any shape -> [T, hidden]."""
         return functional.embedding(tokens.reshape(-1), self.embedding)
 
-    def step(self, tokens: torch.Tensor, cache: list[CachedLayer], positions: torch.Tensor) -> torch.Tensor:
+    def decode(self, tokens: torch.Tensor, cache: list[CachedLayer], positions: torch.Tensor) -> torch.Tensor:
         """A few new tokens of each row, the first of them at ``positions``: int64 [B * S] -> [B * S, hidden]."""
-        return self.step_from(self.embed(tokens), cache, positions)
+        return self.decode_hidden(self.embed(tokens), cache, positions)
 
-    def step_from(self, x: torch.Tensor, cache: list[CachedLayer], positions: torch.Tensor) -> torch.Tensor:
-        """The same from what goes into the first layer: [B * S, hidden] -> [B * S, hidden]."""
+    def decode_hidden(self, x: torch.Tensor, cache: list[CachedLayer], positions: torch.Tensor) -> torch.Tensor:
+        """The same from the first layer's input: [B * S, hidden] -> [B * S, hidden]."""
         options = {}
-        if hasattr(self.ops, "places"):  # a GPU's kernels look angles up as they go
+        if hasattr(self.ops, "position_info"):  # GPU kernels look the angles up themselves
             count = x.shape[0] // positions.shape[0]
-            options["where"] = self.ops.places(positions, count, self.rope, self.dtype)
+            options["info"] = self.ops.position_info(positions, count, self.rope, self.dtype)
 
         def attention(qkv: torch.Tensor, layer: CachedLayer) -> torch.Tensor:
-            return self.ops.attend(qkv, layer.keys, layer.values, positions, self.heads, self.rope, **options)
+            return self.ops.decode_attention(qkv, layer.keys, layer.values, positions, self.heads, self.rope, **options)
 
         return self.run(x, cache, attention)
 
-    def prompt(self, tokens: torch.Tensor, cache: list[CachedLayer], start: int = 0) -> torch.Tensor:
+    def prefill(self, tokens: torch.Tensor, cache: list[CachedLayer], start: int = 0) -> torch.Tensor:
         """Prompt tokens that stand at ``start`` and after in every row: int64 [B, S] -> [B * S, hidden]."""
-        return self.prompt_from(self.embed(tokens), cache, tokens.shape[0], start)
+        return self.prefill_hidden(self.embed(tokens), cache, tokens.shape[0], start)
 
-    def prompt_from(self, x: torch.Tensor, cache: list[CachedLayer], rows: int, start: int = 0) -> torch.Tensor:
-        """The same from what goes into the first layer: [B * S, hidden] of B rows -> [B * S, hidden]."""
+    def prefill_hidden(self, x: torch.Tensor, cache: list[CachedLayer], rows: int, start: int = 0) -> torch.Tensor:
+        """The same from the first layer's input: [B * S, hidden] of B rows -> [B * S, hidden]."""
 
         def attention(qkv: torch.Tensor, layer: CachedLayer) -> torch.Tensor:
-            return self.ops.attend_prompt(qkv, layer.keys, layer.values, start, self.heads, self.rope, rows)
+            return self.ops.prefill_attention(qkv, layer.keys, layer.values, start, self.heads, self.rope, rows)
 
         return self.run(x, cache, attention)
 
@@ -124,21 +124,21 @@ class Decoder:
         return x
 
     def project(self, x: torch.Tensor, matrix: Matrix, residual: torch.Tensor) -> torch.Tensor:
-        """Back to the model's width, added to what went in."""
+        """Project back to the model's width and add the residual."""
         return self.ops.linear(x, matrix, residual=residual)
 
-    def choose(self, x: torch.Tensor) -> torch.Tensor:
+    def greedy(self, x: torch.Tensor) -> torch.Tensor:
         """Greedy decoding of each position: [T, hidden] -> int64 [T]."""
-        return self.ops.choose(x, self.head, self.norm)
+        return self.ops.argmax(x, self.head, self.norm)
 
 
-def width_of(config: Any) -> int:
+def head_width(config: Any) -> int:
     """Elements of a head: as the configuration says, or else an equal share of the model's width."""
     return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
 def check(model: Any, positions: int) -> None:
-    """Refuse what is built differently, in a sentence for the report."""
+    """Refuse models that are built differently, in a sentence for the report."""
     config = model.config
     activation = getattr(config, "hidden_act", None)
     if type(model).__name__ not in FAMILY or activation != "silu":
@@ -152,9 +152,11 @@ def check(model: Any, positions: int) -> None:
         raise UnsupportedError(
             f"The graph engine attends to all {positions} positions of its cache; this model sees {window} at a time."
         )
-    width, turned = width_of(config), 2 * len(model.model.rotary_emb.inv_freq)
-    if turned != width:
-        raise UnsupportedError(f"The graph engine turns whole heads; this model turns {turned} of {width} elements.")
+    width, rotated = head_width(config), 2 * len(model.model.rotary_emb.inv_freq)
+    if rotated != width:
+        raise UnsupportedError(
+            f"The graph engine rotates whole heads; this model rotates {rotated} of {width} elements."
+        )
     kind = model.model.rotary_emb.rope_type
     if kind in ("dynamic", "longrope"):
         raise UnsupportedError(f"The graph engine's angles are fixed, but the model's rotary type is '{kind}'.")
@@ -163,8 +165,8 @@ def check(model: Any, positions: int) -> None:
 def rope_tables(model: Any, positions: int) -> Rope:
     """The model's own angles for every position, float32 [positions, D]."""
     rotary = model.model.rotary_emb
-    places = torch.arange(positions, device=rotary.inv_freq.device)[None]
-    cos, sin = rotary(torch.zeros(1, device=places.device), places)
+    position_ids = torch.arange(positions, device=rotary.inv_freq.device)[None]
+    cos, sin = rotary(torch.zeros(1, device=position_ids.device), position_ids)
     return Rope(cos[0].contiguous(), sin[0].contiguous())
 
 
@@ -187,17 +189,17 @@ def norm_of(norm: nn.Module) -> Norm:
 
 
 def matrix_of(layer: nn.Module) -> Matrix:
-    """The weight of a linear layer as it is stored; a layer of another library is called as it is."""
+    """The weight of a linear layer as it is stored; a layer of another library is called as a module."""
     if hasattr(layer, "matrix"):
         return layer.matrix
     if type(layer) is nn.Linear:
-        bias = None if layer.bias is None else local(layer.bias)
-        return Matrix("dense", local(layer.weight), bias=bias)
+        bias = None if layer.bias is None else local_shard(layer.bias)
+        return Matrix("dense", local_shard(layer.weight), bias=bias)
     return Matrix("modules", modules=[layer])
 
 
 def _fused(layers: list[nn.Module]) -> Matrix:
-    """The layers' weights one below the other; the layers' own become views of them."""
+    """The layers' weights concatenated along their rows; the layers' own become views of them."""
     matrices = [matrix_of(layer) for layer in layers]
     fused = concatenated(matrices)
     if fused.kind == "modules":
@@ -212,19 +214,19 @@ def _fused(layers: list[nn.Module]) -> Matrix:
         if hasattr(layer, "matrix"):
             layer.matrix = matrix
             continue
-        _point(layer.weight, matrix.data)
+        _set_data(layer.weight, matrix.data)
         if layer.bias is not None:
-            _point(layer.bias, matrix.bias)
+            _set_data(layer.bias, matrix.bias)
     return fused
 
 
-def local(parameter: torch.Tensor) -> torch.Tensor:
+def local_shard(parameter: torch.Tensor) -> torch.Tensor:
     """What this process holds of a weight that may be sharded (a DTensor)."""
     return getattr(parameter, "_local_tensor", parameter).detach()
 
 
-def _point(parameter: torch.Tensor, data: torch.Tensor) -> None:
-    """Let a weight be those numbers."""
+def _set_data(parameter: torch.Tensor, data: torch.Tensor) -> None:
+    """Replace a parameter's storage."""
     if hasattr(parameter, "_local_tensor"):
         parameter._local_tensor = data
     else:

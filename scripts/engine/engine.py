@@ -1,8 +1,8 @@
-"""The decode loop: every step is started before the one before it has ended, without host-device synchronisation.
+"""The decode loop: each step is launched before the one before it has ended, without host-device synchronisation.
 
-With CUDA graphs a step costs the host one call, whatever is in it; so the device never waits for Python, which is what
-bounds a small model under ``generate``. One step is always under way ahead of the tokens that the host has seen: after
-the last token of a request at most one extra look-ahead step is computed.
+With CUDA graphs a step costs the host one call; so the device never waits for Python, which is what bounds a small
+model under ``generate``. The host launches one step ahead of the tokens that it has seen: after the last token of a
+request at most one extra look-ahead step is computed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from scripts.engine.buckets import bucket
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
-from scripts.engine.graphs import Recorder, Work
+from scripts.engine.graphs import GraphPool, Replay
 from scripts.engine.session import Session
 from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
 from scripts.runtime import finite
@@ -24,8 +24,8 @@ from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.generation import Generated, Generator, Observation
 from scripts.runtime.models import Loaded
 
-REPETITIONS = 20  # of what is timed on its own
-LOOK_AGAIN_S = 1.0  # without news for so long, the device is asked whether it has failed
+REPETITIONS = 20  # of a graph that is timed by itself
+CHECK_DEVICE_S = 1.0  # without progress for so long, look whether the device has failed
 
 
 class GraphEngine(Generator):
@@ -33,8 +33,8 @@ class GraphEngine(Generator):
 
     Args:
         loaded: the model, on its device, with the facets that change it already applied.
-        shared_prefix: read the tokens that all prompts begin with once, before the first request.
-        pad: the token that fills a bucket; never seen by another.
+        shared_prefix: prefill the tokens that all prompts begin with once, before the first request.
+        pad: the padding token; nothing attends to it.
     """
 
     beyond = 1  # positions behind the last token: an extra look-ahead step
@@ -42,19 +42,19 @@ class GraphEngine(Generator):
     def __init__(self, loaded: Loaded, *, shared_prefix: bool, pad: int) -> None:
         self.loaded, self.pad, self.shared_prefix = loaded, pad, shared_prefix
         self.device = loaded.process.device
-        self.recording = Recorder(self.device)
+        self.graph_pool = GraphPool(self.device)
         self.sessions: dict[int, Session] = {}
         self.prefix: list[int] = []
-        self.recorded_late = 0
+        self.captured_late = 0
         self.observed_allocations: int | None = None  # until a batch was observed
         self.ahead = 1 if self.device.type == "cuda" else 0
         self._stops: list[int] = []
         self._limit = 0
-        self._in_vain = False
+        self._extra_step = False
 
     @torch.inference_mode()
     def reserve(self, batches: list[list[list[int]]], new_tokens: int) -> None:
-        """Take the memory and record the work of those batches of prompts, with up to so many new tokens."""
+        """Allocate the KV cache and capture the graphs for those batches of prompts, with up to so many new tokens."""
         prompts = [prompt for batch in batches for prompt in batch]
         if self.shared_prefix:
             self.prefix = common_prefix(prompts)
@@ -68,7 +68,7 @@ class GraphEngine(Generator):
             len(self.decoder.layers), rows, positions, self.decoder.heads, self.decoder.dtype, self.device
         )
         self._steps = new_tokens
-        self._read_prefix(rows)
+        self._fill_prefix(rows)
         for batch in batches:
             self._session(len(batch)).reserve(self._width(batch))
 
@@ -80,24 +80,24 @@ class GraphEngine(Generator):
         if tokens > room:
             raise UnsupportedError(f"Prompt and headline of {tokens} tokens don't fit a model of {room} positions.")
 
-    def _read_prefix(self, rows: int) -> None:
-        """Fill every row's first positions; no request writes there."""
+    def _fill_prefix(self, rows: int) -> None:
+        """Fill every row's first positions with the shared prefix; no request writes there."""
         if not self.prefix:
             return
-        self._read_once(torch.tensor([self.prefix], device=self.device))
+        self._prefill_prefix(torch.tensor([self.prefix], device=self.device))
         filled = slice(0, len(self.prefix))
         for layer in self.cache.layers:
             for held in (layer.keys, layer.values):
                 held[1:rows, :, filled] = held[:1, :, filled]
 
-    def _read_once(self, tokens: torch.Tensor) -> None:
-        """Fill the first row's cache: int64 [1, tokens]."""
-        self.decoder.prompt(tokens, self.cache.rows(0, 1))
+    def _prefill_prefix(self, tokens: torch.Tensor) -> None:
+        """Prefill the first row's cache: int64 [1, tokens]."""
+        self.decoder.prefill(tokens, self.cache.rows(0, 1))
 
     def _session(self, rows: int) -> Session:
         if rows not in self.sessions:
             self.sessions[rows] = Session(
-                self.decoder, self.cache, rows, self._steps + 1, self.recording, len(self.prefix)
+                self.decoder, self.cache, rows, self._steps + 1, self.graph_pool, len(self.prefix)
             )
         return self.sessions[rows]
 
@@ -117,48 +117,48 @@ class GraphEngine(Generator):
         """Generate a batch; returns when the last row has stopped."""
         session, width = self.sessions.get(len(prompts)), self._width(prompts)
         if session is None or not session.has(width):
-            self.recorded_late += 1
+            self.captured_late += 1
             session = self._session(len(prompts))
             session.reserve(width)
             self.limit(self._limit, self._stops)
-        if self._in_vain:
-            # An extra look-ahead step would still write where the first token is waited for.
+        if self._extra_step:
+            # An extra look-ahead step may still write to the tensors that the host polls.
             self._synchronise()
         skipped = len(self.prefix)
         session.begin([prompt[skipped:] for prompt in prompts] if skipped else prompts, width, self.pad)
         moments = self._follow(session)
-        tokens = session.state.tokens_out[: len(moments)].T.tolist()
+        tokens = session.state.host_tokens[: len(moments)].T.tolist()
         self.cache.length = max(map(len, prompts)) + len(moments)
         return Generated(moments, tokens)
 
     def _follow(self, session: Session) -> list[float]:
-        """Keep the device busy until every row has stopped or is long enough; when each token was seen."""
-        seen, rows, limit = session.state.seen, session.rows, self._limit
+        """Launch steps until every row has stopped or is long enough; returns when the host saw each token."""
+        seen, rows, limit = session.state.host_progress, session.rows, self._limit
         moments: list[float] = []
-        issued = 1
+        launched = 1
         while len(moments) < limit:
-            while issued < limit and issued <= len(moments) + self.ahead:
+            while launched < limit and launched <= len(moments) + self.ahead:
                 session.step()
-                issued += 1
+                launched += 1
             self._wait(seen, len(moments))
             # In this order: rows that stop later than the tokens read here are seen the next time.
             stopped, out = int(seen[ROWS_STOPPED]), int(seen[TOKENS_OUT])
             moments += [time.perf_counter()] * (out - len(moments))
             if stopped == rows:
                 break
-        self._in_vain = issued > len(moments)
+        self._extra_step = launched > len(moments)
         return moments
 
-    def _wait(self, seen: Any, known: int) -> None:
-        """Until there is more than the known; the host looks at its own memory."""
-        look = time.perf_counter() + LOOK_AGAIN_S
-        while seen[TOKENS_OUT] <= known:
-            if time.perf_counter() > look:
-                torch.cuda.current_stream(self.device).query()  # raises what the device ran into
-                look = time.perf_counter() + LOOK_AGAIN_S
+    def _wait(self, progress: Any, known: int) -> None:
+        """Poll pinned memory until more than ``known`` tokens are out."""
+        check = time.perf_counter() + CHECK_DEVICE_S
+        while progress[TOKENS_OUT] <= known:
+            if time.perf_counter() > check:
+                torch.cuda.current_stream(self.device).query()  # raises the device's error
+                check = time.perf_counter() + CHECK_DEVICE_S
 
     def observe(self, prompts: list[list[int]]) -> Observation:
-        """Generate one batch and say what was run: by this loop itself, since there is no call to hook into."""
+        """Generate one batch and say what was run; the loop knows it, and there is no call to hook into."""
         allocations = self._allocations()
         out = self.generate(prompts)
         self.observed_allocations = self._allocations() - allocations
@@ -180,10 +180,10 @@ class GraphEngine(Generator):
 
     @torch.inference_mode()
     def _not_finite(self, prompts: list[list[int]], tokens: list[list[int]]) -> str | None:
-        """Where this loop's own operations give logits that are not finite: each request read once more, in one go."""
+        """Where this loop's own operations give logits that are not finite, by one prefill of each whole request."""
         decoder, cached = self.decoder, self.cache.rows(0, 1)
         for prompt, new in zip(prompts, tokens, strict=True):
-            x = decoder.prompt(torch.tensor([prompt + new[:-1]], device=self.device), cached)
+            x = decoder.prefill(torch.tensor([prompt + new[:-1]], device=self.device), cached)
             try:
                 finite.check(decoder.ops.linear(x[len(prompt) - 1 :], decoder.head, norm=decoder.norm))
             except finite.NotFiniteError as error:
@@ -201,7 +201,7 @@ class GraphEngine(Generator):
         session = self.sessions[max(self.sessions)]
         return {"target_forward_s": self._step_s(session, session.step), "draft_forward_s": None}
 
-    def _step_s(self, session: Session, step: Work) -> float:
+    def _step_s(self, session: Session, step: Replay) -> float:
         """Seconds of a decode step at the end of the last request."""
 
         def rewind() -> None:
@@ -210,8 +210,8 @@ class GraphEngine(Generator):
 
         return self._typical(step, rewind)
 
-    def _typical(self, work: Work, before: Work = lambda: None) -> float:
-        """Seconds of a captured graph, the device idle before and after; the median."""
+    def _typical(self, work: Replay, before: Replay = lambda: None) -> float:
+        """Median seconds of a captured graph, the device idle before and after."""
         times = []
         for _ in range(REPETITIONS):
             before()
@@ -229,10 +229,10 @@ class GraphEngine(Generator):
     def facts(self) -> dict[str, Any]:
         """What this loop did, for the evidence."""
         return {
-            "device_graphs": self.recording.graphs,
-            "recorded_while_timed": self.recorded_late,
+            "device_graphs": self.graph_pool.graphs,
+            "recorded_while_timed": self.captured_late,
             "device_allocations_per_batch": self.observed_allocations,
-            "preparation_s": self.recording.seconds,
+            "preparation_s": self.graph_pool.seconds,
             "prefix_tokens": len(self.prefix),
             "cache_positions": self.cache.positions,
         }

@@ -1,7 +1,4 @@
-"""Recording a piece of device work once, to be started again by a single call.
-
-On a CPU there is nothing to record: the piece is the function itself.
-"""
+"""Capturing work as CUDA graphs, each replayed by a single call; on a CPU the work itself is called."""
 
 from __future__ import annotations
 
@@ -12,12 +9,12 @@ import torch
 
 from scripts.runtime.errors import UnsupportedError
 
-Work = Callable[[], None]
-WARMUP_RUNS = 2  # runs before the recording, which compile kernels and make libraries take their scratch memory
+Replay = Callable[[], None]
+WARMUP_RUNS = 2  # before the capture: they compile kernels and let libraries allocate their workspace
 
 
-def rehearse(work: Work) -> None:
-    """Run the work as it will be recorded.
+def warm_up(work: Replay) -> None:
+    """Run the work as it will be captured.
 
     Raises:
         UnsupportedError: a kernel needs more of a multiprocessor than this GPU has.
@@ -34,28 +31,28 @@ def rehearse(work: Work) -> None:
         ) from error
 
 
-class Recorder:
-    """Captures graphs on one device; all of them share their memory, since none run at the same time."""
+class GraphPool:
+    """Captures graphs on one device; all share a memory pool, since no two run at the same time."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.graphs = 0
-        self.seconds = 0.0
+        self.graphs = 0  # captured
+        self.seconds = 0.0  # of capturing
         self._pool = None
 
-    def record(self, work: Work) -> Work:
-        """What starts the work again; it must ask the device for nothing and keep its tensors."""
+    def capture(self, work: Replay) -> Replay:
+        """What replays the work, which must not synchronise and must keep its tensors."""
         began = time.perf_counter()
         try:
             return work if self.device.type != "cuda" else self._capture(work)
         finally:
             self.seconds += time.perf_counter() - began
 
-    def _capture(self, work: Work) -> Work:
+    def _capture(self, work: Replay) -> Replay:
         stream = torch.cuda.Stream(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
-            rehearse(work)
+            warm_up(work)
         torch.cuda.current_stream(self.device).wait_stream(stream)
         torch.cuda.synchronize(self.device)
         graph = torch.cuda.CUDAGraph()

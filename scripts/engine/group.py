@@ -1,4 +1,4 @@
-"""Which decode loop runs on the ranks of a group."""
+"""Which decode loop runs on the ranks of a process group."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from scripts.runtime.models import Loaded
 
 
 def group_engine(loaded: Loaded, parallel: dict[str, Any], *, shared_prefix: bool, pad: int) -> Generator:
-    """The loop of this rank: of a shard of every layer, or of a run of layers.
+    """The decode loop of this rank: with a shard of every layer, or as a pipeline stage.
 
     Args:
         loaded: this rank's part of the model.
         parallel: ``tensor`` and ``pipeline``, one of them above 1, and perhaps ``micro_batches``.
-        shared_prefix: read the tokens that all prompts begin with once, before the first request.
-        pad: a token for places that nothing looks at.
+        shared_prefix: prefill the tokens that all prompts begin with once, before the first request.
+        pad: the padding token; nothing attends to it.
     """
     if parallel["tensor"] > 1:
         from scripts.engine.tensor import TensorEngine

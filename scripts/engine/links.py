@@ -1,7 +1,7 @@
-"""What pipeline stages send each other: hidden states to the next stage, token ids from the last to all others.
+"""Communication of pipeline stages: hidden states to the next stage, token ids from the last stage to all others.
 
-Each link has a process group of its own: on GPUs that is a stream of its own, so that no transfer waits for one that
-stands before it on another link. Sends and receives are only started here; the device waits for them, not the host.
+Each link has a process group of its own, which on GPUs is a stream of its own, so that no transfer queues behind one of
+another link. Sends and receives are asynchronous; the device waits for them, not the host.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 from torch import distributed
 
 
-class Links:
+class StageLinks:
     """Of one stage; all ranks make one at the same time.
 
     Attributes:
-        calls: how often something was sent or received, by kind.
+        calls: sends, receives and broadcasts so far, by kind.
         sent_bytes: hidden states sent to the next stage.
         token_bytes: token ids that went from the last stage to the others, counted once.
     """
@@ -31,7 +31,7 @@ class Links:
         self._forward = [distributed.new_group([stage, stage + 1]) for stage in range(self.size - 1)]
         self._tokens = distributed.new_group(list(range(self.size)))
         self._arrivals = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._meet()
+        self._connect()
 
     @property
     def first(self) -> bool:
@@ -43,7 +43,7 @@ class Links:
         """Whether this stage has the output head."""
         return self.rank == self.size - 1
 
-    def _meet(self) -> None:
+    def _connect(self) -> None:
         """Connect all links, one after another."""
         empty = torch.zeros(1, dtype=torch.int64, device=self.device)
         for stage, group in enumerate(self._forward):
@@ -54,30 +54,30 @@ class Links:
         distributed.broadcast(empty, self.size - 1, group=self._tokens)
 
     def send(self, hidden: torch.Tensor) -> Any:
-        """Start sending what the device has computed by then to the next stage."""
+        """Send to the next stage, asynchronously, in the order of the device's work."""
         self.calls["send"] += 1
         self.sent_bytes += hidden.numel() * hidden.element_size()
         return distributed.isend(hidden, self.rank + 1, group=self._forward[self.rank])
 
     def receive(self, hidden: torch.Tensor, free: Any) -> Any:
-        """Start receiving from the stage before, once ``free`` says that what the tensor held has been read."""
+        """Receive from the stage before, asynchronously, once the event ``free`` says that the buffer has been read."""
         self.calls["recv"] += 1
         group = self._forward[self.rank - 1]
         if self._arrivals is None:
             return distributed.irecv(hidden, self.rank - 1, group=group)
-        # Not behind the work that is queued: the transfer is to run beside it.
+        # Not behind the queued work: the transfer runs beside it.
         self._arrivals.wait_event(free)
         with torch.cuda.stream(self._arrivals):
             return distributed.irecv(hidden, self.rank - 1, group=group)
 
-    def share(self, tokens: torch.Tensor) -> Any:
-        """Start handing the last stage's tokens, int64 [rows], to all stages."""
+    def broadcast_tokens(self, tokens: torch.Tensor) -> Any:
+        """Broadcast the last stage's tokens, int64 [rows], to all stages, asynchronously."""
         self.calls["broadcast"] += 1
         self.token_bytes += tokens.numel() * tokens.element_size()
         return distributed.broadcast(tokens, self.size - 1, group=self._tokens, async_op=True)
 
-    def gathered(self, fact: Any) -> list[Any]:
-        """Every rank's fact, on every rank; it waits for all of them."""
+    def gather(self, fact: Any) -> list[Any]:
+        """Every rank's fact, on every rank; waits for all of them."""
         facts: list[Any] = [None] * self.size
         distributed.all_gather_object(facts, fact)
         return facts

@@ -1,4 +1,4 @@
-"""One micro-batch on one pipeline stage: its rows of the cache, what it is handed, and its recorded work."""
+"""One micro-batch on one pipeline stage: its rows of the KV cache, its buffers and its captured graphs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy
 import torch
 
-from scripts.engine.buckets import packed
+from scripts.engine.buckets import pad_right
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
-from scripts.engine.graphs import Recorder, Work
+from scripts.engine.graphs import GraphPool, Replay
 from scripts.engine.state import State
-from scripts.runtime.stages import parts
+from scripts.runtime.stages import micro_batches
 
-# A prompt's hidden states are handed on in chunks of rows, so that the next stage soon has something to do.
-CHUNKS, CHUNK_TOKENS, MOST_TOKENS = 4, 1024, 8192  # at least so many tokens each where there are so many, and at most
+# A prefill's hidden states are sent on in chunks of rows, so that the next stage soon has something to do.
+CHUNKS, MIN_CHUNK_TOKENS, MAX_CHUNK_TOKENS = 4, 1024, 8192
 
 
 class StageDecoder(Decoder):
@@ -47,37 +47,37 @@ class StageDecoder(Decoder):
 
     @property
     def vocabulary(self) -> int:
-        """Tokens that there are."""
+        """Size of the vocabulary."""
         return self._vocabulary
 
 
 class MicroBatch:
-    """A few rows of a batch; the same on every stage, so that all know when it ends.
+    """Some rows of a batch; every stage keeps the same state, so that all know when they have stopped.
 
     Args:
         decoder: this stage's layers.
         cache: of this stage.
         rows: which rows of the batch, and of the cache.
         steps: the most new tokens.
-        recorder: records the stage's work.
-        intake: records what takes tokens in.
+        graph_pool: captures the stage's graphs.
+        intake_pool: captures the graphs that take tokens in.
         prefix: tokens that every prompt begins with, whose keys and values the cache already holds.
 
     Attributes:
         state: tokens, positions and stops, the same on all stages.
-        tokens: int64 [rows]: the newest tokens, on their way from the last stage.
-        incoming: decode steps' hidden states from the stage before, [rows, hidden].
+        tokens: int64 [rows]: the newest tokens, broadcast by the last stage.
+        incoming: hidden states of a decode step from the stage before, [rows, hidden].
         outgoing: those for the next stage.
-        running: of each row, whether it has not stopped.
-        seen: when the host saw each token.
+        running: whether each row has not stopped yet.
+        moments: when the host saw each token.
     """
 
     def __init__(
-        self, decoder: StageDecoder, cache: StaticCache, rows: range, steps: int, recorder: Recorder, intake: Recorder,
-        prefix: int,
+        self, decoder: StageDecoder, cache: StaticCache, rows: range, steps: int, graph_pool: GraphPool,
+        intake_pool: GraphPool, prefix: int,
     ) -> None:  # fmt: skip
         self.decoder, self.cache, self.rows, self.prefix = decoder, cache, rows, prefix
-        self.recorder, self.intake = recorder, intake
+        self.graph_pool, self.intake_pool = graph_pool, intake_pool
         device = decoder.device
         self.state = State.empty(len(rows), steps, decoder.vocabulary, device)
         self.tokens = torch.zeros(len(rows), dtype=torch.int64, device=device)
@@ -85,17 +85,17 @@ class MicroBatch:
         self.incoming = None if decoder.first else torch.zeros(shape, dtype=decoder.dtype, device=device)
         self.outgoing = None if decoder.last else torch.zeros(shape, dtype=decoder.dtype, device=device)
         self._layers = cache.rows(rows.start, len(rows))
-        self._prompts: dict[int, Prompt] = {}
-        self._decode: list[Piece] | None = None
-        self._advance: Work | None = None
-        self.free = torch.cuda.Event() if device.type == "cuda" else None
-        self.begin_again()
+        self._prompts: dict[int, PrefillGraphs] = {}
+        self._replay_decode: list[StageGraph] | None = None
+        self._advance: Replay | None = None
+        self.incoming_free = torch.cuda.Event() if device.type == "cuda" else None
+        self.reset()
 
-    def begin_again(self) -> None:
-        """Forget what the last batch left."""
+    def reset(self) -> None:
+        """Forget the last batch."""
         self.state.reset()
         self.running = numpy.ones(len(self.rows), dtype=bool)
-        self.seen: list[float] = []
+        self.moments: list[float] = []
         self.done = False
         self.started = 0  # graphs launched: the prompt's, then one a token
         self.taken = 0  # tokens that this stage's state has taken in
@@ -103,67 +103,69 @@ class MicroBatch:
         self.sharing: Any = None
 
     def has(self, width: int) -> bool:
-        """Whether prompts of that bucket can be read without recording anything."""
-        return width in self._prompts and self._decode is not None
+        """Whether prompts of that bucket need no further capture."""
+        return width in self._prompts and self._replay_decode is not None
 
     def reserve(self, width: int, incoming: torch.Tensor | None, outgoing: torch.Tensor | None) -> None:
-        """Record the work of prompts that are ``width`` tokens long without the prefix, and of a decode step.
+        """Capture the prefill of prompts of ``width`` tokens beyond the prefix, and the decode step.
 
         Args:
             width: tokens of a prompt, padded.
-            incoming: where the stage before puts their hidden states, [rows * width, hidden]; None on the first.
-            outgoing: where this stage puts them; None on the last.
+            incoming: buffer for hidden states from the stage before, [rows * width, hidden]; None on the first.
+            outgoing: buffer for those to the next stage; None on the last.
         """
         if width not in self._prompts:
-            prompt = Prompt(len(self.rows), width, self.decoder, incoming, outgoing)
+            prompt = PrefillGraphs(len(self.rows), width, self.decoder, incoming, outgoing)
             self._prompts[width] = prompt
-            for piece, part in zip(prompt.pieces, prompt.parts, strict=True):
-                piece.work = self.recorder.record(functools.partial(self._read, prompt, piece, part))
+            for graph, part in zip(prompt.graphs, prompt.parts, strict=True):
+                graph.replay = self.graph_pool.capture(functools.partial(self._prefill, prompt, graph, part))
             if not self.decoder.last:
-                prompt.start = self.intake.record(lambda: self.state.start(self.tokens, prompt.lengths(self.prefix)))
-        if self._decode is None:
-            self._decode = [Piece(self.incoming, self.outgoing, self.recorder.record(self._step))]
-            self._advance = None if self.decoder.last else self.intake.record(self._take_next)
+                prompt.start = self.intake_pool.capture(
+                    lambda: self.state.start(self.tokens, prompt.lengths(self.prefix))
+                )
+        if self._replay_decode is None:
+            self._replay_decode = [StageGraph(self.incoming, self.outgoing, self.graph_pool.capture(self._decode_step))]
+            self._advance = None if self.decoder.last else self.intake_pool.capture(self._take_next)
 
     def begin(self, prompts: list[list[int]], width: int, pad: int) -> None:
-        """Hand the prompts to the device."""
-        self.begin_again()
+        """Copy the prompts to the device."""
+        self.reset()
         self.prompt = self._prompts[width]
-        self.prompt.staged.copy_(packed(prompts, width, pad))
+        self.prompt.staged.copy_(pad_right(prompts, width, pad))
         if self.prompt.given is not self.prompt.staged:
             self.prompt.given.copy_(self.prompt.staged, non_blocking=True)
-        if self.free is not None:
-            self.free.record()
+        if self.incoming_free is not None:
+            self.incoming_free.record()
 
-    def pieces(self) -> list[Piece]:
-        """The next work of this stage: the prompt's at first, then a decode step."""
-        return self.prompt.pieces if self.started == 0 else self._decode
+    def graphs(self) -> list[StageGraph]:
+        """The next graphs of this stage: the prefill's at first, then a decode step's."""
+        return self.prompt.graphs if self.started == 0 else self._replay_decode
 
-    def take(self) -> None:
-        """Take in the tokens that came from the last stage; there they are in place already."""
+    def take_tokens(self) -> None:
+        """Update the state with the tokens of the last stage, which has done so itself."""
         if not self.decoder.last:
             self.prompt.start() if self.taken == 0 else self._advance()
         self.taken += 1
 
-    def _read(self, prompt: Prompt, piece: Piece, part: range) -> None:
+    def _prefill(self, prompt: PrefillGraphs, graph: StageGraph, part: range) -> None:
         rows, count = slice(part.start, part.stop), len(part)
-        x = self.decoder.embed(prompt.given[rows, :-1]) if piece.incoming is None else piece.incoming
-        x = self.decoder.prompt_from(x, self.cache.rows(self.rows.start + part.start, count), count, self.prefix)
-        if piece.outgoing is not None:
-            piece.outgoing.copy_(x)
+        x = self.decoder.embed(prompt.given[rows, :-1]) if graph.incoming is None else graph.incoming
+        x = self.decoder.prefill_hidden(x, self.cache.rows(self.rows.start + part.start, count), count, self.prefix)
+        if graph.outgoing is not None:
+            graph.outgoing.copy_(x)
             return
         ends = (prompt.given[rows, -1] - 1).view(-1, 1, 1).expand(-1, 1, x.shape[-1])
         prompt.ends[rows] = x.view(count, prompt.width, -1).gather(1, ends).squeeze(1)
         if part.stop == len(self.rows):
-            self.state.start(self.decoder.choose(prompt.ends), prompt.lengths(self.prefix))
+            self.state.start(self.decoder.greedy(prompt.ends), prompt.lengths(self.prefix))
             self.tokens.copy_(self.state.token)
 
-    def _step(self) -> None:
+    def _decode_step(self) -> None:
         state = self.state
         x = self.decoder.embed(state.token) if self.decoder.first else self.incoming
-        x = self.decoder.step_from(x, self._layers, state.positions)
+        x = self.decoder.decode_hidden(x, self._layers, state.positions)
         if self.decoder.last:
-            state.advance(self.decoder.choose(x))
+            state.advance(self.decoder.greedy(x))
             self.tokens.copy_(state.token)
         else:
             self.outgoing.copy_(x)
@@ -173,18 +175,18 @@ class MicroBatch:
 
 
 @dataclass
-class Piece:
-    """Recorded work, the hidden states that it is handed and those that it hands on, [T, hidden]; None at the ends."""
+class StageGraph:
+    """A captured graph, with the buffers of hidden states that it reads and writes, [T, hidden]; None at the ends."""
 
     incoming: torch.Tensor | None
     outgoing: torch.Tensor | None
-    work: Work | None = None
+    replay: Replay | None = None
 
 
-class Prompt:
-    """What prompts of one bucket need: tokens and lengths, int64 [rows, width + 1], and captured graphs."""
+class PrefillGraphs:
+    """The prefill of prompts of one bucket: tokens and lengths, int64 [rows, width + 1], and captured graphs."""
 
-    start: Work
+    start: Replay
 
     def __init__(
         self, rows: int, width: int, decoder: StageDecoder, incoming: torch.Tensor | None, outgoing: torch.Tensor | None
@@ -196,12 +198,18 @@ class Prompt:
         self.ends = torch.zeros(
             (rows, decoder.width) if decoder.last else 0, dtype=decoder.dtype, device=decoder.device
         )
-        # Alike on every stage: what one sends is what the next receives.
+        # The same chunks on every stage: what one sends is what the next receives.
         tokens = rows * width
-        self.parts = parts(rows, max(min(CHUNKS, tokens // CHUNK_TOKENS), -(-tokens // MOST_TOKENS), 1))
-        self.pieces = [
-            Piece(*(None if whole is None else whole[part.start * width : part.stop * width] for whole in passage))
-            for passage in [(incoming, outgoing)]
+        self.parts = micro_batches(
+            rows, max(min(CHUNKS, tokens // MIN_CHUNK_TOKENS), -(-tokens // MAX_CHUNK_TOKENS), 1)
+        )
+        self.graphs = [
+            StageGraph(
+                *(
+                    None if whole is None else whole[part.start * width : part.stop * width]
+                    for whole in (incoming, outgoing)
+                )
+            )
             for part in self.parts
         ]
 

@@ -12,12 +12,10 @@ Proposal = tuple[torch.Tensor, torch.Tensor | None]
 
 
 class Proposer:
-    """Proposes k tokens a round without asking the device for anything."""
+    """Proposes k tokens a round, without host-device synchronisation."""
 
-    calls_per_token = 0  # of a model
-
-    def read(self, tokens: torch.Tensor, start: int) -> None:
-        """Read prompt tokens that stand at ``start`` and after, int64 [1, S]."""
+    def prefill(self, tokens: torch.Tensor, start: int) -> None:
+        """Prefill prompt tokens at positions from ``start`` on, int64 [1, S]."""
 
     def propose(self, state: RoundState) -> Proposal:
         """The newest token and k proposed ones, int64 [k + 1]; how many were proposed, int32 [1], None for all."""
@@ -27,46 +25,44 @@ class Proposer:
 class DraftModel(Proposer):
     """A smaller model drafts k tokens (Leviathan et al., 2023; Chen et al., 2023).
 
-    Its first step of a round is given the newest token and the one before: where the round before was accepted
-    whole, its last token never went through the draft. So a round takes k steps of the draft, not k + 1.
+    Its first step of a round is given the newest token and the one before: where a whole proposal was accepted, the
+    last of its tokens never went through the draft. So a round takes k steps of the draft, not k + 1.
 
     Args:
         decoder: the draft.
         cache: the draft's, of one row.
     """
 
-    calls_per_token = 1
-
     def __init__(self, decoder: Decoder, cache: StaticCache) -> None:
         self.decoder, self.cache = decoder, cache
         self._layers = cache.rows(0, 1)
 
-    def read(self, tokens: torch.Tensor, start: int) -> None:
+    def prefill(self, tokens: torch.Tensor, start: int) -> None:
         """Fill the draft's cache."""
-        self.decoder.prompt(tokens, self._layers, start)
+        self.decoder.prefill(tokens, self._layers, start)
 
     def propose(self, state: RoundState) -> Proposal:
         """Draft token by token."""
-        x = self.decoder.step(state.pair, self._layers, state.places[:1])[1:]  # [1, hidden]
-        given = [state.pair[1:], self.decoder.choose(x)]
-        for place in range(2, state.count + 1):
-            given.append(self.decoder.choose(self.step(given[-1], state.places[place : place + 1])))
+        x = self.decoder.decode(state.last_two, self._layers, state.positions[:1])[1:]  # [1, hidden]
+        given = [state.last_two[1:], self.decoder.greedy(x)]
+        for index in range(2, state.count + 1):
+            given.append(self.decoder.greedy(self.decode(given[-1], state.positions[index : index + 1])))
         return torch.cat(given), None
 
-    def step(self, token: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-        """One token, int64 [1], at its place, int32 [1] -> [1, hidden]."""
-        return self.decoder.step(token, self._layers, place)
+    def decode(self, token: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+        """One token, int64 [1], at its position, int32 [1] -> [1, hidden]."""
+        return self.decoder.decode(token, self._layers, position)
 
 
 class PromptLookup(Proposer):
     """Proposes what followed the last tokens where these occurred before (Saxena, 2023)."""
 
     def propose(self, state: RoundState) -> Proposal:
-        """Look the last tokens up in the prompt and what came out."""
-        if state.pair.device.type == "cuda":
-            from scripts.kernels.triton_round import look_up as on_device
+        """Look the last tokens up in the prompt and the tokens so far."""
+        if state.last_two.device.type == "cuda":
+            from scripts.kernels import triton_round
 
-            return on_device(state)
+            return triton_round.look_up(state)
         return look_up(state)
 
 
@@ -80,15 +76,15 @@ def look_up(state: RoundState) -> tuple[torch.Tensor, torch.Tensor]:
         The newest token and k further ones, int64 [k + 1]; how many of them are proposed, int32 [1]: 0 without an
         occurrence. What stands behind those proposed is any token.
     """
-    sequence, count, place = state.sequence, state.count, state.places[1]
-    spots = torch.arange(len(sequence), device=sequence.device)
-    same = (sequence == state.pair[1]) & (spots < place)
-    both = same[1:] & (sequence[:-1] == state.pair[0])
+    sequence, count, position = state.sequence, state.count, state.positions[1]
+    indices = torch.arange(len(sequence), device=sequence.device)
+    same = (sequence == state.last_two[1]) & (indices < position)
+    both = same[1:] & (sequence[:-1] == state.last_two[0])
     nowhere = len(sequence)
-    by_two = torch.where(both, spots[1:], nowhere).min()
-    by_one = torch.where(same, spots, nowhere).min()
-    source = torch.where(by_two < nowhere, by_two, by_one) + 1 + spots[:count]  # [k]
+    by_two = torch.where(both, indices[1:], nowhere).min()
+    by_one = torch.where(same, indices, nowhere).min()
+    source = torch.where(by_two < nowhere, by_two, by_one) + 1 + indices[:count]  # [k]
     tokens = sequence[source.clamp(max=nowhere - 1)]
-    ends = (source > place) | (state.is_stop[tokens] != 0)
-    proposed = torch.where(ends, spots[:count], count).min().int().view(1)
-    return torch.cat((state.pair[1:], tokens)), proposed
+    ends = (source > position) | (state.is_stop[tokens] != 0)
+    proposed = torch.where(ends, indices[:count], count).min().int().view(1)
+    return torch.cat((state.last_two[1:], tokens)), proposed

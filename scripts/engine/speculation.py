@@ -1,8 +1,8 @@
-"""Speculation in the decode loop: proposing, verifying and accepting are one piece of recorded work.
+"""Speculative decoding in the decode loop: proposing, verifying and accepting are one captured graph.
 
-How many tokens a round puts out is settled on the device, which also moves on by so many positions; the host learns it
-from its own memory, while the next round runs. Positions behind the newest token may hold keys and values of rejected
-ones: a round writes a position before anything attends to it.
+The device settles how many tokens a round puts out and moves on by so many positions; the host learns of it via pinned
+memory while the next round runs. Cache positions behind the newest token may hold keys and values of rejected tokens: a
+round writes a position before anything attends to it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
 from scripts.engine.engine import GraphEngine
-from scripts.engine.graphs import Recorder
+from scripts.engine.graphs import GraphPool
 from scripts.engine.proposers import DraftModel, PromptLookup, Proposer
 from scripts.engine.rounds import ACCEPTED, PROPOSED, RoundState
 from scripts.engine.session import Session
@@ -25,35 +25,35 @@ from scripts.runtime.generation import Observation, SampleRecorder
 from scripts.runtime.models import Loaded
 from scripts.runtime.rounds import Round, RoundCounter
 
-UNDER_WAY = 2  # rounds at most that the host has not seen the end of
+ROUNDS_IN_FLIGHT = 2  # launched, and not yet seen to end by the host, at most
 
 
 class RoundSession(Session):
-    """Recorded work of single requests: a prefill of both models for each bucket, and the round."""
+    """Captured graphs of single requests: a prefill of both models for each bucket, and the round."""
 
     def __init__(
-        self, decoder: Decoder, cache: StaticCache, proposer: Proposer, state: RoundState, recording: Recorder,
+        self, decoder: Decoder, cache: StaticCache, proposer: Proposer, state: RoundState, graph_pool: GraphPool,
         prefix: int,
     ) -> None:  # fmt: skip
-        super().__init__(decoder, cache, 1, 1, recording, prefix)
+        super().__init__(decoder, cache, 1, 1, graph_pool, prefix)
         self.state: RoundState = state
         self.proposer = proposer
 
-    def _read(self, given: torch.Tensor) -> None:
+    def _prefill(self, given: torch.Tensor) -> None:
         self.state.begin(given[0, :-1], given[0, -1:], self.prefix)
-        super()._read(given)
+        super()._prefill(given)
         # The first token is out by now.
-        self.proposer.read(given[:, :-1], self.prefix)
+        self.proposer.prefill(given[:, :-1], self.prefix)
 
-    def _step(self) -> None:
+    def _decode_step(self) -> None:
         state = self.state
         given, proposed = self.proposer.propose(state)
         state.advance(given, self.verify(given), proposed)
 
     def verify(self, given: torch.Tensor) -> torch.Tensor:
-        """The newest token and those behind it -> what the target puts behind each of them; int64 [T] -> [T]."""
-        x = self.decoder.step(given, self._layers, self.state.places[1:2])
-        return self.decoder.choose(x)
+        """The target's greedy token after each of the newest and the proposed tokens: int64 [T] -> [T]."""
+        x = self.decoder.decode(given, self._layers, self.state.positions[1:2])
+        return self.decoder.greedy(x)
 
 
 class SpeculativeEngine(GraphEngine):
@@ -62,7 +62,7 @@ class SpeculativeEngine(GraphEngine):
     Args:
         loaded: the target and, where one drafts, the draft.
         settings: the facet's, resolved: ``tokens`` or ``prompt_lookup``, and ``forced_acceptance``.
-        shared_prefix: read the tokens that all prompts begin with once, before the first request.
+        shared_prefix: prefill the tokens that all prompts begin with once, before the first request.
         pad: the token that fills a bucket.
     """
 
@@ -70,9 +70,9 @@ class SpeculativeEngine(GraphEngine):
         super().__init__(loaded, shared_prefix=shared_prefix, pad=pad)
         self.looks_up = "prompt_lookup" in settings
         self.count: int = settings["prompt_lookup" if self.looks_up else "tokens"]
-        self.forced: float | None = settings.get("forced_acceptance")
-        # The last rounds go beyond the limit, and those under way when it is reached go on from there.
-        self.beyond = UNDER_WAY * (self.count + 1) + 1
+        self.acceptance: float | None = settings.get("forced_acceptance")
+        # The last round goes beyond the limit, and those in flight by then go on from there.
+        self.beyond = ROUNDS_IN_FLIGHT * (self.count + 1) + 1
 
     def _decoder(self, positions: int) -> Decoder:
         self._positions = positions
@@ -85,46 +85,46 @@ class SpeculativeEngine(GraphEngine):
         draft = Decoder(self.loaded.draft, positions)
         return DraftModel(draft, StaticCache(len(draft.layers), 1, positions, draft.heads, draft.dtype, self.device))
 
-    def _read_once(self, tokens: torch.Tensor) -> None:
-        super()._read_once(tokens)
-        self.proposer.read(tokens, 0)
+    def _prefill_prefix(self, tokens: torch.Tensor) -> None:
+        super()._prefill_prefix(tokens)
+        self.proposer.prefill(tokens, 0)
 
     def _session(self, rows: int) -> Session:
         if rows not in self.sessions:
             room = self._steps + self.beyond
             state = RoundState.empty(
                 self.count, room, self.decoder.vocabulary, self.device,
-                positions=self._positions if self.looks_up else 0, forced=self.forced,
+                length=self._positions if self.looks_up else 0, acceptance=self.acceptance,
             )  # fmt: skip
             if state.sequence is not None:
                 state.sequence[: len(self.prefix)] = torch.tensor(self.prefix, device=self.device)
             self.sessions[rows] = RoundSession(
-                self.decoder, self.cache, self.proposer, state, self.recording, len(self.prefix)
+                self.decoder, self.cache, self.proposer, state, self.graph_pool, len(self.prefix)
             )
         return self.sessions[rows]
 
     def _follow(self, session: Session) -> list[float]:
-        """Keep rounds under way until the request has stopped or is long enough; when each kept token was seen."""
+        """Launch rounds until the request has stopped or is long enough; returns when each kept token was seen."""
         state, limit = session.state, self._limit
         moments: list[float] = []
-        started, ended, reached = 1, 0, 0  # the prompt's graph among them; tokens of those that ended
+        started, ended, reached = 1, 0, 0  # graphs, the prefill's among them; tokens of the ended ones
         while len(moments) < limit:
-            # Each piece under way puts out a token at least.
+            # Each graph in flight puts out at least a token.
             while started <= ended + self.ahead and len(moments) + started - ended < limit:
                 session.step()
                 started += 1
-            self._wait(state.seen, len(moments))
-            stopped, out = int(state.seen[ROWS_STOPPED]), int(state.seen[TOKENS_OUT])
+            self._wait(state.host_progress, len(moments))
+            stopped, out = int(state.host_progress[ROWS_STOPPED]), int(state.host_progress[TOKENS_OUT])
             moments += [time.perf_counter()] * (out - len(moments))
             while reached < out:
                 reached += 1 if ended == 0 else int(state.counts[ended - 1, ACCEPTED]) + 1
                 ended += 1
             if stopped:
                 break
-        self.rounds_run, self._in_vain = ended - 1, started > ended
-        tokens = state.tokens_out[: min(len(moments), limit), 0].tolist()
+        self.rounds_run, self._extra_step = ended - 1, started > ended
+        tokens = state.host_tokens[: min(len(moments), limit), 0].tolist()
         stops = set(self._stops)
-        end = next((place for place, token in enumerate(tokens, start=1) if token in stops), len(tokens))
+        end = next((index for index, token in enumerate(tokens, start=1) if token in stops), len(tokens))
         return moments[:end]
 
     def rounds(self) -> list[tuple[int, int]]:
@@ -149,29 +149,29 @@ class SpeculativeEngine(GraphEngine):
         session = self.sessions[1]
         state, proposer = session.state, self.proposer
         self._rewind(state)
-        given = state.pair[1:].repeat(self.count + 1)
+        given = state.last_two[1:].repeat(self.count + 1)
 
-        def recorded(work: Callable[[], object]) -> float:
-            return self._typical(Recorder(self.device).record(work))
+        def captured(work: Callable[[], object]) -> float:
+            return self._typical(GraphPool(self.device).capture(work))
 
         times = {
-            "target_forward_s": recorded(lambda: session.verify(given[:1])),
+            "target_forward_s": captured(lambda: session.verify(given[:1])),
             "draft_forward_s": None,
-            "verify_forward_s": recorded(lambda: session.verify(given)),
+            "verify_forward_s": captured(lambda: session.verify(given)),
             "round_s": self._typical(session.step, lambda: self._rewind(state)),
         }
         if isinstance(proposer, DraftModel):
             self._rewind(state)
-            draft, place = proposer.decoder, state.places[1:2]
-            times["draft_forward_s"] = recorded(lambda: draft.choose(proposer.step(given[:1], place)))
+            draft, position = proposer.decoder, state.positions[1:2]
+            times["draft_forward_s"] = captured(lambda: draft.greedy(proposer.decode(given[:1], position)))
         return times
 
     def _rewind(self, state: RoundState) -> None:
-        """Back to the end of the last request, so that no number of rounds leads out of the room there is."""
+        """Back to the end of the last request, so that repeated rounds stay within the cache."""
         last = self.cache.length - 1
-        state.places.copy_(torch.arange(last - 1, last + self.count, device=self.device))
+        state.positions.copy_(torch.arange(last - 1, last + self.count, device=self.device))
         state.step.fill_(1)
-        state.turn.zero_()
+        state.round_index.zero_()
 
     def facts(self) -> dict[str, Any]:
         """What this loop did, for the evidence."""
@@ -181,8 +181,8 @@ class SpeculativeEngine(GraphEngine):
 class EngineRounds(RoundCounter):
     """Counts from what the device wrote of each round.
 
-    The prompt's forward counts as one of the target's; it proposes nothing and is in no histogram. A round that the
-    device ran behind the end is none of the request's.
+    The prefill counts as a forward of the target; nothing is proposed in it, and it is in no histogram. Look-ahead
+    rounds behind the end are not the request's.
     """
 
     def __init__(self, engine: SpeculativeEngine) -> None:

@@ -1,8 +1,4 @@
-"""What a request leaves on the device from step to step; its tokens reach the host via pinned memory, unsynchronised.
-
-The last operation of a step writes the new tokens where the host can read them, and then how many there are. The host
-looks at that number in its own memory; it asks the device for nothing.
-"""
+"""A batch's state on the device from step to step, and the host's views of what it polls."""
 
 from __future__ import annotations
 
@@ -11,35 +7,23 @@ from dataclasses import dataclass
 import numpy
 import torch
 
-TOKENS_OUT, ROWS_STOPPED = 0, 1  # places in the flag
+from scripts.kernels.decode_state import StepTensors
+
+TOKENS_OUT, ROWS_STOPPED = 0, 1  # indices of ``progress``
 
 
 @dataclass
-class State:
-    """Tensors of a fixed place; B rows.
+class State(StepTensors):
+    """The tensors of B rows.
 
     Attributes:
-        token: int64 [B]: the newest token, which the next step is given.
-        positions: int32 [B]: where it stands.
-        step: int32 [1]: how many tokens each row has put out.
-        stopped: int8 [B]: whether a row has put out a stop token.
-        is_stop: int8 [vocabulary]: 1 for each token that ends a headline.
-        out: int32 [steps, B], read by the host: the tokens.
-        flag: int32 [2], read by the host: tokens that are out, rows that have stopped.
+        host_progress: the host's view of ``progress``.
+        host_tokens: the host's view of ``out``, [steps, B].
     """
 
-    token: torch.Tensor
-    positions: torch.Tensor
-    step: torch.Tensor
-    stopped: torch.Tensor
-    is_stop: torch.Tensor
-    out: torch.Tensor
-    flag: torch.Tensor
-
     def __post_init__(self) -> None:
-        # Views of the same memory: reading one costs the host nothing but the reading.
-        self.seen: numpy.ndarray = self.flag.numpy()
-        self.tokens_out: numpy.ndarray = self.out.numpy()
+        self.host_progress: numpy.ndarray = self.progress.numpy()
+        self.host_tokens: numpy.ndarray = self.out.numpy()
 
     @classmethod
     def empty(cls, rows: int, steps: int, vocabulary: int, device: torch.device) -> State:
@@ -50,21 +34,20 @@ class State:
             step=torch.zeros(1, dtype=torch.int32, device=device),
             stopped=torch.zeros(rows, dtype=torch.int8, device=device),
             is_stop=torch.zeros(vocabulary, dtype=torch.int8, device=device),
-            out=host_readable(device, steps, rows),
-            flag=host_readable(device, 2),
+            out=pinned_zeros(device, steps, rows),
+            progress=pinned_zeros(device, 2),
         )
 
     def reset(self) -> None:
         """Nothing is out yet; called while the device is idle."""
-        self.seen[:] = 0
+        self.host_progress[:] = 0
 
     def start(self, chosen: torch.Tensor, lengths: torch.Tensor) -> None:
         """Put out the first tokens, int64 [B], of prompts of those lengths, int64 [B]."""
         if chosen.device.type == "cuda":
-            from scripts.kernels.triton_step import start
+            from scripts.kernels import triton_step
 
-            start(chosen, lengths, self.token, self.positions, self.step, self.stopped, self.is_stop, self.out,
-                  self.flag)  # fmt: skip
+            triton_step.start(self, chosen, lengths)
             return
         self.step.zero_()
         self.stopped.zero_()
@@ -74,9 +57,9 @@ class State:
     def advance(self, chosen: torch.Tensor) -> None:
         """Put out each row's next token, int64 [B]."""
         if chosen.device.type == "cuda":
-            from scripts.kernels.triton_step import finish
+            from scripts.kernels import triton_step
 
-            finish(chosen, self.token, self.positions, self.step, self.stopped, self.is_stop, self.out, self.flag)
+            triton_step.advance(self, chosen)
             return
         self.positions += 1
         self._put_out(chosen)
@@ -87,10 +70,10 @@ class State:
         self.out[step] = chosen
         self.step += 1
         self.stopped |= self.is_stop[chosen]
-        self.seen[ROWS_STOPPED] = int(self.stopped.sum())
-        self.seen[TOKENS_OUT] = step + 1
+        self.host_progress[ROWS_STOPPED] = int(self.stopped.sum())
+        self.host_progress[TOKENS_OUT] = step + 1
 
 
-def host_readable(device: torch.device, *shape: int) -> torch.Tensor:
-    """Zeros, int32, in the host's memory, which the device can write."""
+def pinned_zeros(device: torch.device, *shape: int) -> torch.Tensor:
+    """Zeros, int32, in host memory, pinned where there is a GPU, which can then write it."""
     return torch.zeros(shape, dtype=torch.int32, pin_memory=device.type == "cuda")

@@ -1,8 +1,8 @@
 """Tensor parallelism in the decode loop (Megatron-LM; Shoeybi et al., 2019).
 
 Each rank holds whole heads and a share of the feed-forward width: rows of the query, key, value, gate and up weights,
-columns of the output and down weights. Two sums over the ranks a layer put the parts together. The output head is split
-over the vocabulary: ranks exchange their best logit and its token, not logits. Every rank runs the same loop.
+columns of the output and down weights. Two all-reduces a layer add up the partial results. The output head is split
+over the vocabulary: ranks exchange their largest logit and its token, not logits. Every rank runs the same loop.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import torch
 from torch import distributed, nn
 
 from scripts.engine.collectives import Collectives
-from scripts.engine.decoder import Decoder, local, matrix_of, norm_of
+from scripts.engine.decoder import Decoder, local_shard, matrix_of, norm_of
 from scripts.engine.engine import GraphEngine
-from scripts.engine.graphs import Recorder, Work
+from scripts.engine.graphs import GraphPool, Replay
 from scripts.engine.session import Session
 from scripts.kernels.matrix import Matrix
 from scripts.kernels.reference import Heads
@@ -27,8 +27,8 @@ from scripts.runtime.generation import Observation
 from scripts.runtime.models import Loaded
 
 
-class Part:
-    """A sharded layer of another library without the sums that transformers installed around it."""
+class LocalLayer:
+    """A sharded layer of another library without the all-reduce hooks that transformers installed around it."""
 
     def __init__(self, layer: nn.Module, size: int, along: str) -> None:
         self.layer = layer
@@ -46,7 +46,7 @@ class TensorDecoder(Decoder):
     Args:
         model: a LlamaForCausalLM, sharded by transformers; its weights become views where they are fused.
         positions: how many positions the rotary tables cover.
-        collectives: sums over the ranks.
+        collectives: the all-reduces.
     """
 
     def __init__(self, model: Any, positions: int, collectives: Collectives) -> None:
@@ -55,19 +55,21 @@ class TensorDecoder(Decoder):
         size = collectives.size
         self.heads = Heads(self.heads.query // size, self.heads.key_value // size, self.heads.width)
         for layer in self.layers:
-            layer.qkv, layer.gate_up = self._part(layer.qkv, "out"), self._part(layer.gate_up, "out")
-            layer.out, layer.down = (self._only_one_bias(self._part(each, "in")) for each in (layer.out, layer.down))
+            layer.qkv, layer.gate_up = self._localized(layer.qkv, "out"), self._localized(layer.gate_up, "out")
+            layer.out, layer.down = (
+                self._bias_on_first_rank(self._localized(each, "in")) for each in (layer.out, layer.down)
+            )
 
     def _take_ends(self, model: Any) -> None:
         """The whole embedding, and this rank's rows of the head."""
         embedding, head_weight = model.model.embed_tokens.weight, model.lm_head.weight
-        before = local(embedding).data_ptr()
-        self.embedding = made_whole(embedding)
-        if head_weight is not embedding and local(head_weight).data_ptr() == before:
-            head_weight._local_tensor = local(embedding)
+        before = local_shard(embedding).data_ptr()
+        self.embedding = gathered_weight(embedding)
+        if head_weight is not embedding and local_shard(head_weight).data_ptr() == before:
+            head_weight._local_tensor = local_shard(embedding)
         self.norm = norm_of(model.model.norm)
         head, tokens, size = matrix_of(model.lm_head), self.embedding.shape[0], self.collectives.size
-        share = -(-tokens // size)  # as torch's Shard cuts
+        share = -(-tokens // size)  # as torch's Shard does
         self.first_token = self.collectives.rank * share
         if head.shape[0] == tokens and size > 1:
             # A head that is tied to the embedding is there as a whole: only a part of it is read.
@@ -75,27 +77,27 @@ class TensorDecoder(Decoder):
             head = Matrix("dense", head.data[rows])
         self.head = head
 
-    def _part(self, matrix: Matrix, along: str) -> Matrix:
+    def _localized(self, matrix: Matrix, along: str) -> Matrix:
         if matrix.kind != "modules":
             return matrix
         return dataclasses.replace(
-            matrix, modules=[Part(layer, self.collectives.size, along) for layer in matrix.modules]
+            matrix, modules=[LocalLayer(layer, self.collectives.size, along) for layer in matrix.modules]
         )
 
-    def _only_one_bias(self, matrix: Matrix) -> Matrix:
-        """Every rank has the bias of a layer whose products are added up; one adds it."""
+    def _bias_on_first_rank(self, matrix: Matrix) -> Matrix:
+        """All ranks hold the bias of a layer whose products are summed; only the first adds it."""
         return matrix if self.collectives.rank == 0 else dataclasses.replace(matrix, bias=None)
 
     def project(self, x: torch.Tensor, matrix: Matrix, residual: torch.Tensor) -> torch.Tensor:
-        """Back to the model's width: the first rank's part brings what went in, so that the sum has it once."""
+        """Project back to the model's width; the first rank adds the residual, so that the sum has it once."""
         part = self.ops.linear(x, matrix, residual=residual if self.collectives.rank == 0 else None)
         return self.collectives.all_reduce(part)
 
-    def choose(self, x: torch.Tensor) -> torch.Tensor:
-        """Greedy decoding: every rank sees all ranks' best logits, so that all choose alike; the lowest of equals."""
-        values, tokens = self.ops.best_of(x, self.head, self.norm)  # [T], of this rank's part of the vocabulary
+    def greedy(self, x: torch.Tensor) -> torch.Tensor:
+        """Greedy decoding over all ranks' largest logits, the same on every rank; of equal ones the lowest token."""
+        values, tokens = self.ops.max_and_argmax(x, self.head, self.norm)  # [T], of this rank's part of the vocabulary
         rank, size = self.collectives.rank, self.collectives.size
-        # Whole numbers are exact in float32 up to 2^24, and adding zeros changes nothing: a gather by a sum.
+        # An all-gather by an all-reduce: token ids are exact in float32 up to 2^24, and adding zeros changes nothing.
         offered = torch.zeros(2, size, len(x), dtype=torch.float32, device=self.device)
         offered[0, rank] = values
         offered[1, rank] = tokens + self.first_token
@@ -104,47 +106,47 @@ class TensorDecoder(Decoder):
         return tokens.gather(0, best)[0].long()
 
 
-def made_whole(parameter: torch.Tensor) -> torch.Tensor:
-    """A weight that every rank needs as a whole; where it was cut into rows, these become views of the whole."""
+def gathered_weight(parameter: torch.Tensor) -> torch.Tensor:
+    """A weight that every rank needs as a whole; where its rows were sharded, the shard becomes a view of the whole."""
     if not hasattr(parameter, "full_tensor"):
-        return local(parameter)
+        return local_shard(parameter)
     full = parameter.full_tensor().detach()
-    share = -(-full.shape[0] // distributed.get_world_size())  # as torch's Shard cuts
-    if local(parameter).shape != full.shape:
-        parameter._local_tensor = full[distributed.get_rank() * share :][: len(local(parameter))]
+    share = -(-full.shape[0] // distributed.get_world_size())  # as torch's Shard does
+    if local_shard(parameter).shape != full.shape:
+        parameter._local_tensor = full[distributed.get_rank() * share :][: len(local_shard(parameter))]
     return full
 
 
-class CountingRecorder(Recorder):
-    """Also counts the collectives of what it starts, which Python sees only while it is recorded."""
+class CountingGraphPool(GraphPool):
+    """Also counts the collectives of replays, which Python sees only during the capture."""
 
     def __init__(self, device: torch.device, collectives: Collectives) -> None:
         super().__init__(device)
         self.collectives = collectives
-        self._pieces: list[list[Any]] = []  # of each piece: how often it was started, and its calls
+        self._captured: list[list[Any]] = []  # of each graph: its replays, and the collectives in it
 
-    def record(self, work: Work) -> Work:
-        """What starts the work again, counted."""
-        piece: list[Any] = [0, Counter()]
-        self._pieces.append(piece)
+    def capture(self, work: Replay) -> Replay:
+        """What replays the work and counts it."""
+        graph: list[Any] = [0, Counter()]
+        self._captured.append(graph)
 
         def watched() -> None:
             before = self.collectives.calls.copy()
             work()
-            piece[1] = self.collectives.calls - before
+            graph[1] = self.collectives.calls - before
 
-        start = super().record(watched)
+        replay = super().capture(watched)
 
         def counted() -> None:
-            piece[0] += 1
-            start()
+            graph[0] += 1
+            replay()
 
         return counted
 
-    def made(self) -> Counter[str]:
-        """Collectives that the device was asked for so far."""
+    def counts(self) -> Counter[str]:
+        """Collectives launched so far, by kind."""
         total: Counter[str] = Counter()
-        for times, calls in self._pieces:
+        for times, calls in self._captured:
             total.update({name: times * count for name, count in calls.items()})
         return total
 
@@ -154,15 +156,15 @@ class TensorEngine(GraphEngine):
 
     Args:
         loaded: the model, sharded.
-        shared_prefix: read the tokens that all prompts begin with once, before the first request.
-        pad: the token that fills a bucket; never seen by another.
+        shared_prefix: prefill the tokens that all prompts begin with once, before the first request.
+        pad: the padding token; nothing attends to it.
         symmetric: use symmetric memory where there is any.
     """
 
     def __init__(self, loaded: Loaded, *, shared_prefix: bool, pad: int, symmetric: bool = True) -> None:
         super().__init__(loaded, shared_prefix=shared_prefix, pad=pad)
         self.collectives = Collectives(self.device, symmetric=symmetric)
-        self.recording = CountingRecorder(self.device, self.collectives)
+        self.graph_pool = CountingGraphPool(self.device, self.collectives)
         self._ends = numpy.zeros(0, dtype=bool)  # [vocabulary]: whether a token ends a headline
 
     def _decoder(self, positions: int) -> Decoder:
@@ -174,46 +176,46 @@ class TensorEngine(GraphEngine):
         self._ends = stop_table(stops, self.decoder.vocabulary)
 
     def _follow(self, session: Session) -> list[float]:
-        """Keep the device busy; stop as the tokens say, one at a time.
+        """Launch steps until the tokens, looked at one by one, say that every row has stopped.
 
-        A rank that started a step more than its peers would wait in it for ever: when to stop must not depend on how
-        late a host looks.
+        A rank that launched a step more than its peers would wait in it for ever: when to stop must not depend on when
+        a host polls.
         """
         state, limit = session.state, self._limit
         running = numpy.ones(session.rows, dtype=bool)
         moments: list[float] = []
-        issued = 1
+        launched = 1
         while len(moments) < limit and running.any():
-            while issued < limit and issued <= len(moments) + self.ahead:
+            while launched < limit and launched <= len(moments) + self.ahead:
                 session.step()
-                issued += 1
-            self._wait(state.seen, len(moments))
-            running &= ~self._ends[state.tokens_out[len(moments)]]
+                launched += 1
+            self._wait(state.host_progress, len(moments))
+            running &= ~self._ends[state.host_tokens[len(moments)]]
             moments.append(time.perf_counter())
-        self._in_vain = issued > len(moments)
+        self._extra_step = launched > len(moments)
         return moments
 
     def observe(self, prompts: list[list[int]]) -> Observation:
         """Generate one batch and say what was run; then time a step of it with its collectives and without."""
-        before = self.recording.made()
+        before = self.graph_pool.counts()
         seen = super().observe(prompts)
-        seen.collectives = dict(self.recording.made() - before)
+        seen.collectives = dict(self.graph_pool.counts() - before)
         seen.communication_share = self._communication_share(self.sessions[len(prompts)])
         return seen
 
     @torch.inference_mode()
     def _communication_share(self, session: Session) -> float:
-        """Share of a decode step that goes away with the sums over the ranks; then each computes something else."""
+        """Share of a decode step's time that goes away with its all-reduces."""
         self.step_s = self._step_s(session, session.step)
-        self.collectives.silent = True
+        self.collectives.disabled = True
         try:
-            self.step_without_s = self._step_s(session, Recorder(self.device).record(session._step))
+            self.step_without_s = self._step_s(session, GraphPool(self.device).capture(session._decode_step))
         finally:
-            self.collectives.silent = False
+            self.collectives.disabled = False
         return max(0.0, 1 - self.step_without_s / self.step_s)
 
     def parallel_facts(self) -> dict[str, Any]:
-        """Of the ranks' exchange, for the evidence."""
+        """How the ranks communicate, for the evidence."""
         return {
             "kind": "tensor",
             "vocabulary_rows": self.decoder.head.shape[0],

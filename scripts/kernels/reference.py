@@ -68,7 +68,7 @@ def gated_linear(x: torch.Tensor, matrix: Matrix, *, norm: Norm | None = None) -
 
 @dataclass
 class PositionInfo:
-    """Where a step's new tokens stand and how far they are turned; the same in every layer.
+    """Position ids and rotary angles of a step's new tokens; the same in every layer.
 
     Attributes:
         positions: int64 [B, S].
@@ -83,20 +83,19 @@ class PositionInfo:
     mask: torch.Tensor | None
 
 
-def places(positions: torch.Tensor, count: int, rope: Rope, dtype: torch.dtype) -> PositionInfo:
-    """The places of ``count`` new tokens of each row, the first of them at ``positions``, int32 [B]."""
-    taken = positions.long()[:, None] + torch.arange(count, device=positions.device)  # [B, S]
-    held = int(positions.max()) + count  # a CPU's tensors can be asked
-    whole = taken.numel() == 1
-    mask = None if whole else (torch.arange(held, device=positions.device) <= taken[..., None])[:, None]
-    return PositionInfo(
-        taken, _signed(rope.cos[taken].to(dtype)[:, None], rope.sin[taken].to(dtype)[:, None]), held, mask
-    )
+def position_info(positions: torch.Tensor, count: int, rope: Rope, dtype: torch.dtype) -> PositionInfo:
+    """Position ids and angles of ``count`` new tokens of each row, the first at ``positions``, int32 [B]."""
+    position_ids = positions.long()[:, None] + torch.arange(count, device=positions.device)  # [B, S]
+    held = int(positions.max()) + count
+    whole = position_ids.numel() == 1
+    mask = None if whole else (torch.arange(held, device=positions.device) <= position_ids[..., None])[:, None]
+    angles = _signed(rope.cos[position_ids].to(dtype)[:, None], rope.sin[position_ids].to(dtype)[:, None])
+    return PositionInfo(position_ids, angles, held, mask)
 
 
-def attend(
+def decode_attention(
     qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, positions: torch.Tensor, heads: Heads, rope: Rope,
-    where: PositionInfo | None = None,
+    info: PositionInfo | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """Rotate, store and attend: a few new tokens of each row, each seeing all before it.
 
@@ -104,33 +103,33 @@ def attend(
         qkv: [B * S, (H + 2 Hkv) D], the S new tokens of a row together.
         keys: the cache, [B, Hkv, L, D]; changed in place.
         values: the same.
-        positions: int32 [B]: where each row's first new token stands.
+        positions: int32 [B]: the position id of each row's first new token.
         heads: how many and how wide.
         rope: angles by position.
-        where: ``places`` of the positions, if they are known already.
+        info: ``position_info`` of the positions, if they are known already.
 
     Returns:
         [B * S, H D].
     """
     rows = positions.shape[0]
     count = qkv.shape[0] // rows
-    where = where or places(positions, count, rope, qkv.dtype)
-    q, k, v = _rotated(qkv, rows, heads, where.angles)
+    info = info or position_info(positions, count, rope, qkv.dtype)
+    q, k, v = _split_and_rotate(qkv, rows, heads, info.angles)
     if rows == 1:
-        new = slice(where.held - count, where.held)
+        new = slice(info.held - count, info.held)
         keys[0, :, new], values[0, :, new] = k[0], v[0]
     else:
         row = torch.arange(rows, device=qkv.device)[:, None]
-        keys[row, :, where.positions] = k.transpose(1, 2)
-        values[row, :, where.positions] = v.transpose(1, 2)
+        keys[row, :, info.positions] = k.transpose(1, 2)
+        values[row, :, info.positions] = v.transpose(1, 2)
     out = functional.scaled_dot_product_attention(
-        q, keys[:, :, : where.held], values[:, :, : where.held], attn_mask=where.mask,
+        q, keys[:, :, : info.held], values[:, :, : info.held], attn_mask=info.mask,
         enable_gqa=heads.query != heads.key_value,
     )  # fmt: skip
     return out.transpose(1, 2).reshape(rows * count, heads.query * heads.width)
 
 
-def attend_prompt(
+def prefill_attention(
     qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int, heads: Heads, rope: Rope, rows: int
 ) -> torch.Tensor:
     """The same for a block of prompt tokens that stand at ``start`` and after in every row.
@@ -139,7 +138,7 @@ def attend_prompt(
     """
     count = qkv.shape[0] // rows
     part = slice(start, start + count)
-    q, k, v = _rotated(qkv, rows, heads, _signed(rope.cos[part].to(qkv.dtype), rope.sin[part].to(qkv.dtype)))
+    q, k, v = _split_and_rotate(qkv, rows, heads, _signed(rope.cos[part].to(qkv.dtype), rope.sin[part].to(qkv.dtype)))
     keys[:rows, :, start : start + count] = k
     values[:rows, :, start : start + count] = v
     options = {"enable_gqa": heads.query != heads.key_value}
@@ -154,13 +153,13 @@ def attend_prompt(
     return out.transpose(1, 2).reshape(rows * count, heads.query * heads.width)
 
 
-def _rotated(
+def _split_and_rotate(
     qkv: torch.Tensor, rows: int, heads: Heads, angles: tuple[torch.Tensor, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """[B * S, (H + 2 Hkv) D] -> queries [B, H, S, D], keys and values [B, Hkv, S, D], the first two rotated."""
-    apart = qkv.view(rows, -1, heads.query + 2 * heads.key_value, heads.width).transpose(1, 2)
-    turned, v = apart.split([heads.query + heads.key_value, heads.key_value], dim=1)
-    q, k = _rotate(turned, angles).split([heads.query, heads.key_value], dim=1)
+    heads_first = qkv.view(rows, -1, heads.query + 2 * heads.key_value, heads.width).transpose(1, 2)
+    rotated, v = heads_first.split([heads.query + heads.key_value, heads.key_value], dim=1)
+    q, k = _rotate(rotated, angles).split([heads.query, heads.key_value], dim=1)
     return q, k, v
 
 
@@ -176,12 +175,12 @@ def _rotate(x: torch.Tensor, angles: tuple[torch.Tensor, torch.Tensor]) -> torch
     return x * cos + x.roll(x.shape[-1] // 2, -1) * sin
 
 
-def best_of(x: torch.Tensor, head: Matrix, norm: Norm) -> tuple[torch.Tensor, torch.Tensor]:
+def max_and_argmax(x: torch.Tensor, head: Matrix, norm: Norm) -> tuple[torch.Tensor, torch.Tensor]:
     """The largest logit of each row, float32 [T], and its token, int64 [T]."""
     best = linear(x, head, norm=norm).float().max(dim=-1)
     return best.values, best.indices
 
 
-def choose(x: torch.Tensor, head: Matrix, norm: Norm) -> torch.Tensor:
+def argmax(x: torch.Tensor, head: Matrix, norm: Norm) -> torch.Tensor:
     """Greedy decoding: the token of the largest logit of each row, int64 [T]; the first where equal."""
     return linear(x, head, norm=norm).argmax(dim=-1)

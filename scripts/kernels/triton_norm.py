@@ -12,7 +12,7 @@ from scripts.kernels.triton_launch import use_pdl
 
 
 @triton.jit
-def normed(values, weight, eps, K: tl.constexpr):
+def rms_normalized(values, weight, eps, K: tl.constexpr):
     """The norm of a row [BLOCK], zeros behind the K-th, rounded before and after the weight, as LlamaRMSNorm does."""
     dtype = weight.dtype
     wide = values.to(tl.float32)
@@ -30,7 +30,7 @@ def _rms_norm(x, weight, out, eps, K: tl.constexpr, BLOCK: tl.constexpr, WAIT: t
         gdc_wait()
         gdc_launch_dependents()
     values = tl.load(x + row * K + columns, mask=inside, other=0.0)
-    tl.store(out + row * K + columns, normed(values, scales, eps, K), mask=inside)
+    tl.store(out + row * K + columns, rms_normalized(values, scales, eps, K), mask=inside)
 
 
 def rms_norm(x: torch.Tensor, norm: Norm) -> torch.Tensor:

@@ -1,15 +1,15 @@
-"""How a model's layers are shared out over pipeline stages, so that all take about the same time."""
+"""How layers are partitioned into pipeline stages of about the same time, and a batch into micro-batches."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Of the time that a layer takes; the output head sees one token of each prompt, and reads its weights at every step.
+# The head sees one token of each prompt, but its weights are read at every step: half of what its bytes would cost.
 HEAD_SHARE_OF_ITS_BYTES = 0.5
 
 
 def head_in_layers(config: Any) -> float:
-    """The time of a Llama's output head, in layers."""
+    """The time of the output head, in units of a decoder layer's."""
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     keys = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     heads = 2 * config.num_attention_heads + 2 * keys  # q and o, k and v
@@ -37,8 +37,8 @@ def split(layers: int, stages: int, head: float) -> list[range]:
     return [range(end - count, end) for count, end in zip(counts, ends, strict=True)]
 
 
-def parts(rows: int, count: int) -> list[range]:
-    """A batch's rows in at most so many micro-batches, sizes differing by one at most."""
+def micro_batches(rows: int, count: int) -> list[range]:
+    """A batch's rows in up to so many micro-batches, whose sizes differ by one at most."""
     count = min(rows, count)
     sizes = [rows // count + (number < rows % count) for number in range(count)]
     ends = [sum(sizes[: number + 1]) for number in range(count)]

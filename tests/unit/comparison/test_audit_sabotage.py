@@ -27,20 +27,20 @@ def parent(checkpoint, evaluation_set):
     return run_worker(checkpoint, evaluation_set, {}, thorough=True)
 
 
-def turned_too_far(monkeypatch):
+def rotated_too_far(monkeypatch):
     """The angles of new tokens are those of the next position."""
-    places = reference.places
+    position_info = reference.position_info
 
     def wrong(positions, count, rope, dtype):
         behind = reference.Rope(rope.cos.roll(-1, 0), rope.sin.roll(-1, 0))
-        return places(positions, count, behind, dtype)
+        return position_info(positions, count, behind, dtype)
 
-    monkeypatch.setattr(reference, "places", wrong)
+    monkeypatch.setattr(reference, "position_info", wrong)
 
 
 def stale_entry(monkeypatch):
     """Of every fourth token the first layer's keys stay what they were before."""
-    attend, calls = reference.attend, []
+    attend, calls = reference.decode_attention, []
 
     def wrong(qkv, keys, values, positions, *arguments, **options):
         place, before = int(positions[0]), keys.clone()
@@ -50,21 +50,21 @@ def stale_entry(monkeypatch):
             keys[:, :, place] = before[:, :, place]
         return out
 
-    monkeypatch.setattr(reference, "attend", wrong)
+    monkeypatch.setattr(reference, "decode_attention", wrong)
 
 
 def dropped_head(monkeypatch):
     """One head of each layer adds nothing."""
-    attend = reference.attend
+    attend = reference.decode_attention
 
     def wrong(qkv, keys, values, positions, heads, *arguments, **options):
         out = attend(qkv, keys, values, positions, heads, *arguments, **options)
         return torch.cat((torch.zeros_like(out[:, : heads.width]), out[:, heads.width :]), dim=1)
 
-    monkeypatch.setattr(reference, "attend", wrong)
+    monkeypatch.setattr(reference, "decode_attention", wrong)
 
 
-@pytest.mark.parametrize("fault", [turned_too_far, stale_entry, dropped_head])
+@pytest.mark.parametrize("fault", [rotated_too_far, stale_entry, dropped_head])
 def test_a_real_fault_is_thrown_out(parent, checkpoint, evaluation_set, fault, monkeypatch):
     fault(monkeypatch)
     found = audit(run_worker(checkpoint, evaluation_set, {"engine": "graph"}), parent)

@@ -2,9 +2,9 @@ from itertools import pairwise
 
 import pytest
 
-from scripts.engine.flight import flight
+from scripts.engine.occupancy import occupancy
 from scripts.foundation.errors import StudyError
-from scripts.runtime.stages import parts, split
+from scripts.runtime.stages import micro_batches, split
 from scripts.techniques.parallel.facet import FACET
 from tests.support.engine_cases import NEW, ONE_BY_ONE, PROMPTS, TOGETHER, case, cut, greedy, stopping
 from tests.support.engine_group import run_engines
@@ -125,14 +125,14 @@ def test_a_single_request_takes_turns(groups):
     assert facts["kind"].startswith("layer sharding")
 
 
-def test_flight_counts_micro_batches_at_the_same_time():
-    turns = flight([[(0.0, 1.0, 0), (2.0, 3.0, 0)], [(1.0, 2.0, 0)]])
+def test_occupancy_counts_micro_batches_at_the_same_time():
+    turns = occupancy([[(0.0, 1.0, 0), (2.0, 3.0, 0)], [(1.0, 2.0, 0)]])
     assert (turns.in_flight, turns.busy) == (1, 1.0)
-    full = flight([[(0.0, 1.0, 0), (1.0, 2.0, 1)], [(1.0, 2.0, 0), (2.0, 3.0, 1)]])
+    full = occupancy([[(0.0, 1.0, 0), (1.0, 2.0, 1)], [(1.0, 2.0, 0), (2.0, 3.0, 1)]])
     assert (full.in_flight, full.busy) == (2, pytest.approx(4 / 3))
     assert full.waiting == [pytest.approx(1 / 3)] * 2
     # A moment of overlap, as clocks that differ a little show, is none.
-    assert flight([[(0.0, 1.0, 0)], [(0.95, 2.0, 1)]]).in_flight == 1
+    assert occupancy([[(0.0, 1.0, 0)], [(0.95, 2.0, 1)]]).in_flight == 1
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_layers_are_shared_out_by_time(layers, stages, head, counts):
 
 
 def test_rows_are_cut_evenly():
-    assert [len(part) for part in parts(7, 3)] == [3, 2, 2]
-    assert parts(2, 4) == [range(1), range(1, 2)]
+    assert [len(part) for part in micro_batches(7, 3)] == [3, 2, 2]
+    assert micro_batches(2, 4) == [range(1), range(1, 2)]
 
 
 def test_micro_batches_need_a_pipeline_and_the_projects_loop():

@@ -92,11 +92,11 @@ def test_a_kernel_that_does_not_fit_a_gpu_is_refused_before_anything_is_recorded
 
     sentence = "needs 196608 of a multiprocessor's shared memory for this model's heads; this GPU has 101376."
     with pytest.raises(UnsupportedError, match=re.escape(sentence)):
-        graphs.rehearse(too_wide)
+        graphs.warm_up(too_wide)
 
 
 def test_angles_that_are_not_a_heads_are_refused_before_anything_is_recorded():
     model = model_of(LlamaConfig, hidden_size=96, num_attention_heads=1, num_key_value_heads=1)
     model.model.rotary_emb.inv_freq = model.model.rotary_emb.inv_freq[:20]
-    with pytest.raises(UnsupportedError, match=r"turns whole heads; this model turns 40 of 96 elements\.$"):
+    with pytest.raises(UnsupportedError, match=r"rotates whole heads; this model rotates 40 of 96 elements\.$"):
         decoder.check(model, 32)

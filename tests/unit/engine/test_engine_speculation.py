@@ -132,7 +132,7 @@ def test_the_last_rounds_stay_inside_the_room_there_is(target, drafts, count, ah
     advance = RoundState.advance
 
     def noted(state, given, chosen, proposed):
-        places.append(int(state.places[1]) + count)  # the last that the round wrote
+        places.append(int(state.positions[1]) + count)  # the last that the round wrote
         advance(state, given, chosen, proposed)
 
     for limit in range(1, NEW + 1):
@@ -163,11 +163,11 @@ def test_forcing_accepts_the_share_that_was_asked_for(target, drafts):
 
 
 def looked_up(sequence, count, stops=()):
-    state = RoundState.empty(count, 8, 320, torch.device("cpu"), positions=48)
+    state = RoundState.empty(count, 8, 320, torch.device("cpu"), length=48)
     state.sequence[: len(sequence)] = torch.tensor(sequence)
     state.sequence[len(sequence) :] = sequence[-1]  # what was rejected must not be found
-    state.pair.copy_(torch.tensor(sequence[-2:]))
-    state.places.copy_(len(sequence) - 2 + torch.arange(count + 1))
+    state.last_two.copy_(torch.tensor(sequence[-2:]))
+    state.positions.copy_(len(sequence) - 2 + torch.arange(count + 1))
     for stop in stops:
         state.is_stop[stop] = 1
     given, proposed = look_up(state)

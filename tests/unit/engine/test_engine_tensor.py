@@ -79,7 +79,7 @@ def test_sums_are_counted(groups):
     assert facts["sums_by"] == "gloo"
 
 
-def test_a_step_in_vain_is_counted_too(groups, written, stops):
+def test_an_extra_look_ahead_step_is_counted_too(groups, written, stops):
     last = cut(written["plain"][-1], stops)
     steps = len(last) + (len(last) < NEW)
     assert groups["ahead"][0]["collectives"] == {"allreduce": steps * (2 * LAYERS + 1)}

@@ -2,9 +2,10 @@ import pytest
 import torch
 
 import tests.support.triton_device  # noqa: F401
-from scripts.kernels import reference, triton_attention
+from scripts.kernels import reference, triton_attention, triton_prefill
 from scripts.kernels.reference import Heads, Norm, Rope
 from scripts.kernels.triton_norm import rms_norm
+from scripts.kernels.triton_rotary import padded_width
 
 pytestmark = pytest.mark.usefixtures("where_kernels_run")
 HEADS = [Heads(4, 4, 32), Heads(6, 2, 64), Heads(32, 8, 64), Heads(8, 2, 128)]
@@ -29,21 +30,21 @@ def compare(heads, new, positions, length, dtype=torch.float32, limit=1e-5, **op
     qkv = torch.randn(len(positions) * new, (heads.query + 2 * heads.key_value) * heads.width, dtype=dtype)
     positions = torch.tensor(positions, dtype=torch.int32)
     expected_keys, expected_values = keys.clone(), values.clone()
-    expected = reference.attend(qkv, expected_keys, expected_values, positions, heads, rope)
+    expected = reference.decode_attention(qkv, expected_keys, expected_values, positions, heads, rope)
     # What is behind a row's last token may be anything.
     for row, position in enumerate(positions.tolist()):
         for cached in (keys, values, expected_keys, expected_values):
             cached[row, :, position + new :] = float("nan")
-    found = triton_attention.attend(qkv, keys, values, positions, heads, rope, **options)
+    found = triton_attention.decode_attention(qkv, keys, values, positions, heads, rope, **options)
     assert difference(found, expected) < limit
     for cached, other in ((keys, expected_keys), (values, expected_values)):
         assert torch.allclose(cached, other, rtol=limit, atol=limit, equal_nan=True)
 
 
-@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("per_head", [True, False])
 @pytest.mark.parametrize("heads", HEADS, ids=str)
-def test_one_new_token_sees_its_own_row_alone_up_to_its_position(heads, alone):
-    compare(heads, 1, [0, 37, 190], 192, alone=alone)
+def test_one_new_token_sees_its_own_row_alone_up_to_its_position(heads, per_head):
+    compare(heads, 1, [0, 37, 190], 192, per_head=per_head)
 
 
 @pytest.mark.parametrize("heads", HEADS[:2], ids=str)
@@ -55,7 +56,7 @@ def test_each_of_a_few_new_tokens_sees_those_before_it(heads, new):
 @pytest.mark.parametrize("new", [1, 5])
 def test_a_long_cache_is_split_and_combined(new):
     compare(Heads(6, 2, 32), new, [0, 1, 300, 1024 - new], 1024)
-    assert triton_attention.splits_for(8, 1024) == 4
+    assert triton_attention.split_count(8, 1024) == 4
 
 
 @pytest.mark.parametrize("new", [1, 3])
@@ -64,21 +65,21 @@ def test_half_precision(new):
 
 
 def test_a_program_loops_over_tiles():
-    tiles = triton_attention.Tiles(16, 4, 1)
-    compare(Heads(4, 2, 32), 1, [5, 16, 70], 128, alone=True, tiles=tiles)
-    compare(Heads(4, 2, 32), 1, [5, 16, 70], 128, alone=False, tiles=tiles)
+    tile = triton_attention.TileConfig(16, 4, 1)
+    compare(Heads(4, 2, 32), 1, [5, 16, 70], 128, per_head=True, tile=tile)
+    compare(Heads(4, 2, 32), 1, [5, 16, 70], 128, per_head=False, tile=tile)
 
 
 @pytest.mark.parametrize("heads", ODD, ids=str)
-@pytest.mark.parametrize(("new", "alone"), [(1, True), (1, False), (3, False)])
-def test_a_head_may_be_of_any_width(heads, new, alone):
-    compare(heads, new, [0, 37], 64, alone=alone)
+@pytest.mark.parametrize(("new", "per_head"), [(1, True), (1, False), (3, False)])
+def test_a_head_may_be_of_any_width(heads, new, per_head):
+    compare(heads, new, [0, 37], 64, per_head=per_head)
 
 
 @pytest.mark.parametrize("new", [1, 3])
 def test_a_long_cache_is_split_whatever_the_width(new):
-    compare(Heads(3, 1, 24), new, [0, 1024 - new], 1024, alone=False)
-    assert triton_attention.splits_for(2, 1024) > 1
+    compare(Heads(3, 1, 24), new, [0, 1024 - new], 1024, per_head=False)
+    assert triton_attention.split_count(2, 1024) > 1
 
 
 def test_what_lies_behind_a_head_in_the_cache_stays_as_it_is():
@@ -87,14 +88,16 @@ def test_what_lies_behind_a_head_in_the_cache_stays_as_it_is():
     torch.manual_seed(0)
     keys, values, rope = cache_and_rope(2, heads, 64)
     before = keys.clone()
-    triton_attention.attend(torch.randn(2, 6 * 24), keys, values, torch.tensor([3, 63], dtype=torch.int32), heads, rope)
+    triton_attention.decode_attention(
+        torch.randn(2, 6 * 24), keys, values, torch.tensor([3, 63], dtype=torch.int32), heads, rope
+    )
     changed = (keys != before).any(-1)  # [rows, heads, positions]
     assert changed.nonzero().tolist() == [[0, 0, 3], [0, 1, 3], [1, 0, 63], [1, 1, 63]]
 
 
 def test_a_power_of_two_needs_no_padding():
-    assert [triton_attention.padded(width) for width in (16, 64, 128, 256)] == [16, 64, 128, 256]
-    assert [triton_attention.padded(width) for width in (8, 24, 80, 96, 112, 192)] == [16, 32, 128, 128, 128, 256]
+    assert [padded_width(width) for width in (16, 64, 128, 256)] == [16, 64, 128, 256]
+    assert [padded_width(width) for width in (8, 24, 80, 96, 112, 192)] == [16, 32, 128, 128, 128, 256]
 
 
 def test_more_new_tokens_than_it_takes_are_refused():
@@ -110,8 +113,8 @@ def test_a_prompt_is_written_into_a_part_of_the_cache(heads, start):
     qkv = torch.randn(2 * 13, (heads.query + 2 * heads.key_value) * heads.width)
     expected_keys, expected_values = keys.clone(), values.clone()
     part = slice(1, 3)
-    expected = reference.attend_prompt(qkv, expected_keys[part], expected_values[part], start, heads, rope, 2)
-    found = triton_attention.attend_prompt(qkv, keys[part], values[part], start, heads, rope, 2)
+    expected = reference.prefill_attention(qkv, expected_keys[part], expected_values[part], start, heads, rope, 2)
+    found = triton_prefill.prefill_attention(qkv, keys[part], values[part], start, heads, rope, 2)
     assert difference(found, expected) < 1e-5
     assert difference(keys, expected_keys) < 1e-6
     assert torch.equal(values, expected_values)

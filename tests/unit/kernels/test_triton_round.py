@@ -6,9 +6,9 @@ from scripts.engine import proposers
 from scripts.engine.rounds import RoundState
 from scripts.kernels import triton_round
 
-pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU runs them at the end of recorded work alone")
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU runs them at the end of captured graphs alone")
 VOCABULARY, POSITIONS, ROOM = 11, 40, 24
-FIELDS = ("pair", "places", "step", "turn", "stopped", "out", "flag", "rounds", "sequence")
+FIELDS = ("last_two", "positions", "step", "round_index", "stopped", "out", "progress", "rounds", "sequence")
 
 
 def states(count, **options):
@@ -17,7 +17,7 @@ def states(count, **options):
     for _ in range(2):
         state = RoundState.empty(count, ROOM, VOCABULARY, torch.device("cpu"), **options)
         state.is_stop[7] = 1
-        state.draw.fill_(3)
+        state.first_draw.fill_(3)
         found.append(state)
     return found
 
@@ -29,10 +29,10 @@ def check_same(ours, theirs):
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 15])
-@pytest.mark.parametrize("kind", ["all", "partly", "forced", "held"])
+@pytest.mark.parametrize("kind", ["all", "partly", "forced", "lookup"])
 def test_a_round_ends_as_in_torch(count, kind):
     generator = torch.Generator().manual_seed(count)
-    options = {"forced": {"forced": 0.6}, "held": {"positions": POSITIONS}}.get(kind, {})
+    options = {"forced": {"acceptance": 0.6}, "lookup": {"length": POSITIONS}}.get(kind, {})
     ours, theirs = states(count, **options)
     first, length = torch.tensor([5]), torch.tensor([4])
     for state in (ours, theirs):
@@ -48,23 +48,23 @@ def test_a_round_ends_as_in_torch(count, kind):
         if kind == "partly":
             proposed = torch.randint(0, count + 1, (1,), generator=generator).int()
         ours.advance(given, chosen, proposed)
-        triton_round.finish(theirs, given, chosen, proposed)
+        triton_round.advance(theirs, given, chosen, proposed)
         check_same(ours, theirs)
-    assert int(ours.turn) > 0
+    assert int(ours.round_index) > 0
 
 
 @pytest.mark.parametrize("block", [8, 64])
 @pytest.mark.parametrize("count", [1, 3, 4])
 def test_the_same_is_looked_up_as_in_torch(count, block, monkeypatch):
-    monkeypatch.setattr(triton_round, "LOOKED_AT_ONCE", block)
+    monkeypatch.setattr(triton_round, "LOOKUP_BLOCK", block)
     generator = torch.Generator().manual_seed(count)
-    (state,) = states(count, positions=POSITIONS)[:1]
+    (state,) = states(count, length=POSITIONS)[:1]
     found = 0
     for _ in range(40):
         length = int(torch.randint(2, POSITIONS - count, (), generator=generator))
         state.sequence.copy_(torch.randint(0, VOCABULARY, (POSITIONS,), generator=generator))
-        state.pair.copy_(state.sequence[length - 2 : length])
-        state.places.copy_(length - 2 + torch.arange(count + 1))
+        state.last_two.copy_(state.sequence[length - 2 : length])
+        state.positions.copy_(length - 2 + torch.arange(count + 1))
         given, proposed = proposers.look_up(state)
         ours, number = triton_round.look_up(state)
         assert number.tolist() == proposed.tolist()

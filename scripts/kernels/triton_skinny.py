@@ -1,4 +1,4 @@
-"""A few rows (2 to 128) times a matrix: still bound by reading the weights, which are dequantised on their way.
+"""Skinny GEMM, a few rows (2 to 128) times a matrix: bound by reading the weights, which are dequantised on their way.
 
 The weights are the large operand of the tensor cores' product: y^T = W x^T, in tiles [R, BK] times [BK, BT] with the
 rows of x padded to 16 at least. Where a matrix has too few rows to occupy the GPU, its columns are split over programs
@@ -15,14 +15,14 @@ import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.matrix import GROUP, Matrix
-from scripts.kernels.triton_launch import use_pdl
-from scripts.kernels.triton_linear import nibbles, processors
+from scripts.kernels.triton_launch import multiprocessors, use_pdl
+from scripts.kernels.triton_unpack import unpack_int4
 
-LARGEST = 128  # rows of x
+MAX_BLOCK_ROWS = 128  # rows of x
 
 
-class Cut(NamedTuple):
-    """Matrix rows and stored columns of a tile, warps, tiles under way, programs that share a row."""
+class TileConfig(NamedTuple):
+    """Matrix rows and stored columns of a tile, warps, loop stages, programs that share a row (split K)."""
 
     rows: int
     columns: int
@@ -42,23 +42,9 @@ def _inputs(x, tokens, columns, T, K: tl.constexpr, RAGGED: tl.constexpr):
 
 @triton.jit
 def _finish(
-    result,
-    scales,
-    bias,
-    residual,
-    y,
-    rows,
-    outputs,
-    tokens,
-    T,
-    N,
-    SCALED: tl.constexpr,
-    BIAS: tl.constexpr,
-    RESIDUAL: tl.constexpr,
-    GATED: tl.constexpr,
-    R: tl.constexpr,
-    BT: tl.constexpr,
-):
+    result, scales, bias, residual, y, rows, outputs, tokens, T, N, SCALED: tl.constexpr, BIAS: tl.constexpr,
+    RESIDUAL: tl.constexpr, GATED: tl.constexpr, R: tl.constexpr, BT: tl.constexpr,
+):  # fmt: skip
     """The scale, the bias, the gate, the residual; result [R, BT] goes to y [T, N]."""
     if SCALED:
         result *= tl.load(scales + rows)[:, None]
@@ -85,32 +71,12 @@ def _rows(block, N, BN: tl.constexpr, GATED: tl.constexpr):
 
 
 @triton.jit
-def _small(
-    x,
-    weights,
-    scales,
-    minima,
-    bias,
-    residual,
-    y,
-    parts,
-    T,
-    N,
-    K: tl.constexpr,
-    BN: tl.constexpr,
-    BK: tl.constexpr,
-    BT: tl.constexpr,
-    STAGES: tl.constexpr,
-    SPLITS: tl.constexpr,
-    INT4: tl.constexpr,
-    SCALED: tl.constexpr,
-    BIAS: tl.constexpr,
-    RESIDUAL: tl.constexpr,
-    GATED: tl.constexpr,
-    GROUP: tl.constexpr,
-    FAST: tl.constexpr,
+def _skinny_gemm(
+    x, weights, scales, minima, bias, residual, y, partial, T, N, K: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+    BT: tl.constexpr, STAGES: tl.constexpr, SPLITS: tl.constexpr, INT4: tl.constexpr, SCALED: tl.constexpr,
+    BIAS: tl.constexpr, RESIDUAL: tl.constexpr, GATED: tl.constexpr, GROUP: tl.constexpr, FAST: tl.constexpr,
     PDL: tl.constexpr,
-):
+):  # fmt: skip
     """BN of the N outputs of BT rows of x; of SPLITS programs each sums its share of the columns."""
     WIDTH: tl.constexpr = K // 2 if INT4 else K  # stored elements of a row
     SHARE: tl.constexpr = (WIDTH + SPLITS * BK - 1) // (SPLITS * BK) * BK
@@ -134,13 +100,13 @@ def _small(
         else:
             tile = tl.load(pointers, eviction_policy="evict_first")
         if INT4:  # BK is a group's 64 columns, in each half
-            RAISED: tl.constexpr = 128.0 if FAST else 0.0
+            OFFSET: tl.constexpr = 128.0 if FAST else 0.0
             places = rows * (K // GROUP) + tl.minimum(column, WIDTH - BK) // GROUP
             low_scale = tl.load(scales + places).to(tl.float32)
             high_scale = tl.load(scales + places + WIDTH // GROUP).to(tl.float32)
-            low_minimum = tl.load(minima + places).to(tl.float32) - RAISED * low_scale
-            high_minimum = tl.load(minima + places + WIDTH // GROUP).to(tl.float32) - RAISED * high_scale
-            low, high = nibbles(tile, FAST)
+            low_minimum = tl.load(minima + places).to(tl.float32) - OFFSET * low_scale
+            high_minimum = tl.load(minima + places + WIDTH // GROUP).to(tl.float32) - OFFSET * high_scale
+            low, high = unpack_int4(tile, FAST)
             low = (low * low_scale[:, None] + low_minimum[:, None]).to(dtype)
             high = (high * high_scale[:, None] + high_minimum[:, None]).to(dtype)
             sums = tl.dot(low, _inputs(x, tokens, columns, T, K, RAGGED), sums, input_precision="ieee")
@@ -153,32 +119,20 @@ def _small(
             sums = tl.dot(tile.to(dtype), _inputs(x, tokens, columns, T, K, RAGGED), sums, input_precision="ieee")
     if SPLITS == 1:
         _finish(sums, scales, bias, residual, y, rows, outputs, tokens, T, N, SCALED, BIAS, RESIDUAL, GATED, R, BT)
-    else:  # parts [SPLITS, T, rows of the matrix]
+    else:  # partial [SPLITS, T, rows of the matrix]
         TOTAL = 2 * N if GATED else N
         places = (tl.program_id(2) * T + tokens)[None, :].to(tl.int64) * TOTAL + rows[:, None]
         inside = outputs < N
         if GATED:
             inside = tl.reshape(inside[:, None] & (tl.arange(0, 2)[None, :] < 2), [R])
-        tl.store(parts + places, sums, mask=inside[:, None] & (tokens < T)[None, :])
+        tl.store(partial + places, sums, mask=inside[:, None] & (tokens < T)[None, :])
 
 
 @triton.jit
-def _add(
-    parts,
-    scales,
-    bias,
-    residual,
-    y,
-    T,
-    N,
-    BN: tl.constexpr,
-    SPLITS: tl.constexpr,
-    SCALED: tl.constexpr,
-    BIAS: tl.constexpr,
-    RESIDUAL: tl.constexpr,
-    GATED: tl.constexpr,
-    PDL: tl.constexpr,
-):
+def _add_splits(
+    partial, scales, bias, residual, y, T, N, BN: tl.constexpr, SPLITS: tl.constexpr, SCALED: tl.constexpr,
+    BIAS: tl.constexpr, RESIDUAL: tl.constexpr, GATED: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
     """The sums of all splits, in their order, of BN outputs of one row of x."""
     R: tl.constexpr = 2 * BN if GATED else BN
     outputs, rows = _rows(tl.program_id(0), N, BN, GATED)
@@ -189,72 +143,46 @@ def _add(
         gdc_wait()
     result = tl.zeros([R, 1], tl.float32)
     for split in tl.static_range(SPLITS):
-        result += tl.load(parts + (split * T + tokens)[None, :].to(tl.int64) * TOTAL + rows[:, None])
+        result += tl.load(partial + (split * T + tokens)[None, :].to(tl.int64) * TOTAL + rows[:, None])
     _finish(result, scales, bias, residual, y, rows, outputs, tokens, T, N, SCALED, BIAS, RESIDUAL, GATED, R, 1)
 
 
-def cut_for(kind: str, N: int, K: int, tokens: int, count: int) -> Cut:
-    """How a product of so many rows of x with a matrix [N, K] is cut on that many multiprocessors, by rule."""
+def rule_tile(kind: str, N: int, K: int, tokens: int, count: int) -> TileConfig:
+    """The tile configuration of a product of so many rows of x with a matrix [N, K], by rule."""
     rows = 64  # what the tensor cores take at once
     columns = GROUP if kind == "int4" or tokens > 64 else 2 * GROUP
     splits = 1
     while splits < 4 and triton.cdiv(N, rows) * splits * 2 <= 2 * count and 1024 * splits <= K:
         splits *= 2
-    return Cut(rows, columns, 4, 4, splits)
+    return TileConfig(rows, columns, 4, 4, splits)
 
 
-def small(
-    x: torch.Tensor,
-    matrix: Matrix,
-    *,
-    residual: torch.Tensor | None = None,
-    gated: bool = False,
-    cut: Cut | None = None,
-) -> torch.Tensor:
+def skinny_gemm(
+    x: torch.Tensor, matrix: Matrix, *, residual: torch.Tensor | None = None, gated: bool = False,
+    tile: TileConfig | None = None,
+) -> torch.Tensor:  # fmt: skip
     """[T, K] -> [T, N], or gated [T, N / 2]; otherwise as ``reference.linear`` and ``reference.gated_linear``."""
     N, K = matrix.shape
     tokens = len(x)
-    cut = cut or cut_for(matrix.kind, N, K, tokens, processors(x.device))
+    tile = tile or rule_tile(matrix.kind, N, K, tokens, multiprocessors(x.device))
     outputs = N // 2 if gated else N
-    rows = cut.rows // 2 if gated else cut.rows
-    block = min(LARGEST, max(16, triton.next_power_of_2(tokens)))
+    rows = tile.rows // 2 if gated else tile.rows
+    block = min(MAX_BLOCK_ROWS, max(16, triton.next_power_of_2(tokens)))
     y = x.new_empty(tokens, outputs)
-    parts = x.new_empty(cut.splits, tokens, N, dtype=torch.float32) if cut.splits > 1 else None
-    early = use_pdl(x.device)
+    partial = x.new_empty(tile.splits, tokens, N, dtype=torch.float32) if tile.splits > 1 else None
+    pdl = use_pdl(x.device)
     shared = {
-        "SPLITS": cut.splits,
-        "SCALED": matrix.kind in ("int8", "fp8"),
-        "BIAS": matrix.bias is not None,
-        "RESIDUAL": residual is not None,
-        "GATED": gated,
-        "PDL": early,
-        "launch_pdl": early,
-    }
-    _small[(triton.cdiv(outputs, rows), triton.cdiv(tokens, block), cut.splits)](
-        x,
-        matrix.data,
-        matrix.scales,
-        matrix.minima,
-        matrix.bias,
-        residual,
-        y,
-        parts,
-        tokens,
-        outputs,
-        K=K,
-        BN=rows,
-        BK=cut.columns,
-        BT=block,
-        STAGES=cut.stages,
-        INT4=matrix.kind == "int4",
-        GROUP=GROUP,
-        FAST=x.is_cuda,
-        num_warps=cut.warps,
-        **shared,
-    )
-    if cut.splits > 1:
+        "SPLITS": tile.splits, "SCALED": matrix.kind in ("int8", "fp8"), "BIAS": matrix.bias is not None,
+        "RESIDUAL": residual is not None, "GATED": gated, "PDL": pdl, "launch_pdl": pdl,
+    }  # fmt: skip
+    _skinny_gemm[(triton.cdiv(outputs, rows), triton.cdiv(tokens, block), tile.splits)](
+        x, matrix.data, matrix.scales, matrix.minima, matrix.bias, residual, y, partial, tokens, outputs, K=K, BN=rows,
+        BK=tile.columns, BT=block, STAGES=tile.stages, INT4=matrix.kind == "int4", GROUP=GROUP, FAST=x.is_cuda,
+        num_warps=tile.warps, **shared,
+    )  # fmt: skip
+    if tile.splits > 1:
         block = min(512, triton.next_power_of_2(outputs))
-        _add[(triton.cdiv(outputs, block), tokens)](
-            parts, matrix.scales, matrix.bias, residual, y, tokens, outputs, BN=block, num_warps=4, **shared
+        _add_splits[(triton.cdiv(outputs, block), tokens)](
+            partial, matrix.scales, matrix.bias, residual, y, tokens, outputs, BN=block, num_warps=4, **shared
         )
     return y

@@ -1,4 +1,4 @@
-"""The search for better cuts of a product: what it tries is a right product, and it ends at the fastest."""
+"""The search for better tiles of a product: what it tries is a right product, and it ends at the fastest."""
 
 import time
 
@@ -8,10 +8,10 @@ import torch
 import tests.support.triton_device  # noqa: F401
 from scripts.kernels import reference
 from scripts.kernels.matrix import quantize
-from tests.performance.cut_search import search
-from tests.performance.cut_search.products import Product, wanted
-from tests.performance.cut_search.search import Kernel
-from tests.performance.cut_search.table import HEAD, Timed
+from tests.performance.tile_search import search
+from tests.performance.tile_search.products import Product, wanted
+from tests.performance.tile_search.search import Kernel
+from tests.performance.tile_search.table import HEAD, Timed
 
 PLAIN, GATED = Product("out", 96, 256, added=True), Product("gate_up", 64, 256, gated=True, normed=True)
 NEVER, AT_ONCE = float("inf"), 0.0
@@ -20,8 +20,8 @@ NEVER, AT_ONCE = float("inf"), 0.0
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("product", [PLAIN, GATED], ids=lambda product: product.name)
 @pytest.mark.parametrize("kind", ["dense", "int8", "int4"])
-def test_every_cut_near_the_rules_makes_the_same_product(kind, product, rows, monkeypatch):
-    from scripts.kernels import triton_linear, triton_small
+def test_every_tile_near_the_rules_makes_the_same_product(kind, product, rows, monkeypatch):
+    from scripts.kernels import triton_gemv, triton_skinny
 
     torch.manual_seed(0)
     matrix = quantize(torch.randn(product.N, product.K) / 16, kind)
@@ -30,7 +30,7 @@ def test_every_cut_near_the_rules_makes_the_same_product(kind, product, rows, mo
     plain = reference.gated_linear if product.gated else reference.linear
     expected = plain(x, matrix, norm=norm, **({} if product.gated else {"residual": added}))
     products = []
-    for module, name in ((triton_linear, "gemv"), (triton_small, "small")):
+    for module, name in ((triton_gemv, "gemv"), (triton_skinny, "skinny_gemm")):
         original = getattr(module, name)
         monkeypatch.setattr(
             module, name, lambda *given, original=original, **named: products.append(original(*given, **named))
@@ -40,8 +40,8 @@ def test_every_cut_near_the_rules_makes_the_same_product(kind, product, rows, mo
         near = kernel.near(kernel.rule)
         assert near
         assert kernel.rule not in near
-        for cut in [kernel.rule, *near]:
-            kernel.by(cut)(matrix)
+        for tile in [kernel.rule, *near]:
+            kernel.by(tile)(matrix)
             tried += 1
     assert len(products) == tried
     for found in products:
@@ -49,7 +49,7 @@ def test_every_cut_near_the_rules_makes_the_same_product(kind, product, rows, mo
 
 
 def climb(took, until=NEVER):
-    kernel = Kernel("stairs", (8,), lambda cut: [(cut[0] - 1,), (cut[0] + 1,)], lambda cut: lambda matrix: None)
+    kernel = Kernel("stairs", (8,), lambda tile: [(tile[0] - 1,), (tile[0] + 1,)], lambda tile: lambda matrix: None)
     sizes = iter([8, 7, 9, 6, 5, 4])
     return search.climbed(kernel, lambda multiply: took(next(sizes)), until)
 
@@ -61,16 +61,16 @@ def test_the_search_goes_on_from_the_better_neighbour_until_none_is():
 
 def test_what_a_gpu_cannot_run_is_passed_over():
     assert list(climb(lambda size: None if size == 7 else float(size))) == [("stairs", (8,)), ("stairs", (9,))]
-    with pytest.raises(RuntimeError, match="stairs does not run with the rule's cut"):
+    with pytest.raises(RuntimeError, match="stairs does not run with the rule's tile configuration"):
         climb(lambda size: None)
 
 
-def test_no_cut_but_the_rules_is_tried_when_the_time_is_over():
+def test_no_tile_but_the_rules_is_tried_when_the_time_is_over():
     assert climb(float, until=time.monotonic() - 1) == {("stairs", (8,)): 8.0}
 
 
 def test_a_choice_is_named_only_if_it_is_worth_it():
-    rule, near, torchs = ("triton_small", (32, 64)), ("triton_small", (64, 64)), ("torch", ())
+    rule, near, torchs = ("skinny_gemm", (32, 64)), ("skinny_gemm", (64, 64)), ("torch", ())
 
     def timed(**more):
         times = {rule: 100.0, near: 98.0, torchs: 200.0} | more.get("times", {})
@@ -80,11 +80,11 @@ def test_a_choice_is_named_only_if_it_is_worth_it():
     assert timed().entry() == ""
     better = timed(times={near: 80.0})
     assert better.best() == near
-    assert better.entry() == "('int8', 96, 256, 16): ('triton_small', (64, 64)),"
+    assert better.entry() == "('int8', 96, 256, 16): ('skinny_gemm', (64, 64)),"
     assert timed(times={torchs: 50.0}).entry() == "('int8', 96, 256, 16): ('torch', ()),"
-    assert "| triton_small 32/64 | 100.0 | 0.00 | 80.0 (1.25x) | triton_small 64/64 |" in better.line()
+    assert "| skinny_gemm 32/64 | 100.0 | 0.00 | 80.0 (1.25x) | skinny_gemm 64/64 |" in better.line()
     assert better.line().count("|") == HEAD.splitlines()[0].count("|")
-    assert better.document()["microseconds"][1] == {"kernel": "triton_small", "cut": (64, 64), "microseconds": 80.0}
+    assert better.document()["microseconds"][1] == {"kernel": "skinny_gemm", "tile": (64, 64), "microseconds": 80.0}
 
 
 def test_a_matrix_of_two_shapes_is_measured_once():

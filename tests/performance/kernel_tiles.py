@@ -1,11 +1,11 @@
-"""How a product is best cut on this GPU, for each matrix of a shape: the rule's cut against its neighbours and torch.
+"""The fastest tile configuration of each matrix product on this GPU: the rule's against its neighbours and torch.
 
-    python -m tests.performance.kernel_cuts
-    python -m tests.performance.kernel_cuts --shapes llama-3.1-8b --kinds dense --rows 4,112 --output cuts.json
+    python -m tests.performance.kernel_tiles
+    python -m tests.performance.kernel_tiles --shapes llama-3.1-8b --kinds dense --rows 4,112 --output tiles.json
 
-With one row of inputs the kernel of one row and that of a few rows are tried, with more the latter and torch's own
-product (quantised weights are written out for it). From the rule's cut the search goes on to the best of those that
-differ in one size, as long as that is faster. A product is recorded in a CUDA graph that goes through so many copies of
+With one row of inputs the GEMV and the skinny GEMM kernel are tried, with more rows the latter and torch's own product
+(quantised weights are dequantised for it). From the rule's configuration the search goes on to the best of those that
+differ in one size, as long as that is faster. A product is captured in a CUDA graph that goes through so many copies of
 the matrix that none stays in the GPU's cache; the time is the least of several replays. What wins over the rule by more
 than 3% is printed at the end as it belongs into scripts/kernels/tuned.py.
 """
@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 
 from scripts.foundation import files
-from tests.performance.cut_search.bench import Bench, compile_ahead
-from tests.performance.cut_search.products import Product, wanted
-from tests.performance.cut_search.table import HEAD, Timed
+from tests.performance.tile_search.bench import Bench, compile_ahead
+from tests.performance.tile_search.products import Product, wanted
+from tests.performance.tile_search.table import HEAD, Timed
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     import torch
 
     if not torch.cuda.is_available():
-        parser.error("kernels are cut for a GPU; there is none here")
+        parser.error("kernels are tuned on a GPU; there is none here")
     until = time.monotonic() + arguments.seconds
     jobs = list(wanted(arguments.shapes, arguments.kinds, arguments.rows))
     compile_ahead(jobs)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import tests.support.triton_device  # noqa: F401
-from scripts.kernels import reference, triton_linear, triton_ops, triton_small, tuned
+from scripts.kernels import reference, triton_convert, triton_gemv, triton_products, triton_skinny, tuned
 from scripts.kernels.matrix import Matrix, quantize
 
 pytestmark = pytest.mark.usefixtures("where_kernels_run")
@@ -41,20 +41,22 @@ class TestEveryKind:
     def test_linear(self, kind, dtype, rows):
         x, matrix, norm, residual = problem(kind, rows, 20, 256, dtype, bias=True)
         for options in ({}, {"norm": norm}, {"residual": residual}, {"norm": norm, "residual": residual}):
-            found = triton_ops.linear(x, matrix, **options)
+            found = triton_products.linear(x, matrix, **options)
             assert_close(found, reference.linear(x, matrix, **options))
 
     def test_gated_linear(self, kind, dtype, rows):
         x, matrix, norm, _ = problem(kind, rows, 20, 128, dtype)
         for options in ({}, {"norm": norm}):
-            assert_close(triton_ops.gated_linear(x, matrix, **options), reference.gated_linear(x, matrix, **options))
+            assert_close(
+                triton_products.gated_linear(x, matrix, **options), reference.gated_linear(x, matrix, **options)
+            )
 
 
 @pytest.mark.parametrize(("N", "K"), [(7, 90), (33, 51), (1, 16), (130, 262)])
 @pytest.mark.parametrize("rows", [1, 3])
 def test_ragged_sizes(rows, N, K):
     x, matrix, norm, residual = problem("dense", rows, N, K, FLOAT)
-    multiply = triton_linear.gemv if rows == 1 else triton_small.small
+    multiply = triton_gemv.gemv if rows == 1 else triton_skinny.skinny_gemm
     if rows == 1:
         assert_close(
             multiply(x, matrix, norm=norm, residual=residual),
@@ -65,13 +67,13 @@ def test_ragged_sizes(rows, N, K):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("cut", [(2, 8, 1, 1), (4, 32, 1, 3), (8, 16, 2, 2)])
-def test_a_row_in_several_tiles(kind, cut):
+@pytest.mark.parametrize("tile", [(2, 8, 1, 1), (4, 32, 1, 3), (8, 16, 2, 2)])
+def test_a_row_in_several_tiles(kind, tile):
     x, matrix, norm, residual = problem(kind, 1, 12, 640, FLOAT)
-    cut = triton_linear.Config(*cut)
-    found = triton_linear.gemv(x, matrix, norm=norm, residual=residual, cut=cut)
+    tile = triton_gemv.TileConfig(*tile)
+    found = triton_gemv.gemv(x, matrix, norm=norm, residual=residual, tile=tile)
     assert_close(found, reference.linear(x, matrix, norm=norm, residual=residual))
-    gated = triton_linear.gemv(x, matrix, norm=norm, gated=True, cut=cut)
+    gated = triton_gemv.gemv(x, matrix, norm=norm, gated=True, tile=tile)
     assert_close(gated, reference.gated_linear(x, matrix, norm=norm))
 
 
@@ -79,19 +81,19 @@ def test_a_row_in_several_tiles(kind, cut):
 @pytest.mark.parametrize("splits", [1, 3])
 def test_columns_split_over_programs(kind, splits):
     x, matrix, _, residual = problem(kind, 18, 20, 384, FLOAT, bias=True)
-    cut = triton_small.Cut(16, 64, 2, 2, splits)
-    found = triton_small.small(x, matrix, residual=residual, cut=cut)
+    tile = triton_skinny.TileConfig(16, 64, 2, 2, splits)
+    found = triton_skinny.skinny_gemm(x, matrix, residual=residual, tile=tile)
     assert_close(found, reference.linear(x, matrix, residual=residual))
-    assert_close(triton_small.small(x, matrix, gated=True, cut=cut), reference.gated_linear(x, matrix))
+    assert_close(triton_skinny.skinny_gemm(x, matrix, gated=True, tile=tile), reference.gated_linear(x, matrix))
 
 
 @pytest.mark.parametrize("kind", ["dense", "int8", "int4"])
 def test_many_rows(kind, monkeypatch):
-    monkeypatch.setattr(triton_ops, "SMALL", dict.fromkeys(KINDS, 0))
+    monkeypatch.setattr(triton_products, "SKINNY_ROWS", dict.fromkeys(KINDS, 0))
     x, matrix, norm, residual = problem(kind, 6, 24, 128, FLOAT, bias=True)
-    found = triton_ops.linear(x, matrix, norm=norm, residual=residual)
+    found = triton_products.linear(x, matrix, norm=norm, residual=residual)
     assert_close(found, reference.linear(x, matrix, norm=norm, residual=residual))
-    assert_close(triton_ops.gated_linear(x, matrix, norm=norm), reference.gated_linear(x, matrix, norm=norm))
+    assert_close(triton_products.gated_linear(x, matrix, norm=norm), reference.gated_linear(x, matrix, norm=norm))
 
 
 def test_modules():
@@ -99,57 +101,56 @@ def test_modules():
     matrix = Matrix("modules", modules=layers)
     x, residual = torch.randn(1, 24), torch.randn(1, 24)
     with torch.no_grad():
-        found = triton_ops.linear(x, matrix, residual=residual)
+        found = triton_products.linear(x, matrix, residual=residual)
         expected = torch.cat([layer(x) for layer in layers], dim=-1) + residual
     assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("kind", ["int8", "fp8", "int4"])
-def test_weights_are_written_out(kind):
+def test_weights_are_dequantised(kind):
     _, matrix, _, _ = problem(kind, 1, 5, 384, FLOAT)
-    assert_close(triton_ops.dequantize(matrix, FLOAT), matrix.dense(FLOAT))
+    assert_close(triton_convert.dequantize(matrix, FLOAT), matrix.dense(FLOAT))
 
 
 def test_rows_are_quantized_by_their_largest_value():
     x = torch.randn(3, 48)
-    data, scales = triton_ops.quantize_rows(x)
+    data, scales = triton_convert.quantize_rows(x)
     assert torch.allclose(scales[:, 0], x.abs().amax(dim=1) / 448)
     assert ((data.float() * scales - x).norm() / x.norm()) < 0.07  # the interpreter cuts off
 
 
-@pytest.mark.parametrize("choice", [("triton_small", (16, 64, 2, 2, 2)), ("triton_linear", (4, 16, 1)), ("torch", ())])
+@pytest.mark.parametrize("choice", [("skinny_gemm", (16, 64, 2, 2, 2)), ("gemv", (4, 16, 1)), ("torch", ())])
 @pytest.mark.parametrize("gated", [False, True])
 def test_a_measured_choice_takes_the_rules_place(choice, gated, monkeypatch):
-    rows = 1 if choice[0] == "triton_linear" else 5
+    rows = 1 if choice[0] == "gemv" else 5
     x, matrix, norm, residual = problem("int8", rows, 20, 256, torch.float16)
-    key = ("int8", 20, 256, tuned.up_to(rows))
+    key = ("int8", 20, 256, tuned.padded_rows(rows))
     monkeypatch.setitem(tuned.PRODUCTS, tuned._gpu(x.device), {key: choice})
     called = []
-    for module, name in ((triton_small, "small"), (triton_ops, "gemv"), (triton_ops, "by_torch")):
+    for module, name in ((triton_skinny, "skinny_gemm"), (triton_gemv, "gemv"), (triton_products, "by_torch")):
         original = getattr(module, name)
 
         def noting(*given, name=name, original=original, **named):
-            called.append((name, named.get("cut")))
+            called.append((name, named.get("tile")))
             return original(*given, **named)
 
         monkeypatch.setattr(module, name, noting)
     if gated:
-        assert_close(triton_ops.gated_linear(x, matrix, norm=norm), reference.gated_linear(x, matrix, norm=norm))
+        assert_close(triton_products.gated_linear(x, matrix, norm=norm), reference.gated_linear(x, matrix, norm=norm))
     else:
-        found = triton_ops.linear(x, matrix, norm=norm, residual=residual)
+        found = triton_products.linear(x, matrix, norm=norm, residual=residual)
         assert_close(found, reference.linear(x, matrix, norm=norm, residual=residual))
-    name = {"triton_small": "small", "triton_linear": "gemv", "torch": "by_torch"}[choice[0]]
-    ((kernel, cut),) = called
-    assert kernel == name
-    assert choice[0] == "torch" or tuple(cut)[: len(choice[1])] == choice[1]
+    ((kernel, tile),) = called
+    assert kernel == ("by_torch" if choice[0] == "torch" else choice[0])
+    assert choice[0] == "torch" or tuple(tile)[: len(choice[1])] == choice[1]
     assert tuned.choice(x.float(), "int8", 20, 256) is None  # its tiles are twice as large
 
 
-def test_every_choice_that_was_measured_names_a_kernel_and_its_cut():
-    sizes = {tuned.ROW: triton_linear.Config, tuned.FEW: triton_small.Cut}
+def test_every_choice_that_was_measured_names_a_kernel_and_its_tile():
+    sizes = {tuned.GEMV: triton_gemv.TileConfig, tuned.SKINNY: triton_skinny.TileConfig}
     for products in tuned.PRODUCTS.values():
-        for (kind, _, _, rows), (kernel, cut) in products.items():
+        for (kind, _, _, rows), (kernel, tile) in products.items():
             assert kind in KINDS
-            assert rows == tuned.up_to(rows)
-            assert kernel == tuned.TORCH or sizes[kernel](*cut)
-            assert kernel != tuned.ROW or rows == 1
+            assert rows == tuned.padded_rows(rows)
+            assert kernel == tuned.TORCH or sizes[kernel](*tile)
+            assert kernel != tuned.GEMV or rows == 1

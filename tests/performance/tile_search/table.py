@@ -7,7 +7,7 @@ from typing import Any
 
 WORTH = 0.97  # of the rule's time
 
-Choice = tuple[str, tuple[int, ...]]  # a kernel and its cut
+Choice = tuple[str, tuple[int, ...]]  # a kernel and its tile configuration
 
 
 @dataclass
@@ -53,15 +53,15 @@ class Timed:
 
     def entry(self) -> str:
         """The line for scripts/kernels/tuned.py; empty where the rule stands."""
-        from scripts.kernels.tuned import up_to
+        from scripts.kernels.tuned import padded_rows
 
         best = self.best()
-        return "" if best == self.rule else f"{(self.kind, self.N, self.K, up_to(self.rows))}: {best},"
+        return "" if best == self.rule else f"{(self.kind, self.N, self.K, padded_rows(self.rows))}: {best},"
 
     def document(self) -> dict[str, Any]:
         """All times as JSON."""
         times = [
-            {"kernel": name, "cut": cut, "microseconds": time_} for (name, cut), time_ in self.microseconds.items()
+            {"kernel": name, "tile": tile, "microseconds": time_} for (name, tile), time_ in self.microseconds.items()
         ]
         return asdict(self) | {"best": self.best(), "microseconds": times}
 
@@ -70,6 +70,6 @@ HEAD = "| product | N x K | kind | rows | rule | us | TB/s | best, us | which |\
 
 
 def shown(choice: Choice) -> str:
-    """A kernel and its cut."""
-    kernel, cut = choice
-    return f"{kernel} {'/'.join(map(str, cut))}".strip()
+    """A kernel and its tile configuration."""
+    kernel, tile = choice
+    return f"{kernel} {'/'.join(map(str, tile))}".strip()

@@ -11,13 +11,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from tests.performance.cut_search.products import Product
-from tests.performance.cut_search.search import Multiply, climbed, kernels
-from tests.performance.cut_search.table import Choice, Timed
+from tests.performance.tile_search.products import Product
+from tests.performance.tile_search.search import Multiply, climbed, kernels
+from tests.performance.tile_search.table import Choice, Timed
 
 COPIES_BYTES = 200 << 20  # of a matrix, four times a GPU's cache
 REPLAYS = 5
-PARTS = 3  # of a product's cuts, for as many processes
+PARTS = 3  # of a product's tile configurations, for as many processes
 
 
 class Bench:
@@ -28,7 +28,7 @@ class Bench:
 
         from scripts.kernels.matrix import quantize
         from scripts.kernels.reference import Norm
-        from scripts.kernels.triton_linear import processors
+        from scripts.kernels.triton_launch import multiprocessors
 
         device, dtype = torch.device("cuda"), torch.bfloat16
         self.product, self.kind, self.rows = product, kind, rows
@@ -37,21 +37,21 @@ class Bench:
         self.x = torch.randn(rows, K, device=device, dtype=dtype)
         self.norm = Norm(torch.ones(K, device=device, dtype=dtype), 1e-5) if product.normed else None
         self.added = torch.randn(rows, N, device=device, dtype=dtype) if product.added else None
-        self.kernels = kernels(product, self.matrix, self.x, self.norm, self.added, processors(device))
+        self.kernels = kernels(product, self.matrix, self.x, self.norm, self.added, multiprocessors(device))
 
     def by_torch(self, matrix: Any) -> None:
         """The product that needs no kernel of the project's."""
-        from scripts.kernels import triton_ops
+        from scripts.kernels import triton_convert, triton_norm, triton_products
 
-        x = self.x if self.norm is None else triton_ops.rms_norm(self.x, self.norm)
-        y = triton_ops.by_torch(x, matrix, self.added)
+        x = self.x if self.norm is None else triton_norm.rms_norm(self.x, self.norm)
+        y = triton_products.by_torch(x, matrix, self.added)
         if self.product.gated:
-            triton_ops.gate(y)
+            triton_convert.gate(y)
 
     def measured(self, until: float) -> Timed:
         """Climb with each kernel, and time torch's product."""
         from scripts.kernels import tuned
-        from scripts.kernels.triton_ops import SMALL
+        from scripts.kernels.triton_products import SKINNY_ROWS
 
         copies = [self.matrix]
         copies += [copied(self.matrix) for _ in range(min(96, COPIES_BYTES // self.matrix.nbytes))]
@@ -74,14 +74,14 @@ class Bench:
         if self.rows > 1:
             own = took(self.by_torch)
             microseconds |= {} if own is None else {(tuned.TORCH, ()): own}
-            if self.rows > SMALL[self.kind] and own is not None:
+            if self.rows > SKINNY_ROWS[self.kind] and own is not None:
                 rule = (tuned.TORCH, ())
         N, K = self.product.N, self.product.K
         return Timed(self.product.name, self.kind, N, K, self.rows, self.matrix.nbytes, rule, microseconds)
 
 
 def compile_ahead(jobs: list[tuple[Product, str, int]]) -> None:
-    """Compile the rule's cuts and those near them in processes of their own; Triton keeps what they make on disk."""
+    """Compile the rule's configurations and their neighbours in processes of their own, into Triton's cache on disk."""
     workers = max(1, min(14, (os.cpu_count() or 1) - 2))
     parts = [(*job, part) for job in jobs for part in range(PARTS)]
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -95,9 +95,9 @@ def _compile(product: Product, kind: str, rows: int, part: int) -> None:
 
     bench = Bench(product, kind, rows)
     for kernel in bench.kernels:
-        for cut in [kernel.rule, *kernel.near(kernel.rule)][part::PARTS]:
+        for tile in [kernel.rule, *kernel.near(kernel.rule)][part::PARTS]:
             with contextlib.suppress(Exception):  # whoever times it says what is wrong
-                kernel.by(cut)(bench.matrix)
+                kernel.by(tile)(bench.matrix)
     torch.cuda.synchronize()
 
 
@@ -108,7 +108,7 @@ def copied(matrix: Any) -> Any:
 
 
 def replayed(work: Callable[[], None]) -> float:
-    """Seconds of the work, recorded; the least of the replays."""
+    """Seconds of the work as a CUDA graph; the least of the replays."""
     import torch
 
     work()

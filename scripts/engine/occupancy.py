@@ -1,4 +1,4 @@
-"""When each pipeline stage was at work on which micro-batch, and how many of them at the same time."""
+"""How full a pipeline was: when each stage worked on which micro-batch, and how many were in flight."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 
-AT_LEAST = 0.1  # share of the time with any work from which so many micro-batches count as in flight
+MIN_SHARE = 0.1  # of the time with any work, from which so many micro-batches count as in flight
 
 Interval = tuple[float, float, int]  # from, to, in seconds; micro-batch
 
 
-class Watch:
-    """Notes this stage's intervals; on a GPU by events, held against the host's clock once."""
+class StageTimer:
+    """Times this stage's graphs; on a GPU by events, aligned with the host's clock once."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._noted: list[tuple[Any, Any, int]] = []
+        self._intervals: list[tuple[Any, Any, int]] = []
         self._began = 0.0
         self._base: Any = None
         if device.type == "cuda":
@@ -28,11 +28,11 @@ class Watch:
             self._base.record()
             self._began = time.perf_counter()
 
-    def run(self, work: Callable[[], None], micro_batch: int) -> None:
-        """Run a captured graph and note when the device did it."""
+    def run(self, replay: Callable[[], None], micro_batch: int) -> None:
+        """Replay a graph and note when the device ran it."""
         began = self._now()
-        work()
-        self._noted.append((began, self._now(), micro_batch))
+        replay()
+        self._intervals.append((began, self._now(), micro_batch))
 
     def _now(self) -> Any:
         if self._base is None:
@@ -44,23 +44,23 @@ class Watch:
     def intervals(self) -> list[Interval]:
         """Seconds on the host's clock, which all stages of a machine share."""
         if self._base is None:
-            return self._noted
+            return self._intervals
         torch.cuda.synchronize(self.device)
 
         def at(event: Any) -> float:
             return self._began + self._base.elapsed_time(event) / 1e3
 
-        return [(at(began), at(ended), micro_batch) for began, ended, micro_batch in self._noted]
+        return [(at(began), at(ended), micro_batch) for began, ended, micro_batch in self._intervals]
 
 
 @dataclass
-class Flight:
-    """Of one batch.
+class Occupancy:
+    """The occupancy of the pipeline during one batch.
 
     Attributes:
-        in_flight: micro-batches that were worked on at the same time, in a tenth of the time with any work or more.
+        in_flight: micro-batches that were worked on at the same time, for at least a tenth of the time with any work.
         busy: mean number of stages at work.
-        waiting: of each stage, the share of the batch's time in which it had nothing to do.
+        waiting: each stage's share of the batch's time without work.
     """
 
     in_flight: int
@@ -68,8 +68,8 @@ class Flight:
     waiting: list[float]
 
 
-def flight(stages: list[list[Interval]]) -> Flight:
-    """Put the stages' intervals side by side."""
+def occupancy(stages: list[list[Interval]]) -> Occupancy:
+    """The occupancy by all stages' intervals."""
     changes = sorted(
         (moment, step, micro_batch)
         for noted in stages
@@ -88,6 +88,6 @@ def flight(stages: list[list[Interval]]) -> Flight:
     busy = [sum(ended - began for began, ended, _ in noted) for noted in stages]
     at_work = span - times.get(0, 0.0)
     enough = [
-        count for count in times if sum(spent for more, spent in times.items() if more >= count) >= AT_LEAST * at_work
+        count for count in times if sum(spent for more, spent in times.items() if more >= count) >= MIN_SHARE * at_work
     ]
-    return Flight(max([1, *enough]), sum(busy) / span, [1 - each / span for each in busy])
+    return Occupancy(max([1, *enough]), sum(busy) / span, [1 - each / span for each in busy])

@@ -1,14 +1,13 @@
-"""Greedy choice as Triton kernels.
+"""Greedy decoding, the argmax over the logits, as Triton kernels.
 
 For one row the head is read once, at the memory's speed, and its logits never leave the chip: each program keeps the
-best of the rows that it has read, and a second, tiny kernel takes the best of those. For more rows the product is
+largest logit of the rows that it has read, and a second, tiny kernel reduces those. For more rows the product is
 cuBLAS's, and the logits are read once more.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 import triton
@@ -18,15 +17,15 @@ from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.matrix import Matrix
 from scripts.kernels.reference import Norm
-from scripts.kernels.triton_launch import use_pdl
-from scripts.kernels.triton_norm import normed, rms_norm
+from scripts.kernels.triton_launch import multiprocessors, use_pdl
+from scripts.kernels.triton_norm import rms_norm, rms_normalized
+from scripts.kernels.triton_products import linear
 
-NONE = 2**31 - 1  # an index behind every other
-LOGITS_AT_ONCE = 8192  # of a row, by one program
+LOGITS_PER_PROGRAM = 8192  # of a row, by one program
 
 
 @dataclass(frozen=True)
-class Scan:
+class ScanConfig:
     """How the head is read: a tile's bytes, warps of a program, programs per multiprocessor."""
 
     tile_bytes: int = 65536
@@ -35,7 +34,7 @@ class Scan:
     cache: str = ""
 
 
-SCAN = Scan()
+SCAN = ScanConfig()
 
 
 @triton.jit
@@ -51,7 +50,7 @@ def _tile(weight, tile, N: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, BL
 
 
 @triton.jit
-def _scan(
+def _gemv_argmax(
     x, norm_weight, weight, values, indices, eps,
     N: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, PROGRAMS: tl.constexpr,
     CACHE: tl.constexpr, WAIT: tl.constexpr,
@@ -63,7 +62,7 @@ def _scan(
     if WAIT:
         gdc_wait()
         gdc_launch_dependents()
-    y = normed(tl.load(x + columns, mask=columns < K, other=0.0), scales, eps, K).to(tl.float32)
+    y = rms_normalized(tl.load(x + columns, mask=columns < K, other=0.0), scales, eps, K).to(tl.float32)
     best = tl.full([ROWS], float("-inf"), tl.float32)
     at = tl.full([ROWS], N - 1, tl.int32)
     for tile in range(program, tl.cdiv(N, ROWS), PROGRAMS):
@@ -81,7 +80,7 @@ def _scan(
 
 
 @triton.jit
-def _row_best(
+def _row_argmax_kernel(
     logits, values, indices, N: tl.constexpr, PART: tl.constexpr, PARTS: tl.constexpr, BLOCK: tl.constexpr,
     WAIT: tl.constexpr,
 ):  # fmt: skip
@@ -96,19 +95,19 @@ def _row_best(
     at = tl.full([BLOCK], N - 1, tl.int32)
     end = tl.minimum((part + 1) * PART, N)
     for first in range(part * PART, end, BLOCK):
-        spots = first + offsets
-        found = tl.load(logits + spots, mask=spots < end, other=float("-inf"), eviction_policy="evict_first")
+        columns = first + offsets
+        found = tl.load(logits + columns, mask=columns < end, other=float("-inf"), eviction_policy="evict_first")
         found = found.to(tl.float32)
         better = found > best
         best = tl.where(better, found, best)
-        at = tl.where(better, spots, at)
+        at = tl.where(better, columns, at)
     top = tl.max(best, 0)
     tl.store(values + row * PARTS + part, top)
     tl.store(indices + row * PARTS + part, tl.min(tl.where(best == top, at, 2147483647), 0))
 
 
 @triton.jit
-def best_part(values, indices, PARTS: tl.constexpr, BLOCK: tl.constexpr):
+def _best_part(values, indices, PARTS: tl.constexpr, BLOCK: tl.constexpr):
     """The largest of [PARTS] values and the smallest index that has it."""
     part = tl.arange(0, BLOCK)
     found = tl.load(values + part, mask=part < PARTS, other=float("-inf"))
@@ -118,25 +117,25 @@ def best_part(values, indices, PARTS: tl.constexpr, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _pick(values, indices, best, tokens, PARTS: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr):
+def _reduce(values, indices, best, tokens, PARTS: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr):
     if WAIT:
         gdc_wait()
         gdc_launch_dependents()
     row = tl.program_id(0)
-    top, token = best_part(values + row * PARTS, indices + row * PARTS, PARTS, BLOCK)
+    top, token = _best_part(values + row * PARTS, indices + row * PARTS, PARTS, BLOCK)
     tl.store(best + row, top)
     tl.store(tokens + row, token.to(tl.int64))
 
 
 @dataclass
-class Parts:
+class PartialArgmax:
     """The best logits of parts of the vocabulary, float32 [T, parts], and their tokens, int32 [T, parts]."""
 
     values: torch.Tensor
     indices: torch.Tensor
 
     @classmethod
-    def empty(cls, rows: int, parts: int, device: torch.device) -> Parts:
+    def empty(cls, rows: int, parts: int, device: torch.device) -> PartialArgmax:
         """Room for so many."""
         return cls(
             torch.empty(rows, parts, dtype=torch.float32, device=device),
@@ -144,67 +143,62 @@ class Parts:
         )
 
 
-@cache
-def _processors(device: torch.device) -> int:
-    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 2
-
-
-def scanned(x: torch.Tensor, head: Matrix, norm: Norm, scan: Scan | None = None) -> Parts:
+def gemv_argmax(x: torch.Tensor, head: Matrix, norm: Norm, scan: ScanConfig | None = None) -> PartialArgmax:
     """One row, [1, K], and a dense head without a bias: the best logit of each program's share of the head."""
     scan = scan or SCAN
     (n, k), weight = head.shape, head.data
     block = triton.next_power_of_2(k)
     rows = max(1, min(64, scan.tile_bytes // (block * weight.element_size())))
     tiles = triton.cdiv(n, rows)
-    programs = min(tiles, scan.programs * _processors(x.device)) if scan.programs else tiles
-    parts = Parts.empty(1, programs, x.device)
+    programs = min(tiles, scan.programs * multiprocessors(x.device)) if scan.programs else tiles
+    parts = PartialArgmax.empty(1, programs, x.device)
     wait = use_pdl(x.device)
-    _scan[(programs,)](
+    _gemv_argmax[(programs,)](
         x, norm.weight, weight, parts.values, parts.indices, norm.eps, n, k, rows, block, programs, scan.cache, wait,
         num_warps=scan.warps, launch_pdl=wait,
     )  # fmt: skip
     return parts
 
 
-def _read(logits: torch.Tensor) -> Parts:
+def _row_argmax(logits: torch.Tensor) -> PartialArgmax:
     """The best of each part of a row of logits, [T, N]."""
     count, n = logits.shape
-    parts = max(1, min(16, 264 // count, n // LOGITS_AT_ONCE))
-    block = min(LOGITS_AT_ONCE, triton.next_power_of_2(n))
+    parts = max(1, min(16, 264 // count, n // LOGITS_PER_PROGRAM))
+    block = min(LOGITS_PER_PROGRAM, triton.next_power_of_2(n))
     share = triton.cdiv(triton.cdiv(n, parts), block) * block
     parts = triton.cdiv(n, share)
-    best = Parts.empty(count, parts, logits.device)
+    best = PartialArgmax.empty(count, parts, logits.device)
     wait = use_pdl(logits.device)
-    _row_best[(parts, count)](
+    _row_argmax_kernel[(parts, count)](
         logits, best.values, best.indices, n, share, parts, block, wait, num_warps=8, launch_pdl=wait
     )
     return best
 
 
-def _picked(parts: Parts) -> tuple[torch.Tensor, torch.Tensor]:
+def _reduced(parts: PartialArgmax) -> tuple[torch.Tensor, torch.Tensor]:
     rows, count = parts.values.shape
     best = torch.empty(rows, dtype=torch.float32, device=parts.values.device)
     tokens = torch.empty(rows, dtype=torch.int64, device=parts.values.device)
     wait = use_pdl(best.device)
     block = triton.next_power_of_2(count)
-    _pick[(rows,)](parts.values, parts.indices, best, tokens, count, block, wait, num_warps=4, launch_pdl=wait)
+    _reduce[(rows,)](parts.values, parts.indices, best, tokens, count, block, wait, num_warps=4, launch_pdl=wait)
     return best, tokens
 
 
-def parts_of(x: torch.Tensor, head: Matrix, norm: Norm) -> Parts:
-    """What is left to compare, for ``best_of`` or for the end of a step: of logits that are rounded to x's dtype."""
+def partial_argmax(x: torch.Tensor, head: Matrix, norm: Norm) -> PartialArgmax:
+    """The argmax of each part of the vocabulary, of logits that are rounded to x's dtype."""
     if head.kind == "dense" and head.bias is None:
-        return scanned(x, head, norm) if len(x) == 1 else _read(functional.linear(rms_norm(x, norm), head.data))
-    from scripts.kernels.triton_ops import linear  # which offers this module's functions too
+        return (
+            gemv_argmax(x, head, norm) if len(x) == 1 else _row_argmax(functional.linear(rms_norm(x, norm), head.data))
+        )
+    return _row_argmax(linear(x, head, norm=norm))
 
-    return _read(linear(x, head, norm=norm))
 
-
-def best_of(x: torch.Tensor, head: Matrix, norm: Norm) -> tuple[torch.Tensor, torch.Tensor]:
+def max_and_argmax(x: torch.Tensor, head: Matrix, norm: Norm) -> tuple[torch.Tensor, torch.Tensor]:
     """The largest logit of each row and its token, the first where equal: [T, K] -> float32 [T], int64 [T]."""
-    return _picked(parts_of(x, head, norm))
+    return _reduced(partial_argmax(x, head, norm))
 
 
-def choose(x: torch.Tensor, head: Matrix, norm: Norm) -> torch.Tensor:
-    """Greedy decoding: the tokens of ``best_of``, int64 [T]."""
-    return best_of(x, head, norm)[1]
+def argmax(x: torch.Tensor, head: Matrix, norm: Norm) -> torch.Tensor:
+    """Greedy decoding: the tokens of ``max_and_argmax``, int64 [T]."""
+    return max_and_argmax(x, head, norm)[1]

@@ -19,10 +19,10 @@ class Product(NamedTuple):
 
 def products(shape: str) -> list[Product]:
     """The four matrices of a layer, as the decode loop stores them."""
-    from tests.performance.engine_rows.models import config_of, head_width
+    from tests.performance.random_models import config_of
 
     config = config_of(shape)
-    hidden, inner, width = config.hidden_size, config.intermediate_size, head_width(config)
+    hidden, inner, width = config.hidden_size, config.intermediate_size, config.head_dim
     heads = config.num_attention_heads
     return [
         Product("qkv", (heads + 2 * config.num_key_value_heads) * width, hidden, normed=True),

@@ -1,0 +1,224 @@
+"""The kernels of decode attention: a few new tokens of each row over a static KV cache.
+
+Each rotates, stores and attends. ``attend_per_head`` gives a program one query head; ``attend_per_group`` gives it the
+query heads that share a key-value head, so that each key is read once, and one split of the cache; ``combine_splits``
+then merges the splits (flash-decoding; Dao et al., 2023). W, a padded width, is explained in ``triton_rotary``.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
+
+from scripts.kernels.triton_rotary import head_mask, load_head, rotate
+
+
+@triton.jit
+def _online_softmax(q, k, v, seen, scale, row_max, total, acc):
+    """Take keys and values [N, D] into a running softmax: of each query the largest score, the sum, the result."""
+    scores = tl.dot(q, tl.trans(k), input_precision="ieee") * scale
+    scores = tl.where(seen, scores, float("-inf"))
+    new_max = tl.maximum(row_max, tl.max(scores, 1))
+    rescale = tl.exp2(row_max - new_max)
+    weights = tl.exp2(scores - new_max[:, None])
+    total = total * rescale + tl.sum(weights, 1)
+    acc = tl.dot(weights.to(v.dtype), v, acc * rescale[:, None], input_precision="ieee")
+    return new_max, total, acc
+
+
+@triton.jit
+def attend_per_head(
+    qkv, keys, values, positions, cos, sin, out, scale, row_stride, head_stride,
+    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr,
+):  # fmt: skip
+    """One query head, one new token: nothing passes through shared memory on its way, all loads are under way at once.
+
+    The heads of a group read the same keys, which the L2 cache serves; meant for a few rows, where time is latency.
+    """
+    query = tl.program_id(0)
+    row = tl.program_id(1)
+    head = query // GROUP
+    if WAIT:
+        gdc_wait()
+        gdc_launch_dependents()
+    length = tl.load(positions + row)
+    d = tl.arange(0, W)
+    n = tl.arange(0, BLOCK)
+    keys += row.to(tl.int64) * row_stride + head * head_stride
+    values += row.to(tl.int64) * row_stride + head * head_stride
+    at = n[:, None] * D + d[None, :]
+    old = head_mask((n < length)[:, None], d[None, :], D, W)
+    k = tl.load(keys + at, mask=old, other=0.0)
+    v = tl.load(values + at, mask=old, other=0.0)
+    angle_cos = load_head(cos + length * D + d, d, D, W)
+    angle_sin = load_head(sin + length * D + d, d, D, W)
+    first_half = d < D // 2
+    other_half = tl.where(first_half, d + D // 2, d - D // 2)
+    new = qkv + row.to(tl.int64) * ((GROUP + 2) * KV * D)
+    k_at = new + (GROUP * KV + head) * D
+    q = load_head(new + query * D + d, d, D, W)
+    q_partner = load_head(new + query * D + other_half, d, D, W)
+    k_new = load_head(k_at + d, d, D, W)
+    k_partner = load_head(k_at + other_half, d, D, W)
+    v_new = load_head(k_at + KV * D + d, d, D, W)
+    q = rotate(q, q_partner, angle_cos, angle_sin, first_half)
+    k_new = rotate(k_new, k_partner, angle_cos, angle_sin, first_half)
+    writes = (d < D) & (query % GROUP == 0)
+    tl.store(keys + length * D + d, k_new, mask=writes)
+    tl.store(values + length * D + d, v_new, mask=writes)
+    q = q.to(tl.float32) * scale
+    # The new token comes first, so that the running maximum is finite.
+    row_max = tl.sum(q * k_new.to(tl.float32), 0)
+    total = tl.full((), 1.0, tl.float32)
+    acc = v_new.to(tl.float32)
+    for first in tl.range(0, length, BLOCK):
+        following = first + BLOCK + n
+        later = head_mask((following < length)[:, None], d[None, :], D, W)
+        at = following[:, None] * D + d[None, :]
+        k_next = tl.load(keys + at, mask=later, other=0.0)
+        v_next = tl.load(values + at, mask=later, other=0.0)
+        scores = tl.sum(k.to(tl.float32) * q[None, :], 1)
+        scores = tl.where(first + n < length, scores, float("-inf"))
+        new_max = tl.maximum(row_max, tl.max(scores, 0))
+        rescale = tl.exp2(row_max - new_max)
+        weights = tl.exp2(scores - new_max)
+        total = total * rescale + tl.sum(weights, 0)
+        acc = acc * rescale + tl.sum(v.to(tl.float32) * weights[:, None], 0)
+        row_max = new_max
+        k = k_next
+        v = v_next
+    out_at = out + row.to(tl.int64) * (KV * GROUP * D) + query * D
+    result = (acc / total).to(v_new.dtype)
+    if W == D:
+        tl.store(out_at + d, result)
+    else:
+        tl.store(out_at + d, result, mask=d < D)
+
+
+@triton.jit
+def attend_per_group(
+    qkv, keys, values, positions, cos, sin, out, partial, stats, scale, row_stride, head_stride,
+    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, S: tl.constexpr, M: tl.constexpr,
+    BLOCK: tl.constexpr, SPLITS: tl.constexpr, STAGES: tl.constexpr, WAIT: tl.constexpr,
+):  # fmt: skip
+    """A group of query heads and one split; row s * GROUP + g of the M queries is new token s, head g of the group."""
+    split = tl.program_id(0)
+    head = tl.program_id(1)
+    row = tl.program_id(2)
+    WIDTH: tl.constexpr = (GROUP + 2) * KV * D
+    if WAIT:
+        gdc_wait()
+        gdc_launch_dependents()
+    length = tl.load(positions + row)
+    if SPLITS == 1:
+        low = 0
+        high = length
+    else:
+        share = tl.cdiv(tl.cdiv(length, SPLITS), BLOCK) * BLOCK
+        low = split * share
+        high = tl.minimum(low + share, length)
+    d = tl.arange(0, W)
+    n = tl.arange(0, BLOCK)
+    m = tl.arange(0, M)
+    keys += row.to(tl.int64) * row_stride + head * head_stride
+    values += row.to(tl.int64) * row_stride + head * head_stride
+    first_half = d < D // 2
+    other_half = tl.where(first_half, d + D // 2, d - D // 2)
+    token = m // GROUP
+    real = head_mask((m < S * GROUP)[:, None], d[None, :], D, W)
+    if S == 1:
+        q_cos = load_head(cos + length * D + d, d, D, W)[None, :]
+        q_sin = load_head(sin + length * D + d, d, D, W)[None, :]
+    else:
+        angles = (length + token)[:, None] * D + d[None, :]
+        q_cos = tl.load(cos + angles, mask=real, other=0.0)
+        q_sin = tl.load(sin + angles, mask=real, other=0.0)
+    new = qkv + row.to(tl.int64) * S * WIDTH
+    q_at = new + (token * WIDTH + (head * GROUP + m % GROUP) * D)[:, None]
+    q = tl.load(q_at + d[None, :], mask=real, other=0.0)
+    q_partner = tl.load(q_at + other_half[None, :], mask=real, other=0.0)
+    q = rotate(q, q_partner, q_cos, q_sin, first_half[None, :])
+    k_at = new + (GROUP * KV + head) * D
+    v_at = k_at + KV * D
+    # The new tokens come first, so that the running maximum is finite. In splits but the first they get a score that
+    # any other one wipes out, here or when the splits are combined.
+    if S == 1:
+        k_new = load_head(k_at + d, d, D, W)
+        k_partner = load_head(k_at + other_half, d, D, W)
+        v_new = load_head(v_at + d, d, D, W)
+        k_cos = load_head(cos + length * D + d, d, D, W)
+        k_sin = load_head(sin + length * D + d, d, D, W)
+        k_new = rotate(k_new, k_partner, k_cos, k_sin, first_half)
+        tl.store(keys + length * D + d, k_new, mask=(d < D) & (split == 0))
+        tl.store(values + length * D + d, v_new, mask=(d < D) & (split == 0))
+        row_max = tl.sum(q.to(tl.float32) * k_new.to(tl.float32)[None, :], 1) * scale
+        if SPLITS > 1:
+            row_max = tl.where(split == 0, row_max, -1e30)
+        total = tl.full([M], 1.0, tl.float32)
+        acc = tl.zeros([M, W], tl.float32) + v_new.to(tl.float32)[None, :]
+    else:
+        s = tl.arange(0, 16)
+        exists = head_mask((s < S)[:, None], d[None, :], D, W)
+        places = (length + s)[:, None] * D + d[None, :]
+        k_new = tl.load(k_at + s[:, None] * WIDTH + d[None, :], mask=exists, other=0.0)
+        k_partner = tl.load(k_at + s[:, None] * WIDTH + other_half[None, :], mask=exists, other=0.0)
+        v_new = tl.load(v_at + s[:, None] * WIDTH + d[None, :], mask=exists, other=0.0)
+        k_cos = tl.load(cos + places, mask=exists, other=0.0)
+        k_sin = tl.load(sin + places, mask=exists, other=0.0)
+        k_new = rotate(k_new, k_partner, k_cos, k_sin, first_half[None, :])
+        tl.store(keys + places, k_new, mask=exists & (split == 0))
+        tl.store(values + places, v_new, mask=exists & (split == 0))
+        scores = tl.dot(q, tl.trans(k_new), input_precision="ieee") * scale
+        if SPLITS > 1:
+            scores = tl.where(split == 0, scores, -1e30)
+        scores = tl.where((s[None, :] <= token[:, None]) & (s < S)[None, :], scores, float("-inf"))
+        row_max = tl.max(scores, 1)
+        weights = tl.exp2(scores - row_max[:, None])
+        total = tl.sum(weights, 1)
+        acc = tl.dot(weights.to(v_new.dtype), v_new, input_precision="ieee")
+    for first in tl.range(low, high, BLOCK, num_stages=STAGES):
+        at = (first + n)[:, None] * D + d[None, :]
+        old = head_mask((first + n < high)[:, None], d[None, :], D, W)
+        k = tl.load(keys + at, mask=old, other=0.0)
+        v = tl.load(values + at, mask=old, other=0.0)
+        row_max, total, acc = _online_softmax(q, k, v, (first + n < high)[None, :], scale, row_max, total, acc)
+    if SPLITS == 1:
+        result = (acc / total[:, None]).to(q.dtype)
+        out_at = (row.to(tl.int64) * S + token) * (KV * GROUP * D) + (head * GROUP + m % GROUP) * D
+        tl.store(out + out_at[:, None] + d[None, :], result, mask=real)
+    else:
+        place = ((row * KV + head) * SPLITS + split).to(tl.int64) * M + m
+        tl.store(partial + place[:, None] * D + d[None, :], acc, mask=real)
+        tl.store(stats + place * 2, row_max, mask=m < S * GROUP)
+        tl.store(stats + place * 2 + 1, total, mask=m < S * GROUP)
+
+
+@triton.jit
+def combine_splits(
+    partial, stats, out, GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, S: tl.constexpr,
+    M: tl.constexpr, SPLITS: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr,
+):  # fmt: skip
+    """The splits' results, each weighed by its share of the softmax."""
+    if WAIT:
+        gdc_wait()
+        gdc_launch_dependents()
+    m = tl.program_id(0)
+    head = tl.program_id(1)
+    row = tl.program_id(2)
+    split = tl.arange(0, BLOCK)
+    d = tl.arange(0, W)
+    exists = split < SPLITS
+    place = ((row * KV + head).to(tl.int64) * SPLITS + split) * M + m
+    row_max = tl.load(stats + place * 2, mask=exists, other=float("-inf"))
+    total = tl.load(stats + place * 2 + 1, mask=exists, other=0.0)
+    held = head_mask(exists[:, None], d[None, :], D, W)
+    acc = tl.load(partial + place[:, None] * D + d[None, :], mask=held, other=0.0)
+    weights = tl.exp2(row_max - tl.max(row_max, 0))
+    result = tl.sum(acc * weights[:, None], 0) / tl.sum(total * weights, 0)
+    out_at = (row.to(tl.int64) * S + m // GROUP) * (KV * GROUP * D) + (head * GROUP + m % GROUP) * D
+    result = result.to(out.dtype.element_ty)
+    if W == D:
+        tl.store(out + out_at + d, result)
+    else:
+        tl.store(out + out_at + d, result, mask=d < D)

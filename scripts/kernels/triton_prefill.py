@@ -1,0 +1,80 @@
+"""Prefill attention: a Triton kernel rotates queries and keys and fills the KV cache, torch's own attention follows."""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch.nn import functional
+from torch.nn.attention.bias import causal_lower_right
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
+
+from scripts.kernels.reference import Heads, Rope
+from scripts.kernels.triton_launch import use_pdl
+from scripts.kernels.triton_rotary import head_mask, load_head, padded_width, rotate
+
+
+@triton.jit
+def _rotate_and_store(
+    qkv, keys, values, cos, sin, q_out, start, count, row_stride, head_stride,
+    H: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, HEADS: tl.constexpr, WAIT: tl.constexpr,
+):  # fmt: skip
+    token = tl.program_id(0)
+    h = tl.arange(0, HEADS)
+    d = tl.arange(0, W)
+    first_half = d < D // 2
+    other_half = tl.where(first_half, d + D // 2, d - D // 2)
+    row = token // count
+    place = start + token % count
+    q_cos = load_head(cos + place * D + d, d, D, W)[None, :]
+    q_sin = load_head(sin + place * D + d, d, D, W)[None, :]
+    if WAIT:
+        gdc_wait()
+        gdc_launch_dependents()
+    at = qkv + token.to(tl.int64) * ((H + 2 * KV) * D)
+    inside = head_mask((h < H + 2 * KV)[:, None], d[None, :], D, W)
+    rotated_heads = head_mask((h < H + KV)[:, None], d[None, :], D, W)
+    x = tl.load(at + h[:, None] * D + d[None, :], mask=inside, other=0.0)
+    partner = tl.load(at + h[:, None] * D + other_half[None, :], mask=rotated_heads, other=0.0)
+    rotated = rotate(x, partner, q_cos, q_sin, first_half[None, :])
+    q_at = q_out + token.to(tl.int64) * (H * D) + h[:, None] * D + d[None, :]
+    tl.store(q_at, rotated, mask=head_mask((h < H)[:, None], d[None, :], D, W))
+    cached = row.to(tl.int64) * row_stride + place * D + d[None, :]
+    tl.store(keys + cached + (h - H)[:, None] * head_stride, rotated, mask=rotated_heads & (h >= H)[:, None])
+    tl.store(values + cached + (h - H - KV)[:, None] * head_stride, x, mask=inside & (h >= H + KV)[:, None])
+
+
+def prefill_attention(
+    qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int, heads: Heads, rope: Rope, rows: int
+) -> torch.Tensor:
+    """See ``reference.prefill_attention``: one kernel that rotates and stores, then torch's own attention.
+
+    Args:
+        qkv: [rows * S, (H + 2 Hkv) D].
+        keys: [rows or more, Hkv, L, D], positions and D contiguous.
+        values: with the strides of the keys.
+        start: where the first token of every row stands; what is before is in the cache.
+        heads: of an even width.
+        rope: angles of L positions or more.
+        rows: prompts.
+
+    Returns:
+        [rows * S, H D].
+    """
+    count = qkv.shape[0] // rows
+    q = torch.empty(rows, count, heads.query, heads.width, dtype=qkv.dtype, device=qkv.device)
+    wait = use_pdl(qkv.device)
+    every = triton.next_power_of_2(heads.query + 2 * heads.key_value)
+    _rotate_and_store[(rows * count,)](
+        qkv, keys, values, rope.cos, rope.sin, q, start, count, keys.stride(0), keys.stride(1), heads.query,
+        heads.key_value, heads.width, padded_width(heads.width), every, wait, num_warps=4, launch_pdl=wait,
+    )  # fmt: skip
+    held = start + count
+    q, k, v = q.transpose(1, 2), keys[:rows, :, :held], values[:rows, :, :held]  # [rows, heads, S or held, D]
+    grouped = heads.query != heads.key_value
+    if start == 0:
+        out = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
+    else:
+        mask = causal_lower_right(count, held)
+        out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=grouped)
+    return out.transpose(1, 2).reshape(rows * count, heads.query * heads.width)

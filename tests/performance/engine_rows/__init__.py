@@ -1,1 +1,0 @@
-"""The rows of ``tests.performance.engines``, one module a part."""
