@@ -36,9 +36,10 @@ report: setup  ## run the study to results/report.html (STUDY=config/studies/<st
 dry-run: setup  ## show what would run
 	$(BIN)/snakemake -n --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
 
-lint: setup  ## check style: ruff, snakefmt, snakemake --lint
+lint: setup  ## check style and imports: ruff, import-linter, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from scripts.foundation import entry, failures, files, leftovers, locks, modules, request_file
 from scripts.foundation.errors import StudyError
-from scripts.inference import architecture, conditions, leases, machine, pinning, provenance, supervision
-from scripts.study import sources
+from scripts.inference import architecture, conditions, leases, machine, pinning, supervision
+from scripts.study import provenance, sources
 from scripts.techniques import FACETS, load_facet
 
 logger = logging.getLogger(__name__)
