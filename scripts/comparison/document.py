@@ -24,38 +24,15 @@ from scripts.comparison import (
 )
 from scripts.comparison.columns import Columns
 from scripts.comparison.loading import Metrics
+from scripts.foundation.text import listed
 from scripts.hardware import datasheet, fit
 
 COPIED = (
-    "status",
-    "reason",
-    "quality_measured",
-    "figures",
-    "sample_count",
-    "run_count",
-    "batch_size",
-    "tokens_differ_between_runs",
-    "memory_method",
-    "memory_devices",
-    "memory_anatomy",
-    "memory_check",
-    "smallest_gpu",
-    "text_tokenizer",
-    "semantic_model",
-    "unscored_reason",
-    "modes",
-    "models",
-    "generation",
-    "evidence",
-    "threads",
-    "processes",
-    "runs",
-    "calibration",
-    "conditions",
-    "energy",
-    "time",
-    "provenance",
-)
+    "status", "reason", "quality_measured", "figures", "sample_count", "run_count", "batch_size",
+    "tokens_differ_between_runs", "memory_method", "memory_devices", "memory_anatomy", "memory_check", "smallest_gpu",
+    "text_tokenizer", "semantic_model", "unscored_reason", "modes", "models", "generation", "evidence", "threads",
+    "processes", "runs", "calibration", "conditions", "energy", "time", "provenance",
+)  # fmt: skip
 REFERENCES = ("parent", "baseline")
 
 
@@ -149,8 +126,7 @@ def _several_changes(entry: dict[str, Any]) -> list[dict[str, str]]:
     changed = sorted(entry.get("difference") or {})
     if entry.get("parent") is None or len(changed) < 2:
         return []
-    named = f"{', '.join(changed[:-1])} and {changed[-1]}"
-    message = f"It differs from its parent in {named} at once, so that the change of neither can be told."
+    message = f"It differs from its parent in {listed(changed)} at once, so that the change of neither can be told."
     return [{"kind": "several_changes", "message": message}]
 
 

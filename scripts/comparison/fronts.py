@@ -16,14 +16,11 @@ from scipy import stats
 
 from scripts.comparison import scores, two_levels, verdicts
 from scripts.comparison.columns import NATURAL, Columns
+from scripts.metrics import registry
+from scripts.metrics.figures import value_of
 
-# What quality is tested by -> (the columns of its numerator and denominator, 1 where more is better, its change).
-TESTED = {
-    "rougeL": ("rougeL", None, 1, "quality_kept_percent_rougeL"),
-    "rouge1": ("rouge1", None, 1, "quality_kept_percent_rouge1"),
-    "rouge2": ("rouge2", None, 1, "quality_kept_percent_rouge2"),
-    "reference_nll_per_token": ("reference_nll", "reference_tokens", -1, "reference_nll_change"),
-}
+TESTED = ("rougeL", "rouge1", "rouge2", "reference_nll_per_token")
+"""What quality is tested by."""
 # What has draws -> the criterion whose gains it moves with: more of a gain is less of the first, more of the second.
 FALLING = {"latency_s": "latency", "time_per_sample_s": "throughput", "price_per_1000": "throughput"}
 RISING = {"throughput_samples_per_s": "throughput"}
@@ -49,7 +46,7 @@ def fronts(rows: list[dict[str, Any]], ranking: dict[str, Any] | None, columns: 
     ran = [row for row in rows if row["status"] == "ok"]
     above = {key: found for key in TESTED if (found := _above(key, ran, columns)) is not None}
     y_key = quality_key(rows)
-    points = {row["name"]: (_value(row, "latency_s"), _value(row, y_key)) for row in ran}
+    points = {row["name"]: (value_of(row, "latency_s"), value_of(row, y_key)) for row in ran}
     known = {name: point for name, point in points.items() if None not in point}
     found = chances(known, "latency_s", y_key, False, {"ranking": ranking, "fronts": {"above": above}})
     latency = {name: {"chance": chance, "behind": behind} for name, (chance, behind) in found.items()}
@@ -59,16 +56,14 @@ def fronts(rows: list[dict[str, Any]], ranking: dict[str, Any] | None, columns: 
 def quality_key(rows: list[dict[str, Any]]) -> str:
     """Return what is set against time: quality, or throughput where no technique that ran has a quality."""
     ran = [row for row in rows if row["status"] == "ok"]
-    return "rougeL" if not ran or any(_value(row, "rougeL") is not None for row in ran) else "throughput_samples_per_s"
-
-
-def _value(row: dict[str, Any], key: str) -> float | None:
-    return (row["figures"].get(key) or {}).get("value")
+    measured = any(value_of(row, "rougeL") is not None for row in ran)
+    return "rougeL" if measured or not ran else "throughput_samples_per_s"
 
 
 def _above(key: str, ran: list[dict[str, Any]], columns: Columns) -> dict[str, list[str]] | None:
     """Return per technique those that it is shown to be better than, or None where nothing could be tested."""
-    top, bottom, sign, change = TESTED[key]
+    entry = next(entry for entry in registry.entries() if entry.key == key)
+    top, bottom, sign = entry.change.top, entry.change.bottom, 1 if entry.better == "high" else -1
     rows = [row for row in ran if columns.has(row["name"], NATURAL, top)]
     pairs = [pair for pair in combinations(rows, 2) if _comparable(pair, bottom, columns)]
     own = {row["name"]: columns.quantity(row["name"], top, bottom) for row in rows}
@@ -79,7 +74,7 @@ def _above(key: str, ran: list[dict[str, Any]], columns: Columns) -> dict[str, l
     found: dict[str, list[str]] = {row["name"]: [] for row in rows}
     for (one, other), ratio, p_value in zip(pairs, ratios, adjusted, strict=True):
         better, worse = (one, other) if sign * (ratio.value - 1) > 0 else (other, one)
-        if p_value < ALPHA and not _denied(better, worse, change):
+        if p_value < ALPHA and not _denied(better, worse, entry.change.key):
             found[better["name"]].append(worse["name"])
     return found
 

@@ -5,6 +5,7 @@ from typing import Any
 from scripts.comparison.columns import NATURAL, Columns
 from scripts.comparison.two_levels import percent_figure, ratio
 from scripts.hardware import datasheet, fit
+from scripts.metrics import figures
 
 GIGABYTE = 1e9
 # Limit -> the value that it bounds.
@@ -30,14 +31,14 @@ def limit_values(row: dict[str, Any], reference: dict[str, Any], columns: Column
         columns: of all techniques that ran.
     """
     settings = row["settings"] or {}
-    memory, memory_there = (_value(each, "peak_memory_bytes") for each in (row, reference))
+    memory, memory_there = (figures.value_of(each, "peak_memory_bytes") for each in (row, reference))
     kept, low = _quality_kept(row, reference, columns)
     parallel = settings.get("parallel") or {}
     return {
-        "p99_latency_s": _value(row, "latency_p99_s"),
+        "p99_latency_s": figures.value_of(row, "latency_p99_s"),
         "peak_memory_gb": None if memory is None else memory / GIGABYTE,
         "peak_memory_ratio": memory / memory_there if memory is not None and memory_there else None,
-        "needed_bytes_per_device": _value(row, "needed_bytes_per_device"),
+        "needed_bytes_per_device": figures.value_of(row, "needed_bytes_per_device"),
         "quality_kept_percent": kept,
         "quality_kept_low_percent": low,
         # A run that failed early may not have started them all.
@@ -83,10 +84,6 @@ def loosened(limit: str, value: float) -> Any:
         return value
     smallest = fit.smallest(value)
     return smallest.label if smallest else None
-
-
-def _value(row: dict[str, Any], key: str) -> float | None:
-    return (row["figures"].get(key) or {}).get("value") if row["status"] == "ok" else None
 
 
 def _quality_kept(

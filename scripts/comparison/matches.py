@@ -18,15 +18,8 @@ AUDIT = Entry(
     kind="word", table=Place(CHANGES, main=True),
 )  # fmt: skip
 KEYS = (
-    "same_tokens",
-    "same_headlines",
-    "divergences",
-    "first_divergence",
-    "lossless",
-    "dtype",
-    "exact_expected",
-    "audit",
-)
+    "same_tokens", "same_headlines", "divergences", "first_divergence", "lossless", "dtype", "exact_expected", "audit",
+)  # fmt: skip
 
 
 def divergence(ours: list[int], theirs: list[int]) -> int | None:

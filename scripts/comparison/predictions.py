@@ -7,7 +7,7 @@ were measured or follow from how the technique ran; where none is there, the rea
 
 from typing import Any
 
-from scripts.metrics.figures import ONE_READING, Figure
+from scripts.metrics.figures import ONE_READING, Figure, value_of
 
 TOLERANCES = {"speculation": 0.1, "roofline_time": 0.25, "roofline_speedup": 0.25}
 """How far a measurement may lie from a prediction, as a share of it, beside both intervals, while the model holds."""
@@ -129,7 +129,7 @@ def _nearer_to_one(found: dict[str, Any]) -> bool:
 
 
 def _host(row: Row) -> list[dict[str, Any]]:
-    share = _value(row, "host_bound_share")
+    share = value_of(row, "host_bound_share")
     return [{"fact": "host", "value": share}] if share is not None and share >= BUSY_HOST else []
 
 
@@ -143,7 +143,7 @@ def _communication(row: Row) -> list[dict[str, Any]]:
 def _unbound(row: Row, fact: str) -> list[dict[str, Any]]:
     """Return the shares of bandwidth and arithmetic where neither is near its peak: the roofline takes one to be."""
     for peak in ("datasheet", "measured"):
-        bandwidth, arithmetic = (_value(row, f"{key}_{peak}") for key in ("mbu", "mfu"))
+        bandwidth, arithmetic = (value_of(row, f"{key}_{peak}") for key in ("mbu", "mfu"))
         if bandwidth is not None and arithmetic is not None:
             near = max(bandwidth, arithmetic) >= NEAR_A_PEAK
             return [] if near else [{"fact": fact, "value": bandwidth, "other": arithmetic}]
@@ -151,9 +151,5 @@ def _unbound(row: Row, fact: str) -> list[dict[str, Any]]:
 
 
 def _share(row: Row, top: str, bottom: str) -> float | None:
-    own, whole = _value(row, top), _value(row, bottom)
+    own, whole = value_of(row, top), value_of(row, bottom)
     return own / whole if own is not None and whole else None
-
-
-def _value(row: Row, key: str) -> float | None:
-    return (row["figures"].get(key) or {}).get("value")

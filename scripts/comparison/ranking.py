@@ -5,6 +5,7 @@ from typing import Any
 from scripts.comparison import gains, limits, scores
 from scripts.comparison.columns import Columns
 from scripts.comparison.loading import Metrics
+from scripts.foundation.text import listed
 from scripts.metrics import resampling
 
 WEIGHTS = {"latency": 0.5, "throughput": 0.5, "memory": 1, "quality": 3}
@@ -133,11 +134,11 @@ def _covers(chance: gains.Chance, labels: dict[str, str]) -> str:
     if chance.once == list(labels):
         said = "prompts alone: every technique ran once"
     elif chance.once:
-        said = f"prompts and runs; prompts alone for {_listed([labels[name] for name in chance.once])}, run once"
+        said = f"prompts and runs; prompts alone for {listed([labels[name] for name in chance.once])}, run once"
     else:
         said = "prompts and runs"
     if chance.unresampled:
-        named = _listed([labels[name] for name in chance.unresampled])
+        named = listed([labels[name] for name in chance.unresampled])
         said += f"; not the prompts in the speed of {named}: too few batches to resample"
     return said
 
@@ -145,7 +146,3 @@ def _covers(chance: gains.Chance, labels: dict[str, str]) -> str:
 def _too_few(content: dict[str, Any]) -> str:
     prompts = content["sample_count"]
     return f"neither prompts nor runs: {prompts} prompts are too few to resample ({resampling.FEWEST} are needed)"
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

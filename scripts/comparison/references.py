@@ -12,29 +12,13 @@ from scripts.comparison import changes
 from scripts.comparison.columns import Columns
 from scripts.comparison.loading import Metrics
 from scripts.comparison.rounding import significant
+from scripts.metrics import registry
+from scripts.metrics.figures import value_of
+from scripts.metrics.registry import Entry
 
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Measure:
-    """A figure of this study, and the change against another that has its ratio (None where there is none)."""
-
-    figure: str
-    change: str | None
-    label: str
-
-
-MEASURES = {
-    "latency": Measure("latency_s", "latency_change_percent", "mean latency"),
-    "p99_latency": Measure("latency_p99_s", None, "P99 latency"),
-    "throughput": Measure("throughput_samples_per_s", "throughput_change_percent", "samples/s"),
-    "peak_memory": Measure("peak_memory_bytes", "peak_memory_change_percent", "peak memory over all devices"),
-    "rouge1": Measure("rouge1", "quality_kept_percent_rouge1", "ROUGE-1"),
-    "rouge2": Measure("rouge2", "quality_kept_percent_rouge2", "ROUGE-2"),
-    "rougeL": Measure("rougeL", "quality_kept_percent_rougeL", "ROUGE-L"),
-    "rougeLsum": Measure("rougeLsum", "quality_kept_percent_rougeLsum", "ROUGE-Lsum"),
-}
 # How many of a unit make one of the unit that this study's figures have: by what is measured.
 UNITS = {
     "s": {"s": 1.0, "ms": 1e3},
@@ -93,9 +77,7 @@ def _reference(reference: dict[str, Any], here: Here) -> dict[str, Any]:
         **{key: reference.get(key) for key in told},
         "faults": reference.get("faults") or [],
         "columns": [
-            {key: column[key] for key in ("key", "title", "unit", "better", "measures", "form")}
-            | {"measured_as": _measured_as(column["measures"], here.rows)}
-            for column in columns
+            {key: column[key] for key in ("key", "title", "unit", "better", "measures", "form")} for column in columns
         ],
         "rows": [_row(row, reference, here) for row in reference["rows"]],
         "choices": [
@@ -112,6 +94,11 @@ def _reference(reference: dict[str, Any], here: Here) -> dict[str, Any]:
     }
 
 
+def _measured_by(column: Row) -> Entry:
+    """Return this study's figure of what a column holds."""
+    return next(entry for entry in registry.entries() if entry.study == column["measures"])
+
+
 def _row(row: dict[str, Any], reference: dict[str, Any], here: Here) -> dict[str, Any]:
     """Return a row of a reference study's table; values are None where the same part of ``reasons`` says why."""
     columns = reference["columns"]
@@ -123,7 +110,7 @@ def _row(row: dict[str, Any], reference: dict[str, Any], here: Here) -> dict[str
     for column in columns:
         key = column["key"]
         parts["reported_ratio"][key] = _reported_ratio(row, base, column)
-        ratio = absent or _measured_ratio(name, against["technique"], MEASURES[column["measures"]], here)
+        ratio = absent or _measured_ratio(name, against["technique"], _measured_by(column), here)
         parts["measured_ratio"][key] = ratio
         parts["measured"][key] = absent or _measured(here.rows[name], ratio, column)
     return {
@@ -136,13 +123,6 @@ def _row(row: dict[str, Any], reference: dict[str, Any], here: Here) -> dict[str
         "reasons": {part: {key: v for key, v in found.items() if isinstance(v, str)} for part, found in parts.items()},
         "note": row.get("note"),
     }
-
-
-def _measured_as(measure: str, ours: dict[str, Row]) -> str:
-    """Return what this study's figure is; with few prompts it has no P99 but its slowest request."""
-    figures = [row["figures"].get(MEASURES[measure].figure) or {} for row in ours.values()]
-    slowest = measure == "p99_latency" and any(figure.get("statistic") == "slowest" for figure in figures)
-    return "slowest request" if slowest else MEASURES[measure].label
 
 
 def _absence(row: dict[str, Any], ours: dict[str, Row]) -> str | None:
@@ -177,9 +157,9 @@ def _reported_ratio(row: dict[str, Any], base: dict[str, Any] | None, column: Ro
     return significant(value / own)
 
 
-def _measured_ratio(name: str, other: str | None, measure: Measure, here: Here) -> dict[str, float | None] | str:
+def _measured_ratio(name: str, other: str | None, measure: Entry, here: Here) -> dict[str, float | None] | str:
     """Return a technique's figure over that of another here, with its 95% interval, or why there is none."""
-    figure = here.rows[name]["figures"].get(measure.figure) or {}
+    figure = here.rows[name]["figures"].get(measure.key) or {}
     if figure.get("value") is None:
         return figure.get("note") or "not measured"
     if name == other:
@@ -190,11 +170,11 @@ def _measured_ratio(name: str, other: str | None, measure: Measure, here: Here) 
     figures = here.changes(name, theirs["name"])
     if isinstance(figures, str):
         return figures
-    change = (figures.get(measure.change) or {}) if measure.change else {}
+    change = (figures.get(measure.change.key) or {}) if measure.change else {}
     if change.get("ratio") is not None:
         return {"value": change["ratio"], "low": change["ratio_low"], "high": change["ratio_high"]}
     # Percentiles and memory have no such change with an interval, but their two values.
-    value = (theirs["figures"].get(measure.figure) or {}).get("value")
+    value = value_of(theirs, measure.key)
     if value:
         return {"value": figure["value"] / value, "low": None, "high": None}
     return change.get("note") or "what it is held against has no such figure"
@@ -207,7 +187,7 @@ def _measured(ours: Row, ratio: dict[str, float | None] | str, column: Row) -> f
         return "the column's figures have no fixed meaning; the ratios compare"
     if form in FORMS:
         return ratio if isinstance(ratio, str) else FORMS[form][0](ratio["value"])
-    figure = ours["figures"].get(MEASURES[column["measures"]].figure) or {}
+    figure = ours["figures"].get(_measured_by(column).key) or {}
     if figure.get("value") is None:
         return figure.get("note") or "not measured"
     size = UNITS.get(figure["unit"], {}).get(column["unit"])

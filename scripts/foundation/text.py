@@ -1,6 +1,7 @@
 """Text from data, models, configuration and servers, made inert before it is shown or printed."""
 
 import re
+from collections.abc import Sequence
 from typing import TextIO
 
 # Control characters, and the characters that reorder or hide what follows them. Escaping for HTML or XML is left to the
@@ -26,6 +27,11 @@ def one_line(text: str) -> str:
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
     return _IN_A_LINE.sub(_named, text)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in words, e.g. ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def lines(text: str) -> str:

@@ -42,6 +42,11 @@ def missing(unit: str, note: str) -> Figure:
     return figure(None, unit, 0, note=note)
 
 
+def value_of(content: dict[str, Any], key: str) -> float | None:
+    """Return the value of a figure in a metrics file or a comparison's technique, None where there is none."""
+    return (content["figures"].get(key) or {}).get("value")
+
+
 def few_note(n: int, what: str = "prompts") -> str:
     """Say that ``n`` observations are too few for an interval."""
     return f"{n} {what} are too few for an interval (at least {resampling.FEWEST})"

@@ -26,4 +26,4 @@ def of_run(run: Run) -> ModelFacts | None:
     shape = target.get("architecture")
     if not shape or target.get("dtype") not in sizes.BYTES or (draft and not draft.get("architecture")):
         return None
-    return ModelFacts(shape, draft["architecture"] if draft else None, run.info.get("settings") or {}, target["dtype"])
+    return ModelFacts(shape, draft["architecture"] if draft else None, run.settings, target["dtype"])

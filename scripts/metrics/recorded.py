@@ -27,4 +27,4 @@ class Recorded:
     @property
     def batch_size(self) -> int:
         """How many requests were handed over at once."""
-        return int((self.first.info.get("settings") or {}).get("batch_size") or 1)
+        return int(self.first.settings.get("batch_size") or 1)

@@ -95,7 +95,7 @@ class Entry:
             with a prefix.
         decimals: where they are fixed.
         kind: ``figure``, or ``word`` for a verdict.
-        study: whether the reference studies have it too; it stands among the first columns of the CSV.
+        study: what tables of reference studies call it; then it stands among the first columns of the CSV.
         csv: its column in the CSV, which has bytes in MB; empty for none.
         bounds: whether the CSV has the ends of the interval, of the figure and of its change.
         spread: whether the table and the CSV tell how far runs lie apart.
@@ -112,7 +112,7 @@ class Entry:
     shown: str = ""
     decimals: int | None = None
     kind: str = "figure"
-    study: bool = False
+    study: str = ""
     csv: str = ""
     bounds: bool = False
     spread: bool = False

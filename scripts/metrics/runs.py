@@ -35,6 +35,11 @@ class Run:
         """Whether the run has figures at all."""
         return self.info["status"] == "ok"
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The technique's facets."""
+        return self.info.get("settings") or {}
+
     def mode(self, fixed: bool) -> list[Sample]:
         """The samples of one of the two modes."""
         return self.fixed if fixed else self.samples
@@ -78,7 +83,7 @@ def unscored_reason(run: Run) -> str | None:
     """Say why nothing that the run wrote means anything, or None where its text can be scored."""
     if is_random(run):
         return "not measured: random weights"
-    if (run.info.get("settings") or {}).get("prompt_tokens"):
+    if run.settings.get("prompt_tokens"):
         return "not measured: prompts cut to a length ask for no headline"
     return None
 

@@ -53,5 +53,5 @@ def of_figure(entry: Entry) -> Column:
     place = entry.table
     return Column(
         entry.key, place.group, entry.label, units, entry.better, entry.decimals, entry.spread, kind=entry.kind,
-        main=place.main, study=entry.study,
+        main=place.main, study=bool(entry.study),
     )  # fmt: skip

@@ -82,7 +82,7 @@ def _prefix(run: Run) -> Figure:
 
 
 def _reason(run: Run) -> str | None:
-    settings = run.info.get("settings") or {}
+    settings = run.settings
     if not rounding.is_exact(run.info):
         return "not compared: rounding differs with the shapes unless the weights are unquantised float32"
     if settings.get("speculation") not in (None, "none"):

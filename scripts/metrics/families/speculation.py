@@ -31,7 +31,7 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
     run = recorded.first
     if all(sample.drafted_tokens is None for sample in run.samples):
         return missing(FIGURES, "no speculation")
-    forced = "forced_acceptance" in ((run.info.get("settings") or {}).get("speculation") or {})
+    forced = "forced_acceptance" in (run.settings.get("speculation") or {})
     unscored = recorded.unscored or ("not measured: random weights" if is_random(run, "draft") else None)
     if unscored and not forced:
         return missing(FIGURES, unscored)

@@ -22,7 +22,7 @@ def _rouge(key: str, label: str) -> Entry:
         verdict="rougeL_verdict" if gated else "", label=f"{label} kept" if gated else "", main=False,
     )  # fmt: skip
     return Entry(
-        key, "1", label, ROUGE, "high", shown="plain", decimals=3, study=True, csv=f"{key}_f1", bounds=gated,
+        key, "1", label, ROUGE, "high", shown="plain", decimals=3, study=key, csv=f"{key}_f1", bounds=gated,
         table=Place("Quality", main=True), criterion="quality" if gated else "", change=change,
     )  # fmt: skip
 

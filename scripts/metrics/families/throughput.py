@@ -22,7 +22,7 @@ SAMPLES, TOKENS = "throughput_samples_per_s", "throughput_tokens_per_s"
 FIGURES = (
     Entry(
         SAMPLES, "samples/s", "Samples/s", THROUGHPUT, "high", shown="plain",
-        study=True, csv=SAMPLES, table=Place("Throughput", main=True), criterion="throughput",
+        study="throughput", csv=SAMPLES, table=Place("Throughput", main=True), criterion="throughput",
         change=Change(
             "throughput_change_percent", TIMING, None, "busy_s", family="speed", words=MORE,
             follows="latency_change_percent", csv=True, verdict="throughput_verdict", label="Samples/s change",

@@ -168,7 +168,7 @@ def _predicted(run: Run) -> float:
     """Seconds a sample of the batches' busy time, with the bandwidth and arithmetic measured in the run."""
     counted, known = _counted(run), peaks.measured(run)
     # Pipeline stages that take turns at a single micro-batch: the devices' speeds do not add up.
-    stages = ((run.info.get("settings") or {}).get("parallel") or {}).get("pipeline", 1)
+    stages = (run.settings.get("parallel") or {}).get("pipeline", 1)
     share = known.single if stages > 1 and _in_flight(run) == 1 else 1.0
     bandwidth, flops = known.bandwidth * share, known.flops * share
     phases = [phase for work in counted.works for phase in (work.prefill, work.decode)]
