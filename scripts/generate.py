@@ -19,7 +19,7 @@ from scripts.foundation import entry, failures, files, leftovers, locks, modules
 from scripts.foundation.errors import StudyError
 from scripts.inference import architecture, conditions, leases, machine, pinning, supervision
 from scripts.study import provenance, sources
-from scripts.techniques import FACETS, load_facet
+from scripts.techniques import registry
 
 logger = logging.getLogger(__name__)
 
@@ -179,8 +179,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
 
 def _processes(settings: dict[str, Any]) -> int:
-    used = [name for name in FACETS if settings.get(name) is not None]
-    return max((load_facet(name).processes(settings[name]) for name in used), default=1)
+    return max((facet.processes(value) for facet, value in registry.used_facets(settings)), default=1)
 
 
 def _threads(asked: int, processes: int) -> int:
@@ -226,8 +225,7 @@ def _reference(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
 
 
 def _calibration_rows(settings: dict[str, Any]) -> int:
-    used = [name for name in FACETS if settings.get(name) is not None]
-    return max((load_facet(name).calibration_rows(settings[name]) for name in used), default=0)
+    return max((facet.calibration_rows(value) for facet, value in registry.used_facets(settings)), default=0)
 
 
 def _rows(arguments: argparse.Namespace, what: str, count: int) -> list[dict[str, str]]:

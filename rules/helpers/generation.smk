@@ -11,19 +11,14 @@ def of_technique(function, *arguments):
     return lambda wildcards: function(technique_of(wildcards), *arguments)
 
 
-def facet_modules(technique):
-    """Modules of the facets that a technique uses, for its draft too."""
-    return [f"scripts.techniques.{facet}.facet" for facet in technique.code_facets]
-
-
 def generation_code(wildcards):
     """Code of a technique's runs: the timed loop, the loader, and the facets that it and the reference use."""
     stage = ["scripts.generate", "scripts.inference.worker"]
-    modules = facet_modules(technique_of(wildcards))
+    modules = technique_of(wildcards).code_modules
     if PLAN.reference:
         modules += [
             "scripts.inference.reference_worker",
-            *facet_modules(PLAN.reference),
+            *PLAN.reference.code_modules,
         ]
     return code_of(*stage, *modules)(wildcards)
 
@@ -31,7 +26,7 @@ def generation_code(wildcards):
 def profile_code(wildcards):
     """Code of a technique's profile."""
     stage = ["scripts.profile_technique", "scripts.inference.worker"]
-    modules = facet_modules(technique_of(wildcards))
+    modules = technique_of(wildcards).code_modules
     return code_of(*stage, *modules)(wildcards)
 
 

@@ -1,5 +1,7 @@
 """Widths that matrix kernels like."""
 
+INT4_GROUP = 64  # columns that share a scale and a minimum in 4-bit weights
+
 
 def kept_channels(width: int, amount: float) -> int:
     """How many of ``width`` feed-forward channels stay when the share ``amount`` is cut: at least one, fewer than all.

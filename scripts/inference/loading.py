@@ -13,19 +13,14 @@ from scripts.models.stored_files import weight_files
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.layers import linear_layers, unreached
 from scripts.runtime.models import Checkpoint, Loaded, Process
-from scripts.techniques import FACETS, load_facet
 from scripts.techniques.facet import Facet
+from scripts.techniques.registry import used_facets
 
 if TYPE_CHECKING:
     import torch
     from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
-
-
-def used_facets(settings: dict[str, Any]) -> list[tuple[Facet, Any]]:
-    """The facets that a technique sets, in the order in which they act, with their values."""
-    return [(load_facet(name), settings[name]) for name in FACETS if settings.get(name) is not None]
 
 
 def load_tokenizer(directory: str | Path) -> PreTrainedTokenizerBase:

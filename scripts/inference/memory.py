@@ -189,7 +189,7 @@ def import_libraries(directory: str, settings: dict[str, Any]) -> None:
 
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
-    from scripts.inference.loading import used_facets
+    from scripts.techniques.registry import used_facets
 
     with contextlib.suppress(OSError, ValueError, KeyError):
         MODEL_FOR_CAUSAL_LM_MAPPING[type(AutoConfig.from_pretrained(directory, local_files_only=True))]

@@ -12,12 +12,13 @@ from scripts.foundation.errors import StudyError
 from scripts.inference import batches as batching
 from scripts.inference import timed_loop, vocabulary
 from scripts.inference.batches import group
-from scripts.inference.loading import load, load_tokenizer, used_facets
+from scripts.inference.loading import load, load_tokenizer
 from scripts.inference.prompts import build_prompts, headline_text, stop_token_ids
 from scripts.inference.timed_loop import Stops, generation_config
 from scripts.runtime.generation import SampleRecorder
 from scripts.runtime.models import Loaded, Process
 from scripts.runtime.tensors import module_bytes
+from scripts.techniques.registry import used_facets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -288,8 +288,8 @@ def start(request: dict[str, Any], rank: int) -> Process:
 
 def _evidence(seen: Observation, prepared: Prepared) -> tuple[dict[str, Any], tuple[int, int]]:
     """Each facet's evidence, and bytes and positions of the cache."""
-    from scripts.inference.loading import used_facets
     from scripts.inference.observe import cache_size
+    from scripts.techniques.registry import used_facets
 
     loaded = prepared.loaded
     evidence = {facet.name: facet.evidence(value, loaded, seen) for facet, value in used_facets(loaded.facets)}

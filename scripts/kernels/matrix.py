@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-GROUP = 64  # columns that share a scale and a minimum in int4
+from scripts.hardware.widths import INT4_GROUP as GROUP
+
 LARGEST = {"int8": 127.0, "fp8": 448.0}  # the largest value of int8 used, and of float8 e4m3
 KINDS = ("dense", "int8", "int4", "fp8")
 

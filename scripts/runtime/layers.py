@@ -39,3 +39,30 @@ def unreached(model: torch.nn.Module) -> str | None:
             if parameter.dim() > 2 and not isinstance(module, convolutions) and min(parameter.shape) > 1:
                 return f"{prefix}.{name}"
     return None
+
+
+def stored_weight(module: torch.nn.Module) -> torch.Tensor:
+    """A linear layer's weight of this process as dense numbers: a shard of it, or a 4-bit or 8-bit one expanded."""
+    if hasattr(module, "matrix"):
+        return module.expanded()
+    weight = module.weight
+    if hasattr(weight, "to_local"):
+        return weight.to_local()
+    if getattr(weight, "quant_state", None) is not None:
+        import bitsandbytes.functional as functional
+
+        return functional.dequantize_4bit(weight.data, weight.quant_state)
+    if getattr(module, "state", None) is not None and getattr(module.state, "CB", None) is not None:
+        return module.state.CB
+    return weight.data
+
+
+def stored_shape(module: torch.nn.Module) -> tuple[int, ...]:
+    """The shape [out, in] of what this process holds of a linear layer."""
+    if hasattr(module, "matrix"):
+        return tuple(module.matrix.shape)
+    weight = module.weight
+    if hasattr(weight, "to_local"):
+        return tuple(weight.to_local().shape)
+    state = getattr(weight, "quant_state", None)
+    return tuple(stored_weight(module).shape if state is None else state.shape)

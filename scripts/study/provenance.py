@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.study import sources
-from scripts.techniques import FACETS
+from scripts.techniques.registry import code_modules
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,10 +18,8 @@ def describe(dataset: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """The git revision (None outside a repository), and digests of the evaluation set and of the code that ran."""
     revision = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
-    facets = [f"scripts.techniques.{name}.facet" for name in FACETS if settings.get(name) is not None]
-    code = sources.digests(
-        "scripts.generate", "scripts.inference.worker", "scripts.inference.reference_worker", *facets
-    )
+    stage = ("scripts.generate", "scripts.inference.worker", "scripts.inference.reference_worker")
+    code = sources.digests(*stage, *code_modules(settings))
     return {
         "git_revision": revision,
         "git_modified": None if revision is None or changes is None else bool(changes),

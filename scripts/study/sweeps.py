@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques import FACETS, load_facet
+from scripts.techniques.registry import facet_names, load_facet
 
 
 def unfold(entries: dict[str, Any], sweeps: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -33,8 +33,8 @@ def unfold(entries: dict[str, Any], sweeps: dict[str, Any]) -> tuple[dict[str, A
         if base not in entries:
             raise StudyError(f"{where}.technique is '{base}', which is no technique{_hint(base, entries)}.")
         facet, _, option = sweep["facet"].partition(".")
-        if facet not in FACETS:
-            raise StudyError(f"{where}.facet is '{facet}', which is no facet{_hint(facet, FACETS)}.")
+        if facet not in facet_names():
+            raise StudyError(f"{where}.facet is '{facet}', which is no facet{_hint(facet, facet_names())}.")
         points = []
         for value in sweep["values"]:
             point = point_name(name, value)

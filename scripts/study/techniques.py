@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques import FACETS, load_facet
+from scripts.techniques import registry
+from scripts.techniques.registry import load_facet
 
 # Facets whose change alone must leave every token as it was.
 LOSSLESS_FACETS = frozenset({"kv_cache", "parallel", "engine", "speculation", "batch_size"})
@@ -43,32 +44,28 @@ class Technique:
     @property
     def draft(self) -> str | None:
         """The second model that a facet needs."""
-        for name in self.facets:
-            companion = load_facet(name).companion(self.settings[name])
-            if companion is not None:
-                return companion
-        return None
+        found = (facet.companion(value) for facet, value in registry.used_facets(self.settings))
+        return next((model for model in found if model is not None), None)
 
     @property
     def facets(self) -> list[str]:
-        """The facets that are on."""
-        return [name for name in FACETS if name in self.settings]
+        """The facets that are on, in the order in which they act."""
+        return [facet.name for facet, _ in registry.used_facets(self.settings)]
 
     @property
-    def code_facets(self) -> list[str]:
-        """The facets whose code runs: those that are on, and those of the second model."""
-        of_second = {each for name in self.facets for each in load_facet(name).companion_facets(self.settings[name])}
-        return [name for name in FACETS if name in self.settings or name in of_second]
+    def code_modules(self) -> list[str]:
+        """Modules that apply and prove the technique's facets, those of the second model among them."""
+        return registry.code_modules(self.settings)
 
     @property
     def calibration_rows(self) -> int:
         """Training rows that a facet must look at before it can act."""
-        return max((load_facet(name).calibration_rows(self.settings[name]) for name in self.facets), default=0)
+        return max((facet.calibration_rows(value) for facet, value in registry.used_facets(self.settings)), default=0)
 
     @property
     def processes(self) -> int:
         """Processes, each with a device of its own."""
-        return max((load_facet(name).processes(self.settings[name]) for name in self.facets), default=1)
+        return max((facet.processes(value) for facet, value in registry.used_facets(self.settings)), default=1)
 
 
 def resolve(entries: dict[str, Any], select: list[str], models: set[str]) -> list[Technique]:
@@ -103,9 +100,8 @@ def _resolve(name: str, entries: dict[str, Any], models: set[str]) -> Technique:
         raise StudyError(f"{where} has no model; set 'model' or extend a technique that does.")
     if "kv_cache" not in on:
         raise StudyError(f"{where} has no kv_cache; set 'kv_cache' or extend a technique that does.")
-    for facet in FACETS:
-        if facet in on:
-            _named(where, load_facet(facet).check, on[facet], on)
+    for facet, value in registry.used_facets(on):
+        _named(where, facet.check, value, on)
     technique = Technique(
         name=name,
         label=entries[name].get("label", name),

@@ -10,9 +10,19 @@ if TYPE_CHECKING:
 
 
 class Facet:
-    """One axis of a technique. Values are plain JSON; None means that the facet is off."""
+    """One axis of a technique. Values are plain JSON; None means that the facet is off.
+
+    Attributes:
+        name: that of its folder, and of its key in a technique.
+        order: facets act on a model in this order as it is loaded.
+    """
 
     name: str
+    order: int
+
+    def methods_used(self, value: Any) -> list[str]:
+        """Names of the facet's methods that a resolved value uses, if it has any."""
+        return []
 
     def resolve(self, value: Any) -> Any:
         """The value with its shorthand spelled out and its defaults filled in; None when it switches the facet off."""

@@ -50,10 +50,10 @@ def run_engine(case: dict[str, Any], rank: int = 0, ranks: int = 1) -> dict[str,
     """One case on this rank: tokens of each batch, each facet's evidence, and what a watched batch showed."""
     import torch
 
-    from scripts.inference.loading import load, used_facets
+    from scripts.inference.loading import load
     from scripts.runtime.models import Process
     from scripts.runtime.tensors import module_bytes
-    from scripts.techniques import load_facet
+    from scripts.techniques.registry import load_facet, used_facets
 
     facets = settings(**{"engine": "graph"} | case["facets"])
     process = Process(torch.device("cpu"), torch.float32, rank, ranks)

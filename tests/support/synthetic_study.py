@@ -14,7 +14,7 @@ from scripts.metrics.dataset import read_dataset
 from scripts.metrics.families import text as text_family
 from scripts.metrics.technique import technique_metrics
 from scripts.study import references
-from scripts.techniques import load_facet
+from scripts.techniques.registry import load_facet
 from tests.support import synthetic_runs as synthetic
 from tests.support.synthetic_techniques import Technique, everything, with_sweeps
 

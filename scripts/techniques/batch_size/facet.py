@@ -21,6 +21,7 @@ class BatchSize(Facet):
     """A whole number of requests; 1 switches the facet off."""
 
     name = "batch_size"
+    order = 70
 
     def resolve(self, value: Any) -> Any:
         """One request at a time is no batch."""

@@ -15,6 +15,7 @@ class KVCache(Facet):
     """``none``: every step runs the whole sequence. ``dynamic``: transformers' DynamicCache, one new token a step."""
 
     name = "kv_cache"
+    order = 40
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """A technique must say which; speculation verifies its draft against the cache."""

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation.errors import StudyError
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.generation import Observation
-from scripts.runtime.layers import linear_layers
+from scripts.runtime.layers import linear_layers, stored_shape
 from scripts.runtime.models import Loaded, Process
+from scripts.runtime.stages import head_in_layers, split
 from scripts.techniques.facet import Facet
+from scripts.techniques.registry import method_of
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +27,7 @@ class Parallel(Facet):
     """``{tensor: n}`` or ``{pipeline: n}``."""
 
     name = "parallel"
+    order = 30
     _head_in_layers = 0.0  # of the model that is being loaded
 
     def resolve(self, value: Any) -> Any:
@@ -41,7 +44,7 @@ class Parallel(Facet):
         if "micro_batches" in value:
             if value["pipeline"] == 1:
                 raise StudyError("parallel 'micro_batches' are parts of a pipeline's batch; set parallel 'pipeline'.")
-            if (facets.get("engine") or {}).get("name") != "graph":
+            if not _runs_micro_batches(facets):
                 raise StudyError("parallel 'micro_batches' needs engine 'graph'; add engine: graph.")
             if value["micro_batches"] > (facets.get("batch_size") or 1):
                 raise StudyError(
@@ -73,8 +76,6 @@ class Parallel(Facet):
 
     def change_config(self, value: Any, config: Any) -> None:
         """Nothing is changed; how long the output head takes settles how layers are shared out."""
-        from scripts.runtime.stages import head_in_layers
-
         self._head_in_layers = head_in_layers(config)
 
     def load_options(self, value: Any, process: Process, facets: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +84,7 @@ class Parallel(Facet):
 
         if value["tensor"] > 1:
             return {"distributed_config": DistributedConfig(tp_size=value["tensor"])}
-        _share_out(self._head_in_layers if _graph(facets) else None)
+        _share_out(self._head_in_layers if _runs_micro_batches(facets) else None)
         return {"distributed_config": DistributedConfig(pp_size=value["pipeline"])}
 
     def after_load(self, value: Any, loaded: Loaded) -> None:
@@ -114,8 +115,10 @@ class Parallel(Facet):
         return facts | {"communication_share": seen.communication_share} | held | loaded.generator.parallel_facts()
 
 
-def _graph(facets: dict[str, Any]) -> bool:
-    return (facets.get("engine") or {}).get("name") == "graph"
+def _runs_micro_batches(facets: dict[str, Any]) -> bool:
+    """Whether an engine has stages of equal time work on several parts of a batch at once."""
+    engine = method_of("engine", facets)
+    return engine is not None and engine.runs_micro_batches
 
 
 def _share_out(head: float | None) -> None:
@@ -124,8 +127,6 @@ def _share_out(head: float | None) -> None:
     It gives every stage as many layers, and the last one the output head besides.
     """
     from transformers.distributed.pipeline_parallel import PipelineStage
-
-    from scripts.runtime.stages import split
 
     if not hasattr(PipelineStage, "even_range"):
         PipelineStage.even_range = PipelineStage.layer_range_for_rank
@@ -150,15 +151,7 @@ def _shards(size: int, loaded: Loaded) -> dict[str, Any]:
     shapes = {}
     for name, layer in linear_layers(loaded.model).items():
         whole = [layer.out_features, layer.in_features]
-        weight = layer.weight
-        if hasattr(layer, "matrix"):
-            local = list(layer.matrix.shape)
-        elif hasattr(weight, "to_local"):
-            local = list(weight.to_local().shape)
-        elif getattr(weight, "quant_state", None) is not None:
-            local = list(weight.quant_state.shape)
-        else:
-            local = list(weight.shape)
+        local = list(stored_shape(layer))
         if local[0] * local[1] * size > whole[0] * whole[1] * 1.05 + size * max(whole):
             raise EvidenceError(f"parallel tensor {size}: {name} holds {local} of {whole} on one rank.")
         shapes[name] = {"shard": local, "whole": whole}
@@ -174,9 +167,7 @@ def _stage(size: int, loaded: Loaded) -> dict[str, Any]:
     held = [index for index, layer in enumerate(layers) if any(True for _ in layer.parameters())]
     # The last stage also takes the layers that do not divide evenly, or fewer, for its output head.
     most = len(layers) // size + len(layers) % size
-    if _graph(loaded.facets):
-        from scripts.runtime.stages import head_in_layers, split
-
+    if _runs_micro_batches(loaded.facets):
         most = len(split(len(layers), size, head_in_layers(loaded.model.config))[loaded.process.rank])
     if not held or len(held) > most:
         raise EvidenceError(f"parallel pipeline {size}: rank {loaded.process.rank} holds {len(held)} of {len(layers)}.")

@@ -19,6 +19,7 @@ class PromptTokens(Facet):
     """A whole number of tokens."""
 
     name = "prompt_tokens"
+    order = 80
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """A number that makes sense."""

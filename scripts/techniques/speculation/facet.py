@@ -19,14 +19,13 @@ from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.generation import Observation, SampleRecorder
 from scripts.runtime.models import Loaded
 from scripts.runtime.rounds import Round, RoundCounter
-from scripts.techniques import load_facet
 from scripts.techniques.facet import Facet
+from scripts.techniques.registry import load_facet, method_of
 
 if TYPE_CHECKING:
     import torch
 
 STORED = "draft_quantization"
-AT_ONCE = 16  # tokens that the graph engine's attention takes of a request in one step
 LOOKUPS = {"PromptLookupCandidateGenerator", "PromptLookup"}  # of transformers, of the graph engine
 
 
@@ -34,6 +33,7 @@ class Speculation(Facet):
     """``{draft: <model>, tokens: 4}``, with further options of the draft if wanted, or ``{prompt_lookup: 4}``."""
 
     name = "speculation"
+    order = 60
 
     def resolve(self, value: Any) -> Any:
         """Fill in the number of tokens and spell out the draft's form; ``none`` switches the facet off."""
@@ -50,20 +50,15 @@ class Speculation(Facet):
         return {"tokens": 4} | given | {STORED: _resolve_stored(stored)}
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
-        """What only the graph engine can do, and what it can't."""
-        graph = (facets.get("engine") or {}).get("name") == "graph"
-        if graph and self._limit(value) >= AT_ONCE:
-            raise StudyError(
-                f"speculation proposes {self._limit(value)} tokens at a time, but engine 'graph' verifies at most "
-                f"{AT_ONCE - 1}; propose fewer."
-            )
+        """Acceptance is forced by a draw of the engine's."""
         if "forced_acceptance" not in value:
             return
         if "draft" not in value:
             raise StudyError("speculation.forced_acceptance needs a draft model; remove it from prompt lookup.")
         if not 0 <= value["forced_acceptance"] <= 1:
             raise StudyError(f"speculation.forced_acceptance is {value['forced_acceptance']}; use a share from 0 to 1.")
-        if not graph:
+        engine = method_of("engine", facets)
+        if engine is None or not engine.forces_acceptance:
             raise StudyError("speculation.forced_acceptance needs engine 'graph'; set engine: graph, or remove it.")
 
     def companion(self, value: Any) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from scripts.inference import batches
-from scripts.techniques import load_facet
+from scripts.techniques.registry import load_facet
 from tests.support.sabotage.registry import method, sabotage
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from scripts.techniques import load_facet
+from scripts.techniques.registry import load_facet
 from tests.support.sabotage.registry import method, sabotage
 
 
@@ -80,13 +80,13 @@ def first_channels_are_kept() -> Iterator[None]:
 
     from scripts.techniques.pruning.structured import method as structured
 
-    prune = structured.prune
+    prune = structured.METHOD.prune
 
     def blindly(value: Any, checkpoint: Any) -> dict[str, Any]:
         with patch.object(structured, "channel_scores", lambda weights: -torch.arange(float(len(weights[0])))):
             return prune(value, checkpoint)
 
-    with patch.object(structured, "prune", blindly):
+    with patch.object(structured.METHOD, "prune", blindly):
         yield
 
 
@@ -114,14 +114,14 @@ def channels_are_only_zeroed() -> Iterator[None]:
 def fewer_channels_are_cut() -> Iterator[None]:
     from scripts.techniques.pruning.structured import method as structured
 
-    prune, change = structured.prune, structured.change_config
+    prune, change = structured.METHOD.prune, structured.METHOD.change_config
 
     def less(value: dict[str, Any]) -> dict[str, Any]:
         return value | {"amount": value["amount"] / 2}
 
     with (
-        patch.object(structured, "prune", lambda value, checkpoint: prune(less(value), checkpoint)),
-        patch.object(structured, "change_config", lambda value, config: change(less(value), config)),
+        patch.object(structured.METHOD, "prune", lambda value, checkpoint: prune(less(value), checkpoint)),
+        patch.object(structured.METHOD, "change_config", lambda value, config: change(less(value), config)),
     ):
         yield
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
-from scripts.techniques import load_facet
+from scripts.techniques.registry import load_facet
 
 SABOTAGES: dict[str, Callable[[], Any]] = {}
 

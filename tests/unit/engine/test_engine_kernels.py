@@ -12,7 +12,7 @@ from scripts.engine.engine import GraphEngine
 from scripts.engine.speculation import SpeculativeEngine
 from scripts.kernels import triton_ops
 from scripts.runtime.models import Loaded, Process
-from scripts.techniques import load_facet
+from scripts.techniques.registry import load_facet
 from tests.support.tiny_checkpoint import make_checkpoint
 
 PROMPTS, NEW = [[9, 4, 30, 7], [9, 4, 251]], 3

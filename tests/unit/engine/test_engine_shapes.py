@@ -12,7 +12,7 @@ from scripts.engine.engine import GraphEngine
 from scripts.kernels import triton_ops
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.models import Loaded, Process
-from scripts.techniques import load_facet
+from scripts.techniques.registry import load_facet
 
 DEVICE = tests.support.triton_device.DEVICE
 PROMPTS, NEW = [[9, 4, 30, 7], [9, 4, 25]], 3

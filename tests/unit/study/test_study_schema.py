@@ -8,7 +8,7 @@ from scripts.foundation.errors import StudyError
 from scripts.study import configuration
 from scripts.study.configuration import check, check_form
 from scripts.study.techniques import resolve
-from scripts.techniques import FACETS
+from scripts.techniques.registry import facet_names
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 SCHEMA = yaml.safe_load((CONFIG / "config.schema.yaml").read_text(encoding="utf-8"))
@@ -103,7 +103,7 @@ def test_the_defaults_that_the_schema_names_are_the_built_in_ones():
 
 def test_every_facet_is_in_the_schema():
     technique = SCHEMA["$defs"]["technique"]["properties"]
-    assert set(FACETS) | {"label", "extends", "model"} == set(technique)
+    assert set(facet_names()) | {"label", "extends", "model"} == set(technique)
 
 
 def test_the_built_in_study_is_valid():

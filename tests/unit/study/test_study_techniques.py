@@ -148,7 +148,7 @@ def test_processes_and_the_second_model_follow_from_the_facets():
         "root": None, "tensor": None, "stages": None, "target": None, "drafted": "small", "lookup": None,
     }  # fmt: skip
     assert made["drafted"].model == "large"
-    assert made["tensor"].facets == made["tensor"].code_facets == ["parallel", "kv_cache"]
+    assert made["tensor"].facets == ["parallel", "kv_cache"]
 
 
 def test_the_second_models_facets_are_code_of_the_technique_too():
@@ -160,9 +160,12 @@ def test_the_second_models_facets_are_code_of_the_technique_too():
         quantised=quantised,
         both=quantised | {"quantization": "int8"},
     )
-    assert made["drafted"].code_facets == made["drafted"].facets == ["kv_cache", "speculation"]
-    assert made["quantised"].facets == ["kv_cache", "speculation"]
-    assert made["quantised"].code_facets == made["both"].code_facets == ["quantization", "kv_cache", "speculation"]
+    assert made["quantised"].facets == made["drafted"].facets == ["kv_cache", "speculation"]
+    modules = {name: set(technique.code_modules) for name, technique in made.items()}
+    stored = {f"scripts.techniques.quantization.{name}" for name in ("facet", "nf4.method")}
+    assert modules["drafted"] == {f"scripts.techniques.{name}.facet" for name in ("kv_cache", "speculation")}
+    assert modules["quantised"] == modules["drafted"] | stored
+    assert modules["both"] == modules["quantised"] | {"scripts.techniques.quantization.int8.method"}
     # The models, and so the inputs, are those of a draft as it is.
     assert made["quantised"].draft == made["drafted"].draft == "small"
 

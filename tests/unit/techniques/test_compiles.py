@@ -10,7 +10,7 @@ import torch
 from scripts.foundation import files
 from scripts.runtime import compiles
 from scripts.runtime.errors import EvidenceError
-from scripts.techniques import load_facet
+from scripts.techniques.registry import load_facet
 from tests.support.sabotage import applied
 from tests.support.tiny_checkpoint import SUMMARIES
 from tests.support.worker_runs import run_worker

@@ -7,7 +7,7 @@ import pytest
 from scripts.foundation.errors import StudyError
 from scripts.runtime.errors import EvidenceError
 from scripts.runtime.generation import ContinuousBatchTrace
-from scripts.techniques import load_facet
+from scripts.techniques.registry import load_facet
 from tests.support.observations import observation
 
 BATCH, PROMPT = load_facet("batch_size"), load_facet("prompt_tokens")

@@ -7,9 +7,9 @@ from torch.nn.utils import prune
 
 from scripts.foundation.errors import StudyError
 from scripts.inference.loading import load
-from scripts.runtime.layers import linear_layers
+from scripts.runtime.layers import linear_layers, stored_weight
 from scripts.runtime.models import Process
-from scripts.techniques.pruning.facet import FACET, stored_weight
+from scripts.techniques.pruning.facet import FACET
 from scripts.techniques.pruning.magnitude import method as magnitude
 from scripts.techniques.pruning.magnitude.method import prune_smallest
 from tests.support.tiny_checkpoint import make_checkpoint, variant

@@ -9,7 +9,7 @@ from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.layers import linear_layers
 from scripts.runtime.models import Process
 from scripts.techniques.pruning.facet import FACET
-from scripts.techniques.pruning.structured.method import change_config, channel_scores, feed_forwards
+from scripts.techniques.pruning.structured.method import METHOD, channel_scores, feed_forwards
 from tests.support.rank_group import run_group
 from tests.support.tiny_checkpoint import make_checkpoint, variant
 from tests.support.worker_runs import request, run_worker, settings
@@ -44,7 +44,7 @@ def test_what_is_kept_suits_the_kernels(width, amount, kept):
 
 def test_the_only_channel_cannot_be_cut():
     with pytest.raises(UnsupportedError, match="one channel a layer"):
-        change_config({"amount": 0.5}, SimpleNamespace(intermediate_size=1, model_type="llama"))
+        METHOD.change_config({"amount": 0.5}, SimpleNamespace(intermediate_size=1, model_type="llama"))
 
 
 def test_a_channel_scores_the_norm_of_its_rows_and_its_column():

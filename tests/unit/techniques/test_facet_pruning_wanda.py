@@ -4,9 +4,9 @@ import torch
 from scripts.foundation.errors import StudyError
 from scripts.inference.loading import load
 from scripts.runtime.errors import UnsupportedError
-from scripts.runtime.layers import linear_layers
+from scripts.runtime.layers import linear_layers, stored_weight
 from scripts.runtime.models import Process
-from scripts.techniques.pruning.facet import FACET, stored_weight
+from scripts.techniques.pruning.facet import FACET
 from scripts.techniques.pruning.wanda import method as wanda
 from tests.support.rank_group import run_group
 from tests.support.tiny_checkpoint import SUMMARIES, make_checkpoint

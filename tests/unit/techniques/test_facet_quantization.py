@@ -10,8 +10,8 @@ from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.layers import linear_layers
 from scripts.runtime.models import Process
 from scripts.runtime.tensors import module_bytes
-from scripts.techniques.quantization import bitsandbytes
 from scripts.techniques.quantization.facet import FACET
+from scripts.techniques.quantization.nf4 import method as nf4
 from tests.support.observations import observation
 from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import Run, run_worker, settings
@@ -43,8 +43,8 @@ def test_values_are_spelled_out():
     [
         (
             "int4",
-            "quantization method 'int4' does not exist; use 'none', 'int8', 'nf4', 'int8_weight_only', "
-            "'int4_weight_only' or 'fp8'.",
+            "quantization method 'int4' does not exist; use 'none', 'fp8', 'int4_weight_only', 'int8', "
+            "'int8_weight_only' or 'nf4'.",
         ),
         ({"method": "fp8", "threshold": 6.0}, "'fp8' has no option 'threshold'; it has method."),
         ({"threshold": 3.0}, "quantization method None does not exist"),
@@ -96,21 +96,21 @@ def test_the_bytes_are_those_that_the_method_defines(runs, method):
 @pytest.mark.parametrize("doubled", [False, True])
 def test_the_definitions_bytes_are_those_of_freshly_packed_layers(tmp_path, doubled):
     checkpoint = make_checkpoint(tmp_path / "wide", intermediate=1024)
-    nf4 = {"method": "nf4", "double_quantization": doubled}
-    for layer in linear_layers(loaded(checkpoint, quantization=nf4).model).values():
-        assert bitsandbytes._analytic_bytes(layer) == module_bytes(layer)
+    asked = {"method": "nf4", "double_quantization": doubled}
+    for layer in linear_layers(loaded(checkpoint, quantization=asked).model).values():
+        assert nf4.METHOD.analytic_bytes(layer) == module_bytes(layer)
 
 
 def test_rows_that_a_cpu_cannot_group_are_unsupported():
     import bitsandbytes as bnb
 
     layer = bnb.nn.Linear4bit(64, 40, bias=False, quant_type="nf4").to("cpu")
-    model = nn.ModuleDict({"odd": layer})
+    model, process = nn.ModuleDict({"odd": layer}), Process(torch.device("cpu"), torch.float32)
     layer.support_avx512bf16_for_cpu = False
-    bitsandbytes._check_blocks(model)
+    nf4.METHOD.check_layers(model, process)
     layer.support_avx512bf16_for_cpu = True
     with pytest.raises(UnsupportedError, match="32 rows at a time; odd has 40 here"):
-        bitsandbytes._check_blocks(model)
+        nf4.METHOD.check_layers(model, process)
 
 
 @pytest.mark.parametrize("method", CLASSES)
@@ -138,7 +138,7 @@ def test_output_head_and_embeddings_stay_as_they_are(tmp_path, method, tied):
 
 def test_weights_are_near_the_float_ones(checkpoint):
     """Not a random model of the right classes."""
-    from scripts.techniques.pruning.facet import stored_weight
+    from scripts.runtime.layers import stored_weight
 
     whole = linear_layers(loaded(checkpoint).model)
     for name, layer in linear_layers(loaded(checkpoint, quantization="nf4").model).items():
@@ -208,4 +208,4 @@ def test_without_bitsandbytes_the_technique_is_unsupported(checkpoint, evaluatio
 def test_shards_with_a_bias_are_refused_rather_than_losing_it(tmp_path):
     model = loaded(make_checkpoint(tmp_path / "biased", bias=True)).model
     with pytest.raises(UnsupportedError, match=r"no bias, but model\.layers\.0\.self_attn\.q_proj has one"):
-        bitsandbytes.quantize_shards(model, FACET.resolve("nf4"), Process(torch.device("cpu"), torch.float32))
+        nf4.METHOD.quantize_shards(FACET.resolve("nf4"), model, Process(torch.device("cpu"), torch.float32))

@@ -11,10 +11,9 @@ from scripts.engine.decoder import Decoder
 from scripts.inference.loading import load
 from scripts.kernels.matrix import quantize
 from scripts.runtime.errors import EvidenceError, UnsupportedError
-from scripts.runtime.layers import linear_layers
+from scripts.runtime.layers import linear_layers, stored_shape, stored_weight
 from scripts.runtime.models import Process
 from scripts.runtime.tensors import module_bytes
-from scripts.techniques.pruning.facet import stored_shape, stored_weight
 from scripts.techniques.quantization import layers as methods_layers
 from scripts.techniques.quantization.facet import FACET
 from scripts.techniques.quantization.weight_only_linear import WeightOnlyLinear, quantised

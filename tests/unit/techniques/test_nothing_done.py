@@ -5,7 +5,7 @@ import torch
 
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
-from scripts.techniques import load_facet
+from scripts.techniques.registry import load_facet
 from tests.support.tiny_checkpoint import SUMMARIES, make_checkpoint, make_tokenizer, write_dataset
 from tests.support.worker_runs import run_worker
 

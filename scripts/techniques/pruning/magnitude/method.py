@@ -6,9 +6,10 @@ Over all linear layers together (``scope: global``) or the same share in each (`
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from scripts.techniques.pruning.order import Order
+from scripts.techniques.pruning.zeros import ZeroingMethod
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,44 +17,6 @@ if TYPE_CHECKING:
     import torch
 
     from scripts.runtime.models import Checkpoint
-
-DEFAULTS: dict[str, Any] = {"method": "magnitude", "amount": 0.3, "scope": "global"}
-
-
-def prune(value: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
-    """Zero the smallest weights in place."""
-    selected = [checkpoint.weights[name] for name in checkpoint.linear]
-    for group in [selected] if value["scope"] == "global" else [[tensor] for tensor in selected]:
-        prune_smallest(group, value["amount"])
-    return {}
-
-
-def check_order(value: dict[str, Any], checkpoint: Checkpoint, details: dict[str, Any]) -> Order:
-    """Compare the zeros with the stored weights' absolute values, in the whole model or in each layer."""
-    order = Order()
-    removed, left = -math.inf, math.inf
-    for name in checkpoint.linear:
-        before, after = checkpoint.read(name), checkpoint.weights[name]
-        kept = after != 0
-        scores = before.abs().float()
-        order.zeros_before += before.numel() - int(before.count_nonzero())
-        order.removed_weights += int(((before != 0) & ~kept).sum())
-        order.changed_weights += int((after != before)[kept].sum())
-        own_removed = float(scores.masked_fill(kept, -math.inf).max())
-        own_left = float(scores.masked_fill(~kept, math.inf).min())
-        if value["scope"] == "layer":
-            order.add_extremes(own_removed, own_left)
-        removed, left = max(removed, own_removed), min(left, own_left)
-    if value["scope"] == "global":
-        order.add_extremes(removed, left)
-    return order
-
-
-def zero_share(value: dict[str, Any], out_features: int, in_features: int) -> float:
-    """Share of zeros that a layer of that shape must have; over all layers together, that of the model."""
-    if value["scope"] == "global":
-        return value["amount"]
-    return round(value["amount"] * out_features * in_features) / (out_features * in_features)
 
 
 def prune_smallest(tensors: Iterable[torch.Tensor], amount: float) -> None:
@@ -102,3 +65,45 @@ def _locate(tensors: list[torch.Tensor], rank: int, digit: Any) -> tuple[int, in
     below = counts.cumsum(0)
     index = int(torch.searchsorted(below, torch.tensor(rank)))
     return index, rank - (int(below[index - 1]) if index else 0)
+
+
+class Magnitude(ZeroingMethod):
+    """The smallest absolute values, over the whole model or in each layer."""
+
+    defaults: ClassVar[dict[str, Any]] = {"amount": 0.3, "scope": "global"}
+
+    def prune(self, value: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
+        """Zero the smallest weights in place."""
+        selected = [checkpoint.weights[name] for name in checkpoint.linear]
+        for group in [selected] if value["scope"] == "global" else [[tensor] for tensor in selected]:
+            prune_smallest(group, value["amount"])
+        return {}
+
+    def check_order(self, value: dict[str, Any], checkpoint: Checkpoint, details: dict[str, Any]) -> Order:
+        """Compare the zeros with the stored weights' absolute values, in the whole model or in each layer."""
+        order = Order()
+        removed, left = -math.inf, math.inf
+        for name in checkpoint.linear:
+            before, after = checkpoint.read(name), checkpoint.weights[name]
+            kept = after != 0
+            scores = before.abs().float()
+            order.zeros_before += before.numel() - int(before.count_nonzero())
+            order.removed_weights += int(((before != 0) & ~kept).sum())
+            order.changed_weights += int((after != before)[kept].sum())
+            own_removed = float(scores.masked_fill(kept, -math.inf).max())
+            own_left = float(scores.masked_fill(~kept, math.inf).min())
+            if value["scope"] == "layer":
+                order.add_extremes(own_removed, own_left)
+            removed, left = max(removed, own_removed), min(left, own_left)
+        if value["scope"] == "global":
+            order.add_extremes(removed, left)
+        return order
+
+    def zero_share(self, value: dict[str, Any], out_features: int, in_features: int) -> float:
+        """Share of zeros that a layer of that shape must have; over all layers together, that of the model."""
+        if value["scope"] == "global":
+            return value["amount"]
+        return round(value["amount"] * out_features * in_features) / (out_features * in_features)
+
+
+METHOD = Magnitude()

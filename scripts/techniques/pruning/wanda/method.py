@@ -12,12 +12,13 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from scripts.foundation.errors import StudyError
 from scripts.runtime import positions
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.techniques.pruning.order import Order
+from scripts.techniques.pruning.zeros import ZeroingMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,45 +27,8 @@ if TYPE_CHECKING:
 
     from scripts.runtime.models import Checkpoint
 
-DEFAULTS: dict[str, Any] = {"method": "wanda", "amount": 0.3, "calibration": 32}
 
 _PART = 1 << 24  # weights sorted at once
-
-
-def prune(value: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
-    """Zero weights in place; returns the input norms [in] of each linear layer, and what they were computed of.
-
-    Raises:
-        UnsupportedError: too few calibration rows, or a model that is not a run of blocks.
-    """
-    import torch
-
-    rows = [row for row in checkpoint.calibration or [] if row]
-    if len(rows) < value["calibration"]:
-        raise UnsupportedError(
-            f"pruning 'wanda' needs {value['calibration']} training rows for its calibration, but got {len(rows)}; "
-            "lower pruning.calibration, or use a data set with training rows."
-        )
-    most = positions.room(checkpoint.config)
-    rows = [row[:most] for row in rows[: value["calibration"]]]
-    norms: dict[str, torch.Tensor] = {}
-    with torch.no_grad():
-        model = _assemble(checkpoint)
-        blocks = _blocks(model, checkpoint)
-        hidden, contexts = _record_calls(model, list(blocks.values()), rows)
-        for index, (prefix, block) in enumerate(blocks.items()):
-            block.to(checkpoint.process.device)
-            run = functools.partial(_run, block, hidden, [context[index] for context in contexts])
-            inputs = _input_norms(block, run)
-            for name, layer in _linear(block):
-                stored = f"{prefix}.{name}.weight"
-                weight = layer.weight.T if stored in checkpoint.transposed else layer.weight
-                prune_rows(weight, inputs[name], value["amount"])
-                checkpoint.weights[stored].copy_(layer.weight)
-                norms[stored] = inputs[name].cpu()
-            hidden = list(run())
-            block.to("meta")
-    return {"norms": norms, "rows": len(rows), "tokens": sum(len(row) for row in rows)}
 
 
 def prune_rows(weight: torch.Tensor, norms: torch.Tensor, amount: float) -> None:
@@ -76,26 +40,6 @@ def prune_rows(weight: torch.Tensor, norms: torch.Tensor, amount: float) -> None
     for part in weight.split(max(1, _PART // weight.shape[1])):
         order = (part.abs().float() * norms).sort(dim=1, stable=True).indices
         part.scatter_(1, order[:, :count], 0)
-
-
-def check_order(value: dict[str, Any], checkpoint: Checkpoint, details: dict[str, Any]) -> Order:
-    """Compare the zeros with the scores of the stored weights, row by row."""
-    order = Order()
-    for name in checkpoint.linear:
-        before, after = checkpoint.read(name), checkpoint.weights[name]
-        if name in checkpoint.transposed:
-            before, after = before.T, after.T
-        kept = after != 0
-        order.zeros_before += before.numel() - int(before.count_nonzero())
-        order.removed_weights += int(((before != 0) & ~kept).sum())
-        order.changed_weights += int((after != before)[kept].sum())
-        order.add(before.abs().float() * details["norms"][name], kept)
-    return order
-
-
-def zero_share(value: dict[str, Any], out_features: int, in_features: int) -> float:
-    """Share of zeros that a layer of that shape must have."""
-    return round(value["amount"] * in_features) / in_features
 
 
 def _assemble(checkpoint: Checkpoint) -> Any:
@@ -215,3 +159,71 @@ def _input_norms(block: Any, run: Callable[[], Iterator[Any]]) -> dict[str, torc
             "another dtype, such as bfloat16."
         )
     return norms
+
+
+class Wanda(ZeroingMethod):
+    """The smallest products of a weight with its input's norm, in each output row."""
+
+    defaults: ClassVar[dict[str, Any]] = {"amount": 0.3, "calibration": 32}
+
+    def prune(self, value: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
+        """Zero weights in place; returns the input norms [in] of each linear layer, and what they were computed of.
+
+        Raises:
+            UnsupportedError: too few calibration rows, or a model that is not a run of blocks.
+        """
+        import torch
+
+        rows = [row for row in checkpoint.calibration or [] if row]
+        if len(rows) < value["calibration"]:
+            raise UnsupportedError(
+                f"pruning 'wanda' needs {value['calibration']} training rows for its calibration, but got {len(rows)}; "
+                "lower pruning.calibration, or use a data set with training rows."
+            )
+        most = positions.room(checkpoint.config)
+        rows = [row[:most] for row in rows[: value["calibration"]]]
+        norms: dict[str, torch.Tensor] = {}
+        with torch.no_grad():
+            model = _assemble(checkpoint)
+            blocks = _blocks(model, checkpoint)
+            hidden, contexts = _record_calls(model, list(blocks.values()), rows)
+            for index, (prefix, block) in enumerate(blocks.items()):
+                block.to(checkpoint.process.device)
+                run = functools.partial(_run, block, hidden, [context[index] for context in contexts])
+                inputs = _input_norms(block, run)
+                for name, layer in _linear(block):
+                    stored = f"{prefix}.{name}.weight"
+                    weight = layer.weight.T if stored in checkpoint.transposed else layer.weight
+                    prune_rows(weight, inputs[name], value["amount"])
+                    checkpoint.weights[stored].copy_(layer.weight)
+                    norms[stored] = inputs[name].cpu()
+                hidden = list(run())
+                block.to("meta")
+        return {"norms": norms, "rows": len(rows), "tokens": sum(len(row) for row in rows)}
+
+    def check_order(self, value: dict[str, Any], checkpoint: Checkpoint, details: dict[str, Any]) -> Order:
+        """Compare the zeros with the scores of the stored weights, row by row."""
+        order = Order()
+        for name in checkpoint.linear:
+            before, after = checkpoint.read(name), checkpoint.weights[name]
+            if name in checkpoint.transposed:
+                before, after = before.T, after.T
+            kept = after != 0
+            order.zeros_before += before.numel() - int(before.count_nonzero())
+            order.removed_weights += int(((before != 0) & ~kept).sum())
+            order.changed_weights += int((after != before)[kept].sum())
+            order.add(before.abs().float() * details["norms"][name], kept)
+        return order
+
+    def zero_share(self, value: dict[str, Any], out_features: int, in_features: int) -> float:
+        """Share of zeros that a layer of that shape must have."""
+        return round(value["amount"] * in_features) / in_features
+
+    def facts(self, notes: dict[str, Any]) -> dict[str, Any]:
+        """What the input norms were computed of; they can't all be equal."""
+        if all(bool((norms == norms[0]).all()) for norms in notes["norms"].values()):
+            raise EvidenceError("pruning asks for 'wanda', but all input norms are equal.")
+        return {"calibration_rows": notes["rows"], "calibration_tokens": notes["tokens"]}
+
+
+METHOD = Wanda()

@@ -1,0 +1,53 @@
+"""What every engine other than stock ``generate`` says of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scripts.foundation.errors import StudyError
+from scripts.runtime.errors import EvidenceError
+from scripts.techniques.methods import Method
+
+if TYPE_CHECKING:
+    from scripts.runtime.generation import Observation
+    from scripts.runtime.models import Loaded
+
+
+class EngineMethod(Method):
+    """An engine: it keeps a cache, and by default runs on its own.
+
+    Attributes:
+        cache_class: class of the cache that generation must have used.
+        alone: whether it composes neither with speculation nor with parallel.
+        forces_acceptance: whether it can accept drafted tokens by a draw.
+        runs_micro_batches: whether it has several micro-batches under way, on pipeline stages of equal time.
+    """
+
+    cache_class: str
+    alone = True
+    forces_acceptance = False
+    runs_micro_batches = False
+
+    def check(self, value: Any, facets: dict[str, Any]) -> None:
+        """Every engine other than stock ``generate`` keeps a cache."""
+        name = value["name"]
+        if facets["kv_cache"] == "none":
+            raise StudyError(f"engine '{name}' does not compose with kv_cache 'none'; use kv_cache: dynamic.")
+        for other in ("speculation", "parallel") if self.alone else ():
+            if facets.get(other):
+                raise StudyError(f"engine '{name}' does not compose with {other}; remove one of the two facets.")
+
+    def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
+        """The cache's class, and the engine's own facts."""
+        cache = type(seen.cache).__name__
+        if cache != self.cache_class:
+            raise EvidenceError(f"engine '{value['name']}' keeps a {self.cache_class}, but generation used a {cache}.")
+        return {"name": value["name"], "cache_class": cache} | self.facts(value, loaded, seen)
+
+    def facts(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
+        """Further facts, as JSON.
+
+        Raises:
+            EvidenceError: they contradict the settings.
+        """
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Engine ``graph``: the project's decode loop."""

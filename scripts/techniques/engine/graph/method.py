@@ -1,0 +1,73 @@
+"""The project's decode loop: a static cache and fused operations.
+
+On a GPU every step is recorded once as a CUDA graph and started again by a single call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from scripts.foundation.errors import StudyError
+from scripts.runtime.errors import EvidenceError, UnsupportedError
+from scripts.techniques.engine.base import EngineMethod
+
+if TYPE_CHECKING:
+    from scripts.runtime.generation import Generator, Observation
+    from scripts.runtime.models import Loaded
+
+MOST_PROPOSED = 15  # its attention takes 16 tokens of a request in one step
+
+
+class Graph(EngineMethod):
+    """Steps without an operator call from Python."""
+
+    defaults: ClassVar[dict[str, Any]] = {"shared_prefix": False}
+    cache_class = "StaticCache"
+    alone = False
+    forces_acceptance = True
+    runs_micro_batches = True
+
+    def check(self, value: Any, facets: dict[str, Any]) -> None:
+        """It verifies few tokens at a time."""
+        super().check(value, facets)
+        speculation = facets.get("speculation") or {}
+        proposed = speculation.get("tokens") or speculation.get("prompt_lookup") or 0
+        if proposed > MOST_PROPOSED:
+            raise StudyError(
+                f"speculation proposes {proposed} tokens at a time, but engine '{value['name']}' verifies at most "
+                f"{MOST_PROPOSED}; propose fewer."
+            )
+
+    def generator(self, value: Any, loaded: Loaded, pad: int) -> Generator:
+        """The loop of one process, of one with a proposer, or of a group's rank."""
+        shared = value["shared_prefix"]
+        if loaded.facets.get("speculation"):
+            from scripts.engine.speculation import SpeculativeEngine
+
+            return SpeculativeEngine(loaded, loaded.facets["speculation"], shared_prefix=shared, pad=pad)
+        if loaded.facets.get("parallel"):
+            from scripts.engine.group import group_engine
+
+            return group_engine(loaded, loaded.facets["parallel"], shared_prefix=shared, pad=pad)
+        from scripts.engine.engine import GraphEngine
+
+        return GraphEngine(loaded, shared_prefix=shared, pad=pad)
+
+    def facts(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
+        """What was recorded, and that nothing was while samples were timed."""
+        facts = loaded.generator.facts()
+        if value["shared_prefix"] and not facts["prefix_tokens"]:
+            raise UnsupportedError("engine.shared_prefix finds nothing to share: the prompts begin with other tokens.")
+        if facts["recorded_while_timed"]:
+            raise EvidenceError(f"engine 'graph' recorded {facts['recorded_while_timed']} steps while it was timed.")
+        if loaded.process.device.type == "cuda":
+            if not facts["device_graphs"]:
+                raise EvidenceError("engine 'graph' recorded no CUDA graph.")
+            if facts["device_allocations_per_batch"]:
+                raise EvidenceError(
+                    f"engine 'graph' allocated device memory {facts['device_allocations_per_batch']} times in a batch."
+                )
+        return facts
+
+
+METHOD = Graph()

@@ -1,0 +1,1 @@
+"""Engine ``transformers_static``: stock generation with a static cache."""

@@ -1,0 +1,1 @@
+"""Quantisation method ``int8``: LLM.int8() by bitsandbytes."""

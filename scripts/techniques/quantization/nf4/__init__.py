@@ -1,0 +1,1 @@
+"""Quantisation method ``nf4``: 4-bit NormalFloat by bitsandbytes."""

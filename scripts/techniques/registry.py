@@ -1,0 +1,76 @@
+"""Facets and their methods, found by the folders that hold them, those of plugins among them.
+
+A facet is a package of ``scripts/techniques`` with a module ``facet``; a method of it is a package in the facet's with
+a module ``method``. They are imported by name, so that a technique depends on the code of those that it uses alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.foundation.errors import StudyError
+
+if TYPE_CHECKING:
+    from scripts.techniques.facet import Facet
+    from scripts.techniques.methods import Method
+
+PACKAGE = "scripts.techniques"
+
+
+def facet_names() -> list[str]:
+    """Names of all facets, sorted."""
+    return _packages_with(PACKAGE, "facet")
+
+
+def method_names(facet: str) -> list[str]:
+    """Names of a facet's methods, sorted."""
+    return _packages_with(f"{PACKAGE}.{facet}", "method")
+
+
+def load_facet(name: str) -> Facet:
+    """The facet of that name.
+
+    Raises:
+        StudyError: there is none.
+    """
+    if name not in facet_names():
+        raise StudyError(f"the facet '{name}' has no module scripts/techniques/{name}/facet.py; restore it.")
+    return importlib.import_module(f"{PACKAGE}.{name}.facet").FACET
+
+
+def load_method(facet: str, name: str) -> Method:
+    """The method of that name, one of :func:`method_names`."""
+    return importlib.import_module(f"{PACKAGE}.{facet}.{name}.method").METHOD
+
+
+def method_of(facet: str, settings: dict[str, Any]) -> Method | None:
+    """The method of a facet that resolved settings use; None where the facet is off."""
+    value = settings.get(facet)
+    return None if value is None else load_facet(facet).method(value)
+
+
+def used_facets(settings: dict[str, Any]) -> list[tuple[Facet, Any]]:
+    """The facets that resolved settings turn on, in the order in which they act, with their values."""
+    on = [(load_facet(name), value) for name, value in settings.items() if name != "model" and value is not None]
+    return sorted(on, key=lambda each: (each[0].order, each[0].name))
+
+
+def code_modules(settings: dict[str, Any]) -> list[str]:
+    """Modules by which resolved settings are applied and proved, those of the second model's facets among them.
+
+    What a facet costs and how it is described is in other modules, which make no run stale.
+    """
+    modules = []
+    for facet, value in used_facets(settings):
+        modules.append(f"{PACKAGE}.{facet.name}.facet")
+        modules += [f"{PACKAGE}.{facet.name}.{method}.method" for method in facet.methods_used(value)]
+        modules += code_modules(facet.companion_facets(value))
+    return list(dict.fromkeys(modules))
+
+
+def _packages_with(package: str, module: str) -> list[str]:
+    folders = importlib.import_module(package).__path__
+    found = {path.parent.name for folder in folders for path in Path(folder).glob(f"*/{module}.py")}
+    return sorted(found)
