@@ -11,13 +11,8 @@ from typing import Any
 import pytest
 
 from scripts.study import configuration
-<<<<<<< HEAD
 from scripts.techniques.registry import facet_names
 from tests.workflow.project import ROOT, Project, planned, run, techniques
-=======
-from scripts.techniques.registry import facet_names
-from tests.workflow.project import Project, planned, techniques
->>>>>>> b925ec4 (Find facets and their methods by their folders, each in a module of its own, so that a method's code is in its own keys alone)
 from tests.workflow.test_errors import BUILT_IN, study
 
 LOSSLESS = {
@@ -48,19 +43,11 @@ def samples(project: Project, technique: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("technique", techniques())
 def test_every_technique_ran_and_proved_each_of_its_facets(finished: Project, technique: str) -> None:
-<<<<<<< HEAD
     made = record(finished, technique)
-    assert (made["status"], run["reason"]) == ("ok", None)
+    assert (made["status"], made["reason"]) == ("ok", None)
     used = {facet for facet in facet_names() if facet in made["settings"]}
     assert set(made["evidence"]) == used
     assert all(made["evidence"][facet] for facet in used)
-=======
-    run = record(finished, technique)
-    assert (run["status"], run["reason"]) == ("ok", None)
-    used = {facet for facet in facet_names() if facet in run["settings"]}
-    assert set(run["evidence"]) == used
-    assert all(run["evidence"][facet] for facet in used)
->>>>>>> b925ec4 (Find facets and their methods by their folders, each in a module of its own, so that a method's code is in its own keys alone)
     assert [sample["id"] for sample in samples(finished, technique)] == ids(finished)
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from scripts import techniques
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
 from scripts.metrics import figures
 from scripts.report import reasons
 from scripts.report.facet_words import FASTER, NEITHER, SLOWER, FacetWords, find
 from scripts.report.facets import mechanism, what
+from scripts.techniques import registry
 
 FOLDER = Path(__file__).parents[3] / "scripts" / "techniques"
 DRAFT = {"draft": "small", "tokens": 4}
@@ -64,12 +64,12 @@ def compared(*entries: dict[str, Any], **gains: float) -> dict[str, Any]:
 
 def every_setting() -> list[tuple[str, Any]]:
     return [
-        (facet, techniques.load_facet(facet).resolve(value)) for facet, values in SETTINGS.items() for value in values
+        (facet, registry.load_facet(facet).resolve(value)) for facet, values in SETTINGS.items() for value in values
     ]
 
 
 def test_every_facet_and_every_file_of_words_is_tried_here():
-    assert set(SETTINGS) == set(techniques.FACETS)
+    assert set(SETTINGS) == set(registry.facet_names())
     tried = {place for facet, setting in every_setting() for place in find(facet, setting).places.values()}
     assert set(FOLDER.rglob("words.yaml")) <= tried
 
