@@ -68,7 +68,7 @@ def prepare(settings: Settings, output: Path) -> dict[str, Any]:
     for note in source.notes:
         log.warning("%s: %s.", source.name, note)
     read, rejected, pooled, trained = (manifest["counts"][name] for name in ("read", "rejected", "pool", "train"))
-    why = f": {rejects.told(source.unit)}" if rejected else ""
+    why = f": {rejects.summary(source.unit)}" if rejected else ""
     log.info(
         "%s: %d rows read, %d in the pool, %d to train on, %d rejected%s",
         source.name,

@@ -11,7 +11,7 @@ from scripts.dataset.entries import NOT_UTF8, Entry, Opened
 from scripts.dataset.fields import MISSING, names, pick
 from scripts.dataset.filters import Filters
 from scripts.dataset.formats import encoding
-from scripts.dataset.formats.tables import missing_columns
+from scripts.dataset.formats.columns import missing_columns
 from scripts.dataset.rows import MISSING_COLUMN, Rejected, Row, usable
 from scripts.foundation.errors import StudyError
 
@@ -37,7 +37,7 @@ class Rejects:
         line = {"position": position, "reason": reason, "content": content}
         self.handle.write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    def told(self, unit: str) -> str:
+    def summary(self, unit: str) -> str:
         """Return the counts of all reasons in words, with the first position of each; ``unit`` is what it counts."""
         return ", ".join(
             f"{count} {reason} (first at {unit} {self.first[reason]})" for reason, count in self.counts.most_common()
@@ -45,8 +45,8 @@ class Rejects:
 
 
 @dataclass
-class Garbled:
-    """Rows that are not in the encoding that a file is read in: how many, and the bytes of the first."""
+class Undecodable:
+    """Rows that the file's encoding can't decode: how many, and the bytes of the first."""
 
     count: int = 0
     sample: bytearray = field(default_factory=bytearray)
@@ -59,7 +59,7 @@ class Garbled:
 
 
 def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: bool = False) -> list[Row]:
-    """Read the whole source and return its usable rows in the source's order; what to know of it is in its notes.
+    """Read the whole source and return its usable rows in the source's order; its notes say what a person should know.
 
     Raises:
         StudyError: no row can be used; the message says why.
@@ -67,7 +67,7 @@ def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: boo
     rows: list[Row] = []
     seen: set[str] = set()
     present: dict[str, None] = {}
-    garbled = Garbled()
+    undecodable = Undecodable()
     read = 0
     for entry in source.entries:
         read += 1
@@ -80,12 +80,12 @@ def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: boo
         except Rejected as rejected:
             reason = str(rejected)
             if reason == NOT_UTF8 and (raw := _undecodable(entry, source)):
-                garbled.add(raw)
+                undecodable.add(raw)
             rejects.add(entry.position, _named(reason, source), _content(entry, source))
         else:
             seen.add(row.id)
             rows.append(row)
-    advice = _advice(source, garbled)
+    advice = _advice(source, undecodable)
     if not rows:
         raise StudyError(_nothing(source, read, list(present), rejects, advice))
     if advice:
@@ -98,14 +98,14 @@ def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: boo
 
 
 def _named(reason: str, source: Opened) -> str:
-    """Return a reason with the encoding that the file is read in: what is not UTF-8 is then not in that one."""
+    """Return a reason with the configured encoding in place of UTF-8."""
     if reason != NOT_UTF8 or source.encoding in (None, encoding.UTF8):
         return reason
     return f"not_{source.encoding.replace('-', '')}"
 
 
 def _undecodable(entry: Entry, source: Opened) -> bytes:
-    """Return the bytes of a row that are no UTF-8; b"" where all are, as where half a character was written as such."""
+    """Return the bytes of a row that is no UTF-8; b"" where its bytes are, as with an escaped lone surrogate."""
     raw = entry.raw
     if raw is None:
         columns = (source.columns.headline, source.columns.summary)
@@ -132,13 +132,13 @@ def _plain(fields: Mapping[str, Any]) -> str:
     return json.dumps(short, ensure_ascii=False)
 
 
-def _advice(source: Opened, garbled: Garbled) -> str:
-    """Say what to do about rows that are not in the encoding that a file is read in; nothing where all are."""
-    if source.encoding is None or not garbled.count:
+def _advice(source: Opened, undecodable: Undecodable) -> str:
+    """What to do about rows that the file's encoding can't decode; empty where there are none."""
+    if source.encoding is None or not undecodable.count:
         return ""
-    rows = "1 row is" if garbled.count == 1 else f"{garbled.count} rows are"
+    rows = "1 row is" if undecodable.count == 1 else f"{undecodable.count} rows are"
     told = f"{rows} not {source.encoding.upper()}"
-    return f"{told}; {encoding.advice(bytes(garbled.sample))}" if source.encoding == encoding.UTF8 else told
+    return f"{told}; {encoding.advice(bytes(undecodable.sample))}" if source.encoding == encoding.UTF8 else told
 
 
 def _nothing(source: Opened, read: int, present: list[str], rejects: Rejects, advice: str) -> str:
@@ -149,5 +149,5 @@ def _nothing(source: Opened, read: int, present: list[str], rejects: Rejects, ad
     missing = [each for each in dict.fromkeys((columns.summary, columns.headline)) if each not in present]
     if present and missing and MISSING_COLUMN in rejects.counts:
         return missing_columns(source.name, missing, present)
-    told = f"{source.name}: none of its {read} rows can be used: {rejects.told(source.unit)}"
+    told = f"{source.name}: none of its {read} rows can be used: {rejects.summary(source.unit)}"
     return f"{told}; {advice or 'check the source and dataset.filters'}."

@@ -7,8 +7,8 @@ from typing import Any, BinaryIO
 
 from scripts.dataset.entries import MALFORMED, Columns, Entry
 from scripts.dataset.fields import MISSING, names, pick
-from scripts.dataset.formats.shapes import table
-from scripts.dataset.formats.tables import missing_columns
+from scripts.dataset.formats.columns import missing_columns
+from scripts.dataset.formats.json_tables import table
 from scripts.foundation.errors import StudyError
 
 #: A document is held in memory as a whole, several times its size.

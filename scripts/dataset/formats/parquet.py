@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 
 from scripts.dataset.entries import Columns, Entry
 from scripts.dataset.fields import holder
-from scripts.dataset.formats.tables import need_columns
+from scripts.dataset.formats.columns import need_columns
 from scripts.foundation.errors import StudyError
 
 _BATCH_ROWS = 2000
@@ -15,7 +15,7 @@ def read(stream: BinaryIO, columns: Columns, name: str) -> Iterator[Entry]:
     """Yield an entry a row.
 
     Raises:
-        StudyError: the file is damaged, has a column twice, or has not the columns for summary and headline.
+        StudyError: the file is damaged, has a column twice, or lacks the columns for summary and headline.
     """
     import pyarrow  # imported here: only this source needs it, and it is slow to import
     import pyarrow.parquet
@@ -37,7 +37,7 @@ def read(stream: BinaryIO, columns: Columns, name: str) -> Iterator[Entry]:
 
 
 def wanted(columns: Columns, present: list[str]) -> list[str]:
-    """Return which of a table's columns hold what is asked for; of nested ones the outermost."""
+    """Return which of a table's columns hold the configured ones; of nested ones the outermost."""
     holders = (holder(each, present) for each in (columns.summary, columns.headline, columns.category))
     return list(dict.fromkeys(each for each in holders if each is not None))
 

@@ -61,7 +61,7 @@ def stories(seed: int, side: str) -> Iterator[Story]:
         key = tuple(sorted(str(values[name]) for name in event.entities))
         if side_of(key) != side:
             continue
-        story = _told(event, values, key, rng)
+        story = _write(event, values, key, rng)
         if (story.headline, story.summary) not in seen:
             seen.add((story.headline, story.summary))
             yield story
@@ -94,7 +94,7 @@ def _words(drawn: Value) -> set[str]:
     return set(_WORD.findall(str(drawn))) - _COMMON
 
 
-def _told(event: Event, values: dict[str, Value], key: tuple[str, ...], rng: Random) -> Story:
+def _write(event: Event, values: dict[str, Value], key: tuple[str, ...], rng: Random) -> Story:
     """Write the summary and the headline."""
     style = int(rng.random() * len(event.styles))
     written = style

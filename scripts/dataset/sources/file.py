@@ -9,7 +9,7 @@ from typing import BinaryIO, Self
 from tqdm import tqdm
 
 from scripts.dataset.entries import Columns, Entry, Opened
-from scripts.dataset.formats import document, encoding, forms, json_array, json_lines, parquet, table
+from scripts.dataset.formats import delimited, detection, document, encoding, json_array, json_lines, parquet
 from scripts.dataset.formats.packing import unpacked
 from scripts.dataset.source import Options, Source
 from scripts.foundation import files, paths
@@ -44,38 +44,38 @@ class Settings(Source):
         return files.sha256(self._file)
 
     def open(self, seed: int) -> Opened:
-        """Open the file; it may be empty, or have a form that is not known."""
+        """Open the file; it may be empty or of no known format."""
         self.check()
         with unpacked(self._file, self.path) as (stream, _, compression, member):
-            head = stream.read(forms.HEAD)
-        told = forms.look_at(head, member, self.path, self.encoding, self.rows)
+            head = stream.read(detection.HEAD)
+        found = detection.detect(head, member, self.path, self.encoding, self.rows)
         size = self._file.stat().st_size
-        origin = {"sha256": self.content(), "bytes": size, "format": told.form, "compression": compression}
-        if told.encoding not in (None, encoding.UTF8):
-            origin["encoding"] = told.encoding
-        unit = "line" if told.form in ("json_lines", "csv") else "row"
+        origin = {"sha256": self.content(), "bytes": size, "format": found.name, "compression": compression}
+        if found.encoding not in (None, encoding.UTF8):
+            origin["encoding"] = found.encoding
+        unit = "line" if found.name in ("json_lines", "csv") else "row"
         notes: list[str] = []
-        return Opened(self.path, self._entries(told, size, notes), origin, unit, self.columns, told.encoding, notes)
+        return Opened(self.path, self._entries(found, size, notes), origin, unit, self.columns, found.encoding, notes)
 
     @property
     def _file(self) -> Path:
         return Path(os.path.expanduser(self.path))
 
-    def _entries(self, told: forms.Form, size: int, notes: list[str]) -> Iterator[Entry]:
+    def _entries(self, found: detection.Format, size: int, notes: list[str]) -> Iterator[Entry]:
         with (
             unpacked(self._file, self.path) as (stream, raw, _, _),
             tqdm(total=size, unit="B", unit_scale=True, desc="reading", mininterval=1) as bar,
         ):
-            if told.encoding is not None:
-                stream = encoding.as_utf8(stream, told.encoding, told.carriage_returns)
-            for count, entry in enumerate(self._rows(stream, told.form, notes)):
+            if found.encoding is not None:
+                stream = encoding.as_utf8(stream, found.encoding, found.carriage_returns)
+            for count, entry in enumerate(self._rows(stream, found.name, notes)):
                 yield entry
                 if count % 1000 == 0:
                     bar.update(raw.tell() - bar.n)
             bar.update(size - bar.n)
 
-    def _rows(self, stream: BinaryIO, form: str, notes: list[str]) -> Iterator[Entry]:
-        match form:
+    def _rows(self, stream: BinaryIO, name: str, notes: list[str]) -> Iterator[Entry]:
+        match name:
             case "json_lines":
                 return json_lines.read(stream)
             case "json_array":
@@ -83,7 +83,7 @@ class Settings(Source):
             case "json_document":
                 return document.read(stream, self.columns, self.rows, self.path)
             case "csv":
-                return table.read(stream, self.columns, self.path, notes)
+                return delimited.read(stream, self.columns, self.path, notes)
             case "parquet":
                 return parquet.read(stream, self.columns, self.path)
-        raise StudyError(f"{self.path} has the unknown form {form}.")
+        raise StudyError(f"{self.path} has the unknown format {name}.")

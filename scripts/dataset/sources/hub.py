@@ -9,8 +9,8 @@ from typing import Any, NoReturn, Self
 from tqdm import tqdm
 
 from scripts.dataset.entries import Columns, Entry, Opened
+from scripts.dataset.formats.columns import need_columns
 from scripts.dataset.formats.parquet import as_python, wanted
-from scripts.dataset.formats.tables import need_columns
 from scripts.dataset.source import Options, Source
 from scripts.foundation import hubs
 from scripts.foundation.errors import StudyError

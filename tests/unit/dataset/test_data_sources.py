@@ -123,4 +123,4 @@ def test_the_key_of_the_data_set_holds_its_own_source_and_its_data_files(telegra
     assert others == {source}
     assert ("scripts/dataset/newswire/events/sports.yaml" in code) == (source == "newswire")
     assert ("plugin:data/message.txt" in code) == (source == "telegraph")
-    assert ("scripts/dataset/formats/table.py" in code) == (source == "file")
+    assert ("scripts/dataset/formats/delimited.py" in code) == (source == "file")

@@ -1,4 +1,4 @@
-"""The form of a data file, told by its content and, where that could be several, by its name's ending."""
+"""The format of a data file, detected by its content and, where that fits several, by its name's ending."""
 
 import os
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from scripts.dataset.formats import encoding
 from scripts.dataset.formats.json_lines import parse_object
 from scripts.foundation.errors import StudyError
 
-#: So much of a file is looked at, in bytes.
+#: Bytes at the beginning of a file that decide.
 HEAD = 2**20
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
 _LINE_ENDINGS = {".jsonl", ".ndjson"}
@@ -15,22 +15,22 @@ _LINES_LOOKED_AT = 50
 
 
 @dataclass(frozen=True)
-class Form:
-    """What a file is.
+class Format:
+    """The format of a file.
 
     Attributes:
-        form: "json_lines", "json_array", "json_document", "csv" or "parquet".
+        name: "json_lines", "json_array", "json_document", "csv" or "parquet".
         encoding: Python's name of the encoding of its text; None for Parquet.
         carriage_returns: whether its lines end in carriage returns alone.
     """
 
-    form: str
+    name: str
     encoding: str | None = None
     carriage_returns: bool = False
 
 
-def look_at(head: bytes, member: str, path: str, encoded_in: str, rows: str) -> Form:
-    """Tell the form of a file.
+def detect(head: bytes, member: str, path: str, encoded_in: str, rows: str) -> Format:
+    """Detect the format of a file.
 
     Args:
         head: its first ``HEAD`` bytes, or all that there are.
@@ -40,7 +40,7 @@ def look_at(head: bytes, member: str, path: str, encoded_in: str, rows: str) -> 
         rows: the place of the rows in a document that the study names.
 
     Raises:
-        StudyError: it is empty, or its form or encoding is not known.
+        StudyError: it is empty, or its format or encoding is unknown.
     """
     ending = os.path.splitext(member)[1].lower()
     if not head:
@@ -48,7 +48,7 @@ def look_at(head: bytes, member: str, path: str, encoded_in: str, rows: str) -> 
     if head.startswith(b"PAR1"):
         if rows:
             raise StudyError(f"dataset.file.rows is for JSON documents, and {path} is Parquet; leave it empty.")
-        return Form("parquet")
+        return Format("parquet")
     if ending == ".parquet":
         raise StudyError(f"{path} is not a Parquet file, though named like one; fetch it again.")
     name = encoding.canonical(encoded_in)
@@ -59,13 +59,13 @@ def look_at(head: bytes, member: str, path: str, encoded_in: str, rows: str) -> 
     carriage_returns = b"\r" in text and b"\n" not in text
     if carriage_returns:
         text = text.replace(b"\r", b"\n")
-    form = _form(text, len(head) < HEAD, ending, path, rows)
-    if form == "csv" and name == encoding.UTF8:
+    found = _format(text, len(head) < HEAD, ending, path, rows)
+    if found == "csv" and name == encoding.UTF8:
         _check_header(text, path)
-    return Form(form, name, carriage_returns)
+    return Format(found, name, carriage_returns)
 
 
-def _form(text: bytes, whole: bool, ending: str, path: str, rows: str) -> str:
+def _format(text: bytes, whole: bool, ending: str, path: str, rows: str) -> str:
     start = text.removeprefix(b"\xef\xbb\xbf").lstrip()[:64]
     if rows and start[:1] in (b"{", b"["):
         return "json_document"

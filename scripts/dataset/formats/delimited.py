@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 from scripts.dataset.cleaning import encodable
 from scripts.dataset.entries import MALFORMED, NOT_UTF8, ROW_LIMIT, Columns, Entry
-from scripts.dataset.formats.records import Record, Records
-from scripts.dataset.formats.tables import once
+from scripts.dataset.formats.columns import once
+from scripts.dataset.formats.csv_records import Record, Records
 from scripts.foundation.errors import StudyError
 
 _DELIMITERS = (",", "\t", ";", "|")
@@ -23,7 +23,7 @@ def read(stream: BinaryIO, columns: Columns, path: str, notes: list[str]) -> Ite
         notes: what a person should know of the file is added here.
 
     Raises:
-        StudyError: the header can't be read, or has a column twice that is asked for.
+        StudyError: the header can't be read, or has a configured column twice.
     """
     records = Records(stream)
     line = records.header
@@ -56,7 +56,7 @@ def _entry(record: Record, header: list[str]) -> Entry:
 
 
 def _delimiter(header: str, columns: Columns) -> str:
-    """The delimiter with which the header holds most of the columns that are asked for, or else most columns."""
+    """The delimiter with which the header holds most of the configured columns, or else most columns."""
     wanted = {columns.summary, columns.headline, columns.category}
 
     def merit(delimiter: str) -> tuple[int, int]:

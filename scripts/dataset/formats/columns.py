@@ -1,4 +1,4 @@
-"""What every table with named columns must have: those that are asked for, each once."""
+"""Checks that a table has the configured columns, each once."""
 
 from collections.abc import Iterable
 
@@ -11,10 +11,10 @@ _LONGEST = 80
 
 
 def need_columns(name: str, present: list[str], columns: Columns) -> None:
-    """Check that a table with a known header has a summary and a headline, and no column that is asked for twice.
+    """Check that a table with a known header has a summary and a headline, and no configured column twice.
 
     Raises:
-        StudyError: it has not; the message names the columns.
+        StudyError: it lacks one or has one twice; the message names the columns.
     """
     once(name, present, (columns.summary, columns.headline, columns.category))
     missing = [
@@ -25,7 +25,7 @@ def need_columns(name: str, present: list[str], columns: Columns) -> None:
 
 
 def once(name: str, present: list[str], wanted: Iterable[str]) -> None:
-    """Check that no column that is asked for is there twice: one of the two would be taken unasked.
+    """Check that no configured column is there twice: which of the two is meant is unknown.
 
     Raises:
         StudyError: one is; the message names it.

@@ -3,7 +3,7 @@
 from typing import Any
 
 from scripts.dataset.fields import MISSING, pick
-from scripts.dataset.formats.tables import once
+from scripts.dataset.formats.columns import once
 from scripts.foundation.errors import StudyError
 
 
