@@ -147,7 +147,7 @@ def _record(
     }
 
 
-_MODEL_FACTS = ("name", "source", "parameters", "dtype", "architecture", "digest")
+_MODEL_FACTS = ("name", "source", "random_weights", "parameters", "dtype", "architecture", "digest")
 _HEAD_FACTS = ("modes", "compiled_while_timed", "garbage_collected", "load_time_s", "warmup_time_s", "compile_time_s",
                "generation_time_s", "time", "calibration", "energy", "threads", "reference")  # fmt: skip
 
