@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison import verdicts
 from scripts.comparison.verdicts import SAME
-from scripts.report import limits, numbers, words, words_tokenizer
+from scripts.report import limits, numbers, rouge_words, words
 
 # The verdict on quality -> how it is said; ``of`` are the figures that it rests on.
 QUALITY = {
@@ -70,7 +70,7 @@ def _poor(reference: dict[str, Any] | None) -> str:
     value = reference["figures"]["rouge1"]["value"] if reference else None
     if value is None or value >= POOR:
         return ""
-    if unseen := words_tokenizer.unseen_letters([reference]):
+    if unseen := rouge_words.unseen_letters([reference]):
         return f" Mind that quality kept says little here. {unseen}"
     like = f"{reference['label']}'s headlines hardly resemble the references (ROUGE-1 {numbers.fixed(value, 3)})"
     return f" Mind that {like}, so quality kept says little here."

@@ -3,22 +3,10 @@
 from typing import Any
 
 from scripts.metrics import figures
-from scripts.report import text
+from scripts.report import templates, text
 
 STATUS = {"ok": "measured", "unsupported": "not supported here", "out_of_memory": "out of memory",
           "invalid": "invalid: not what was asked for", "failed": "failed"}  # fmt: skip
-FLAGS = {
-    "throttled": "clocks held down",
-    "foreign_gpu": "GPU shared",
-    "foreign_cpu": "CPU shared",
-    "steal": "CPU taken away",
-    "spread": "runs differ",
-    "reference": "no reference process",
-    "drift": "machine drifted",
-    "memory": "memory unexplained",
-    "not_greedy": "not greedy",
-    "several_changes": "several changes",
-}
 # Figures that a comparison holds beside those of the metrics file.
 BESIDE = ("price_per_1000", "measured_speedup", "predicted_speedup")
 PER_SAMPLE = "time_per_sample_s"
@@ -39,8 +27,10 @@ def head(technique: dict[str, Any]) -> dict[str, Any]:
 
 def flags(technique: dict[str, Any]) -> list[dict[str, str]]:
     """Return the doubts about a technique: a few words for a chip, and the sentence."""
+    known = templates.general("flags")
     return [
-        {"text": FLAGS.get(flag["kind"], flag["kind"]), "message": flag["message"]} for flag in technique["flags"] or []
+        {"text": known.get(flag["kind"], {}).get("text", flag["kind"]), "message": flag["message"]}
+        for flag in technique["flags"] or []
     ]
 
 

@@ -4,8 +4,9 @@ The files are the project's or a plugin's own and trusted; the values put into t
 text, which the page and the Markdown document escape as any other.
 
 Filters: ``share`` (of one, as a percentage), ``fixed(decimals)``, ``thousands``, ``times`` (a ratio with its sign),
-``amount(kind)`` (in the unit that suits it: ``bytes``, ``seconds``, ``operations``), ``joined(separator)`` (parts that
-are not empty) and ``listed`` (``a, b and c``). A name that is not there is an error.
+``amount(kind)`` (in the unit that suits it: ``bytes``, ``seconds``, ``operations``, or another one), ``interval`` (of a
+figure that is a ratio, in brackets), ``joined(separator)`` (parts that are not empty), ``listed`` (``a, b and c``) and
+``named(names)`` (keys by what they are called). A name that is not there is an error.
 """
 
 import functools
@@ -41,7 +42,9 @@ _environment.filters |= {
     "fixed": numbers.fixed,
     "thousands": lambda value: f"{value:,}",
     "times": words.times,
-    "amount": lambda value, kind: words.amount(value, AMOUNTS[kind]),
+    "amount": lambda value, kind: words.amount(value, AMOUNTS.get(kind, [(1.0, kind)])),
+    "interval": lambda figure: words.between(figure, words.times),
+    "named": lambda keys, names: [names[key] for key in keys],
     "joined": _joined,
     "listed": lambda parts: words.listed(list(parts)),
 }
@@ -97,15 +100,35 @@ def value(place: str, expression: str, context: Mapping[str, Any]) -> Any:
         raise StudyError(f"{place}: {error}; correct the expression.") from error
 
 
+def sentences(name: str, key: str, **context: Any) -> list[str]:
+    """Render a list of templates of ``report/words/NAME.yaml``, as :func:`told`, those that are empty left out."""
+    place, templates = _general(name, key)
+    return [words.sentence(text) for template in templates if (text := say(place, template, context))]
+
+
 def told(name: str, key: str, **context: Any) -> str:
     """Render a template of ``report/words/NAME.yaml``, whose prose belongs to no facet.
 
     Raises:
         StudyError: the file or the key is missing, or as :func:`say`.
     """
-    place = f"report/words/{name}.yaml"
-    found = plugins.files(place)
-    content = read(found[0]) if found else {}
+    return say(*_general(name, key), context)
+
+
+def general(name: str) -> dict[str, Any]:
+    """Return the content of ``report/words/NAME.yaml``.
+
+    Raises:
+        StudyError: as :func:`read`, or it is missing.
+    """
+    found = plugins.files(f"report/words/{name}.yaml")
+    if not found:
+        raise StudyError(f"report/words/{name}.yaml does not exist; restore the report's words.")
+    return read(found[0])
+
+
+def _general(name: str, key: str) -> tuple[str, Any]:
+    content = general(name)
     if key not in content:
-        raise StudyError(f"{place} has no '{key}'; restore the report's words.")
-    return say(f"{place}, {key}", content[key], context)
+        raise StudyError(f"report/words/{name}.yaml has no '{key}'; restore the report's words.")
+    return f"report/words/{name}.yaml, {key}", content[key]

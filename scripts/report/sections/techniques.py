@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.report import facets, machines, numbers, reasons, rows, shapes, text, words_measured, words_summary
+from scripts.report import advice, facets, machines, measured, numbers, reasons, rows, shapes, text
 from scripts.report.section import Section
 from scripts.report.sections import changes, lossless, memory, why
 
@@ -76,7 +76,7 @@ def techniques(comparison: dict[str, Any]) -> dict[str, Any]:
                 "shapes": shapes.figures(technique, known, whole, even.get(technique["name"])),
             }
         else:
-            details["needed"] = words_summary.needed(technique)
+            details["needed"] = advice.needed(technique)
         found.append(details)
     return {"techniques": found, "parts": anatomy["parts"]}
 
@@ -86,10 +86,10 @@ def _measured(
 ) -> list[dict[str, str | list[str]]]:
     """Return the four headings under which each technique is told."""
     return [
-        {"title": "Performance", "sentences": words_measured.performance(technique, labels)},
-        {"title": "Memory", "sentences": words_measured.memory(technique, labels)},
-        {"title": "Quality", "sentences": words_measured.quality(technique, labels)},
-        {"title": "Summary", "sentences": words_summary.summary(technique, comparison, labels)},
+        {"title": "Performance", "sentences": measured.performance(technique, labels)},
+        {"title": "Memory", "sentences": measured.memory(technique, labels)},
+        {"title": "Quality", "sentences": measured.quality(technique, labels)},
+        {"title": "Summary", "sentences": advice.summary(technique, comparison, labels)},
     ]
 
 

@@ -38,7 +38,7 @@ def trust(comparison: dict[str, Any]) -> dict[str, Any]:
     runs = list(_runs(comparison["techniques"]))
     order = comparison["order"]
     return {
-        "doubts": doubts.summary(comparison, labels),
+        "doubts": doubts.summary(comparison),
         "interleaved": INTERLEAVED[order["interleaved"]],
         "note": order["note"],
         "blocks": [", ".join(labels.get(name, name) for name in block) for block in order["blocks"]],
@@ -217,7 +217,7 @@ def short(comparison: dict[str, Any]) -> dict[str, Any]:
     """Return the doubts as sentences, and the flags of each technique."""
     flagged = [technique for technique in comparison["techniques"] if technique["flags"]]
     return {
-        "sentences": doubts.summary(comparison, _labels(comparison))["sentences"],
+        "sentences": doubts.summary(comparison)["sentences"],
         "flags": [
             {"label": technique["label"], "message": " ".join(flag["message"] for flag in technique["flags"])}
             for technique in flagged

@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison import predictions
 from scripts.metrics import figures
-from scripts.report import columns, numbers, rows, words, words_predictions
+from scripts.report import columns, failed_predictions, numbers, rows, words
 from scripts.report.columns import Column
 from scripts.report.section import Section
 
@@ -72,7 +72,7 @@ def utilisation(technique: dict[str, Any]) -> str:
         told += (
             f" A roofline predicts {words.times(predicted)} the parent's speed; {words.times(measured)} was measured."
         )
-    failed = " ".join(words_predictions.failures(technique))
+    failed = " ".join(failed_predictions.failures(technique))
     return f"{told} {failed}".strip()
 
 
@@ -87,7 +87,7 @@ def _failed(techniques: list[dict[str, Any]]) -> dict[str, Any]:
     lines = [
         {"name": technique["name"], "label": technique["label"], "text": sentence}
         for technique in techniques
-        for sentence in words_predictions.failures(technique)
+        for sentence in failed_predictions.failures(technique)
     ]
     return {"lines": lines, "lead": lead}
 
@@ -120,7 +120,7 @@ def _speculation(comparison: dict[str, Any]) -> list[dict[str, Any]]:
                 "cells": cells,
                 "notes": [
                     *sorted(note for note in notes if note),
-                    *words_predictions.failures(techniques.get(row["technique"]) or {}, "speculation"),
+                    *failed_predictions.failures(techniques.get(row["technique"]) or {}, "speculation"),
                 ],
             }
         )

@@ -101,9 +101,8 @@ def doubted(*flags, spread=3.0):
         for number, found in enumerate(flags, start=1)
     ]  # fmt: skip
     answer = {"reference": "1", "fastest": "1", "fastest_kept": "1", "smallest": "1"}
-    labels = {technique["name"]: technique["label"] for technique in techniques}
     study = {"techniques": techniques, "answer": answer, "ranking": None, "order": {"interleaved": False}}
-    return doubts.summary(study, labels)
+    return doubts.summary(study)
 
 
 def test_the_verdict_counts_the_flagged_and_names_the_worst():

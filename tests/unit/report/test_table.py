@@ -5,7 +5,7 @@ import io
 import pytest
 
 from scripts.comparison import table
-from scripts.report import tail, words_measured
+from scripts.report import measured, tail
 from scripts.report.sections import results as results_view
 from scripts.report.sections import tradeoff as tradeoff_view
 from tests.support.synthetic_study import Technique, compare, everything, write_study
@@ -122,7 +122,7 @@ def test_too_few_prompts_for_a_p99_have_a_slowest_request_that_is_named(whole):
     short = results_view.short(whole)
     assert "Slowest of 60 requests (ms)" in short["heads"]
     assert [row["cells"][1].endswith("(runaway)") for row in short["rows"]].count(True) == 1
-    told = words_measured.performance(next(t for t in whole["techniques"] if t["name"] == "kv_cache"), {})[0]
+    told = measured.performance(next(t for t in whole["techniques"] if t["name"] == "kv_cache"), {})[0]
     assert "slowest of 60 requests" in told
     assert "prompt 17, a runaway of 40 tokens" in told
     (line,) = (row for row in csv.DictReader(io.StringIO(table.table(whole))) if row["technique"] == "kv_cache")

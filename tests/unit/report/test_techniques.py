@@ -8,7 +8,7 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from scripts.comparison import fronts
-from scripts.report import facets, picture, shapes, words_summary
+from scripts.report import advice, facets, picture, shapes
 from scripts.report.sections import techniques as details
 from scripts.report.sections import tradeoff as tradeoff_view
 from scripts.report.text import inert_values
@@ -145,7 +145,7 @@ def test_what_did_not_run_says_why_and_what_it_needs(whole):
     assert row["needed"] == "It would need 4 devices and a model that can be split over them."
     assert "measured" not in row
     assert "more memory a device" in section(whole, "huge")["needed"]
-    assert "agrees with its settings" in words_summary.needed(technique(whole, "nf4") | {"status": "invalid"})
+    assert "agrees with its settings" in advice.needed(technique(whole, "nf4") | {"status": "invalid"})
 
 
 def test_distributions_have_one_scale_and_the_parent_behind(whole):
