@@ -22,6 +22,7 @@ from scripts.foundation.errors import StudyError
 from scripts.foundation.text import one_line
 from scripts.inference import machine
 from scripts.metrics import families
+from scripts.report import facet_words
 from scripts.report import sections as report_sections
 from scripts.study import (
     configuration,
@@ -81,6 +82,8 @@ TECHNIQUES = {
 MODELS = configuration.models_used(list(TECHNIQUES.values()))
 PLAN = plan.Plan(config, TECHNIQUES, checked(references.read, config["references"]))
 checked(lambda: PLAN.on_gpus)
+if workflow.is_main_process:
+    checked(facet_words.check, [each.settings for each in TECHNIQUES.values()])
 
 
 wildcard_constraints:

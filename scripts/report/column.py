@@ -7,7 +7,6 @@ from scripts.report import numbers
 
 PLAIN = [(1.0, "")]
 PERCENT = [(0.01, "%")]
-OPERATIONS = [(1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1.0, "FLOP")]
 SCALES = {"s": numbers.TIME, "B": numbers.BYTES, "1": PLAIN}
 SHOWN = {"percent": PERCENT, "plain": PLAIN}
 

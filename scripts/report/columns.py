@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from scripts.report import numbers, rows
-from scripts.report.column import OPERATIONS as OPERATIONS
 from scripts.report.column import PERCENT as PERCENT
 from scripts.report.column import PLAIN as PLAIN
 from scripts.report.column import Column

@@ -30,7 +30,7 @@ They can use:
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,20 @@ def find(facet: str, setting: Any) -> Written:
         if key not in found.content:
             raise StudyError(f"{list(found.places.values())[-1]} has no '{key}', nor has the facet's; add it.")
     return found
+
+
+def check(techniques: Iterable[Mapping[str, Any]]) -> None:
+    """See that there are words for every setting of these techniques, before any of them is run.
+
+    Args:
+        techniques: of each its settings, by facet.
+
+    Raises:
+        StudyError: as :func:`find`.
+    """
+    for settings in techniques:
+        for facet, setting in settings.items():
+            find(facet, _off(setting))
 
 
 def _file(facet: str, method: str = "") -> Path:
@@ -116,7 +130,7 @@ class FacetWords:
     ) -> None:
         self.facet = facet
         settings = technique["settings"] or {}
-        own, other = (_setting(each, facet) for each in (settings, (parent or {}).get("settings") or {}))
+        own, other = (_off(each.get(facet)) for each in (settings, (parent or {}).get("settings") or {}))
         self._written = find(facet, own)
         content = self._written.content
         self._context = {
@@ -178,9 +192,8 @@ class FacetWords:
         return f"{self._written.places.get(key, self.facet)}, {key}"
 
 
-def _setting(settings: Mapping[str, Any], facet: str) -> Any:
-    found = settings.get(facet)
-    return None if found == "none" else found
+def _off(setting: Any) -> Any:
+    return None if setting == "none" else setting
 
 
 def _functions(
@@ -206,7 +219,7 @@ def _functions(
         return {name: (row.get(key) or {}).get("value") for name, key in keys.items()}
 
     def of_other(facet: str, *setting: Any) -> Mapping[str, Any]:
-        own = setting[0] if setting else _setting(settings, facet)
+        own = setting[0] if setting else _off(settings.get(facet))
         return {} if own is None else find(facet, own).content
 
     return {

@@ -11,6 +11,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 TIME = [(1.0, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s")]
 BYTES = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")]
+OPERATIONS = [(1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1.0, "FLOP")]
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ from jinja2.runtime import Undefined
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
 from scripts.report import numbers, words
-from scripts.report.column import OPERATIONS
 
-AMOUNTS = {"bytes": numbers.BYTES, "seconds": numbers.TIME, "operations": OPERATIONS}
+AMOUNTS = {"bytes": numbers.BYTES, "seconds": numbers.TIME, "operations": numbers.OPERATIONS}
 
 
 def _joined(parts: Iterable[str | None], separator: str) -> str:

@@ -11,7 +11,7 @@ from scripts.report.section import Section
 RATIO = [(1.0, numbers.TIMES)]
 WHY = (
     Column("bytes_per_token", "Work per new token", "moved", numbers.BYTES, alone="Bytes per token"),
-    Column("flops_per_token", "Work per new token", "operations", columns.OPERATIONS, alone="Operations per token"),
+    Column("flops_per_token", "Work per new token", "operations", numbers.OPERATIONS, alone="Operations per token"),
     Column("mbu_datasheet", "MBU", "of data sheet", columns.PERCENT, decimals=2, alone="MBU of the data sheet's peak"),
     Column("mbu_measured", "MBU", "of measured peak", columns.PERCENT, decimals=2, alone="MBU of the measured peak"),
     Column("mfu_datasheet", "MFU", "of data sheet", columns.PERCENT, decimals=2, alone="MFU of the data sheet's peak"),

@@ -9,7 +9,7 @@ from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
 from scripts.metrics import figures
 from scripts.report import reasons
-from scripts.report.facet_words import FASTER, NEITHER, SLOWER, FacetWords, find
+from scripts.report.facet_words import FASTER, NEITHER, SLOWER, FacetWords, check, find
 from scripts.report.facets import mechanism, what
 from scripts.techniques import registry
 
@@ -72,6 +72,8 @@ def test_every_facet_and_every_file_of_words_is_tried_here():
     assert set(SETTINGS) == set(registry.facet_names())
     tried = {place for facet, setting in every_setting() for place in find(facet, setting).places.values()}
     assert set(FOLDER.rglob("words.yaml")) <= tried
+    methods = {FOLDER / facet / name for facet in registry.facet_names() for name in registry.method_names(facet)}
+    assert {folder / "words.yaml" for folder in methods} <= tried
 
 
 @pytest.mark.parametrize(("facet", "setting"), [*every_setting(), ("model", "large")])
@@ -141,6 +143,9 @@ def test_words_that_are_missing_or_wrong_are_an_error_that_names_the_file(
 ):
     plugin(tmp_path, monkeypatch, **files)
     own = entry("own", {facet: setting}, [facet])
+    if "missing" in told:
+        with pytest.raises(StudyError, match="is missing"):
+            check([own["settings"]])
     with pytest.raises(StudyError) as error:
         mechanism(own, entry("parent", {}), compared(own))
     assert told in str(error.value)
