@@ -71,9 +71,7 @@ rule score:
         ],
         semantic=semantic_option,
         spread_bound=config["comparison"]["spread_bound"],
-        code=code_of(
-            "scripts.score", *families.modules(), files=["config/hardware.yaml"]
-        ),
+        code=score_code,
         attempts=failed_attempts("results/metrics/failed/{technique}"),
         versions=versions_of("scipy", "numpy"),
     shell:

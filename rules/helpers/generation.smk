@@ -40,3 +40,13 @@ def failed_attempts(folder):
         return f"failed at {checked(files.read_json_lines, path)[-1]['failed_at']}"
 
     return last
+
+
+def score_code(wildcards):
+    """Code of a technique's metrics: the costs of its facets among it."""
+    stage = [
+        "scripts.score",
+        *families.modules(),
+        *technique_of(wildcards).cost_modules,
+    ]
+    return code_of(*stage, files=["config/hardware.yaml"])(wildcards)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.hardware import sizes
-from scripts.hardware.sizes import Architecture, Settings
+from scripts.hardware.cost import Architecture, Costs
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,19 @@ class Model:
 
     Args:
         architecture: its shape.
-        settings: the technique's facets, for the weights as they are stored.
+        costs: those of its facets, for the weights as they are stored.
         dtype: its dtype.
     """
 
-    def __init__(self, architecture: Architecture, settings: Settings, dtype: str) -> None:
-        size = sizes.BYTES[dtype]
-        matrices = sizes.layer_matrices(architecture, settings)
+    def __init__(self, architecture: Architecture, costs: Costs, dtype: str) -> None:
+        size, architecture = sizes.BYTES[dtype], costs.architecture(architecture)
+        matrices = sizes.layer_matrices(architecture)
         layers, hidden = architecture["layers"], architecture["hidden"]
         self.linear_weights = layers * sum(matrix.weights for matrix in matrices)
         self.head_weights = architecture["vocabulary"] * hidden
         self.attention_flops = 4 * layers * architecture["heads"] * architecture["head_dim"]
         self.position_bytes = sizes.bytes_per_position(architecture, dtype)
-        stored = sum(sizes.matrix_bytes(matrix, settings.get("quantization"), size) for matrix in matrices)
+        stored = sum(costs.matrix_bytes(matrix, size) for matrix in matrices)
         self.weight_bytes = layers * (stored + 2 * hidden * size) + (self.head_weights + hidden) * size
         self.row_bytes = hidden * size  # of the embedding: only the rows of the given tokens are read
 

@@ -14,7 +14,7 @@ from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.layers import linear_layers, unreached
 from scripts.runtime.models import Checkpoint, Loaded, Process
 from scripts.techniques.facet import Facet
-from scripts.techniques.registry import used_facets
+from scripts.techniques.registry import companion_settings, used_facets
 
 if TYPE_CHECKING:
     import torch
@@ -73,9 +73,8 @@ def _load_one(
 
 def _load_draft(directory: str | Path, settings: dict[str, Any], process: Process) -> Loaded:
     """The draft: none of the target's facets is its own, but those that one of them gives it."""
-    own = {name: each for facet, value in used_facets(settings) for name, each in facet.companion_facets(value).items()}
     try:
-        return _load_one(directory, own, process)
+        return _load_one(directory, companion_settings(settings), process)
     except UnsupportedError as error:
         raise UnsupportedError(f"The draft model can't be prepared: {error}") from None
 

@@ -189,13 +189,11 @@ def import_libraries(directory: str, settings: dict[str, Any]) -> None:
 
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
-    from scripts.techniques.registry import used_facets
+    from scripts.techniques.registry import companion_settings, used_facets
 
     with contextlib.suppress(OSError, ValueError, KeyError):
         MODEL_FOR_CAUSAL_LM_MAPPING[type(AutoConfig.from_pretrained(directory, local_files_only=True))]
-    used = used_facets(settings)
-    used += [own for facet, value in used for own in used_facets(facet.companion_facets(value))]
-    for facet, value in used:
+    for facet, value in used_facets(settings) + used_facets(companion_settings(settings)):
         for name in facet.libraries(value):
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)

@@ -73,7 +73,7 @@ def _measured_weights(run: Run) -> float | None:
 def computed_weights(run: Run, facts: model_facts.ModelFacts) -> int:
     """Bytes by arithmetic; bitsandbytes lays 4-bit weights out anew at their first use on some processors."""
     computed = [
-        sizes.weight_bytes(facts.architecture, facts.settings, facts.dtype, facts.draft, repacked=repacked)
+        sizes.weight_bytes(facts.architecture, facts.costs, facts.dtype, facts.draft, repacked=repacked)
         for repacked in (False, True)
     ]
     # Whichever is nearer to what was measured is meant; the layout is not recorded.
@@ -86,7 +86,7 @@ def computed_cache(run: Run, facts: model_facts.ModelFacts) -> int | None:
     length = positions(run)
     if length is None:
         return None
-    return sizes.kv_cache_bytes(facts.architecture, facts.settings, facts.dtype, length)
+    return sizes.kv_cache_bytes(facts.architecture, facts.costs, facts.dtype, length)
 
 
 def positions(run: Run) -> int | None:
@@ -107,8 +107,9 @@ def check(runs: list[Run]) -> dict[str, Any]:
 
 
 def _against_shape(run: Run) -> dict[str, Any]:
-    facts = model_facts.of_run(run)
-    if facts is None:
+    try:
+        facts = model_facts.of_run(run)
+    except model_facts.Unknown:
         return {"weights_ratio": None, "kv_cache_ratio": None, "agrees": None}
     held = run.info["memory"].get("devices") or []
     weights = _measured_weights(run)

@@ -5,15 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from scripts.hardware import datasheet
+from scripts.metrics.model_facts import Unknown
 from scripts.metrics.runs import Run
 
 NO_CALIBRATION = "the machine was not calibrated in the run"
 NO_READING = "the run did not measure how fast memory is read"
 NO_SHEET_FOR_CPU = "no data sheet for this processor"
-
-
-class Unknown(Exception):
-    """A figure can't be computed; the message says why, for the figure's note."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.techniques import registry
+from scripts.techniques import costs, registry
 from scripts.techniques.registry import load_facet
 
-# Facets whose change alone must leave every token as it was.
-LOSSLESS_FACETS = frozenset({"kv_cache", "parallel", "engine", "speculation", "batch_size"})
 # Techniques from one to the root; each is a difference that a reader has to follow.
 LONGEST_CHAIN = 50
 
@@ -56,6 +54,11 @@ class Technique:
     def code_modules(self) -> list[str]:
         """Modules that apply and prove the technique's facets, those of the second model among them."""
         return registry.code_modules(self.settings)
+
+    @property
+    def cost_modules(self) -> list[str]:
+        """Modules by which the technique's bytes and operations are computed."""
+        return costs.cost_modules(self.settings)
 
     @property
     def calibration_rows(self) -> int:
@@ -118,15 +121,7 @@ def _resolve(name: str, entries: dict[str, Any], models: set[str]) -> Technique:
     for key, model in (("model", technique.model), ("speculation.draft", technique.draft)):
         if model is not None and model not in models:
             raise StudyError(f"{where}.{key} is '{model}', which is no model{_hint(model, models)}.")
-    lossless = technique.parent is not None and set(technique.difference) <= LOSSLESS_FACETS
-    # Shards of quantised weights have other blocks, scales and outliers than the whole. How many tokens there are in a
-    # forward changes each one's product under LLM.int8(), which looks for outliers in all of them together, and under
-    # fp8, which rounds the inputs of many.
-    quantization = on.get("quantization")
-    if quantization and ("parallel" in technique.difference or quantization["method"] in ("int8", "fp8")):
-        lossless = False
-    if (on.get("speculation") or {}).get("forced_acceptance") is not None:
-        lossless = False  # the tokens are accepted by a draw
+    lossless = technique.parent is not None and costs.is_lossless(technique.difference, on)
     return Technique(**(vars(technique) | {"lossless": lossless}))
 
 

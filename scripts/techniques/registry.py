@@ -57,6 +57,11 @@ def used_facets(settings: dict[str, Any]) -> list[tuple[Facet, Any]]:
     return sorted(on, key=lambda each: (each[0].order, each[0].name))
 
 
+def companion_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """The second model's own facets, as the facets of resolved settings give them."""
+    return {name: own for facet, value in used_facets(settings) for name, own in facet.companion_facets(value).items()}
+
+
 def code_modules(settings: dict[str, Any]) -> list[str]:
     """Modules by which resolved settings are applied and proved, those of the second model's facets among them.
 
@@ -66,7 +71,8 @@ def code_modules(settings: dict[str, Any]) -> list[str]:
     for facet, value in used_facets(settings):
         modules.append(f"{PACKAGE}.{facet.name}.facet")
         modules += [f"{PACKAGE}.{facet.name}.{method}.method" for method in facet.methods_used(value)]
-        modules += code_modules(facet.companion_facets(value))
+    companion = companion_settings(settings)
+    modules += code_modules(companion) if companion else []
     return list(dict.fromkeys(modules))
 
 

@@ -103,9 +103,10 @@ def _repeated(values: list[float | None]) -> Figure:
 
 def _analytic_figures(run: Run) -> dict[str, Figure]:
     """Weights and cache by arithmetic; the cache for as many positions as the measured one had."""
-    facts = model_facts.of_run(run)
-    if facts is None:
-        return {key: figures.missing("B", model_facts.NO_SHAPE) for key in (WEIGHTS, CACHE)}
+    try:
+        facts = model_facts.of_run(run)
+    except model_facts.Unknown as reason:
+        return {key: figures.missing("B", str(reason)) for key in (WEIGHTS, CACHE)}
     weights = figures.figure(float(memory.computed_weights(run, facts)), "B", 1, note="computed from the model's shape")
     cache = memory.computed_cache(run, facts)
     if cache is None:

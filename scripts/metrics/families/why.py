@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from scripts.hardware import sizes
+from scripts.hardware.cost import Costs
 from scripts.hardware.work import BatchWork, Model, Work, batch_work, of_samples
 from scripts.metrics import figures, model_facts, peaks
 from scripts.metrics.figures import Figure
-from scripts.metrics.peaks import Peaks, Unknown
+from scripts.metrics.model_facts import Unknown
+from scripts.metrics.peaks import Peaks
 from scripts.metrics.recorded import Recorded
 from scripts.metrics.registry import Entry, Place, Term
 from scripts.metrics.runs import Run
@@ -52,7 +53,6 @@ FIGURES = (
     Entry("predicted_time_per_sample_s", "s", "Predicted time a sample", PREDICTED),
 )  # fmt: skip
 NO_PROMPT = "the prompts' lengths were not recorded"
-JOINING = "requests join between the passes, which are not counted"
 NO_DECODING = "no request has two tokens"
 IN_CACHE = (
     "weights this small can stay in the processor's cache, which is faster than the memory that it is held against"
@@ -101,18 +101,14 @@ def _each(runs: list[Run], unit: str, function: Callable[[Run], float]) -> Figur
 def _counted(run: Run) -> Counted:
     """Count the work of the natural mode's batches."""
     facts = model_facts.of_run(run)
-    if facts is None:
-        raise Unknown(model_facts.NO_SHAPE)
     if any(sample.prompt_tokens is None for sample in run.samples):
         raise Unknown(NO_PROMPT)
-    # The work is that of batches that stay together until their last request has ended.
-    engine = facts.settings.get("engine")
-    if isinstance(engine, dict) and engine.get("name") == "transformers_continuous":
-        raise Unknown(JOINING)
-    target = Model(facts.architecture, facts.settings, facts.dtype)
-    draft = Model(facts.draft, sizes.draft_settings(facts.settings), facts.dtype) if facts.draft else None
-    cache = facts.settings.get("kv_cache") not in (None, "none")
-    works = [batch_work(target, batch, cache=cache, draft=draft) for batch in of_samples(run.samples)]
+    costs = facts.costs
+    if costs.not_counted is not None:
+        raise Unknown(costs.not_counted)
+    target = Model(facts.architecture, costs, facts.dtype)
+    draft = Model(facts.draft, costs.draft or Costs(), facts.dtype) if facts.draft else None
+    works = [batch_work(target, batch, cache=costs.keeps_cache, draft=draft) for batch in of_samples(run.samples)]
     totals, decodes = _batch_times(run)
     return Counted(
         works=works,
@@ -168,8 +164,7 @@ def _predicted(run: Run) -> float:
     """Seconds a sample of the batches' busy time, with the bandwidth and arithmetic measured in the run."""
     counted, known = _counted(run), peaks.measured(run)
     # Pipeline stages that take turns at a single micro-batch: the devices' speeds do not add up.
-    stages = (run.settings.get("parallel") or {}).get("pipeline", 1)
-    share = known.single if stages > 1 and _in_flight(run) == 1 else 1.0
+    share = known.single if model_facts.of_run(run).costs.layout.stages > 1 and _in_flight(run) == 1 else 1.0
     bandwidth, flops = known.bandwidth * share, known.flops * share
     phases = [phase for work in counted.works for phase in (work.prefill, work.decode)]
     return sum(max(phase.bytes / bandwidth, phase.flops / flops) for phase in phases) / counted.samples

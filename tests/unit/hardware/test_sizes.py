@@ -6,6 +6,7 @@ from scripts.inference.architecture import of_checkpoint
 from scripts.inference.loading import load
 from scripts.runtime.models import Process
 from scripts.runtime.tensors import module_bytes
+from scripts.techniques.costs import costs_of
 from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import settings
 
@@ -31,7 +32,7 @@ def loaded(directory, dtype, **facets):
 @pytest.mark.parametrize("name", ["plain", "tied", "bias", "one_group"])
 def test_plain_weights_are_computed_to_the_byte(checkpoints, name, dtype):
     shape = of_checkpoint(checkpoints[name])
-    assert sizes.weight_bytes(shape, settings(), dtype) == module_bytes(loaded(checkpoints[name], dtype))
+    assert sizes.weight_bytes(shape, costs_of(settings()), dtype) == module_bytes(loaded(checkpoints[name], dtype))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_plain_weights_are_computed_to_the_byte(checkpoints, name, dtype):
 def test_quantised_weights_with_their_scales_are_computed_to_the_byte(checkpoints, name, quantization):
     shape, facets = of_checkpoint(checkpoints[name]), {"quantization": quantization}
     model = loaded(checkpoints[name], "float32", **facets)
-    assert sizes.weight_bytes(shape, settings(**facets), "float32") == module_bytes(model)
+    assert sizes.weight_bytes(shape, costs_of(settings(**facets)), "float32") == module_bytes(model)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -51,7 +52,7 @@ def test_quantised_weights_with_their_scales_are_computed_to_the_byte(checkpoint
 def test_groups_of_four_bits_have_scales_and_minima_of_the_models_type(checkpoints, name, dtype):
     shape, facets = of_checkpoint(checkpoints[name]), settings(quantization="int4_weight_only")
     model = loaded(checkpoints[name], dtype, quantization="int4_weight_only")
-    assert sizes.weight_bytes(shape, facets, dtype) == module_bytes(model)
+    assert sizes.weight_bytes(shape, costs_of(facets), dtype) == module_bytes(model)
 
 
 @pytest.mark.parametrize("double", [False, True])
@@ -62,7 +63,7 @@ def test_after_their_first_use_too(checkpoints, double):
     model(torch.tensor([[5, 6, 7]]))
     state = model.model.layers[0].mlp.up_proj.weight.quant_state
     repacked = bool(getattr(state, "packing_format_for_cpu", False))
-    assert sizes.weight_bytes(shape, settings(**facets), "float32", repacked=repacked) == module_bytes(model)
+    assert sizes.weight_bytes(shape, costs_of(settings(**facets)), "float32", repacked=repacked) == module_bytes(model)
 
 
 @pytest.mark.parametrize("amount", [0.25, 0.5])
@@ -73,19 +74,21 @@ def test_structured_pruning_makes_the_feed_forward_narrower(checkpoints, amount)
     )
     model = loaded(checkpoints["one_group"], "float32", **facets)
     assert model.model.layers[0].mlp.up_proj.out_features < 320
-    assert sizes.weight_bytes(shape, settings(**facets), "float32") == module_bytes(model)
+    assert sizes.weight_bytes(shape, costs_of(settings(**facets)), "float32") == module_bytes(model)
 
 
 def test_zeros_take_the_bytes_of_any_other_number(checkpoints):
     shape = of_checkpoint(checkpoints["plain"])
     pruned = settings(pruning={"method": "magnitude", "amount": 0.5})
-    assert sizes.weight_bytes(shape, pruned, "float32") == sizes.weight_bytes(shape, settings(), "float32")
+    assert sizes.weight_bytes(shape, costs_of(pruned), "float32") == sizes.weight_bytes(
+        shape, costs_of(settings()), "float32"
+    )
 
 
 def test_a_draft_is_held_beside_its_target(checkpoints):
     target, draft = of_checkpoint(checkpoints["plain"]), of_checkpoint(checkpoints["tied"])
-    both = sizes.weight_bytes(target, settings(quantization="int8"), "float32", draft)
-    alone = sizes.weight_bytes(target, settings(quantization="int8"), "float32")
+    both = sizes.weight_bytes(target, costs_of(settings(quantization="int8")), "float32", draft)
+    alone = sizes.weight_bytes(target, costs_of(settings(quantization="int8")), "float32")
     assert both - alone == module_bytes(loaded(checkpoints["tied"], "float32"))
 
 
@@ -97,9 +100,9 @@ LLAMA_8B = {
 
 def test_a_known_model_has_its_known_size():
     # meta-llama/Llama-3.1-8B: 8,030,261,248 parameters.
-    assert sizes.weight_bytes(LLAMA_8B, {}, "bfloat16") == pytest.approx(2 * 8_030_261_248, rel=1e-6)
+    assert sizes.weight_bytes(LLAMA_8B, costs_of({}), "bfloat16") == pytest.approx(2 * 8_030_261_248, rel=1e-6)
     # 128 KiB a token, as its model card's grouped-query attention gives.
-    assert sizes.kv_cache_bytes(LLAMA_8B, {"kv_cache": "dynamic"}, "bfloat16", 1000) == 1000 * 128 * 1024
+    assert sizes.kv_cache_bytes(LLAMA_8B, costs_of({"kv_cache": "dynamic"}), "bfloat16", 1000) == 1000 * 128 * 1024
 
 
 @pytest.mark.parametrize("name", ["plain", "tied"])
@@ -114,12 +117,12 @@ def test_the_cache_is_computed_to_the_byte(checkpoints, name, dtype):
     held = sum(tensor.nbytes for layer in layers for tensor in (layer.keys, layer.values))
     positions = layers[0].keys.shape[0] * layers[0].keys.shape[2]
     assert positions == 3 * (17 + 5)
-    assert sizes.kv_cache_bytes(of_checkpoint(checkpoints[name]), settings(), dtype, positions) == held
+    assert sizes.kv_cache_bytes(of_checkpoint(checkpoints[name]), costs_of(settings()), dtype, positions) == held
 
 
 def test_without_a_cache_nothing_is_kept(checkpoints):
     shape = of_checkpoint(checkpoints["plain"])
-    assert sizes.kv_cache_bytes(shape, settings(kv_cache="none"), "float32", 100) == 0
+    assert sizes.kv_cache_bytes(shape, costs_of(settings(kv_cache="none")), "float32", 100) == 0
 
 
 # What two ranks of this very checkpoint (4 layers, tied or not) were seen to hold: norms and rotary frequencies on both
@@ -143,10 +146,12 @@ def test_each_rank_of_a_group_holds_its_share(kind, quantization, tied, held):
         "tied_embeddings": tied,
     }  # fmt: skip
     facets = settings(parallel={kind: 2}, **({"quantization": quantization} if quantization else {}))
-    assert sizes.weight_bytes_per_device(shape, facets, "float32") == held
+    assert sizes.weight_bytes_per_device(shape, costs_of(facets), "float32") == held
 
 
 def test_the_last_stage_takes_the_layers_that_are_left_over():
-    first, last = sizes.weight_bytes_per_device(LLAMA_8B | {"layers": 5}, {"parallel": {"pipeline": 2}}, "bfloat16")
+    first, last = sizes.weight_bytes_per_device(
+        LLAMA_8B | {"layers": 5}, costs_of({"parallel": {"pipeline": 2}}), "bfloat16"
+    )
     layer = 2 * (4096 * (2 * 4096 + 2 * 1024 + 3 * 14336) + 2 * 4096)
     assert last - first == layer + 4096 * 2

@@ -7,6 +7,7 @@ from scripts.hardware.work import Batch, Model, batch_work, of_samples
 from scripts.inference.architecture import of_checkpoint
 from scripts.inference.loading import load
 from scripts.runtime.models import Process
+from scripts.techniques.costs import costs_of
 from tests.support.tiny_checkpoint import make_checkpoint
 from tests.support.worker_runs import settings
 
@@ -18,7 +19,7 @@ LINEAR = 2 * (128 * 128 * 2 + 2 * 64 * 128 + 3 * 128 * 128)
 HEAD = 320 * 128
 KV = 2 * 2 * 2 * 32 * 4  # bytes a position, float32
 WEIGHTS = 4 * (LINEAR + 2 * 2 * 128 + HEAD + 128)
-MODEL = Model(SHAPE, {}, "float32")
+MODEL = Model(SHAPE, costs_of({}), "float32")
 
 
 def counted_flops(model, generate):
@@ -73,7 +74,7 @@ def test_without_a_cache_each_step_is_a_prefill_of_the_whole_sequence():
 
 
 def test_quantised_weights_are_less_to_read_and_as_much_to_multiply():
-    packed = Model(SHAPE, {"quantization": {"method": "int8"}}, "float32")
+    packed = Model(SHAPE, costs_of({"quantization": {"method": "int8"}}), "float32")
     whole, small = (batch_work(m, Batch(1, 10, 5), cache=True).decode for m in (MODEL, packed))
     assert small.flops == whole.flops
     rows = 2 * (128 + 64 + 64 + 128 + 3 * 128)
@@ -91,7 +92,7 @@ def test_a_verification_reads_the_weights_once_for_all_that_it_verifies():
 
 
 def test_the_draft_reads_its_weights_for_every_token_that_it_drafts():
-    draft = Model(SHAPE | {"layers": 1}, {}, "float32")
+    draft = Model(SHAPE | {"layers": 1}, costs_of({}), "float32")
     batch = Batch(1, 10, 12, rounds=3, drafted=12)
     alone, both = (batch_work(MODEL, batch, cache=True, draft=d).total for d in (None, draft))
     assert both.bytes - alone.bytes == pytest.approx(12 * draft.weight_bytes, rel=0.05)
@@ -100,7 +101,7 @@ def test_the_draft_reads_its_weights_for_every_token_that_it_drafts():
 
 def test_a_round_without_a_proposal_asks_nothing_of_the_draft():
     batch = Batch(1, 10, 4, rounds=4, drafted=0)
-    draft = Model(SHAPE, {}, "float32")
+    draft = Model(SHAPE, costs_of({}), "float32")
     assert batch_work(MODEL, batch, cache=True, draft=draft) == batch_work(MODEL, batch, cache=True)
 
 

@@ -8,6 +8,7 @@ from scripts.hardware import fit, sizes
 from scripts.metrics import memory
 from scripts.metrics.families.memory import FIGURES, compute
 from scripts.metrics.recorded import Recorded
+from scripts.techniques.costs import costs_of
 from tests.support.analytic_runs import GB, KV, ROTARY, SHAPE, WEIGHTS, device, make_run
 
 FULL = WEIGHTS + ROTARY
@@ -213,7 +214,7 @@ def test_shards_are_checked_in_sum():
 def test_weights_that_the_library_laid_out_anew_still_agree():
     settings = {"kv_cache": "dynamic", "quantization": {"method": "nf4", "double_quantization": False}}
     for repacked in (False, True):
-        held = sizes.weight_bytes(SHAPE, settings, "bfloat16", repacked=repacked)
+        held = sizes.weight_bytes(SHAPE, costs_of(settings), "bfloat16", repacked=repacked)
         run = make_run(devices=[device(weight_bytes=held)], settings=settings)
         assert memory.check([run])["weights_ratio"] == 1.0
         assert value(memory_figures([run]), "analytic_weight_bytes") == held
@@ -224,7 +225,7 @@ def test_weights_that_the_library_laid_out_anew_still_agree():
 def test_a_draft_is_computed_in_the_form_in_which_it_is_stored(method, repacked):
     draft = SHAPE | {"layers": 5}
     quantised = {"quantization": {"method": method, "double_quantization": True}}
-    held = FULL + sizes.weight_bytes(draft, quantised, "bfloat16", repacked=repacked)
+    held = FULL + sizes.weight_bytes(draft, costs_of(quantised), "bfloat16", repacked=repacked)
     models = {"target": {"dtype": "bfloat16", "architecture": SHAPE}, "draft": {"architecture": draft}}
     speculation = {"draft": "small", "tokens": 4, "draft_quantization": quantised["quantization"]}
     run = make_run(devices=[device(weight_bytes=held)], models=models, settings={"speculation": speculation})

@@ -7,6 +7,7 @@ import torch
 
 from scripts.foundation.errors import StudyError
 from scripts.hardware import sizes
+from scripts.hardware.cost import Costs
 from scripts.hardware.work import Batch, Model, batch_work
 from scripts.inference.architecture import of_checkpoint
 from scripts.inference.loading import load
@@ -14,6 +15,7 @@ from scripts.runtime.errors import EvidenceError
 from scripts.runtime.layers import linear_layers
 from scripts.runtime.models import Process
 from scripts.runtime.tensors import module_bytes
+from scripts.techniques.costs import costs_of
 from scripts.techniques.speculation.facet import FACET
 from tests.support.observations import observation
 from tests.support.tiny_checkpoint import make_checkpoint
@@ -80,9 +82,9 @@ def test_weights_are_counted_as_they_are_stored(runs, checkpoint, method, engine
     run, shape = runs[method, engine], of_checkpoint(checkpoint)
     facets = settings(**drafted(method, **ENGINES[engine]))
     repacked = run.evidence["speculation"]["draft_quantization"].get("repacked_for_cpu", False)
-    computed = sizes.weight_bytes(shape, facets, "float32", shape, repacked=repacked)
+    computed = sizes.weight_bytes(shape, costs_of(facets), "float32", shape, repacked=repacked)
     assert run.outcome["memory"]["weight_bytes"] == computed
-    assert computed < sizes.weight_bytes(shape, settings(), "float32", shape)
+    assert computed < sizes.weight_bytes(shape, costs_of(settings()), "float32", shape)
 
 
 def test_the_rounding_of_four_bits_is_seen_in_what_is_accepted(runs):
@@ -102,7 +104,7 @@ def test_target_and_draft_are_each_of_their_own_form(checkpoint, evaluation_set,
     assert (own["stored_dtypes"], draft["stored_dtypes"]) == (["int8"], ["uint8"])
     assert own["round_trip_error"] < 0.01 < draft["round_trip_error"]
     shape, facets = of_checkpoint(checkpoint), settings(**drafted("int4_weight_only", **alone))
-    assert both.outcome["memory"]["weight_bytes"] == sizes.weight_bytes(shape, facets, "float32", shape)
+    assert both.outcome["memory"]["weight_bytes"] == sizes.weight_bytes(shape, costs_of(facets), "float32", shape)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -115,7 +117,7 @@ def test_the_target_stays_as_it_is(checkpoint, draft, dtype):
     assert loaded.draft is loaded.companion.model
     assert "quantization_rows" not in loaded.notes
     assert not any(parameter.requires_grad for parameter in loaded.draft.parameters())
-    computed = sizes.weight_bytes(of_checkpoint(checkpoint), facets, dtype, of_checkpoint(draft))
+    computed = sizes.weight_bytes(of_checkpoint(checkpoint), costs_of(facets), dtype, of_checkpoint(draft))
     assert computed == module_bytes(loaded.model) + module_bytes(loaded.draft)
 
 
@@ -152,13 +154,13 @@ def test_a_draft_that_cant_take_the_form_is_a_row_that_says_so(checkpoint, evalu
 def test_drafting_reads_the_bytes_that_are_stored(checkpoint):
     shape = of_checkpoint(checkpoint)
     plain, quantised = (
-        Model(shape, sizes.draft_settings(settings(**drafted(method))), "bfloat16")
+        Model(shape, costs_of(settings(**drafted(method))).draft or Costs(), "bfloat16")
         for method in ("none", "int8_weight_only")
     )
     rows = 2 * (128 + 64 + 64 + 128 + 128 + 128 + 128)
     assert plain.weight_bytes - quantised.weight_bytes == 196608 - 4 * rows
     batch = Batch(requests=1, prompt_tokens=20, new_tokens=12, rounds=4, drafted=12)
-    target = Model(shape, {}, "bfloat16")
+    target = Model(shape, costs_of({}), "bfloat16")
     whole, less = (batch_work(target, batch, cache=True, draft=draft).total for draft in (plain, quantised))
     assert whole.bytes - less.bytes == pytest.approx(12 * (196608 - 4 * rows))
     assert whole.flops == less.flops

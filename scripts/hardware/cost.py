@@ -1,0 +1,125 @@
+"""What facets make of a model's bytes and operations: the interface of each, and all of a technique together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Architecture = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A linear layer's weight [rows, columns]; ``row_wise`` is split over its columns by tensor parallelism."""
+
+    rows: int
+    columns: int
+    row_wise: bool = False
+    bias: bool = False
+
+    @property
+    def weights(self) -> int:
+        """How many numbers it has."""
+        return self.rows * self.columns
+
+    def shard(self, ranks: int) -> Matrix:
+        """The part of one rank."""
+        if self.row_wise:
+            return Matrix(self.rows, self.columns // ranks, True, self.bias)
+        return Matrix(self.rows // ranks, self.columns, False, self.bias)
+
+    def bias_bytes(self, size: int) -> int:
+        """Bytes of its bias, of ``size`` bytes a number."""
+        return self.rows * size if self.bias else 0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Over how many devices each layer is split, and over how many the layers are shared out."""
+
+    tensor: int = 1
+    stages: int = 1
+
+
+class Cost:
+    """Of one facet, or of one of its methods. By default nothing changes but the time.
+
+    Attributes:
+        lossless: whether a change of the facet alone leaves every token as it was.
+    """
+
+    lossless = False
+
+    def changes_tokens(self, value: Any, difference: dict[str, Any]) -> bool:
+        """Whether, with the facet on, a change of those facets changes tokens, though each of them is lossless."""
+        return False
+
+    def architecture(self, value: Any, architecture: Architecture) -> Architecture:
+        """The model's shape with the facet applied."""
+        return architecture
+
+    def matrix_bytes(self, value: Any, matrix: Matrix, size: int, repacked: bool) -> int | None:
+        """Bytes of a linear layer, its bias among them; None where the facet leaves its numbers of ``size`` bytes.
+
+        Args:
+            value: the facet's settings.
+            matrix: the layer's shape.
+            size: bytes of the model's dtype.
+            repacked: whether the processor had a library lay packed weights out anew.
+        """
+        return None
+
+    def layout(self, value: Any) -> Layout | None:
+        """How the model is spread over devices, if the facet settles it."""
+        return None
+
+    def keeps_cache(self, value: Any) -> bool | None:
+        """Whether keys and values are kept between steps, if the facet settles it."""
+        return None
+
+    def not_counted(self, value: Any) -> str | None:
+        """Why the operations and bytes of a batch can't be counted from its lengths; None where they can."""
+        return None
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Those of a technique's facets, in the order in which they act, each with the facet's settings.
+
+    Attributes:
+        parts: the costs; none of a plain model without a cache.
+        draft: those of the second model's facets.
+    """
+
+    parts: tuple[tuple[Cost, Any], ...] = ()
+    draft: Costs | None = field(default=None)
+
+    def architecture(self, architecture: Architecture) -> Architecture:
+        """The shape that is run."""
+        for cost, value in self.parts:
+            architecture = cost.architecture(value, architecture)
+        return architecture
+
+    def matrix_bytes(self, matrix: Matrix, size: int, repacked: bool = False) -> int:
+        """Bytes of one linear layer as it is stored."""
+        plain = matrix.weights * size + matrix.bias_bytes(size)
+        return self._first("matrix_bytes", matrix, size, repacked, default=plain)
+
+    @property
+    def layout(self) -> Layout:
+        """How the model is spread over devices."""
+        return self._first("layout", default=Layout())
+
+    @property
+    def keeps_cache(self) -> bool:
+        """Whether keys and values are kept between steps."""
+        return self._first("keeps_cache", default=False)
+
+    @property
+    def not_counted(self) -> str | None:
+        """Why a batch's work can't be counted, if it can't."""
+        return self._first("not_counted", default=None)
+
+    def _first(self, what: str, *arguments: Any, default: Any) -> Any:
+        found = (getattr(cost, what)(value, *arguments) for cost, value in self.parts)
+        return next((each for each in found if each is not None), default)
