@@ -23,7 +23,7 @@ rule generate:
         file="results/requests/generate/{technique}-{run}.json",
         attempts=failed_attempts("results/generations/{technique}/run-{run}"),
         machine=constant(PLAN.comparable_machine),
-        code=generation_code,
+        code=code_by(PLAN.run_modules),
     shell:
         "python -P -m scripts.generate --request {params.file}"
         " --time-limit {resources.time_limit_s} --log {log:q} 2>&1 | tee {log:q} >&2"
@@ -49,7 +49,7 @@ rule profile:
         file="results/requests/profile/{technique}.json",
         attempts=failed_attempts("results/profiles/{technique}"),
         machine=constant(PLAN.comparable_machine),
-        code=profile_code,
+        code=code_by(PLAN.profile_modules),
     shell:
         "python -P -m scripts.profile_technique --request {params.file}"
         " --time-limit {resources.time_limit_s} --log {log:q} 2>&1 | tee {log:q} >&2"

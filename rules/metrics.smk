@@ -71,7 +71,7 @@ rule score:
         ],
         semantic=semantic_option,
         spread_bound=config["comparison"]["spread_bound"],
-        code=score_code,
+        code=code_by(PLAN.score_modules, files=["config/hardware.yaml"]),
         attempts=failed_attempts("results/metrics/failed/{technique}"),
         versions=versions_of("scipy", "numpy"),
     shell:

@@ -11,23 +11,11 @@ def of_technique(function, *arguments):
     return lambda wildcards: function(technique_of(wildcards), *arguments)
 
 
-def generation_code(wildcards):
-    """Code of a technique's runs: the timed loop, the loader, and the facets that it and the reference use."""
-    stage = ["scripts.generate", "scripts.inference.worker"]
-    modules = technique_of(wildcards).code_modules
-    if PLAN.reference:
-        modules += [
-            "scripts.inference.reference_worker",
-            *PLAN.reference.code_modules,
-        ]
-    return code_of(*stage, *modules)(wildcards)
-
-
-def profile_code(wildcards):
-    """Code of a technique's profile."""
-    stage = ["scripts.profile_technique", "scripts.inference.worker"]
-    modules = technique_of(wildcards).code_modules
-    return code_of(*stage, *modules)(wildcards)
+def code_by(modules, files=()):
+    """Digests of the code that a technique's job depends on, by the plan's list of modules."""
+    return lambda wildcards: code_of(*modules(technique_of(wildcards)), files=files)(
+        wildcards
+    )
 
 
 def failed_attempts(folder):
@@ -40,13 +28,3 @@ def failed_attempts(folder):
         return f"failed at {checked(files.read_json_lines, path)[-1]['failed_at']}"
 
     return last
-
-
-def score_code(wildcards):
-    """Code of a technique's metrics: the costs of its facets among it."""
-    stage = [
-        "scripts.score",
-        *families.modules(),
-        *technique_of(wildcards).cost_modules,
-    ]
-    return code_of(*stage, files=["config/hardware.yaml"])(wildcards)

@@ -10,6 +10,7 @@ from typing import Any
 
 from scripts.foundation import files
 from scripts.inference import leases, machine
+from scripts.metrics import families
 from scripts.study import configuration, record, timing_reference
 from scripts.study.techniques import Technique
 
@@ -96,6 +97,20 @@ class Plan:
         """Those of a timed run: the model of the reference too."""
         reference = {"reference": manifest(self.reference.model)} if self.reference else {}
         return self.generation_inputs(technique) | reference
+
+    def run_modules(self, technique: Technique) -> list[str]:
+        """Modules whose code a technique's runs depend on: the facets that it and the reference use among them."""
+        reference = self.reference
+        second = ["scripts.inference.reference_worker", *reference.code_modules] if reference else []
+        return ["scripts.generate", "scripts.inference.worker", *technique.code_modules, *second]
+
+    def profile_modules(self, technique: Technique) -> list[str]:
+        """Those of a technique's profile."""
+        return ["scripts.profile_technique", "scripts.inference.worker", *technique.code_modules]
+
+    def score_modules(self, technique: Technique) -> list[str]:
+        """Those of a technique's metrics: the costs of its facets among them."""
+        return ["scripts.score", *families.modules(), *technique.cost_modules]
 
     def gpus_needed(self, technique: Technique) -> int:
         """GPUs of a technique's run; none on a machine without."""
