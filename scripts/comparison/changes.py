@@ -54,7 +54,7 @@ def timing_quantities(key: str, contents: list[Content], columns: Columns) -> li
     if not columns.comparable(names, mode):
         return None
     batches = batches_of(contents, mode)
-    return [columns.timing(name, entry.change.top, entry.change.bottom, mode, entry.key, batches) for name in names]
+    return [columns.timing(name, entry, batches) for name in names]
 
 
 def _timing(entry: Entry, ours: Content, theirs: Content, columns: Columns) -> Figure:
@@ -70,9 +70,9 @@ def _timing(entry: Entry, ours: Content, theirs: Content, columns: Columns) -> F
 
 def _prompts(entry: Entry, ours: Content, theirs: Content, columns: Columns) -> Figure:
     names, change = [ours["technique"], theirs["technique"]], entry.change
-    if not all(columns.has(name, NATURAL, change.top) for name in names):
+    if not all(columns.has(name, NATURAL, change.numerator) for name in names):
         return figures.missing("%", ours.get("unscored_reason") or theirs.get("unscored_reason") or UNMEASURED)
-    mine, reference = (columns.quantity(name, change.top, change.bottom) for name in names)
+    mine, reference = (columns.quantity(name, change.numerator, change.denominator) for name in names)
     return percent_figure(ratio([mine], [reference]), offset=0.0 if change.kept else 100.0)
 
 
@@ -87,14 +87,14 @@ def _reading(entry: Entry, ours: Content, theirs: Content, columns: Columns) -> 
 def _likelihood(entry: Entry, ours: Content, theirs: Content, columns: Columns) -> Figure:
     """Return the difference of the reference headlines' negative log-likelihood, paired by prompt."""
     names, unit = [ours["technique"], theirs["technique"]], entry.unit
-    top, bottom = entry.change.top, entry.change.bottom
-    measured = all(columns.has(name, NATURAL, top) for name in names)
-    tokens = [columns.columns[name, NATURAL][bottom] for name in names] if measured else []
+    numerator, denominator = entry.change.numerator, entry.change.denominator
+    measured = all(columns.has(name, NATURAL, numerator) for name in names)
+    tokens = [columns.columns[name, NATURAL][denominator] for name in names] if measured else []
     if not measured or not all(counts.any() for counts in tokens):
         return figures.missing(unit, "the reference headlines' likelihood was not measured for both")
     if not np.array_equal(*tokens):
         return figures.missing(unit, "the two split the reference headlines into other tokens")
-    mine, reference = (columns.quantity(name, top, bottom) for name in names)
+    mine, reference = (columns.quantity(name, numerator, denominator) for name in names)
     value = mine.value - reference.value
     if mine.spread is None:
         note = figures.few_note(mine.prompts)

@@ -10,6 +10,7 @@ from scripts.comparison import order
 from scripts.comparison.run_layout import RunNoise, run_noise
 from scripts.comparison.two_levels import Quantity
 from scripts.metrics import registry, resampling
+from scripts.metrics.registry import Entry
 
 NATURAL, FIXED = "natural", "fixed"
 TIMES = ("ttft_s", "tpot_s")
@@ -68,17 +69,16 @@ class Columns:
     def quantity(
         self,
         name: str,
-        top: str | None,
-        bottom: str | None = None,
+        numerator: str | None,
+        denominator: str | None = None,
         mode: str = NATURAL,
         batches: np.ndarray | None = None,
     ) -> Quantity:
-        """Return the mean of ``top`` over the mean of ``bottom``, as no process makes vary; None stands for ones.
+        """Return the mean of one column over the mean of another, as no process makes vary; None stands for ones.
 
         Args:
             name: a technique that has the columns.
-            top: the numerator's column.
-            bottom: the denominator's.
+            numerator, denominator: the columns.
             mode: natural or fixed.
             batches: the batch of each prompt where those of a batch, which share its time, are resampled together.
         """
@@ -88,19 +88,18 @@ class Columns:
         ones = np.ones(prompts)
 
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = columns.get(top, ones).mean() / columns.get(bottom, ones).mean()
-            spread = None if drawn is None else drawn[top or "ones"] / drawn[bottom or "ones"]
+            value = columns.get(numerator, ones).mean() / columns.get(denominator, ones).mean()
+            spread = None if drawn is None else drawn[numerator or "ones"] / drawn[denominator or "ones"]
         units = None if batches is None else len(set(batches))
         return Quantity(prompts, float(value), spread, batches=units)
 
-    def timing(
-        self, name: str, top: str | None, bottom: str | None, mode: str, figure: str, batches: np.ndarray | None
-    ) -> Quantity:
-        """Return :meth:`quantity` of a timing, with what its runs say: ``figure`` has one value a run."""
-        runs, scatter = self._runs.get(figure, {}).get(name, ((), 0.0))
-        noise = self._noise_of(figure).get(name)
-        in_rounds = name in self._in_rounds and len(runs) == self._rounds(figure)
-        found = self.quantity(name, top, bottom, mode, batches)
+    def timing(self, name: str, entry: Entry, batches: np.ndarray | None) -> Quantity:
+        """Return :meth:`quantity` of a timing that is compared, with what its runs say."""
+        runs, scatter = self._runs.get(entry.key, {}).get(name, ((), 0.0))
+        noise = self._noise_of(entry.key).get(name)
+        in_rounds = name in self._in_rounds and len(runs) == self._rounds(entry.key)
+        change = entry.change
+        found = self.quantity(name, change.numerator, change.denominator, FIXED if change.fixed else NATURAL, batches)
         return replace(found, runs=runs, scatter=scatter, in_rounds=in_rounds, noise=noise)
 
     def _rounds(self, figure: str) -> int:
@@ -209,12 +208,12 @@ def _scores(samples: dict[str, Any]) -> dict[str, np.ndarray]:
     """Return what is compared over prompts alone; where a ratio has no numerator, both its parts count as zero."""
     columns = {}
     for entry in registry.changes().values():
-        top, bottom = entry.change.top, entry.change.bottom
-        if entry.change.how not in (registry.PROMPTS, registry.LIKELIHOOD) or samples.get(top) is None:
+        numerator, denominator = entry.change.numerator, entry.change.denominator
+        if entry.change.how not in (registry.PROMPTS, registry.LIKELIHOOD) or samples.get(numerator) is None:
             continue
-        columns[top] = np.array(samples[top], dtype=float)  # None becomes NaN
-        if bottom:
-            known = ~np.isnan(columns[top])
-            columns[top] = np.where(known, columns[top], 0.0)
-            columns[bottom] = np.where(known, np.array(samples[bottom], dtype=float), 0.0)
+        columns[numerator] = np.array(samples[numerator], dtype=float)  # None becomes NaN
+        if denominator:
+            known = ~np.isnan(columns[numerator])
+            columns[numerator] = np.where(known, columns[numerator], 0.0)
+            columns[denominator] = np.where(known, np.array(samples[denominator], dtype=float), 0.0)
     return columns

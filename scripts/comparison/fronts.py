@@ -63,10 +63,10 @@ def quality_key(rows: list[dict[str, Any]]) -> str:
 def _above(key: str, ran: list[dict[str, Any]], columns: Columns) -> dict[str, list[str]] | None:
     """Return per technique those that it is shown to be better than, or None where nothing could be tested."""
     entry = next(entry for entry in registry.entries() if entry.key == key)
-    top, bottom, sign = entry.change.top, entry.change.bottom, 1 if entry.better == "high" else -1
-    rows = [row for row in ran if columns.has(row["name"], NATURAL, top)]
-    pairs = [pair for pair in combinations(rows, 2) if _comparable(pair, bottom, columns)]
-    own = {row["name"]: columns.quantity(row["name"], top, bottom) for row in rows}
+    numerator, denominator, sign = entry.change.numerator, entry.change.denominator, 1 if entry.better == "high" else -1
+    rows = [row for row in ran if columns.has(row["name"], NATURAL, numerator)]
+    pairs = [pair for pair in combinations(rows, 2) if _comparable(pair, denominator, columns)]
+    own = {row["name"]: columns.quantity(row["name"], numerator, denominator) for row in rows}
     ratios = [two_levels.ratio([own[one["name"]]], [own[other["name"]]]) for one, other in pairs]
     if not pairs or any(ratio is None or ratio.p_value is None for ratio in ratios):
         return None
@@ -79,11 +79,11 @@ def _above(key: str, ran: list[dict[str, Any]], columns: Columns) -> dict[str, l
     return found
 
 
-def _comparable(pair: tuple[dict[str, Any], dict[str, Any]], bottom: str | None, columns: Columns) -> bool:
+def _comparable(pair: tuple[dict[str, Any], dict[str, Any]], denominator: str | None, columns: Columns) -> bool:
     names = [row["name"] for row in pair]
     if not columns.comparable(names, NATURAL):
         return False
-    return bottom is None or np.array_equal(*(columns.columns[name, NATURAL][bottom] for name in names))
+    return denominator is None or np.array_equal(*(columns.columns[name, NATURAL][denominator] for name in names))
 
 
 def _denied(better: dict[str, Any], worse: dict[str, Any], change: str) -> bool:

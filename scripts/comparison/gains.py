@@ -145,7 +145,7 @@ def _logs(quantity: Quantity) -> np.ndarray:
 def _slowness(name: str, quantity: Quantity) -> np.ndarray:
     """Draw how much slower a technique's processes are than they were: t times the standard error of their mean.
 
-    The variance is that of ``two_levels.run_part``. The draws are evenly spaced quantiles in an order of the
+    The variance is that of ``two_levels.run_component``. The draws are evenly spaced quantiles in an order of the
     technique's own, which no other technique's presence changes.
     """
     runs = quantity.runs or ()

@@ -104,16 +104,16 @@ def _audit(
 ) -> dict[str, Any]:
     """Judge the divergences.
 
-    Where the tokens must be the parent's, each has to be a tie that rounding alone can turn, and there may be no more
-    of them than rounding turns.
+    Where the tokens must be the parent's, each has to be a tie that rounding alone can flip, and there may be no more
+    of them than rounding flips.
 
     Returns:
         ``verdict``: ``identical``, ``tie`` (differs at such ties alone), ``error``, or ``differs`` where the tokens
         need not be the parent's; ``sentence``; ``ties``: divergences at ties; ``gap_bound``: how far rounding can move
-        a gap; ``expected_ties``: how many tokens it turns on average; both None where the parent measured no rounding.
+        a gap; ``expected_ties``: how many tokens it flips on average; both None where the parent measured no rounding.
     """
     ties = sum(entry["tie"] for entry in found)
-    expected = None if rounding is None else sum(rounding.turned())
+    expected = None if rounding is None else sum(rounding.flip_chances())
     audit = {"ties": ties, "gap_bound": rounding and rounding.bound, "expected_ties": expected}
     if not found:
         sentence = f"All {prompts} prompts have the tokens of {parent}."
@@ -130,7 +130,7 @@ def _audit(
         sentence = f"{differ}; {moves}, and {which} such a tie with the second-best token chosen."
         return {"verdict": "error", "sentence": sentence, **audit}
     if not rounding.explains(ties):
-        sentence = f"{differ}; {moves}, but so it turns {expected:.2g} tokens of them all on average, not {ties}."
+        sentence = f"{differ}; {moves}, but that flips {expected:.2g} tokens on average, not {ties}."
         return {"verdict": "error", "sentence": sentence, **audit}
     sentence = f"{differ}; accepted, since {moves} and the second-best token was chosen each time."
     return {"verdict": "tie", "sentence": sentence, **audit}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.comparison import alternatives, gains, limits, plainly, scores
+from scripts.comparison import gains, limits, plainly, scores, sensitivity
 from scripts.comparison.ranking import counted_shares, merged, unmeasured, weights_of
 
 NOTHING = {"qualifying": [], "failing": {}, "ranked": [], "winner": None, "runner_up": None, "changes": [],
@@ -27,7 +27,7 @@ def scenarios(
         ``failing``: of the others that ran what they fail, each ``limit``, ``value`` (None: not measured) and
         ``bound``, where a criterion that was not measured stands under its own name, without a bound. ``ranked``: those
         that qualify, best first (``scores.ranked``); ``winner`` and ``runner_up``: the first two of them or None;
-        ``changes``: what would change the choice (``alternatives.changes``); ``unmet`` and ``one_device``: what must be
+        ``changes``: what would change the choice (``sensitivity.changes``); ``unmet`` and ``one_device``: what must be
         said of it plainly (``plainly``).
     """
     order = [row["name"] for row in rows if row["status"] == "ok"]
@@ -71,7 +71,7 @@ def _chosen(scenario: dict[str, Any], order: list[str], ranking: dict[str, Any],
         "unmet": plainly.unmet(scenario["limits"], order, ranking),
         "one_device": plainly.one_device(scenario, result["winner"], complete, ranking, counted, on_gpus),
     }
-    return result | {"changes": alternatives.changes(scenario | result, ranking, counted)}
+    return result | {"changes": sensitivity.changes(scenario | result, ranking, counted)}
 
 
 def _failing(

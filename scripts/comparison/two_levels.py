@@ -9,7 +9,8 @@ degrees of freedom of Satterthwaite (Biometrics Bulletin 2, 1946). What the runs
   tells it (``run_layout``), or with too few techniques for that the differences' own variance (a paired t test);
 - apart from one another: Welch's sum of both variances (Biometrika 34, 1947).
 
-The scatter of single requests inside a run is in both parts, so it is taken out of the first (``Quantity.scatter``).
+The scatter of single requests inside a run is in both components, so it is taken out of the first
+(``Quantity.scatter``).
 """
 
 from dataclasses import dataclass
@@ -71,28 +72,29 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of the variance of a log ratio, with its degrees of freedom."""
+class Component:
+    """A component of the variance of a log ratio, with its degrees of freedom."""
 
     variance: float
     freedom: float
 
 
-def ratio(tops: list[Quantity], bottoms: list[Quantity]) -> Ratio | None:
-    """Return the product of ``tops`` over the product of ``bottoms``, or None where it has no finite value."""
-    quantities = [*tops, *bottoms]
+def ratio(numerators: list[Quantity], denominators: list[Quantity]) -> Ratio | None:
+    """Return the product of some quantities over that of others, or None where it has no finite value."""
+    quantities = [*numerators, *denominators]
     prompts = quantities[0].prompts
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        value = np.prod([top.value for top in tops]) / np.float64(np.prod([bottom.value for bottom in bottoms]))
+        above, below = (np.prod([one.value for one in side]) for side in (numerators, denominators))
+        value = above / np.float64(below)
         if not np.isfinite(value):
             return None
         if any(quantity.spread is None for quantity in quantities):
-            return _few(tops, bottoms, float(value))
+            return _few(numerators, denominators, float(value))
         spread = np.ones_like(quantities[0].spread)
-        for top in tops:
-            spread = spread * top.spread
-        for bottom in bottoms:
-            spread = spread / bottom.spread
+        for numerator in numerators:
+            spread = spread * numerator.spread
+        for denominator in denominators:
+            spread = spread / denominator.spread
     runs = [quantity.runs for quantity in quantities]
     if all(values is None for values in runs):
         return _over_prompts(prompts, float(value), spread)
@@ -101,20 +103,23 @@ def ratio(tops: list[Quantity], bottoms: list[Quantity]) -> Ratio | None:
     if any(values is None or len(values) < 2 for values in runs):
         low, high = resampling.percentile_interval(spread)
         return Ratio(prompts, float(value), low, high, None, PROMPTS_ONLY, ONE_RUN_NOTE, ONE_RUN)
-    return _over_runs(tops, bottoms, float(value), _prompt_part(np.log(spread), quantities))
+    return _over_runs(numerators, denominators, float(value), _prompt_component(np.log(spread), quantities))
 
 
 def _over_runs(
-    tops: list[Quantity], bottoms: list[Quantity], value: float, over_prompts: Part | None, note: str | None = None
+    numerators: list[Quantity],
+    denominators: list[Quantity],
+    value: float,
+    over_prompts: Component | None,
+    note: str | None = None,
 ) -> Ratio:
     """Build a ratio from what prompts and runs make its logarithm vary."""
-    over_runs, method = run_part(tops, bottoms)
-    parts = [part for part in (over_prompts, over_runs) if part is not None]
-    error, freedom = _joined(parts)
+    over_runs, method = run_component(numerators, denominators)
+    error, freedom = _joined([one for one in (over_prompts, over_runs) if one is not None])
     reach = error * stats.t.ppf((1 + resampling.LEVEL) / 2, freedom) if error else 0.0
     low, high = np.exp(np.log(value) + np.array([-reach, reach]))
     interval = method if over_prompts is None else TWO_LEVELS.format(runs=method)
-    return Ratio(tops[0].prompts, value, float(low), float(high), _p_value(value, error, freedom), interval, note)
+    return Ratio(numerators[0].prompts, value, float(low), float(high), _p_value(value, error, freedom), interval, note)
 
 
 def _p_value(value: float, error: float, freedom: float) -> float:
@@ -124,53 +129,53 @@ def _p_value(value: float, error: float, freedom: float) -> float:
     return float(2 * stats.t.sf(abs(np.log(value)) / error, freedom))
 
 
-def _joined(parts: list[Part]) -> tuple[float, float]:
-    """Return the standard error of independent parts together, and Satterthwaite's degrees of freedom."""
-    total = sum(part.variance for part in parts)
+def _joined(components: list[Component]) -> tuple[float, float]:
+    """Return the standard error of independent components together, and Satterthwaite's degrees of freedom."""
+    total = sum(one.variance for one in components)
     if total == 0:
         return 0.0, 1.0
-    freedom = total**2 / sum(part.variance**2 / part.freedom for part in parts if part.variance)
+    freedom = total**2 / sum(one.variance**2 / one.freedom for one in components if one.variance)
     return float(np.sqrt(total)), float(freedom)
 
 
-def run_part(tops: list[Quantity], bottoms: list[Quantity]) -> tuple[Part, str]:
+def run_component(numerators: list[Quantity], denominators: list[Quantity]) -> tuple[Component, str]:
     """Return what processes add to the variance of the log ratio, and how it was found.
 
     Each quantity has two runs at least. Runs in rounds share their number of rounds.
     """
-    quantities = [*tops, *bottoms]
+    quantities = [*numerators, *denominators]
     if not all(quantity.in_rounds for quantity in quantities):
-        own = [Part(float(np.var(np.log(q.runs), ddof=1)) / len(q.runs), len(q.runs) - 1) for q in quantities]
+        own = [Component(float(np.var(np.log(q.runs), ddof=1)) / len(q.runs), len(q.runs) - 1) for q in quantities]
         error, freedom = _joined(own)
-        return Part(error**2, freedom), APART
+        return Component(error**2, freedom), APART
     rounds = len(quantities[0].runs)
     if all(quantity.noise for quantity in quantities):
-        own = [Part(quantity.noise.variance / rounds, quantity.noise.freedom) for quantity in quantities]
+        own = [Component(quantity.noise.variance / rounds, quantity.noise.freedom) for quantity in quantities]
         error, freedom = _joined(own)
-        return Part(error**2, min(freedom, quantities[0].noise.most)), IN_ROUNDS
-    signs = [1] * len(tops) + [-1] * len(bottoms)
+        return Component(error**2, min(freedom, quantities[0].noise.most)), IN_ROUNDS
+    signs = [1] * len(numerators) + [-1] * len(denominators)
     differences = sum(sign * np.log(quantity.runs) for sign, quantity in zip(signs, quantities, strict=True))
-    return Part(float(np.var(differences, ddof=1)) / rounds, rounds - 1), IN_ROUNDS
+    return Component(float(np.var(differences, ddof=1)) / rounds, rounds - 1), IN_ROUNDS
 
 
-def _prompt_part(logs: np.ndarray, quantities: list[Quantity]) -> Part:
-    """Return what other prompts add: the bootstrap's variance without the scatter that the runs' part has too."""
+def _prompt_component(logs: np.ndarray, quantities: list[Quantity]) -> Component:
+    """Return what other prompts add: the bootstrap's variance without the scatter that the runs' component has too."""
     scatter = sum(quantity.scatter / len(quantity.runs) for quantity in quantities)
     units = min(quantity.batches or quantity.prompts for quantity in quantities)
-    return Part(max(0.0, resampling.variance(logs, units) - scatter), units - 1)
+    return Component(max(0.0, resampling.variance(logs, units) - scatter), units - 1)
 
 
-def _few(tops: list[Quantity], bottoms: list[Quantity], value: float) -> Ratio:
+def _few(numerators: list[Quantity], denominators: list[Quantity], value: float) -> Ratio:
     """Build a ratio over too few prompts to resample, or over enough prompts in too few batches.
 
     The latter is tested over runs alone: large batches are few by nature, and these very prompts are a fair workload.
     """
-    quantities = [*tops, *bottoms]
+    quantities = [*numerators, *denominators]
     note = few_note(quantities[0])
     if quantities[0].batches is None or value <= 0 or any(len(quantity.runs or ()) < 2 for quantity in quantities):
         return Ratio(quantities[0].prompts, value, note=note, verdict=FEW_PROMPTS)
     note = f"{note} over prompts: it speaks of these prompts in other processes"
-    return _over_runs(tops, bottoms, value, None, note)
+    return _over_runs(numerators, denominators, value, None, note)
 
 
 def _over_prompts(prompts: int, value: float, spread: np.ndarray) -> Ratio:

@@ -119,7 +119,7 @@ def _not_greedy(first: Run, figures: dict[str, Figure]) -> str | None:
     if share is None or not rounding.is_exact(first.info):
         return None
     known = rounding.of_run(first)
-    if known is not None and known.gaps:  # a tie that rounding alone turned is no choice of another token
+    if known is not None and known.gaps:  # a tie that rounding alone flipped is no choice of another token
         share += sum(gap < 0 and known.ties(gap) for gap in known.gaps) / len(known.gaps)
     if share >= GREEDY_BOUND:
         return None

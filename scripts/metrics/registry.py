@@ -53,7 +53,7 @@ class Change:
         key: what the change is called in a comparison.
         how: ``TIMING``: ratio of means, tested over prompts and runs; ``PROMPTS``: ratio of means, tested over prompts;
             ``LIKELIHOOD``: difference of means, tested over prompts; ``READING``: ratio of single readings, not tested.
-        top, bottom: columns by prompt, the figure being the mean of the one over that of the other; None for ones.
+        numerator, denominator: columns by prompt; the figure is the mean of one over that of the other. None for ones.
         fixed: whether the columns are those of the fixed mode.
         kept: whether it is told as the share of the other's that is kept, in place of the change.
         family: the tests that are corrected together.
@@ -68,8 +68,8 @@ class Change:
 
     key: str
     how: str
-    top: str | None = None
-    bottom: str | None = None
+    numerator: str | None = None
+    denominator: str | None = None
     fixed: bool = False
     kept: bool = False
     family: str = ""

@@ -1,4 +1,4 @@
-"""Which tokens rounding alone can turn: gaps between logits, held against how far another order of sums moves them."""
+"""Which tokens rounding alone can flip: gaps between logits, held against how far another order of sums moves them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Rounding:
         """Whether rounding alone can close a gap."""
         return gap is not None and abs(gap) <= self.bound
 
-    def turned(self) -> list[float]:
-        """Per token the chance that another order of sums turns it; those that it can turn alone."""
+    def flip_chances(self) -> list[float]:
+        """Per token that rounding alone can flip, the chance that another order of sums does."""
         return [self._chance(gap) for gap in self.gaps if self.ties(gap)]
 
     def _chance(self, gap: float) -> float:
@@ -44,14 +44,14 @@ class Rounding:
         return 0.5 if self.scale == 0 else 0.5 * math.erfc(abs(gap) / self.scale / math.sqrt(2))
 
     def explains(self, count: int) -> bool:
-        """Whether so many turned tokens are no more than rounding gives, but for once in 1/RARE studies.
+        """Whether so many flipped tokens are no more than rounding gives, but for once in 1/RARE studies.
 
-        The number of tokens that are turned is a sum of independent draws with those chances.
+        The number of flipped tokens is a sum of independent draws with those chances.
         """
-        fewer = [1.0] + [0.0] * max(count - 1, 0)  # the chance of 0, 1, … turned tokens; of `count` or more, the rest
-        for chance in self.turned():
-            for turned in range(len(fewer) - 1, 0, -1):
-                fewer[turned] = fewer[turned] * (1 - chance) + fewer[turned - 1] * chance
+        fewer = [1.0] + [0.0] * max(count - 1, 0)  # the chance of 0, 1, … flipped tokens; of `count` or more, the rest
+        for chance in self.flip_chances():
+            for flipped in range(len(fewer) - 1, 0, -1):
+                fewer[flipped] = fewer[flipped] * (1 - chance) + fewer[flipped - 1] * chance
             fewer[0] *= 1 - chance
         return count == 0 or 1 - sum(fewer) >= RARE
 

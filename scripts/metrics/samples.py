@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 
 STOP_REASONS = ("end", "line_break", "length")
-CHOICES = ("margins", "runners_up", "margin_shifts")
 COUNTS = ("drafted_tokens", "accepted_tokens", "rejected_tokens", "rounds")
 CLOCK = 1e-6  # s; two readings of one clock, written as decimals, may differ by this much
 ROUNDING = 1e-3  # nats; the sum of probabilities close to 1 can come out a little above it
@@ -63,6 +62,10 @@ class Sample:
         return len(self.token_ids)
 
 
+REQUIRED = ("id", "headline", "token_ids", "latency_s", "ttft_s", "token_times_s", "stop_reason")
+OPTIONAL = tuple(field.name for field in fields(Sample) if field.name not in REQUIRED)
+
+
 def read_samples(source: Path) -> list[Sample]:
     """Read the samples of one mode of one run.
 
@@ -102,36 +105,19 @@ def _check_batches(source: Path, samples: list[Sample]) -> None:
                 f"{source}: batch {number} has {len(members)} requests and its 'batch_requests' say otherwise; "
                 "delete the run and make it again."
             )
-        if len({sample.batch_time_s for sample in members}) > 1:
-            raise StudyError(
-                f"{source}: the requests of batch {number} disagree on 'batch_time_s'; "
-                "delete the run and make it again."
-            )
-        if len({sample.reference_s for sample in members}) > 1:
-            raise StudyError(
-                f"{source}: the requests of batch {number} disagree on 'reference_s'; delete the run and make it again."
-            )
+        for key in ("batch_time_s", "reference_s"):
+            if len({getattr(sample, key) for sample in members}) > 1:
+                raise StudyError(
+                    f"{source}: the requests of batch {number} disagree on '{key}'; delete the run and make it again."
+                )
 
 
 def _sample(row: Any, line: int, where: str) -> Sample:
     """Check one line and turn it into a Sample; without batch fields it is a batch of one."""
     try:
-        optional = ("prompt_tokens", *COUNTS, "reference_nll", "reference_tokens", *CHOICES)
-        sample = Sample(
-            id=row["id"],
-            headline=row["headline"],
-            token_ids=row["token_ids"],
-            latency_s=row["latency_s"],
-            ttft_s=row["ttft_s"],
-            token_times_s=row["token_times_s"],
-            stop_reason=row["stop_reason"],
-            batch=row.get("batch", line - 1),
-            batch_requests=row.get("batch_requests", 1),
-            batch_time_s=row.get("batch_time_s", row["latency_s"]),
-            argmax_agrees=row.get("argmax_agrees"),
-            reference_s=row.get("reference_s"),
-            **{key: row.get(key) for key in optional},
-        )
+        alone = {"batch": line - 1, "batch_requests": 1, "batch_time_s": row["latency_s"]}
+        required = {key: row[key] for key in REQUIRED}
+        sample = Sample(**required, **{key: row.get(key, alone.get(key)) for key in OPTIONAL})
         new_tokens = row["new_tokens"]
     except (KeyError, TypeError, AttributeError) as error:
         raise StudyError(f"{where}: not a sample ({error!r}); delete the run and make it again.") from None

@@ -48,7 +48,7 @@ PREFIX = "fixed_prefix_share"
 FIGURES = (
     *TIMES,
     Entry(PREFIX, "1", "Same prefix", "Share of the fixed mode's prompts whose tokens begin as the natural mode's do, "
-          "where rounding turns next to no token.", "high", shown="percent"),
+          "where rounding flips next to no token.", "high", shown="percent"),
 )  # fmt: skip
 
 
@@ -65,8 +65,8 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
 def _prefix(run: Run) -> Figure:
     """Return the share of fixed-mode prompts whose tokens begin as the natural mode's do.
 
-    Only where rounding turns next to no token: float32, unquantised, one process, no speculation. A tie that it can
-    turn alone counts as equal, as long as there are no more of them than it turns; then anything below 1 means that the
+    Only where rounding flips next to no token: float32, unquantised, one process, no speculation. A tie that it can
+    flip alone counts as equal, as long as there are no more of them than it flips; then anything below 1 means that the
     two modes do not run the same computation.
     """
     reason = _reason(run)

@@ -70,7 +70,7 @@ def _bound(audit: dict[str, Any]) -> str:
     if audit["gap_bound"] is None:
         return ""
     return (
-        f"Another order of float32 sums moves the gap by up to {audit['gap_bound']:.3g} and turns "
+        f"Another order of float32 sums moves the gap by up to {audit['gap_bound']:.3g} and flips "
         f"{audit['expected_ties']:.2g} of the parent's tokens on average; differences at such ties: {audit['ties']}."
     )
 

@@ -121,7 +121,7 @@ def test_more_ties_than_rounding_turns_are_an_error():
     _, rows = compared(gap=3e-5, shift=1e-5, differing=range(12))
     audit = rows["wrong"]["matches"]["audit"]
     assert (audit["verdict"], audit["ties"]) == ("error", 12)
-    assert "but so it turns 0.016 tokens of them all on average, not 12." in audit["sentence"]
+    assert "but that flips 0.016 tokens on average, not 12." in audit["sentence"]
     # Half of as many exact ties are no more than chance.
     assert compared(gap=0.0, shift=1e-5, differing=range(6))[1]["wrong"]["status"] == "ok"
 

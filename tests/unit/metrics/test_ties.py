@@ -33,7 +33,7 @@ def test_nothing_is_a_tie_where_no_gap_or_no_rounding_was_recorded():
 
 @pytest.mark.parametrize(("gap", "chance"), [(0.0, 0.5), (1e-5, 0.1587), (-1e-5, 0.1587), (4e-5, 3.2e-5)])
 def test_the_chance_of_a_turn_falls_with_the_gap(gap, chance):
-    assert rounding([gap]).turned() == [pytest.approx(chance, rel=0.02)]
+    assert rounding([gap]).flip_chances() == [pytest.approx(chance, rel=0.02)]
 
 
 def test_so_many_turned_tokens_are_as_rare_as_draws_say():

@@ -188,7 +188,7 @@ def test_divergences_say_whether_they_are_ties_and_of_which_prompt(whole):
          "runner_up": "not recorded", "tie": "no"},
     ]  # fmt: skip
     assert row["bound"] == (
-        "Another order of float32 sums moves the gap by up to 0.000457 and turns 0.023 of the parent's tokens on "
+        "Another order of float32 sums moves the gap by up to 0.000457 and flips 0.023 of the parent's tokens on "
         "average; differences at such ties: 1."
     )
 
