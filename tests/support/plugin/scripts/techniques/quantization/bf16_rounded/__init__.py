@@ -1,0 +1,1 @@
+"""Quantisation method ``bf16_rounded``: an example, which stores no weight smaller."""
