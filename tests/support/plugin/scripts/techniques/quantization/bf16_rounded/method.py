@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.techniques.methods import Method
-
 from scripts.runtime.errors import EvidenceError
 from scripts.runtime.generation import Observation
 from scripts.runtime.layers import linear_layers
 from scripts.runtime.models import Loaded
+from scripts.techniques.methods import Method
 
 
 class Bf16Rounded(Method):
