@@ -3,31 +3,14 @@
 from typing import Any
 
 from scripts.comparison import changes as compared
+from scripts.metrics import registry
 from scripts.report import beside, columns, forest, numbers, quality, rows
 from scripts.report.section import Section
 
-KEYS = {
-    "latency_change_percent": "Latency",
-    "fixed_latency_change_percent": "Latency, fixed length",
-    "fixed_tpot_change_percent": "TPOT, fixed length",
-    "throughput_change_percent": "Samples/s",
-    "peak_memory_change_percent": "Peak memory",
-    "quality_kept_percent_rougeL": "ROUGE-L",
-    compared.NLL: "Reference NLL",
-}
-FURTHER = {
-    "ttft_change_percent": "TTFT",
-    "tpot_change_percent": "TPOT",
-    "tokens_per_s_change_percent": "Tokens/s",
-    "fixed_ttft_change_percent": "TTFT, fixed length",
-    "fixed_throughput_change_percent": "Samples/s, fixed length",
-    "output_length_change_percent": "Output length",
-    "load_peak_memory_change_percent": "Peak memory while loading",
-    "weight_change_percent": "Weights",
-    "quality_kept_percent_rouge1": "ROUGE-1",
-    "quality_kept_percent_rouge2": "ROUGE-2",
-    "quality_kept_percent_rougeLsum": "ROUGE-Lsum",
-}
+KEYS = (
+    "latency_change_percent", "fixed_latency_change_percent", "fixed_tpot_change_percent", "throughput_change_percent",
+    "peak_memory_change_percent", "quality_kept_percent_rougeL", compared.NLL,
+)  # fmt: skip
 PLOTTED = "latency_change_percent"
 TITLES = {"parent": "Against the parent", "baseline": "Against the baseline"}
 
@@ -36,6 +19,10 @@ def tables(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one table a kind of reference, each with interval plots of the latency."""
     labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
     return [_table(comparison, kind, labels) for kind in TITLES]
+
+
+def _titles() -> list[tuple[str, str]]:
+    return [(key, registry.changes()[key].label) for key in KEYS]
 
 
 def _table(comparison: dict[str, Any], kind: str, labels: dict[str, str]) -> dict[str, Any]:
@@ -57,13 +44,13 @@ def _table(comparison: dict[str, Any], kind: str, labels: dict[str, str]) -> dic
         )
     judged = [technique for technique in shown if technique["changes"][kind]["figures"]]
     notes = rows.missing_lines(
-        [(title, [(t["label"], t["changes"][kind]["figures"][key]) for t in judged]) for key, title in KEYS.items()]
+        [(title, [(t["label"], t["changes"][kind]["figures"][key]) for t in judged]) for key, title in _titles()]
     )
     return {
         "kind": kind,
         "title": TITLES[kind],
         "baseline": labels.get(comparison["baseline"]["name"], "") if kind == "baseline" else "",
-        "keys": list(KEYS.values()),
+        "keys": [title for _, title in _titles()],
         "axis": axis,
         "rows": found,
         "tested": _tested(found),
@@ -75,11 +62,11 @@ def _table(comparison: dict[str, Any], kind: str, labels: dict[str, str]) -> dic
 def further(figures: dict[str, Any] | None) -> list[tuple[str, str]]:
     """Return the changes that the tables leave out, each in one line."""
     pairs = []
-    for key, title in FURTHER.items():
-        cell = ratio_cell(figures[key], key) if figures else None
+    for key, entry in registry.changes().items():
+        cell = ratio_cell(figures[key], key) if figures and key not in KEYS else None
         if cell and cell["text"] != numbers.NOTHING:
             between = f" ({cell['interval']})" if cell["interval"] else ""
-            pairs.append((title, f"{cell['text']}{between}{', ' if cell['verdict'] else ''}{cell['verdict']}"))
+            pairs.append((entry.label, f"{cell['text']}{between}{', ' if cell['verdict'] else ''}{cell['verdict']}"))
     return pairs
 
 
@@ -143,7 +130,7 @@ def _tested(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _methods(judged: list[dict[str, Any]], kind: str) -> list[str]:
     """Return how the intervals of each figure were made, a line a method."""
     named: dict[str, list[str]] = {}
-    for key, title in KEYS.items():
+    for key, title in _titles():
         used = {technique["changes"][kind]["figures"][key]["interval"] for technique in judged}
         for method in sorted(used - {None}):
             named.setdefault(method, []).append(title)
