@@ -39,7 +39,7 @@ class StaticCache:
         # Zeros, since what is never written may still be multiplied by a weight of zero.
         storage = torch.zeros(shape, dtype=dtype, device=device)
         self.layers = [CachedLayer(block[0], block[1]) for block in storage]
-        self.length = 0  # positions that the last request filled, for the record
+        self.length = 0  # positions that the last request filled, for the evidence
 
     def rows(self, first: int, count: int) -> list[CachedLayer]:
         """Views of some of the rows, in every layer."""

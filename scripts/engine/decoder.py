@@ -1,7 +1,7 @@
 """A Llama, Mistral or Qwen2 model as a short list of fused operations, over the weights of the transformers model.
 
 The model stays whole: where weights are fused (query, key and value; gate and up), its own become views of the fused
-ones, so that it still computes the same and no byte is held twice.
+ones, so that it still computes the same and no byte is stored twice.
 """
 
 from __future__ import annotations

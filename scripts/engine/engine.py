@@ -87,8 +87,8 @@ class GraphEngine(Generator):
         self._prefill_prefix(torch.tensor([self.prefix], device=self.device))
         filled = slice(0, len(self.prefix))
         for layer in self.cache.layers:
-            for held in (layer.keys, layer.values):
-                held[1:rows, :, filled] = held[:1, :, filled]
+            for cached in (layer.keys, layer.values):
+                cached[1:rows, :, filled] = cached[:1, :, filled]
 
     def _prefill_prefix(self, tokens: torch.Tensor) -> None:
         """Prefill the first row's cache: int64 [1, tokens]."""
@@ -133,16 +133,16 @@ class GraphEngine(Generator):
 
     def _follow(self, session: Session) -> list[float]:
         """Launch steps until every row has stopped or is long enough; returns when the host saw each token."""
-        seen, rows, limit = session.state.host_progress, session.rows, self._limit
+        progress, rows, limit = session.state.host_progress, session.rows, self._limit
         moments: list[float] = []
         launched = 1
         while len(moments) < limit:
             while launched < limit and launched <= len(moments) + self.ahead:
                 session.step()
                 launched += 1
-            self._wait(seen, len(moments))
+            self._wait(progress, len(moments))
             # In this order: rows that stop later than the tokens read here are seen the next time.
-            stopped, out = int(seen[ROWS_STOPPED]), int(seen[TOKENS_OUT])
+            stopped, out = int(progress[ROWS_STOPPED]), int(progress[TOKENS_OUT])
             moments += [time.perf_counter()] * (out - len(moments))
             if stopped == rows:
                 break

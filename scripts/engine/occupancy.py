@@ -77,13 +77,13 @@ def occupancy(stages: list[list[Interval]]) -> Occupancy:
         for moment, step in ((began, 1), (ended, -1))
     )
     span = changes[-1][0] - changes[0][0]
-    under_way: dict[int, int] = {}
-    times: dict[int, float] = {}  # by how many micro-batches were under way
+    in_flight: dict[int, int] = {}
+    times: dict[int, float] = {}  # by how many micro-batches were in flight
     before = changes[0][0]
     for moment, step, micro_batch in changes:
-        count = sum(1 for stages_at_it in under_way.values() if stages_at_it)
+        count = sum(1 for stages_at_it in in_flight.values() if stages_at_it)
         times[count] = times.get(count, 0.0) + moment - before
-        under_way[micro_batch] = under_way.get(micro_batch, 0) + step
+        in_flight[micro_batch] = in_flight.get(micro_batch, 0) + step
         before = moment
     busy = [sum(ended - began for began, ended, _ in noted) for noted in stages]
     at_work = span - times.get(0, 0.0)

@@ -54,7 +54,7 @@ class Matrix:
         return sum(part.numel() * part.element_size() for part in parts if part is not None)
 
     def dense(self, dtype: torch.dtype) -> torch.Tensor:
-        """The weight written out, [N, K]."""
+        """The dequantised weight, [N, K]."""
         if self.kind == "dense":
             return self.data.to(dtype)
         if self.kind == "int4":

@@ -1,4 +1,4 @@
-"""The operations of a decoder layer in plain torch: what runs on a CPU, and what the fast kernels are held against."""
+"""The operations of a decoder layer in plain torch: what runs on a CPU, and what the Triton kernels must match."""
 
 from __future__ import annotations
 
@@ -73,24 +73,24 @@ class PositionInfo:
     Attributes:
         positions: int64 [B, S].
         angles: cosines and signed sines, each [B, 1, S, D] in the activations' type.
-        held: positions that any row has after the step.
-        mask: which positions each new token sees, [B, 1, S, held]; None where it is all of them.
+        length: positions of the longest row after the step.
+        mask: which positions each new token sees, [B, 1, S, length]; None where it is all of them.
     """
 
     positions: torch.Tensor
     angles: tuple[torch.Tensor, torch.Tensor]
-    held: int
+    length: int
     mask: torch.Tensor | None
 
 
 def position_info(positions: torch.Tensor, count: int, rope: Rope, dtype: torch.dtype) -> PositionInfo:
     """Position ids and angles of ``count`` new tokens of each row, the first at ``positions``, int32 [B]."""
     position_ids = positions.long()[:, None] + torch.arange(count, device=positions.device)  # [B, S]
-    held = int(positions.max()) + count
+    length = int(positions.max()) + count
     whole = position_ids.numel() == 1
-    mask = None if whole else (torch.arange(held, device=positions.device) <= position_ids[..., None])[:, None]
+    mask = None if whole else (torch.arange(length, device=positions.device) <= position_ids[..., None])[:, None]
     angles = _signed(rope.cos[position_ids].to(dtype)[:, None], rope.sin[position_ids].to(dtype)[:, None])
-    return PositionInfo(position_ids, angles, held, mask)
+    return PositionInfo(position_ids, angles, length, mask)
 
 
 def decode_attention(
@@ -116,14 +116,14 @@ def decode_attention(
     info = info or position_info(positions, count, rope, qkv.dtype)
     q, k, v = _split_and_rotate(qkv, rows, heads, info.angles)
     if rows == 1:
-        new = slice(info.held - count, info.held)
+        new = slice(info.length - count, info.length)
         keys[0, :, new], values[0, :, new] = k[0], v[0]
     else:
         row = torch.arange(rows, device=qkv.device)[:, None]
         keys[row, :, info.positions] = k.transpose(1, 2)
         values[row, :, info.positions] = v.transpose(1, 2)
     out = functional.scaled_dot_product_attention(
-        q, keys[:, :, : info.held], values[:, :, : info.held], attn_mask=info.mask,
+        q, keys[:, :, : info.length], values[:, :, : info.length], attn_mask=info.mask,
         enable_gqa=heads.query != heads.key_value,
     )  # fmt: skip
     return out.transpose(1, 2).reshape(rows * count, heads.query * heads.width)
@@ -145,10 +145,10 @@ def prefill_attention(
     if start == 0:
         out = functional.scaled_dot_product_attention(q, k, v, is_causal=True, **options)
     else:
-        held = start + count
-        mask = torch.ones(count, held, dtype=torch.bool, device=qkv.device).tril(diagonal=start)
+        length = start + count
+        mask = torch.ones(count, length, dtype=torch.bool, device=qkv.device).tril(diagonal=start)
         out = functional.scaled_dot_product_attention(
-            q, keys[:rows, :, :held], values[:rows, :, :held], attn_mask=mask, **options
+            q, keys[:rows, :, :length], values[:rows, :, :length], attn_mask=mask, **options
         )
     return out.transpose(1, 2).reshape(rows * count, heads.query * heads.width)
 

@@ -66,7 +66,7 @@ def _gemv_argmax(
     best = tl.full([ROWS], float("-inf"), tl.float32)
     at = tl.full([ROWS], N - 1, tl.int32)
     for tile in range(program, tl.cdiv(N, ROWS), PROGRAMS):
-        following = _tile(weight, tile + PROGRAMS, N, K, ROWS, BLOCK, CACHE)  # under way while this one is used
+        following = _tile(weight, tile + PROGRAMS, N, K, ROWS, BLOCK, CACHE)  # loaded while this one is used
         # Rounded as a stored logit would be, so that the same ones are equal whatever the number of rows.
         logits = tl.sum(w.to(tl.float32) * y[None, :], 1).to(scales.dtype).to(tl.float32)
         rows = tile * ROWS + tl.arange(0, ROWS)

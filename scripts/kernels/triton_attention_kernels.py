@@ -15,10 +15,10 @@ from scripts.kernels.triton_rotary import head_mask, load_head, rotate
 
 
 @triton.jit
-def _online_softmax(q, k, v, seen, scale, row_max, total, acc):
+def _online_softmax(q, k, v, visible, scale, row_max, total, acc):
     """Take keys and values [N, D] into a running softmax: of each query the largest score, the sum, the result."""
     scores = tl.dot(q, tl.trans(k), input_precision="ieee") * scale
-    scores = tl.where(seen, scores, float("-inf"))
+    scores = tl.where(visible, scores, float("-inf"))
     new_max = tl.maximum(row_max, tl.max(scores, 1))
     rescale = tl.exp2(row_max - new_max)
     weights = tl.exp2(scores - new_max[:, None])
@@ -32,7 +32,7 @@ def attend_per_head(
     qkv, keys, values, positions, cos, sin, out, scale, row_stride, head_stride,
     GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
-    """One query head, one new token: nothing passes through shared memory on its way, all loads are under way at once.
+    """One query head, one new token: no shared memory, and all loads in flight at once.
 
     The heads of a group read the same keys, which the L2 cache serves; meant for a few rows, where time is latency.
     """
@@ -160,15 +160,15 @@ def attend_per_group(
     else:
         s = tl.arange(0, 16)
         exists = head_mask((s < S)[:, None], d[None, :], D, W)
-        places = (length + s)[:, None] * D + d[None, :]
+        offsets = (length + s)[:, None] * D + d[None, :]
         k_new = tl.load(k_at + s[:, None] * WIDTH + d[None, :], mask=exists, other=0.0)
         k_partner = tl.load(k_at + s[:, None] * WIDTH + other_half[None, :], mask=exists, other=0.0)
         v_new = tl.load(v_at + s[:, None] * WIDTH + d[None, :], mask=exists, other=0.0)
-        k_cos = tl.load(cos + places, mask=exists, other=0.0)
-        k_sin = tl.load(sin + places, mask=exists, other=0.0)
+        k_cos = tl.load(cos + offsets, mask=exists, other=0.0)
+        k_sin = tl.load(sin + offsets, mask=exists, other=0.0)
         k_new = rotate(k_new, k_partner, k_cos, k_sin, first_half[None, :])
-        tl.store(keys + places, k_new, mask=exists & (split == 0))
-        tl.store(values + places, v_new, mask=exists & (split == 0))
+        tl.store(keys + offsets, k_new, mask=exists & (split == 0))
+        tl.store(values + offsets, v_new, mask=exists & (split == 0))
         scores = tl.dot(q, tl.trans(k_new), input_precision="ieee") * scale
         if SPLITS > 1:
             scores = tl.where(split == 0, scores, -1e30)
@@ -188,10 +188,10 @@ def attend_per_group(
         out_at = (row.to(tl.int64) * S + token) * (KV * GROUP * D) + (head * GROUP + m % GROUP) * D
         tl.store(out + out_at[:, None] + d[None, :], result, mask=real)
     else:
-        place = ((row * KV + head) * SPLITS + split).to(tl.int64) * M + m
-        tl.store(partial + place[:, None] * D + d[None, :], acc, mask=real)
-        tl.store(stats + place * 2, row_max, mask=m < S * GROUP)
-        tl.store(stats + place * 2 + 1, total, mask=m < S * GROUP)
+        offset = ((row * KV + head) * SPLITS + split).to(tl.int64) * M + m
+        tl.store(partial + offset[:, None] * D + d[None, :], acc, mask=real)
+        tl.store(stats + offset * 2, row_max, mask=m < S * GROUP)
+        tl.store(stats + offset * 2 + 1, total, mask=m < S * GROUP)
 
 
 @triton.jit
@@ -209,11 +209,11 @@ def combine_splits(
     split = tl.arange(0, BLOCK)
     d = tl.arange(0, W)
     exists = split < SPLITS
-    place = ((row * KV + head).to(tl.int64) * SPLITS + split) * M + m
-    row_max = tl.load(stats + place * 2, mask=exists, other=float("-inf"))
-    total = tl.load(stats + place * 2 + 1, mask=exists, other=0.0)
-    held = head_mask(exists[:, None], d[None, :], D, W)
-    acc = tl.load(partial + place[:, None] * D + d[None, :], mask=held, other=0.0)
+    offset = ((row * KV + head).to(tl.int64) * SPLITS + split) * M + m
+    row_max = tl.load(stats + offset * 2, mask=exists, other=float("-inf"))
+    total = tl.load(stats + offset * 2 + 1, mask=exists, other=0.0)
+    inside = head_mask(exists[:, None], d[None, :], D, W)
+    acc = tl.load(partial + offset[:, None] * D + d[None, :], mask=inside, other=0.0)
     weights = tl.exp2(row_max - tl.max(row_max, 0))
     result = tl.sum(acc * weights[:, None], 0) / tl.sum(total * weights, 0)
     out_at = (row.to(tl.int64) * S + m // GROUP) * (KV * GROUP * D) + (head * GROUP + m % GROUP) * D

@@ -14,13 +14,13 @@ from scripts.kernels.triton_launch import use_pdl
 @triton.jit
 def _gate(pairs, y, N, BLOCK: tl.constexpr, PDL: tl.constexpr):
     token, columns = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    seen = columns < N
+    inside = columns < N
     if PDL:
         gdc_launch_dependents()
         gdc_wait()
-    gate = tl.load(pairs + token * 2 * N + columns, mask=seen).to(tl.float32)
-    up = tl.load(pairs + token * 2 * N + N + columns, mask=seen).to(tl.float32)
-    tl.store(y + token * N + columns, (gate / (1.0 + tl.exp(-gate)) * up).to(y.dtype.element_ty), mask=seen)
+    gate = tl.load(pairs + token * 2 * N + columns, mask=inside).to(tl.float32)
+    up = tl.load(pairs + token * 2 * N + N + columns, mask=inside).to(tl.float32)
+    tl.store(y + token * N + columns, (gate / (1.0 + tl.exp(-gate)) * up).to(y.dtype.element_ty), mask=inside)
 
 
 def gate(pairs: torch.Tensor) -> torch.Tensor:
@@ -66,20 +66,20 @@ def _dequantize(
     columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     if INT4:
         HALF: tl.constexpr = K // 2
-        seen = columns < HALF
-        steps = tl.load(data + row * HALF + columns, mask=seen, other=0)
+        inside = columns < HALF
+        steps = tl.load(data + row * HALF + columns, mask=inside, other=0)
         groups = row * (K // GROUP) + tl.minimum(columns, HALF - 1) // GROUP
         low = (steps & 15).to(tl.float32) * tl.load(scales + groups).to(tl.float32)
         low += tl.load(minima + groups).to(tl.float32)
         groups += HALF // GROUP
         high = (steps >> 4).to(tl.float32) * tl.load(scales + groups).to(tl.float32)
         high += tl.load(minima + groups).to(tl.float32)
-        tl.store(weight + row * K + columns, low.to(dtype), mask=seen)
-        tl.store(weight + row * K + HALF + columns, high.to(dtype), mask=seen)
+        tl.store(weight + row * K + columns, low.to(dtype), mask=inside)
+        tl.store(weight + row * K + HALF + columns, high.to(dtype), mask=inside)
     else:
-        seen = columns < K
-        values = tl.load(data + row * K + columns, mask=seen, other=0.0).to(tl.float32) * tl.load(scales + row)
-        tl.store(weight + row * K + columns, values.to(dtype), mask=seen)
+        inside = columns < K
+        values = tl.load(data + row * K + columns, mask=inside, other=0.0).to(tl.float32) * tl.load(scales + row)
+        tl.store(weight + row * K + columns, values.to(dtype), mask=inside)
 
 
 def dequantize(matrix: Matrix, dtype: torch.dtype) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """GEMV, a row times a matrix (decode at batch 1): one pass over the weights, as fast as memory delivers them.
 
-A program owns a few rows of the matrix. It asks for its whole first tile of weights before it waits for the kernel
+A program owns a few rows of the matrix. It loads its whole first tile of weights before it waits for the kernel
 before it (programmatic dependent launch), so weights stream while that kernel drains; activations come after the wait.
 Tiles are [C, R, V]: V neighbouring columns (16 bytes) belong to one thread and are summed inside it, C runs over the
 threads, so that a step ends without any exchange between them.
@@ -120,7 +120,7 @@ def _gemv(
         if INT4:
             high = first_high
         sums = tl.zeros([C, R], tl.float32)
-        for column in range(STEP, WIDTH, STEP):  # the next tile is asked for before this one is used
+        for column in range(STEP, WIDTH, STEP):  # the next tile is loaded while this one is used
             next_tile = load_tile(weights, rows, column, WIDTH, C, V)
             next_low = load_vector(x, column, WIDTH, C, V)
             if NORM:

@@ -25,9 +25,9 @@ def _rotate_and_store(
     first_half = d < D // 2
     other_half = tl.where(first_half, d + D // 2, d - D // 2)
     row = token // count
-    place = start + token % count
-    q_cos = load_head(cos + place * D + d, d, D, W)[None, :]
-    q_sin = load_head(sin + place * D + d, d, D, W)[None, :]
+    position = start + token % count
+    q_cos = load_head(cos + position * D + d, d, D, W)[None, :]
+    q_sin = load_head(sin + position * D + d, d, D, W)[None, :]
     if WAIT:
         gdc_wait()
         gdc_launch_dependents()
@@ -39,7 +39,7 @@ def _rotate_and_store(
     rotated = rotate(x, partner, q_cos, q_sin, first_half[None, :])
     q_at = q_out + token.to(tl.int64) * (H * D) + h[:, None] * D + d[None, :]
     tl.store(q_at, rotated, mask=head_mask((h < H)[:, None], d[None, :], D, W))
-    cached = row.to(tl.int64) * row_stride + place * D + d[None, :]
+    cached = row.to(tl.int64) * row_stride + position * D + d[None, :]
     tl.store(keys + cached + (h - H)[:, None] * head_stride, rotated, mask=rotated_heads & (h >= H)[:, None])
     tl.store(values + cached + (h - H - KV)[:, None] * head_stride, x, mask=inside & (h >= H + KV)[:, None])
 
@@ -69,12 +69,12 @@ def prefill_attention(
         qkv, keys, values, rope.cos, rope.sin, q, start, count, keys.stride(0), keys.stride(1), heads.query,
         heads.key_value, heads.width, padded_width(heads.width), every, wait, num_warps=4, launch_pdl=wait,
     )  # fmt: skip
-    held = start + count
-    q, k, v = q.transpose(1, 2), keys[:rows, :, :held], values[:rows, :, :held]  # [rows, heads, S or held, D]
+    length = start + count
+    q, k, v = q.transpose(1, 2), keys[:rows, :, :length], values[:rows, :, :length]  # [rows, heads, S or length, D]
     grouped = heads.query != heads.key_value
     if start == 0:
         out = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
     else:
-        mask = causal_lower_right(count, held)
+        mask = causal_lower_right(count, length)
         out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=grouped)
     return out.transpose(1, 2).reshape(rows * count, heads.query * heads.width)

@@ -20,7 +20,7 @@ def load_head(pointer, d, D: tl.constexpr, W: tl.constexpr):
 
 @triton.jit
 def head_mask(mask, d, D: tl.constexpr, W: tl.constexpr):
-    """The mask of heads, [..., 1], without what is behind their width; d is [1, W]."""
+    """A mask of heads, [..., 1], without the padding of their width; d is [1, W]."""
     if W != D:
         mask = mask & (d < D)
     return mask

@@ -34,10 +34,10 @@ class TileConfig(NamedTuple):
 @triton.jit
 def _inputs(x, tokens, columns, T, K: tl.constexpr, RAGGED: tl.constexpr):
     """x^T, [BK, BT]; zero where there is no such token or column."""
-    seen = (tokens < T)[None, :]
+    inside = (tokens < T)[None, :]
     if RAGGED:
-        seen = seen & (columns < K)[:, None]
-    return tl.load(x + tokens[None, :] * K + columns[:, None], mask=seen, other=0.0)
+        inside = inside & (columns < K)[:, None]
+    return tl.load(x + tokens[None, :] * K + columns[:, None], mask=inside, other=0.0)
 
 
 @triton.jit
@@ -53,16 +53,16 @@ def _finish(
     if GATED:
         gate, up = tl.split(tl.permute(tl.reshape(result, [R // 2, 2, BT]), (0, 2, 1)))
         result = gate / (1.0 + tl.exp(-gate)) * up
-    places = tokens[None, :] * N + outputs[:, None]
-    seen = (tokens < T)[None, :] & (outputs < N)[:, None]
+    offsets = tokens[None, :] * N + outputs[:, None]
+    inside = (tokens < T)[None, :] & (outputs < N)[:, None]
     if RESIDUAL:
-        result += tl.load(residual + places, mask=seen, other=0.0).to(tl.float32)
-    tl.store(y + places, result.to(y.dtype.element_ty), mask=seen)
+        result += tl.load(residual + offsets, mask=inside, other=0.0).to(tl.float32)
+    tl.store(y + offsets, result.to(y.dtype.element_ty), mask=inside)
 
 
 @triton.jit
 def _rows(block, N, BN: tl.constexpr, GATED: tl.constexpr):
-    """The block's places in y and its rows in the matrix; gated, a row of the gate and its partner side by side."""
+    """The block's columns of y and its rows in the matrix; gated, a row of the gate and its partner side by side."""
     outputs = block * BN + tl.arange(0, BN)
     rows = tl.minimum(outputs, N - 1)
     if GATED:
@@ -101,11 +101,11 @@ def _skinny_gemm(
             tile = tl.load(pointers, eviction_policy="evict_first")
         if INT4:  # BK is a group's 64 columns, in each half
             OFFSET: tl.constexpr = 128.0 if FAST else 0.0
-            places = rows * (K // GROUP) + tl.minimum(column, WIDTH - BK) // GROUP
-            low_scale = tl.load(scales + places).to(tl.float32)
-            high_scale = tl.load(scales + places + WIDTH // GROUP).to(tl.float32)
-            low_minimum = tl.load(minima + places).to(tl.float32) - OFFSET * low_scale
-            high_minimum = tl.load(minima + places + WIDTH // GROUP).to(tl.float32) - OFFSET * high_scale
+            offsets = rows * (K // GROUP) + tl.minimum(column, WIDTH - BK) // GROUP
+            low_scale = tl.load(scales + offsets).to(tl.float32)
+            high_scale = tl.load(scales + offsets + WIDTH // GROUP).to(tl.float32)
+            low_minimum = tl.load(minima + offsets).to(tl.float32) - OFFSET * low_scale
+            high_minimum = tl.load(minima + offsets + WIDTH // GROUP).to(tl.float32) - OFFSET * high_scale
             low, high = unpack_int4(tile, FAST)
             low = (low * low_scale[:, None] + low_minimum[:, None]).to(dtype)
             high = (high * high_scale[:, None] + high_minimum[:, None]).to(dtype)
@@ -121,11 +121,11 @@ def _skinny_gemm(
         _finish(sums, scales, bias, residual, y, rows, outputs, tokens, T, N, SCALED, BIAS, RESIDUAL, GATED, R, BT)
     else:  # partial [SPLITS, T, rows of the matrix]
         TOTAL = 2 * N if GATED else N
-        places = (tl.program_id(2) * T + tokens)[None, :].to(tl.int64) * TOTAL + rows[:, None]
+        offsets = (tl.program_id(2) * T + tokens)[None, :].to(tl.int64) * TOTAL + rows[:, None]
         inside = outputs < N
         if GATED:
             inside = tl.reshape(inside[:, None] & (tl.arange(0, 2)[None, :] < 2), [R])
-        tl.store(partial + places, sums, mask=inside[:, None] & (tokens < T)[None, :])
+        tl.store(partial + offsets, sums, mask=inside[:, None] & (tokens < T)[None, :])
 
 
 @triton.jit

@@ -105,6 +105,6 @@ def test_wide_heads_fit_a_multiprocessor(width, dtype, new):
         rope = Rope(halves[0].repeat(1, 2), halves[1].repeat(1, 2))
         qkv = torch.randn(new, 10 * width).to(dtype)
         positions = torch.tensor([900], dtype=torch.int32)
-        expected = reference.attend(qkv, keys.clone(), values.clone(), positions, heads, rope).float()
-        found = triton_attention.attend(qkv, keys, values, positions, heads, rope).float()
+        expected = reference.decode_attention(qkv, keys.clone(), values.clone(), positions, heads, rope).float()
+        found = triton_attention.decode_attention(qkv, keys, values, positions, heads, rope).float()
     assert (found - expected).norm() / expected.norm() < (1e-5 if dtype == torch.float32 else 2e-2)
