@@ -46,11 +46,15 @@ class Column:
         return self.alone or f"{self.title[:1].upper()}{self.title[1:]}"
 
 
+def units(entry: Entry) -> list[tuple[float, str]] | None:
+    """Return the units that a figure may be shown in; None where that is its own."""
+    return SHOWN.get(entry.shown) or SCALES.get(entry.unit)
+
+
 def of_figure(entry: Entry) -> Column:
     """Return the column of a figure that has a place in the results table."""
-    units = SHOWN.get(entry.shown) or SCALES.get(entry.unit)
     place = entry.table
     return Column(
-        entry.key, place.group, entry.label, units, entry.better, entry.decimals, entry.spread, kind=entry.kind,
+        entry.key, place.group, entry.label, units(entry), entry.better, entry.decimals, entry.spread, kind=entry.kind,
         main=place.main, study=bool(entry.study),
     )  # fmt: skip

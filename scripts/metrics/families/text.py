@@ -31,7 +31,8 @@ FIGURES = (
     *(_rouge(key, VARIANTS[key]) for key in rouge.KEYS),
     Entry("copied_share", "1", "Copied words", "Share of a headline's words that stand in its summary.",
           shown="percent", decimals=1, table=Place("Headlines", 2)),
-    Entry("headline_words", "words", "Words", "Words of a headline; in scripts without spaces each character counts."),
+    Entry("headline_words", "words", "Headline words",
+          "Words of a headline; in scripts without spaces each character counts."),
 )  # fmt: skip
 
 

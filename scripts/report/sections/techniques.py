@@ -2,38 +2,11 @@
 
 from typing import Any
 
-from scripts.report import advice, facets, machines, measured, numbers, reasons, rows, shapes, text
+from scripts.metrics import registry
+from scripts.report import advice, column, facets, machines, measured, numbers, reasons, rows, shapes, text
 from scripts.report.section import Section
 from scripts.report.sections import changes, lossless, memory, why
 
-EXTRA_FIGURES = {
-    "latency_p50_s": ("Latency P50", numbers.TIME),
-    "latency_p90_s": ("Latency P90", numbers.TIME),
-    "decode_s": ("Decode time", numbers.TIME),
-    "inter_token_latency_s": ("Inter-token latency, mean", numbers.TIME),
-    "inter_token_latency_p99_s": ("Inter-token latency, P99", numbers.TIME),
-    "fixed_latency_p50_s": ("Fixed length: latency P50", numbers.TIME),
-    "fixed_ttft_s": ("Fixed length: TTFT", numbers.TIME),
-    "fixed_inter_token_latency_s": ("Fixed length: inter-token latency", numbers.TIME),
-    "fixed_throughput_samples_per_s": ("Fixed length: throughput", [(1.0, "samples/s")]),
-    "fixed_throughput_tokens_per_s": ("Fixed length: throughput", [(1.0, "tokens/s")]),
-    "analytic_weight_bytes": ("Weights, computed", numbers.BYTES),
-    "analytic_kv_cache_bytes": ("KV cache, computed", numbers.BYTES),
-    "needed_bytes_per_device": ("Memory that a GPU must have", numbers.BYTES),
-    "load_peak_memory_bytes": ("Peak memory while loading", numbers.BYTES),
-    "new_tokens": ("New tokens", [(1.0, "tokens")]),
-    "headline_words": ("Headline length", [(1.0, "words")]),
-    "accepted_per_round": ("Drafted tokens accepted per round", [(1.0, "tokens")]),
-}
-SHARES = {
-    "acceptance_rate": "Acceptance rate of judged draft tokens",
-    "drafted_kept": "Accepted share of all drafted tokens",
-    "empty_share": "Empty headlines",
-    "fixed_prefix_share": "Fixed-length texts that begin as the natural ones",
-    "stop_end_share": "Stopped at end of sequence",
-    "stop_line_break_share": "Stopped at a line break",
-    "stop_length_share": "Stopped at the length limit",
-}
 DEVICE_READINGS = (
     ("peak_bytes", "added at the peak"),
     ("load_peak_bytes", "added while loading"),
@@ -130,20 +103,28 @@ def _pairs(value: Any) -> list[tuple[str, str]]:
 
 
 def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the figures that the tables leave out."""
+    """Return the figures that no table shows at first: those of plugins without a place in one are among them."""
+    shown = {column.key for column in why.WHY} | {*memory.PARTS, *memory.PEAKS, "base_memory_bytes"}
     pairs = []
-    for key, (title, units) in EXTRA_FIGURES.items():
-        figure = figures[key]
-        if figure["value"] is not None:
-            scale = numbers.column_scale([figure["value"]], units)
-            pairs.append((title, _with_interval(scale.show_with_unit(figure["value"]), scale, figure)))
-    for key, title in SHARES.items():
-        figure = figures[key]
-        if figure["value"] is not None:
-            low, high = (None if figure[end] is None else 100 * figure[end] for end in ("low", "high"))
-            interval = numbers.percent_interval(low, high, signed=False)
-            pairs.append((title, numbers.share(figure["value"]) + (f" ({interval})" if interval else "")))
+    for entry in registry.entries():
+        figure = figures.get(entry.key)
+        main = entry.table is not None and entry.table.main
+        if main or entry.key in shown or figure is None or figure["value"] is None:
+            continue
+        group = entry.table.group if entry.table else ""
+        title = f"{group}: {entry.label}" if group.lower() not in entry.label.lower() else entry.label
+        pairs.append((title, _figure(figure, column.units(entry) or [(1.0, entry.unit)])))
     return pairs
+
+
+def _figure(figure: dict[str, Any], units: list[tuple[float, str]]) -> str:
+    """Return a figure with its unit and its interval."""
+    scale = numbers.column_scale([figure["value"]], units)
+    shown, interval = scale.show_with_unit(figure["value"]).strip(), scale.interval(figure["low"], figure["high"])
+    if scale.unit == "%":
+        low, high = (None if figure[end] is None else 100 * figure[end] for end in ("low", "high"))
+        shown, interval = numbers.share(figure["value"]), numbers.percent_interval(low, high, signed=False)
+    return f"{shown} ({interval})" if interval else shown
 
 
 def _spreads(figures: dict[str, Any]) -> list[tuple[str, str]]:
@@ -170,11 +151,6 @@ def _times(time: dict[str, Any] | None) -> list[tuple[str, str]]:
         for key, title in titles.items()
         if (time or {}).get(key) is not None
     ]
-
-
-def _with_interval(shown: str, scale: numbers.Scale, figure: dict[str, Any]) -> str:
-    interval = scale.interval(figure["low"], figure["high"])
-    return f"{shown} ({interval})" if interval else shown
 
 
 def _memory(technique: dict[str, Any]) -> list[tuple[str, str]]:
