@@ -5,7 +5,7 @@
 
 from scripts.comparison import costs, matches, verdicts
 from scripts.metrics import registry
-from scripts.metrics.registry import Entry, Term
+from scripts.metrics.entry import Entry, Term
 
 HEAD = """# Figures
 

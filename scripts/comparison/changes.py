@@ -12,8 +12,8 @@ import numpy as np
 from scripts.comparison.columns import FIXED, NATURAL, Columns, batches_of
 from scripts.comparison.two_levels import FEW_PROMPTS, PROMPTS_ONLY, Quantity, percent_figure, ratio
 from scripts.metrics import figures, registry, resampling
+from scripts.metrics.entry import LIKELIHOOD, PROMPTS, READING, TIMING, Entry
 from scripts.metrics.figures import Figure
-from scripts.metrics.registry import Entry
 
 Content = dict[str, Any]
 
@@ -106,8 +106,8 @@ def _likelihood(entry: Entry, ours: Content, theirs: Content, columns: Columns) 
 
 
 _HOW = {
-    registry.TIMING: _timing,
-    registry.PROMPTS: _prompts,
-    registry.READING: _reading,
-    registry.LIKELIHOOD: _likelihood,
+    TIMING: _timing,
+    PROMPTS: _prompts,
+    READING: _reading,
+    LIKELIHOOD: _likelihood,
 }

@@ -10,7 +10,7 @@ from scripts.comparison import order
 from scripts.comparison.run_layout import RunNoise, run_noise
 from scripts.comparison.two_levels import Quantity
 from scripts.metrics import registry, resampling
-from scripts.metrics.registry import Entry
+from scripts.metrics.entry import LIKELIHOOD, PROMPTS, Entry
 
 NATURAL, FIXED = "natural", "fixed"
 TIMES = ("ttft_s", "tpot_s")
@@ -209,7 +209,7 @@ def _scores(samples: dict[str, Any]) -> dict[str, np.ndarray]:
     columns = {}
     for entry in registry.changes().values():
         numerator, denominator = entry.change.numerator, entry.change.denominator
-        if entry.change.how not in (registry.PROMPTS, registry.LIKELIHOOD) or samples.get(numerator) is None:
+        if entry.change.how not in (PROMPTS, LIKELIHOOD) or samples.get(numerator) is None:
             continue
         columns[numerator] = np.array(samples[numerator], dtype=float)  # None becomes NaN
         if denominator:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from scripts.metrics import figures
+from scripts.metrics.entry import Entry, Place
 from scripts.metrics.figures import Figure
-from scripts.metrics.registry import Entry, Place
 
 PRICE = Entry(
     "price_per_1000", "", "Price of 1,000",

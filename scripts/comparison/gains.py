@@ -20,7 +20,7 @@ from scripts.comparison import changes
 from scripts.comparison.columns import NATURAL, Columns
 from scripts.comparison.two_levels import Quantity
 from scripts.metrics import registry, resampling
-from scripts.metrics.registry import Entry
+from scripts.metrics.entry import TIMING, Entry
 
 DRAWS = 1_000
 SMALLEST = float(np.finfo(float).tiny)
@@ -56,7 +56,7 @@ def _sign(entry: Entry) -> int:
 
 
 def _timings() -> dict[str, Entry]:
-    return {name: entry for name, entry in criteria().items() if entry.change.how == registry.TIMING}
+    return {name: entry for name, entry in criteria().items() if entry.change.how == TIMING}
 
 
 def values(content: dict[str, Any]) -> dict[str, float]:

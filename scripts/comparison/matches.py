@@ -4,7 +4,7 @@ from itertools import zip_longest
 from typing import Any
 
 from scripts.metrics import figures
-from scripts.metrics.registry import CHANGES, Entry, Place
+from scripts.metrics.entry import CHANGES, Entry, Place
 from scripts.metrics.rounding import Rounding, is_exact, measured
 
 SHOWN = 20

@@ -13,8 +13,8 @@ from scripts.comparison.columns import Columns
 from scripts.comparison.loading import Metrics
 from scripts.comparison.rounding import significant
 from scripts.metrics import registry
+from scripts.metrics.entry import Entry
 from scripts.metrics.figures import value_of
-from scripts.metrics.registry import Entry
 
 Row = dict[str, Any]
 

@@ -7,8 +7,8 @@ from typing import Any
 from scripts.comparison import changes
 from scripts.metrics import figures as figure_tools
 from scripts.metrics import registry
+from scripts.metrics.entry import CHANGES, Change, Entry, Place
 from scripts.metrics.figures import Figure
-from scripts.metrics.registry import CHANGES, Change, Entry, Place
 
 ALPHA = 0.05
 MARGIN = 0.01

@@ -4,6 +4,7 @@ from typing import Any
 
 from scripts.foundation.errors import StudyError
 from scripts.metrics import figures, machines, memory, noise, per_prompt, reference, registry
+from scripts.metrics.entry import missing
 from scripts.metrics.recorded import Recorded
 from scripts.metrics.runs import Run
 
@@ -112,7 +113,7 @@ def _no_figures(status: str, reason: str) -> dict[str, Any]:
         "reason": reason,
         "quality_measured": False,
         "unscored_reason": status.replace("_", " "),
-        "figures": registry.missing(registry.entries(), status.replace("_", " ")),
+        "figures": missing(registry.entries(), status.replace("_", " ")),
         "flags": [],
         "samples": None,
         "reference": None,

@@ -15,8 +15,8 @@ import numpy as np
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 from scripts.metrics import figures
+from scripts.metrics.entry import Entry, missing
 from scripts.metrics.figures import Figure
-from scripts.metrics.registry import Entry, missing
 from scripts.metrics.runs import Run, unscored_reason
 
 

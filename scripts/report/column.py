@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scripts.metrics.registry import Entry
+from scripts.metrics.entry import Entry
 from scripts.report import numbers
 
 PLAIN = [(1.0, "")]

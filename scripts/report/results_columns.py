@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison import catalogue, matches, verdicts
 from scripts.metrics import registry
-from scripts.metrics.registry import CHANGES, GROUPS, Entry
+from scripts.metrics.entry import CHANGES, GROUPS, Entry
 from scripts.report import numbers
 from scripts.report.column import Column, of_figure
 

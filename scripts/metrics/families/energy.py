@@ -1,9 +1,9 @@
 """Energy per sample, from the counters that were read around the natural mode of each run; never estimated."""
 
 from scripts.metrics import figures
+from scripts.metrics.entry import Entry, Place, missing
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import Entry, Place, missing
 
 ORDER = 110
 KEY = "energy_per_sample_j"

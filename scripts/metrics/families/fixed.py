@@ -4,10 +4,10 @@ It wrote the same where its tokens begin as the natural mode's do, up to where t
 """
 
 from scripts.metrics import figures, rounding
+from scripts.metrics.entry import FASTER, MORE, TIMING, Change, Entry, Place, Term, missing
 from scripts.metrics.families import latency, throughput
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import FASTER, MORE, TIMING, Change, Entry, Place, Term, missing
 from scripts.metrics.runs import Run, Sample
 
 ORDER = 70

@@ -9,9 +9,9 @@ same number of new tokens, so that times compare by speed alone.
 import numpy as np
 
 from scripts.metrics import figures, percentiles, spread
+from scripts.metrics.entry import FASTER, TIMING, Change, Entry, Place, Term
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import FASTER, TIMING, Change, Entry, Place, Term
 from scripts.metrics.runs import Run
 
 ORDER = 10

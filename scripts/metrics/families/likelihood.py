@@ -3,9 +3,9 @@
 import numpy as np
 
 from scripts.metrics import figures
+from scripts.metrics.entry import LIKELIHOOD, Change, Entry, Place
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import LIKELIHOOD, Change, Entry, Place
 
 ORDER = 80
 NLL, GREEDY = "reference_nll_per_token", "greedy_agreement"

@@ -4,9 +4,9 @@ import math
 
 from scripts.foundation.errors import StudyError
 from scripts.metrics import figures, memory, model_facts
+from scripts.metrics.entry import READING, Change, Entry, Place, Term
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import READING, Change, Entry, Place, Term
 from scripts.metrics.runs import Run
 
 ORDER = 30

@@ -3,9 +3,9 @@
 import numpy as np
 
 from scripts.metrics import figures
+from scripts.metrics.entry import PROMPTS, Change, Entry, Place, missing
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import PROMPTS, Change, Entry, Place, missing
 from scripts.metrics.runs import STOP_REASONS
 
 ORDER = 50

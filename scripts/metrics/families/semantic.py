@@ -1,9 +1,9 @@
 """How near the headlines are to the references in meaning, where the study names a text encoder."""
 
 from scripts.metrics import texts
+from scripts.metrics.entry import Entry, Place
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import Entry, Place
 
 ORDER = 90
 NO_MODEL = "not scored: the study names no model for it"

@@ -8,9 +8,9 @@ is the share of all drafted tokens that was accepted. Where acceptance is forced
 import numpy as np
 
 from scripts.metrics import figures
+from scripts.metrics.entry import Entry, missing
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import Entry, missing
 from scripts.metrics.runs import is_random
 from scripts.metrics.samples import COUNTS
 

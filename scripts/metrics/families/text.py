@@ -1,9 +1,9 @@
 """How near the headlines are to the references in words, how long they are, and how much of them is copied."""
 
 from scripts.metrics import rouge, texts
+from scripts.metrics.entry import PROMPTS, Change, Entry, Place, Term
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import PROMPTS, Change, Entry, Place, Term
 
 ORDER = 40
 ROUGE = Term(

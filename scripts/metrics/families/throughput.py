@@ -7,9 +7,9 @@ all requests add up to the time that the loop was busy.
 import numpy as np
 
 from scripts.metrics import figures, resampling, spread
+from scripts.metrics.entry import MORE, TIMING, Change, Entry, Place, Term
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import MORE, TIMING, Change, Entry, Place, Term
 from scripts.metrics.runs import Run
 
 ORDER = 20

@@ -17,11 +17,11 @@ import numpy as np
 from scripts.hardware.cost import Costs
 from scripts.hardware.work import BatchWork, Model, Work, batch_work, of_samples
 from scripts.metrics import figures, model_facts, peaks
+from scripts.metrics.entry import Entry, Place, Term
 from scripts.metrics.figures import Figure
 from scripts.metrics.model_facts import Unknown
 from scripts.metrics.peaks import Peaks
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import Entry, Place, Term
 from scripts.metrics.runs import Run
 
 ORDER = 100

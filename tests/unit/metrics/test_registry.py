@@ -21,7 +21,7 @@ VOWELS = """
 import numpy as np
 
 from scripts.metrics import figures
-from scripts.metrics.registry import PROMPTS, Change, Entry, Place
+from scripts.metrics.entry import PROMPTS, Change, Entry, Place
 
 FIGURES = (
     Entry("vowels", "letters", "Vowels", "Vowels of a headline, here of any kind.", "low", csv="vowels_mean",

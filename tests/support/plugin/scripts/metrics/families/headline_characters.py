@@ -3,9 +3,9 @@
 import numpy as np
 
 from scripts.metrics import figures
+from scripts.metrics.entry import Entry, Place
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.registry import Entry, Place
 
 KEY = "headline_characters"
 FIGURES = (
