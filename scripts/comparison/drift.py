@@ -21,7 +21,7 @@ CALIBRATED = {
     "matmul_flops_per_s": "matrix multiplication",
 }
 LEVEL = 0.05
-"""Chance that times lie apart in any of a technique's runs by chance alone, and again that a calibration does."""
+"""Level of the test that the times of any of a technique's runs are outliers, and of that of its calibrations."""
 EFFICIENCY = 0.37
 """Of the median absolute deviation at the normal distribution, against the standard deviation (Huber, 1981)."""
 

@@ -32,16 +32,16 @@ Metrics = dict[str, dict[str, Any]]
 
 
 @dataclass
-class Chance:
-    """Draws of gains, and what they rest on.
+class Draws:
+    """Draws of gains, and which levels of variation they cover.
 
     Attributes:
-        draws: per technique and criterion the drawn gains, shape (DRAWS,); absent where no chance is in one.
+        gains: per technique and criterion the drawn gains, shape (DRAWS,); absent where one does not vary.
         once: techniques whose processes can't be told apart from others, since they ran once.
         unresampled: techniques with too few batches for resampling.
     """
 
-    draws: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    gains: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     once: list[str] = field(default_factory=list)
     unresampled: list[str] = field(default_factory=list)
 
@@ -75,7 +75,7 @@ def log_gains(own: dict[str, float], reference: dict[str, float], counted: Itera
     }
 
 
-def chance(reference: str, gains: dict[str, dict[str, float]], metrics: Metrics, columns: Columns) -> Chance:
+def draw(reference: str, gains: dict[str, dict[str, float]], metrics: Metrics, columns: Columns) -> Draws:
     """Draw the gains of all techniques; there are prompts enough to resample.
 
     Args:
@@ -84,7 +84,7 @@ def chance(reference: str, gains: dict[str, dict[str, float]], metrics: Metrics,
         metrics: per technique the content of its metrics file.
         columns: of all techniques that ran.
     """
-    found, timings = Chance(), _timings()
+    found, timings = Draws(), _timings()
     for name, own in gains.items():
         drawn = {}
         for criterion in sorted(own.keys() & timings.keys()):
@@ -96,11 +96,11 @@ def chance(reference: str, gains: dict[str, dict[str, float]], metrics: Metrics,
         # The reference's own gain is nothing, whatever was drawn; so is that of a technique with its very headlines.
         moving = {key: each for key, each in drawn.items() if name != reference and np.ptp(each) > 0}
         if moving:
-            found.draws[name] = moving
+            found.gains[name] = moving
     return found
 
 
-def in_turn(
+def in_reference_units(
     gains: dict[str, dict[str, float]], reference: str, metrics: Metrics, columns: Columns
 ) -> dict[str, dict[str, float]]:
     """Return the gains with those of timings taken from times in units of the reference process's, where all have them.
@@ -162,8 +162,8 @@ def _slowness(name: str, quantity: Quantity) -> np.ndarray:
     return np.sqrt(variance / len(runs)) * stats.t.ppf((order + 0.5) / DRAWS, freedom)
 
 
-def _note(found: Chance, name: str, pair: list[Quantity]) -> None:
-    """Keep in mind which source of chance a technique's speed lacks."""
+def _note(found: Draws, name: str, pair: list[Quantity]) -> None:
+    """Note which level of variation the draws of a technique's speed lack."""
     if len(pair[0].runs or ()) < 2 and name not in found.once:
         found.once.append(name)
     if pair[0].spread is None and name not in found.unresampled:

@@ -2,7 +2,7 @@
 
 A square has a base B, B with one difference (P), B with another (Q) and B with both (C). If the differences did not
 touch each other, latency would be multiplied by both factors: C / B = (P / B) * (Q / B). The ratio of the two sides,
-(C / P) / (Q / B), is the interaction; its interval has both levels of chance, from all four techniques.
+(C / P) / (Q / B), is the interaction; its interval is two-level (prompts and runs), from all four techniques.
 """
 
 from collections.abc import Iterator

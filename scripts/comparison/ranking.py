@@ -30,8 +30,8 @@ def ranking(
         measured; ``left_out``: why the others are not among them. ``reference``: the technique whose score is 1: the
         baseline, or the first that ran where that one did not or has no value to compare with. ``log_gains``: per
         technique and criterion the logarithm of its gain over the reference; without a value there is none.
-        ``log_gains_as_measured``: the same without the reference process's units (``gains.in_turn``).
-        ``spread``: the draws of the gains that chance is in (``scores.pack``); ``draws``: how many, 0 where nothing
+        ``log_gains_as_measured``: the same without the reference process's units (``gains.in_reference_units``).
+        ``spread``: the draws of the gains that vary (``scores.pack``); ``draws``: how many, 0 where nothing
         could be drawn; ``covers``: which levels of variation (prompt, run) they cover. ``limit_values``: per technique
         (``limits.limit_values``). ``overall``: the techniques that have every criterion that counts, best first.
     """
@@ -45,9 +45,9 @@ def ranking(
     weights = merged(weights_of(study), one_by_one)
     reference, criteria = _reference(study.get("baseline"), known)
     as_measured = {name: gains.log_gains(own, known[reference], criteria) for name, own in known.items()}
-    log_gains = gains.in_turn(as_measured, reference, metrics, columns)
+    log_gains = gains.in_reference_units(as_measured, reference, metrics, columns)
     enough = gains.enough_prompts(reference, columns)
-    chance = gains.chance(reference, log_gains, metrics, columns) if enough else gains.Chance()
+    drawn = gains.draw(reference, log_gains, metrics, columns) if enough else gains.Draws()
     labels = {name: row["label"] for name, row in ran.items()}
     result = {
         "weights": weights,
@@ -60,12 +60,12 @@ def ranking(
         },
         "reference": reference,
         "draws": gains.DRAWS if enough else 0,
-        "covers": _covers(chance, labels) if enough else _too_few(metrics[reference]),
+        "covers": _covers(drawn, labels) if enough else _too_few(metrics[reference]),
         "log_gains": log_gains,
         "log_gains_as_measured": as_measured,
         "spread": {
-            name: {criterion: scores.pack(drawn) for criterion, drawn in own.items()}
-            for name, own in chance.draws.items()
+            name: {criterion: scores.pack(values) for criterion, values in own.items()}
+            for name, own in drawn.gains.items()
         },
         "limit_values": {row["name"]: limits.limit_values(row, ran[reference], columns) for row in rows},
     }
@@ -129,16 +129,16 @@ def _left_out(criterion: str, reference: str, known: dict[str, dict[str, float]]
     return metrics[reference]["figures"][gains.criteria()[criterion].key].get("note") or NOT_MEASURED
 
 
-def _covers(chance: gains.Chance, labels: dict[str, str]) -> str:
+def _covers(drawn: gains.Draws, labels: dict[str, str]) -> str:
     """Say which levels of variation (prompt, run) the draws cover."""
-    if chance.once == list(labels):
+    if drawn.once == list(labels):
         said = "prompts alone: every technique ran once"
-    elif chance.once:
-        said = f"prompts and runs; prompts alone for {listed([labels[name] for name in chance.once])}, run once"
+    elif drawn.once:
+        said = f"prompts and runs; prompts alone for {listed([labels[name] for name in drawn.once])}, run once"
     else:
         said = "prompts and runs"
-    if chance.unresampled:
-        named = listed([labels[name] for name in chance.unresampled])
+    if drawn.unresampled:
+        named = listed([labels[name] for name in drawn.unresampled])
         said += f"; not the prompts in the speed of {named}: too few batches to resample"
     return said
 

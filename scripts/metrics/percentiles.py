@@ -31,7 +31,7 @@ def percentile_figure(times: np.ndarray, q: float, unit: str) -> Figure:
     no such upper rank exists but the maximum still bounds the percentile with 95% confidence, the maximum is the upper
     bound, and the note says that it is one-sided.
 
-    Processes are the other source of chance. How far the runs' own percentiles lie apart, on a log scale and times
+    Processes are the other level of variation. How far the runs' own percentiles lie apart, on a log scale and times
     Student's t, is added to each bound's distance by the root of the sum of squares (Zou and Donner, Statistics in
     Medicine 27, 2008).
 
