@@ -133,7 +133,7 @@ def _record(
         "settings": arguments.settings,
         "models": {role: {key: model[key] for key in _MODEL_FACTS} for role, model in models.items()},
         "generation": arguments.generation | {"warmup": arguments.warmup, "resolved": head.get("generation")},
-        "evidence": _merged_evidence(outcome.ranks) if measured else {},
+        "evidence": _merged_evidence(outcome.ranks, arguments.settings) if measured else {},
         "memory": _memory(outcome.ranks) if measured else None,
         **{key: head.get(key) for key in _HEAD_FACTS},
         "machine": machine.describe(),
@@ -349,11 +349,12 @@ def _memory(ranks: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _merged_evidence(ranks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rank 0's evidence; of the parallel facet, every rank's."""
+def _merged_evidence(ranks: list[dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:
+    """Rank 0's evidence; of a facet that asks for several processes, every rank's."""
     evidence = dict(ranks[0]["evidence"])
-    if len(ranks) > 1 and "parallel" in evidence:
-        evidence["parallel"] = {"ranks": [rank["evidence"]["parallel"] for rank in ranks]}
+    for facet, value in registry.used_facets(settings):
+        if len(ranks) > 1 and facet.processes(value) > 1:
+            evidence[facet.name] = {"ranks": [rank["evidence"][facet.name] for rank in ranks]}
     return evidence
 
 

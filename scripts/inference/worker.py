@@ -23,6 +23,7 @@ from scripts.foundation.failures import is_out_of_memory as is_out_of_memory
 from scripts.inference import heartbeat, pinning, reference
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.models import Process
+from scripts.techniques.registry import used_facets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -217,14 +218,8 @@ def _refuse_unfit(request: dict[str, Any], tokenizer: PreTrainedTokenizerBase, p
     from scripts.runtime import positions
 
     settings, fixed = request["settings"], request["fixed"]
-    batch = settings.get("batch_size") or 1
-    if batch > len(prompts):
-        there = f"there are {len(prompts)} samples" if len(prompts) > 1 else "there is one sample"
-        raise UnsupportedError(f"batch_size is {batch}, but {there}; raise dataset.samples, or lower batch_size.")
-    if (settings.get("engine") or {}).get("shared_prefix") and len(set(prompts)) == 1:
-        raise UnsupportedError(
-            "engine.shared_prefix reads what different prompts have in common, but there is only one prompt."
-        )
+    for facet, value in used_facets(settings):
+        facet.check_prompts(value, prompts)
     longest = settings.get("prompt_tokens") or max(len(ids) for ids in tokenizer(prompts)["input_ids"])
     new_tokens = max(request["generation"]["max_new_tokens"], fixed["new_tokens"] if fixed["samples"] else 0)
     for model in request["models"].values():
@@ -289,7 +284,6 @@ def start(request: dict[str, Any], rank: int) -> Process:
 def _evidence(seen: Observation, prepared: Prepared) -> tuple[dict[str, Any], tuple[int, int]]:
     """Each facet's evidence, and bytes and positions of the cache."""
     from scripts.inference.observe import cache_size
-    from scripts.techniques.registry import used_facets
 
     loaded = prepared.loaded
     evidence = {facet.name: facet.evidence(value, loaded, seen) for facet, value in used_facets(loaded.facets)}

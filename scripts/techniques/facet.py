@@ -57,6 +57,13 @@ class Facet:
             UnsupportedError: a sentence that names the figure that does not fit.
         """
 
+    def check_prompts(self, value: Any, prompts: list[str]) -> None:
+        """Refuse prompts with which the facet can't do anything, before a model is loaded.
+
+        Raises:
+            UnsupportedError: a sentence that says what they lack.
+        """
+
     def change_config(self, value: Any, config: Any) -> None:
         """Change the transformers configuration, in place, to that of the model that comes out.
 

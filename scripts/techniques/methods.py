@@ -72,6 +72,7 @@ class MethodFacet(Facet):
     processes = _by_method("processes")
     transform_weights = _by_method("transform_weights")
     check_model = _by_method("check_model")
+    check_prompts = _by_method("check_prompts")
     change_config = _by_method("change_config")
     libraries = _by_method("libraries")
     load_options = _by_method("load_options")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.runtime.errors import EvidenceError
+from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.generation import ContinuousBatchTrace, Observation
 from scripts.runtime.models import Loaded
 from scripts.techniques.facet import Facet
@@ -33,6 +33,12 @@ class BatchSize(Facet):
             raise StudyError(f"batch_size is {value!r}; give a whole number from 1.")
         if facets.get("speculation"):
             raise StudyError("batch_size does not compose with speculation; remove one of the two facets.")
+
+    def check_prompts(self, value: Any, prompts: list[str]) -> None:
+        """There must be a whole batch of them."""
+        if value > len(prompts):
+            there = f"there are {len(prompts)} samples" if len(prompts) > 1 else "there is one sample"
+            raise UnsupportedError(f"batch_size is {value}, but {there}; raise dataset.samples, or lower batch_size.")
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """Sequences that each forward call was given, and how much of the batch was padding."""

@@ -38,6 +38,13 @@ class Graph(EngineMethod):
                 f"{MOST_PROPOSED}; propose fewer."
             )
 
+    def check_prompts(self, value: Any, prompts: list[str]) -> None:
+        """A prefix is shared by several prompts."""
+        if value["shared_prefix"] and len(set(prompts)) == 1:
+            raise UnsupportedError(
+                "engine.shared_prefix reads what different prompts have in common, but there is only one prompt."
+            )
+
     def generator(self, value: Any, loaded: Loaded, pad: int) -> Generator:
         """The loop of one process, of one with a proposer, or of a group's rank."""
         shared = value["shared_prefix"]
