@@ -1,5 +1,6 @@
 # make report   sets everything up and runs the built-in study to results/report.html
-# make test     sets everything up, checks the code's style and runs the tests
+# make test     sets everything up, checks the code's style and runs the tests that take minutes at most
+# make test-all runs those, and then the slow ones: kills, full disks, the whole tiny study, a browser
 # make help     lists all targets
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report dry-run test lint format clean
+.PHONY: help setup report dry-run test test-all lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -48,8 +49,11 @@ format: setup  ## put the code into the project's style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-test: lint  ## check style and run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: lint  ## check style and run the tests but the slow ones
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-all: test  ## the same, and then the slow tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 clean:  ## remove the results (the virtual environment stays)
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

@@ -47,7 +47,8 @@ def _validator(schemas: tuple[Path, ...]) -> Any:
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
     )
     kind = validators.extend(Draft202012Validator, type_checker=strict)
-    return kind(functools.reduce(_joined, (yaml.safe_load(path.read_text(encoding="utf-8")) for path in schemas)))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it takes a tenth of the time
+    return kind(functools.reduce(_joined, (yaml.load(path.read_text(encoding="utf-8"), loader) for path in schemas)))
 
 
 def _joined(schema: Any, more: Any) -> Any:

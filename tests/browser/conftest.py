@@ -28,6 +28,13 @@ expect.set_options(timeout=20_000)
 INSIDE = ("blob:", "data:")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what opens a browser as slow."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Return the system's Chromium; without one the tests are skipped, unless the environment demands it."""

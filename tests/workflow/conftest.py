@@ -1,44 +1,88 @@
-"""The finished tiny study: run once, then copied for every test that changes something."""
+"""The tiny study, finished or as if it were: made once, then copied for every test that changes something."""
 
+import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from tests.workflow.project import Project
+from tests.workflow.project import FEW, TINY, Outcome, Project
+
+
+def made_once(name: str, factory: pytest.TempPathFactory, make: Callable[[Path], Outcome]) -> Path:
+    """Return the folder of a project that the first test that needs it makes, in any process, and all others share."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, failure, done = base / name, base / f"{name}.failure", base / f"{name}.done"
+    with FileLock(base / f"{name}.lock"):
+        if not done.exists() and not failure.exists():
+            outcome = make(folder)
+            (failure if outcome.status else done).write_text(outcome.text, encoding="utf-8")
+    if failure.exists():
+        pytest.fail(f"the tiny study did not run:\n{failure.read_text(encoding='utf-8')}", pytrace=False)
+    return folder
+
+
+def run_all(project: Project) -> Outcome:
+    """Run the study. Nobody reads these timings, so two techniques may run side by side."""
+    return project.snakemake("--set-threads", "generate=1", "prepare_model=1", timeout=1800)
+
+
+def of_few(folder: Path) -> Project:
+    """Return the study of this folder with a few of its techniques."""
+    return Project(folder, deepcopy(TINY) | {"select": FEW})
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The study as it stands after its run; not to be changed.
+    """A few techniques of the study as they stand after their run; not to be changed."""
 
-    It is made by the first test that needs it, whichever process that is in, and serves all others.
-    """
-    base = tmp_path_factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    project, failure, done = Project(base / "finished"), base / "finished.failure", base / "finished.done"
-    with FileLock(base / "finished.lock"):
-        if not done.exists() and not failure.exists():
-            project = Project.create(project.root)
-            # Nobody reads these timings, so two techniques may run side by side.
-            outcome = project.snakemake("--set-threads", "generate=1", "prepare_model=1")
-            (failure if outcome.status else done).write_text(outcome.text, encoding="utf-8")
-    if failure.exists():
-        pytest.fail(f"the tiny study did not run:\n{failure.read_text(encoding='utf-8')}", pytrace=False)
-    return project
+    def make(folder: Path) -> Outcome:
+        Project.create(folder)
+        return run_all(of_few(folder))
+
+    return of_few(made_once("finished", tmp_path_factory, make))
 
 
 @pytest.fixture(scope="session")
-def _to_plan(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return finished.copy(tmp_path_factory.mktemp("planned") / "project")
+def whole(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The whole study as it stands after its run, for slow tests; not to be changed."""
+
+    def make(folder: Path) -> Outcome:
+        return run_all(Project(finished.copy(folder).root))
+
+    return Project(made_once("whole", tmp_path_factory, make))
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The study as if it had run: its files say nothing, Snakemake's records of what each depends on are real."""
+
+    def make(folder: Path) -> Outcome:
+        project = Project.create(folder)
+        plan = project.dry_run().text
+        for files in re.findall(r"^\s+output: (results/.*)$", plan, re.MULTILINE):
+            for path in (folder / name for name in files.split(", ")):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps({"status": "ok"}), encoding="utf-8")
+        return project.snakemake("--touch", "--forceall")
+
+    return Project(made_once("recorded", tmp_path_factory, make))
+
+
+@pytest.fixture(scope="session")
+def _to_plan(recorded: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return recorded.copy(tmp_path_factory.mktemp("planned") / "project")
 
 
 @pytest.fixture
 def planned(_to_plan: Project) -> Iterator[Project]:
-    """A copy of the finished study to change and plan, not to run: what was changed is put back for the next test."""
+    """A copy of the recorded study to change and plan, not to run: sources and results are put back afterwards."""
     before = _to_plan.sources()
     yield Project(_to_plan.root)
     _to_plan.put_back(before)

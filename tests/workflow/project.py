@@ -13,10 +13,15 @@ from typing import Any
 
 import yaml
 
+from tests.workflow import planner
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs")
 TINY = yaml.safe_load((Path(__file__).parent / "tiny.yaml").read_text(encoding="utf-8"))
 CORES = 2
+# One technique a facet or engine at least: what the finished study ran; the whole study is the rest on top of it.
+FEW = ["baseline", "kv_cache", "pruned", "nf4", "tensor_parallel", "target_only", "speculative", "batch_32",
+       "continuous_batch", "graph"]  # fmt: skip
 
 
 @dataclass
@@ -68,14 +73,14 @@ class Project:
         return Project(root, deepcopy(self.study), dict(self.environment))
 
     def sources(self) -> dict[Path, tuple[bytes, int]]:
-        """Content and time of each of the project's own files."""
-        found = [self.root / part for part in PARTS]
+        """Content and time of each of the project's own files and of the results."""
+        found = [self.root / part for part in (*PARTS, "results")]
         files = [path for part in found for path in (part.rglob("*") if part.is_dir() else [part])]
         kept = [path for path in files if path.is_file() and "__pycache__" not in path.parts]
         return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in kept}
 
     def put_back(self, sources: dict[Path, tuple[bytes, int]]) -> None:
-        """Give the project's files the content and time that they had, and remove others."""
+        """Give files the content and time that they had, and remove others."""
         now = self.sources()
         for path in now.keys() - sources.keys():
             path.unlink()
@@ -96,11 +101,16 @@ class Project:
 
     def plan(self, *arguments: str) -> set[str]:
         """Name the jobs that the command would run, each as ``rule`` or ``rule:wildcard``; the target rule left out."""
-        outcome = self.snakemake("--dry-run", *arguments)
+        outcome = self.dry_run(*arguments)
         assert outcome.status == 0, outcome.text
         jobs = set(planned(outcome.text))
         assert bool(jobs) != ("Nothing to be done" in outcome.text), outcome.text
         return jobs - {"all"}
+
+    def dry_run(self, *arguments: str) -> Outcome:
+        """Plan the study, or fail to, in a fork of a process that has Snakemake imported."""
+        command = self.command("--dry-run", *arguments)[3:]
+        return Outcome(*planner.run(command, self.root, clean_environment() | self.environment, timeout=600))
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace a text that is in a file."""
@@ -116,8 +126,8 @@ class Project:
 
     def shadow(self, name: str, version: str) -> None:
         """Let a library seem to have another version, for the workflow and its jobs."""
-        record = self.root.parent / f"{self.root.name}-shadows" / f"{name}-{version}.dist-info" / "METADATA"
-        record.parent.mkdir(parents=True)
+        record = self.root.parent / f"{self.root.name}-shadows" / name / f"{name}-{version}.dist-info" / "METADATA"
+        record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
         self._first_on_path(record.parents[1])
 

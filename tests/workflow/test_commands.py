@@ -46,7 +46,7 @@ def test_a_technique_asks_for_its_gpus_or_for_all_cores(fresh: Project, place: s
     fresh.study["measurement"]["device"] = device
     if visible is not None:
         fresh.environment["CUDA_VISIBLE_DEVICES"] = visible
-    jobs = planned(fresh.snakemake("--dry-run").text)
+    jobs = planned(fresh.dry_run().text)
     for technique, (asked, threads) in (("kv_cache", one), ("tensor_parallel", two)):
         details = jobs[f"generate:{technique}"]
         assert f"gpu={asked}" in details
@@ -55,7 +55,7 @@ def test_a_technique_asks_for_its_gpus_or_for_all_cores(fresh: Project, place: s
 
 def turns(project: Project) -> dict[str, list[str]]:
     """The techniques of each round in the order in which Snakemake is to take them."""
-    text = project.snakemake("--dry-run").text
+    text = project.dry_run().text
     found: dict[str, list[tuple[int, str]]] = {}
     for technique, number, priority in re.findall(r"wildcards: technique=(\w+), run=(\d+)\n\s+priority: (\d+)", text):
         found.setdefault(number, []).append((-int(priority), technique))
@@ -64,7 +64,7 @@ def turns(project: Project) -> dict[str, list[str]]:
 
 def test_all_techniques_run_once_before_any_runs_again(fresh: Project) -> None:
     fresh.study["measurement"]["repeats"] = 3
-    text = fresh.snakemake("--dry-run").text
+    text = fresh.dry_run().text
     priorities: dict[int, list[int]] = {}
     for number, priority in re.findall(r"wildcards: technique=\w+, run=(\d+)\n\s+priority: (\d+)", text):
         priorities.setdefault(int(number), []).append(int(priority))
@@ -96,7 +96,7 @@ def test_the_summary_lists_every_result_as_up_to_date(project: Project) -> None:
     outcome = project.snakemake("--summary")
     assert outcome.status == 0, outcome.text
     rows = [line.split("\t") for line in outcome.text.splitlines() if line.startswith("results/")]
-    assert len(rows) > 3 * len(techniques())
+    assert len(rows) > 3 * len(project.study["select"])
     assert {row[-1] for row in rows} == {"no update"}
 
 
@@ -111,6 +111,7 @@ def test_the_rule_graph_shows_every_stage(fresh: Project, form: str) -> None:
 PLOTS = ("latency_quality.svg", "memory_quality.svg", "throughput_quality.svg")
 
 
+@pytest.mark.slow
 def test_snakemakes_report_holds_the_results_and_their_captions(project: Project) -> None:
     outcome = project.snakemake("--report", "report.zip")
     assert outcome.status == 0, outcome.text
@@ -134,6 +135,7 @@ def test_the_configuration_that_the_report_carries_is_the_study(project: Project
     assert "Nothing to be done" in outcome.text
 
 
+@pytest.mark.slow
 def test_snakemakes_report_is_made_as_one_page_too(project: Project) -> None:
     outcome = project.snakemake("--report", "report-of-snakemake.html")
     assert outcome.status == 0, outcome.text
@@ -180,6 +182,7 @@ def test_it_is_started_from_anywhere(project: Project, tmp_path: Path) -> None:
     assert len([json.loads(row)["id"] for row in rows]) == 4
 
 
+@pytest.mark.slow
 def test_a_path_with_spaces_is_a_path(project: Project) -> None:
     root = project.root.rename(project.root.parent / "a path (with) spaces & more")
     moved = Project(root, project.study)
@@ -202,6 +205,7 @@ def with_foreign_scripts(place: Path) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_a_scripts_package_of_the_current_folder_is_left_alone(project: Project, tmp_path: Path) -> None:
     """Neither the stages nor the workers that they start take it for the project's own."""
     place = with_foreign_scripts(tmp_path / "elsewhere")
@@ -220,7 +224,7 @@ def test_a_scripts_package_of_the_current_folder_is_left_alone(project: Project,
     assert (place / "results/generations/kv_cache/run-1/run.json").exists()
 
 
-@pytest.mark.parametrize("configured", [False, True])
+@pytest.mark.parametrize("configured", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_another_workflow_uses_it_as_a_module(fresh: Project, tmp_path: Path, configured: bool) -> None:
     """With the built-in study, or with keys that are laid over it; beside a package of the other's own."""
     place = tmp_path / "other"

@@ -5,6 +5,7 @@ import html
 import json
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from scripts.study import configuration
 from scripts.techniques.registry import facet_names
-from tests.workflow.project import ROOT, Project, planned, run, techniques
+from tests.workflow.project import FEW, ROOT, Project, planned, run, techniques
 from tests.workflow.test_errors import BUILT_IN, study
 
 LOSSLESS = {
@@ -41,14 +42,25 @@ def samples(project: Project, technique: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("technique", techniques())
-def test_every_technique_ran_and_proved_each_of_its_facets(finished: Project, technique: str) -> None:
-    made = record(finished, technique)
+def each(names: Iterable[str]) -> list:
+    """Return the techniques as parameters: of the few that the finished study ran, and slow, of the whole study."""
+    return [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.fixture
+def ran(technique: str, request: pytest.FixtureRequest) -> Project:
+    """Return the study that has run the test's technique."""
+    return request.getfixturevalue("finished" if technique in FEW else "whole")
+
+
+@pytest.mark.parametrize("technique", each(techniques()))
+def test_every_technique_ran_and_proved_each_of_its_facets(ran: Project, technique: str) -> None:
+    made = record(ran, technique)
     assert (made["status"], made["reason"]) == ("ok", None)
     used = {facet for facet in facet_names() if facet in made["settings"]}
     assert set(made["evidence"]) == used
     assert all(made["evidence"][facet] for facet in used)
-    assert [sample["id"] for sample in samples(finished, technique)] == ids(finished)
+    assert [sample["id"] for sample in samples(ran, technique)] == ids(ran)
 
 
 def ids(project: Project) -> list[str]:
@@ -56,10 +68,10 @@ def ids(project: Project) -> list[str]:
     return [json.loads(line)["id"] for line in lines]
 
 
-@pytest.mark.parametrize("technique", LOSSLESS | OF_THE_TINY_STUDY)
-def test_a_lossless_technique_writes_its_parents_tokens(finished: Project, technique: str) -> None:
+@pytest.mark.parametrize("technique", each(LOSSLESS | OF_THE_TINY_STUDY))
+def test_a_lossless_technique_writes_its_parents_tokens(ran: Project, technique: str) -> None:
     own, parents = (
-        [sample["token_ids"] for sample in samples(finished, name)]
+        [sample["token_ids"] for sample in samples(ran, name)]
         for name in (technique, (LOSSLESS | OF_THE_TINY_STUDY)[technique])
     )
     assert own == parents
@@ -96,13 +108,14 @@ def test_the_report_shows_every_label_as_text(finished: Project) -> None:
     page = (finished.root / "results/report.html").read_text(encoding="utf-8")
     labels = {name: entry["label"] for name, entry in BUILT_IN["techniques"].items()}
     labels |= {name: entry["label"] for name, entry in finished.study["techniques"].items() if "label" in entry}
-    for technique in techniques():
+    for technique in finished.study["select"]:
         assert labels[technique] in html.unescape(page)
     assert "<b>30%</b>" not in page
     table = (finished.root / "results/comparison.csv").read_text(encoding="utf-8")
-    assert len(table.splitlines()) == 1 + len(techniques())
+    assert len(table.splitlines()) == 1 + len(finished.study["select"])
 
 
+@pytest.mark.slow
 def test_a_semantic_score_and_a_profile_are_made_where_they_are_asked_for(project: Project) -> None:
     """A sweep of batches too, all on top of a finished study, of which nothing runs again."""
     shutil.copytree(project.root / "results/models/small", project.root / "encoder")

@@ -72,7 +72,7 @@ def test_a_technique_with_too_few_gpus_is_a_row_of_the_report(project: Project) 
     project.fake_gpus("NVIDIA Pretended 9000")
     project.study["measurement"]["device"] = "auto"
     # The other techniques' results stand, as if they came from the pretended machine.
-    outcome = project.snakemake("--rerun-triggers", "mtime", "--resources", "gpu=1", timeout=120)
+    outcome = project.snakemake("--rerun-triggers", "mtime", "--resources", "gpu=1")
     assert outcome.status == 0, outcome.text
     record = read(project.root / "results/generations/tensor_parallel/run-1/run.json")
     assert (record["status"], record["reason"]) == (
@@ -92,7 +92,7 @@ def from_hub(project: Project, address: str) -> Outcome:
     project.study["models"]["small"] |= {"source": "hub", "hub": {"id": "owner/gated", "revision": COMMIT}}
     home = str(project.root / "hub cache")
     project.environment |= {"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HOME": home}
-    return project.snakemake("results/models/small/manifest.json", timeout=120)
+    return project.snakemake("results/models/small/manifest.json")
 
 
 def test_a_gated_model_without_a_token_says_what_to_do(fresh: Project) -> None:
@@ -117,6 +117,7 @@ def again(project: Project, technique: str) -> Outcome:
     )
 
 
+@pytest.mark.slow
 def test_a_draft_with_another_tokenizer_is_refused(project: Project) -> None:
     """Two models of a hub show only once they are here that they don't share a tokenizer."""
     path = project.root / "results/models/small/tokenizer.json"
@@ -130,6 +131,7 @@ def test_a_draft_with_another_tokenizer_is_refused(project: Project) -> None:
     assert "tokenizer" in error
 
 
+@pytest.mark.slow
 def test_lost_weights_are_named(project: Project) -> None:
     for file in (project.root / "results/models/small").glob("*.safetensors"):
         file.unlink()
@@ -156,6 +158,7 @@ def on_small_disk(folder: Path, size: str, command: list[str], project: Project)
 FULL = "the disk is full while writing"
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_data_set_and_the_next_run_continues(fresh: Project) -> None:
     fresh.study["dataset"]["newswire"]["train_rows"] = 2000
     target = "results/dataset/eval.jsonl"
@@ -165,6 +168,7 @@ def test_a_full_disk_stops_the_data_set_and_the_next_run_continues(fresh: Projec
     assert outcome.status == 0, outcome.text
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_a_score_alone(project: Project) -> None:
     shutil.rmtree(project.root / "results/metrics")
     command = project.command("results/metrics/nf4.json")
@@ -172,6 +176,7 @@ def test_a_full_disk_stops_a_score_alone(project: Project) -> None:
     assert project.snakemake("results/metrics/nf4.json").status == 0
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_a_model(project: Project) -> None:
     settings = {
         "source": "train",
@@ -188,6 +193,7 @@ def test_a_full_disk_stops_a_model(project: Project) -> None:
 # --- a job that fails ---
 
 
+@pytest.mark.slow
 def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> None:
     project.edit("scripts/techniques/pruning/facet.py", "transforms_weights = True", "transforms_weights = 1 / 0")
     assert "division by zero" in project.snakemake().text
@@ -198,7 +204,7 @@ def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> N
         "    raise KeyError('a fault')\n    if remaining == 0:",
     )
     (project.root / "results/metrics/nf4.json").unlink()
-    outcome = project.snakemake(timeout=120)
+    outcome = project.snakemake()
     assert outcome.status == 1
     assert (project.root / "results/metrics/nf4.json").exists()
     log = "results/logs/generate/pruned-1.log"
@@ -218,17 +224,17 @@ def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> N
     again = {f"{stage}:pruned" for stage in RUN_STAGES} | {"compare", "plot", "render"}
     assert project.plan() == again
     project.edit("scripts/techniques/pruning/magnitude/method.py", "    raise KeyError('a fault')\n", "")
-    assert project.plan() == again  # what is pruned by another method is as it was
-    assert project.snakemake(timeout=120).status == 0
+    assert project.plan() == again
+    assert project.snakemake().status == 0
     assert project.plan() == set()
 
 
-@pytest.mark.parametrize("stage", ["score_text", "score"])
+@pytest.mark.parametrize("stage", [pytest.param("score_text", marks=pytest.mark.slow), "score"])
 def test_a_technique_that_cannot_be_scored_leaves_the_others_alone(project: Project, stage: str) -> None:
     fault, file = "raise KeyError('a fault')", f"scripts/{stage}.py"
     make = f'    """The {"file of scores" if stage == "score_text" else "metrics file"}."""\n'
     project.edit(file, make, f"{make}    if arguments.technique == 'nf4':\n        {fault}\n")
-    outcome = project.snakemake(timeout=120)
+    outcome = project.snakemake()
     assert outcome.status == 1
     log = f"results/logs/metrics/nf4{'-text' * (stage == 'score_text')}.log"
     [error] = outcome.errors
@@ -242,7 +248,7 @@ def test_a_technique_that_cannot_be_scored_leaves_the_others_alone(project: Proj
     # Its runs are good: only the scoring is tried again, from where it failed.
     assert project.plan() == {f"{stage}:nf4", "score:nf4", "compare", "plot", "render"}
     project.edit(file, f"        {fault}\n", "        pass\n")
-    assert project.snakemake(timeout=120).status == 0
+    assert project.snakemake().status == 0
     assert project.plan() == set()
 
 
@@ -302,6 +308,7 @@ def kill(project: Project, sign: Callable[[], bool]) -> None:
     assert project.snakemake("--unlock").status == 0
 
 
+@pytest.mark.slow
 def test_after_kills_the_same_command_gives_the_same_results(project: Project, finished: Project) -> None:
     project.study["select"] = ["kv_cache", "target_only"]
     model, log = project.root / "results/models/small", project.root / "results/logs/generate/kv_cache-1.log"
@@ -322,6 +329,7 @@ def test_after_kills_the_same_command_gives_the_same_results(project: Project, f
     assert project.plan() == set()
 
 
+@pytest.mark.slow
 def test_when_snakemake_alone_is_killed_its_jobs_end_and_the_folder_is_unlocked(project: Project) -> None:
     shutil.rmtree(project.root / "results/generations/kv_cache")
     (log := project.root / "results/logs/generate/kv_cache-1.log").unlink()
@@ -342,6 +350,7 @@ def test_when_snakemake_alone_is_killed_its_jobs_end_and_the_folder_is_unlocked(
     assert project.snakemake("results/metrics/kv_cache.json").status == 0
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(project: Project) -> None:
     shutil.rmtree(project.root / "results/metrics/text")
     results = str(project.root / "results")
@@ -354,6 +363,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(project: P
     assert f"{results} can't be written" in outcome.error
 
 
+@pytest.mark.slow
 def test_after_an_interrupt_the_same_command_goes_on(project: Project) -> None:
     """Ctrl-C in a terminal: every process of the group is told, no lock is left."""
     project.study["select"] = ["kv_cache"]
