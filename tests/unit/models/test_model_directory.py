@@ -45,6 +45,7 @@ def test_files_are_as_readable_as_any_other(tmp_path):
     assert (tmp_path / "weights").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
+@pytest.mark.slow
 def test_training_killed_half_way_leaves_no_model_and_the_next_run_makes_it(train_file, prompt, tiny, tmp_path):
     import json
 
