@@ -9,6 +9,7 @@ import pytest
 
 from tests.workflow.project import Project
 
+pytestmark = pytest.mark.slow
 PLUGIN = Path(__file__).parents[1] / "support" / "plugin"
 RANDOM = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 400, "hidden_size": 32,
