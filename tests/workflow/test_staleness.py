@@ -55,10 +55,12 @@ def selection(*names: str) -> Callable[[Project], None]:
 
 
 def semantic(project: Project) -> None:
-    """Ask for a semantic score by an encoder that is there."""
+    """Ask for a semantic score by an encoder that has all its files, and no weights in them."""
     encoder = project.root / "results/encoder of ones own"
     encoder.mkdir()
-    (encoder / "config.json").write_text("{}", encoding="utf-8")
+    (encoder / "config.json").write_text(json.dumps({"model_type": "bert"}), encoding="utf-8")
+    (encoder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {"a": 0}}}), encoding="utf-8")
+    (encoder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     project.study["quality"] = {"semantic": {"source": "path", "path": {"path": str(encoder)}}}
 
 
