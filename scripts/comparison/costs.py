@@ -9,7 +9,7 @@ from scripts.metrics.figures import Figure
 PRICE = Entry(
     "price_per_1000", "", "Price of 1,000",
     "The study's price of a device hour over the throughput, times the devices.",
-    table=Place("Cost and machine", 2),
+    csv="price_per_1000", table=Place("Cost and machine", 2),
 )  # fmt: skip
 
 

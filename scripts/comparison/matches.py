@@ -15,7 +15,7 @@ SAME_HEADLINES = Entry(
 AUDIT = Entry(
     "lossless_audit", "", "Lossless audit",
     "Whether a technique wrote its parent's tokens, and where it did not, whether rounding explains that.",
-    kind="word", table=Place(CHANGES, main=True),
+    kind="word", csv="lossless_audit", table=Place(CHANGES, main=True),
 )  # fmt: skip
 KEYS = (
     "same_tokens", "same_headlines", "divergences", "first_divergence", "lossless", "dtype", "exact_expected", "audit",

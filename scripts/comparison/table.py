@@ -4,6 +4,7 @@ import csv
 import io
 from typing import Any
 
+from scripts.comparison import costs, matches
 from scripts.foundation.text import one_line
 from scripts.metrics import registry
 
@@ -47,8 +48,8 @@ def _row(technique: dict[str, Any]) -> dict[str, Any]:
         if entry.spread:
             between = (figures.get(entry.key) or {}).get("between_run_percent")
             _put(row, f"{entry.key.removesuffix('_s')}_between_run_percent", {"value": between})
-    _put(row, "price_per_1000", technique["price_per_1000"])
-    row["currency"] = inert(technique["price_per_1000"]["unit"]) if row["price_per_1000"] else ""
+    _put(row, costs.PRICE.csv, technique["price_per_1000"])
+    row["currency"] = inert(technique["price_per_1000"]["unit"]) if row[costs.PRICE.csv] else ""
     row["flags"] = len(technique["flags"])
     for kind in ("parent", "baseline"):
         against = technique["changes"][kind]
@@ -60,7 +61,7 @@ def _row(technique: dict[str, Any]) -> dict[str, Any]:
             if entry.change.verdict:
                 row[f"{entry.change.verdict}_vs_{kind}"] = (changed.get(key) or {}).get("verdict") or ""
         row[f"quality_kept_vs_{kind}"] = against["quality_kept"]["verdict"] or ""
-    row["lossless_audit"] = (technique["matches"]["audit"] or {}).get("verdict") or ""
+    row[matches.AUDIT.csv] = (technique["matches"]["audit"] or {}).get("verdict") or ""
     return row
 
 
