@@ -194,7 +194,7 @@ class EngineRounds(RoundCounter):
         """Forget the request before."""
         self._rounds = []
 
-    def put_out(self, tokens: list[int]) -> None:
+    def generated(self, tokens: list[int]) -> None:
         """All tokens of the request that just ended, up to its end."""
         kept = len(tokens) - 1  # the first is the prompt's
         for proposed, accepted in self._engine.rounds():

@@ -124,7 +124,7 @@ def _speculative(target: Model, batch: Batch, draft: Model | None) -> BatchWork:
     proposed, progress = batch.drafted / rounds, batch.new_tokens / rounds
     works = []
     for index in range(rounds):
-        position = prompt + index * progress - (1 if index else 0)  # the last token put out is in no cache yet
+        position = prompt + index * progress - (1 if index else 0)  # the newest token is in no cache yet
         given, cached = (prompt + proposed, 0) if index == 0 else (1 + proposed, position)
         work = target.forward(batch.requests, given, 1 + proposed, cached=cached)
         if draft is not None:
@@ -134,7 +134,7 @@ def _speculative(target: Model, batch: Batch, draft: Model | None) -> BatchWork:
 
 
 def _drafting(draft: Model, requests: int, proposed: float, unread: float, position: float) -> Work:
-    """One round of the draft: it first reads what was put out since its last round, then goes on token by token."""
+    """One round of the draft: it first reads the tokens accepted since its last round, then goes on token by token."""
     if proposed <= 0:
         return Work()
     first = draft.forward(requests, unread, 1, cached=max(0.0, position - unread))

@@ -137,7 +137,7 @@ def _by_generate(
     steps = clock.read()
     if recorder is not None:
         for _, new in steps:
-            recorder.put_out(new)
+            recorder.generated(new)
     if len(prompts) == 1:
         rows = [([moment for moment, new in steps for _ in new], [token for _, new in steps for token in new])]
     else:
@@ -161,7 +161,7 @@ def _by_generator(
     elapsed = time.perf_counter() - began
     if recorder is not None:
         for tokens in out.tokens:
-            recorder.put_out(tokens)
+            recorder.generated(tokens)
     return began, elapsed, [len(each) for each in ids], out.rows()
 
 

@@ -1,4 +1,4 @@
-"""What generates: its interface, what it puts out, and what is observed of it."""
+"""The interface of whatever generates tokens, its output, and what is observed of it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class ContinuousBatchTrace:
     Attributes:
         slots: how many requests may be under way together.
         given: for each call of the model, how many tokens each of its sequences was given.
-        put_out: how many tokens came out for each request.
+        generated: how many tokens each request generated.
     """
 
     slots: int
     given: list[list[int]]
-    put_out: list[int]
+    generated: list[int]
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Observation:
 
 @dataclass
 class Generated:
-    """What one batch put out.
+    """The output of one batch.
 
     Attributes:
         moments: when each token was seen by the host, on ``time.perf_counter``'s clock.
@@ -82,8 +82,8 @@ class SampleRecorder:
     def start(self, prompt_tokens: int) -> None:
         """A sample with a prompt of that many tokens begins."""
 
-    def put_out(self, tokens: list[int]) -> None:
-        """A step put out those tokens."""
+    def generated(self, tokens: list[int]) -> None:
+        """A step generated those tokens."""
 
     def fields(self) -> dict[str, int]:
         """The facts of the sample that just ended, added to its line in samples.jsonl."""
@@ -99,7 +99,7 @@ class Generator:
         """Compile and allocate whatever those batches of prompts (token ids) need, for up to so many new tokens."""
 
     def limit(self, new_tokens: int, stops: list[int]) -> None:
-        """From now on put out so many tokens at most, or up to one of the stop tokens."""
+        """From now on generate so many tokens at most, or up to one of the stop tokens."""
         raise NotImplementedError
 
     def generate(self, prompts: list[list[int]]) -> Generated:

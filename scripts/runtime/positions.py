@@ -19,7 +19,7 @@ def room(config: Any) -> int | None:
 
 
 def fit(config: Any, prompt: int, new_tokens: int) -> bool:
-    """Whether a prompt of so many tokens and those put out after it fit; the last one is never fed back."""
+    """Whether a prompt of so many tokens and the new ones after it fit; the last one is never fed back."""
     most = room(config)
     return most is None or prompt + new_tokens - 1 <= most
 
@@ -30,7 +30,7 @@ def refuse_too_long(directory: str | Path, longest: int, new_tokens: int) -> Non
     Args:
         directory: the checkpoint.
         longest: tokens of the longest prompt.
-        new_tokens: the most tokens that are put out after it.
+        new_tokens: the most tokens that are generated after it.
 
     Raises:
         UnsupportedError: a sentence with the numbers.

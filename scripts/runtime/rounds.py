@@ -11,8 +11,8 @@ from scripts.runtime.generation import SampleRecorder
 class Round:
     """One proposal and what became of it.
 
-    A proposed token is accepted when it is put out, rejected when the target put out another in its place, and not
-    judged when it stands behind a rejected one or behind the end.
+    A proposed token is accepted when it becomes part of the output, rejected when the target chose another in its
+    place, and not judged when it comes after a rejected one or after the end.
     """
 
     drafted: int

@@ -65,7 +65,7 @@ class BatchSize(Facet):
         self, value: int, seen: Observation, trace: ContinuousBatchTrace, rows: list[int]
     ) -> dict[str, Any]:
         """Where requests join and leave between the forwards: all were run, and some of them together."""
-        answered = sum(count > 0 for count in trace.put_out)
+        answered = sum(count > 0 for count in trace.generated)
         if answered != seen.requests or seen.requests > value:
             raise EvidenceError(f"batch_size is {value}, but {answered} of {seen.requests} requests were run.")
         if min(seen.requests, trace.slots) > 1 and max(rows, default=0) < 2:

@@ -25,7 +25,7 @@ class KVCache(Facet):
             raise StudyError("kv_cache 'none' does not compose with speculation; use kv_cache: dynamic.")
 
     def generation_options(self, value: Any, loaded: Loaded) -> dict[str, Any]:
-        """``use_cache`` written out, whatever the checkpoint's own generation settings say."""
+        """``use_cache`` set explicitly, whatever the checkpoint's own generation settings say."""
         return {"use_cache": value == "dynamic"}
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _trace_evidence(seen: Observation, trace: ContinuousBatchTrace) -> dict[str,
     facts = {
         "cache_class": type(seen.cache).__name__,
         "tokens_given": sum(map(sum, trace.given)),
-        "tokens_to_give": sum(seen.prompt_lengths) + sum(trace.put_out) - seen.requests,
+        "tokens_to_give": sum(seen.prompt_lengths) + sum(trace.generated) - seen.requests,
         "forward_calls": len(trace.given),
     }
     if facts["tokens_given"] != facts["tokens_to_give"]:

@@ -1,6 +1,7 @@
-"""Weights stored in 8 or 4 bits, and multiplied in the model's own dtype but where said, without a library.
+"""Weight-only quantisation: 8-bit or 4-bit weights, multiplied by the project's own kernels.
 
-Nothing is calibrated: weights are rounded to nearest.
+Products are computed in the model's dtype unless a method says otherwise. Weights are rounded to nearest, without
+calibration.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class WeightOnlyMethod(Method, ABC):
     def _product(self, method: str, layer: Any, rows: int, loaded: Loaded) -> dict[str, Any]:
         """How a product is made, by what it takes and gives.
 
-        On a GPU its memory tells whether the weight is written out, which takes room for all of it. Its error tells
+        On a GPU its memory tells whether the weight is dequantized, which takes room for all of it. Its error tells
         whether inputs are rounded to 8 bits first.
         """
         import torch

@@ -208,8 +208,8 @@ class VerificationCounter(RoundCounter):
         self.emitted = []
         self.sample_draft_calls = 0
 
-    def put_out(self, tokens: list[int]) -> None:
-        """A round put out those tokens: the accepted ones and, unless the end came first, the target's own."""
+    def generated(self, tokens: list[int]) -> None:
+        """A round generated those tokens: the accepted ones and, unless the end came first, the target's own."""
         self.emitted.append(tokens)
 
     def fields(self) -> dict[str, int]:
@@ -219,7 +219,7 @@ class VerificationCounter(RoundCounter):
 
 
 def _judged(proposal: torch.Tensor, tokens: list[int]) -> Round:
-    """What became of a proposal, from what was put out."""
+    """How much of a proposal was accepted, from the tokens that were generated."""
     proposed = proposal.tolist()
     taken = next((at for at, pair in enumerate(zip(proposed, tokens, strict=False)) if pair[0] != pair[1]), None)
     if taken is None:

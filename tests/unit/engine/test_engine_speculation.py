@@ -152,7 +152,7 @@ def test_forcing_accepts_the_share_that_was_asked_for(target, drafts):
     for start in range(60):
         prompt = [start + 3, *PROMPTS[start % 4]]
         recorder.start(len(prompt))
-        recorder.put_out(engine.generate([prompt]).tokens[0])
+        recorder.generated(engine.generate([prompt]).tokens[0])
         recorder.fields()
     rate = recorder.total_accepted / (recorder.total_accepted + recorder.total_rejected)
     assert rate == pytest.approx(0.7, abs=0.06)

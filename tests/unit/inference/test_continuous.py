@@ -33,7 +33,7 @@ def counting(chain):
 
 def test_the_next_request_takes_a_place_as_soon_as_it_is_free(counting):
     seen = counting.observe([LONG, SHORT, SHORT, SHORT, SHORT])
-    assert seen.trace.put_out == [10, 2, 2, 2, 2]
+    assert seen.trace.generated == [10, 2, 2, 2, 2]
     # The long request alone takes ten forwards, and the short ones share them; static pairs take 10 + 2 + 2.
     assert seen.forward_rows == [2] * 8 + [1] * 2
     assert seen.trace.given[:3] == [[3, 2], [1, 1], [1, 2]]

@@ -49,16 +49,16 @@ def test_requests_that_join_are_proved_by_having_run_and_by_having_shared_a_forw
 
 
 @pytest.mark.parametrize(
-    ("size", "put_out", "rows", "sentence"),
+    ("size", "generated", "rows", "sentence"),
     [
         (4, [3, 1, 0, 1], [2, 2], "batch_size is 4, but 3 of 4 requests were run"),
         (2, [3, 1, 2, 1], [2, 2], "batch_size is 2, but 4 of 4 requests were run"),
         (4, [3, 1, 2, 1], [1, 1], "batch_size is 4, but 4 requests were run one at a time"),
     ],
 )
-def test_requests_that_were_lost_or_never_together_are_refused(size, put_out, rows, sentence):
+def test_requests_that_were_lost_or_never_together_are_refused(size, generated, rows, sentence):
     seen = observation(
-        **FOUR | {"trace": ContinuousBatchTrace(2, [[1] * count for count in rows], put_out), "forward_rows": rows}
+        **FOUR | {"trace": ContinuousBatchTrace(2, [[1] * count for count in rows], generated), "forward_rows": rows}
     )
     with pytest.raises(EvidenceError, match=sentence):
         BATCH.evidence(size, OWN_LOOP, seen)

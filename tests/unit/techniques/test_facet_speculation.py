@@ -240,7 +240,7 @@ def test_acceptance_follows_from_what_was_given_and_what_came_out():
     )
     for given, emitted in rounds:
         model.hook(None, (), {"input_ids": torch.tensor([given])})
-        counter.put_out(emitted)
+        counter.generated(emitted)
     assert counter.fields() == {"drafted_tokens": 13, "accepted_tokens": 7, "rejected_tokens": 2, "rounds": 4}
     assert counter.histogram == [1, 1, 1, 0, 1]
 

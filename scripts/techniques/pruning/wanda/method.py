@@ -167,7 +167,7 @@ class Wanda(ZeroingMethod):
     defaults: ClassVar[dict[str, Any]] = {"amount": 0.3, "calibration": 32}
 
     def prune(self, value: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
-        """Zero weights in place; returns the input norms [in] of each linear layer, and what they were computed of.
+        """Zero weights in place; returns the input norms [in] of each linear layer, and the calibration's size.
 
         Raises:
             UnsupportedError: too few calibration rows, or a model that is not a run of blocks.
