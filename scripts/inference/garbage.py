@@ -7,6 +7,7 @@ import gc
 from collections.abc import Iterator
 
 COLLECTED = "between batches"  # as run.json says it
+_frozen = False
 
 
 def freeze_libraries() -> None:
@@ -14,9 +15,11 @@ def freeze_libraries() -> None:
 
     Call it when all is imported and before a model is loaded: collecting among a million objects takes 0.1 s.
     """
-    if not gc.get_freeze_count():
+    global _frozen
+    if not _frozen:  # not by gc.get_freeze_count: Python 3.12 begins with some
         gc.collect()
         gc.freeze()
+        _frozen = True
 
 
 @contextlib.contextmanager

@@ -120,6 +120,11 @@ def ended(traces):
     return all(not psutil.pid_exists(int(trace.name.split("-")[-1])) for trace in traces.iterdir())
 
 
+def left(scratch):
+    """What a run left; the locks of leased CPUs stay, on machines that have more than it takes."""
+    return [path for path in scratch.iterdir() if not path.name.endswith("-leases")]
+
+
 def test_what_all_ranks_report_is_one_record(arguments, workers, scratch):
     workers(("report", {}), ("report", {}))
     outcome, samples = generate.run(arguments(parallel={"tensor": 2}))
@@ -132,7 +137,7 @@ def test_what_all_ranks_report_is_one_record(arguments, workers, scratch):
     assert [device["device"] for device in memory["devices"]] == ["cpu process 0", "cpu process 1"]
     assert outcome["evidence"]["parallel"] == {"ranks": [{"rank": 0}, {"rank": 1}]}
     assert outcome["processes"] == 2
-    assert list(scratch.iterdir()) == []
+    assert left(scratch) == []
 
 
 @pytest.mark.parametrize("status", ["unsupported", "out_of_memory", "invalid", "failed"])
@@ -149,7 +154,7 @@ def test_a_rank_that_cannot_go_on_ends_the_others_at_once(arguments, workers, sc
     assert outcome["evidence"] == {}
     assert outcome["memory"] is outcome["load_time_s"] is outcome["generation_time_s"] is None
     assert ended(traces)
-    assert list(scratch.iterdir()) == []
+    assert left(scratch) == []
 
 
 @pytest.mark.parametrize(
@@ -173,7 +178,7 @@ def test_a_rank_that_dies_ends_the_others_at_once(arguments, workers, scratch, a
     assert outcome["memory"] is outcome["generation_time_s"] is None
     assert time.monotonic() - began < 10
     assert ended(traces)
-    assert list(scratch.iterdir()) == []
+    assert left(scratch) == []
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def parent(checkpoint, dataset, **facets):
             technique="tested", run=1, settings=settings(**facets), generation=dict(GENERATION),
             target=checkpoint / "manifest.json", draft=None, dataset=dataset, rows=None,
             fixed={"new_tokens": 4, "samples": 0}, warmup=1, threads=1,
-            device="cuda", output=None,
+            device="cuda", output=None, reference=None, reference_technique=None,
         )
     )  # fmt: skip
 

@@ -5,13 +5,13 @@ import time
 import pytest
 import torch
 
-import tests.support.triton_device  # noqa: F401
 from scripts.kernels import reference
 from scripts.kernels.matrix import quantize
 from tests.performance.tile_search import search
 from tests.performance.tile_search.products import Product, wanted
 from tests.performance.tile_search.search import Kernel
 from tests.performance.tile_search.table import HEAD, Timed
+from tests.support.triton_device import DEVICE
 
 PLAIN, GATED = Product("out", 96, 256, added=True), Product("gate_up", 64, 256, gated=True, normed=True)
 NEVER, AT_ONCE = float("inf"), 0.0
@@ -24,9 +24,13 @@ def test_every_tile_near_the_rules_makes_the_same_product(kind, product, rows, m
     from scripts.kernels import triton_gemv, triton_skinny
 
     torch.manual_seed(0)
-    matrix = quantize(torch.randn(product.N, product.K) / 16, kind)
-    x, added = torch.randn(rows, product.K), torch.randn(rows, product.N) if product.added else None
-    norm = reference.Norm(1 + torch.randn(product.K) / 4, 1e-5) if product.normed else None
+
+    def drawn(*shape):
+        return torch.randn(*shape).to(DEVICE)
+
+    matrix = quantize(drawn(product.N, product.K) / 16, kind)
+    x, added = drawn(rows, product.K), drawn(rows, product.N) if product.added else None
+    norm = reference.Norm(1 + drawn(product.K) / 4, 1e-5) if product.normed else None
     plain = reference.gated_linear if product.gated else reference.linear
     expected = plain(x, matrix, norm=norm, **({} if product.gated else {"residual": added}))
     products = []

@@ -193,8 +193,8 @@ def test_none_leaves_the_option_out(off):
         ),
         (
             {"draft": "small", "draft_quantization": "int4"},
-            "speculation.draft_quantization: quantization method 'int4' does not exist; use 'none', 'int8', 'nf4', "
-            "'int8_weight_only', 'int4_weight_only' or 'fp8'.",
+            "speculation.draft_quantization: quantization method 'int4' does not exist; use 'none', 'fp8', "
+            "'int4_weight_only', 'int8', 'int8_weight_only' or 'nf4'.",
         ),
         (
             {"draft": "small", "draft_quantization": {"method": "fp8", "threshold": 6.0}},
