@@ -229,7 +229,8 @@ def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> N
     assert project.plan() == set()
 
 
-@pytest.mark.parametrize("stage", [pytest.param("score_text", marks=pytest.mark.slow), "score"])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["score_text", "score"])
 def test_a_technique_that_cannot_be_scored_leaves_the_others_alone(project: Project, stage: str) -> None:
     fault, file = "raise KeyError('a fault')", f"scripts/{stage}.py"
     make = f'    """The {"file of scores" if stage == "score_text" else "metrics file"}."""\n'
