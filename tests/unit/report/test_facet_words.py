@@ -11,6 +11,7 @@ from scripts.metrics import figures
 from scripts.report import reasons
 from scripts.report.facet_words import FASTER, NEITHER, SLOWER, FacetWords, check, find
 from scripts.report.facets import mechanism, what
+from scripts.study import sources
 from scripts.techniques import registry
 
 FOLDER = Path(__file__).parents[3] / "scripts" / "techniques"
@@ -122,6 +123,14 @@ def test_a_plugins_facet_and_method_have_their_words(tmp_path, monkeypatch):
     assert mechanism(off, own, compared(off, own)).text == "It does without sparse attention"
     stored = entry("stored", {"quantization": {"method": "ternary"}}, ["quantization"])
     assert mechanism(stored, parent, compared(stored)).text == "Its linear layers' weights take 2 bits each"
+
+
+def test_words_are_in_the_reports_key_and_in_no_runs(tmp_path, monkeypatch):
+    plugin(tmp_path, monkeypatch, attention=WORDS)
+    words = set(sources.digests(files=("scripts/techniques/**/words.yaml",)))
+    assert {"plugin:scripts/techniques/attention/words.yaml", "scripts/techniques/engine/graph/words.yaml"} <= words
+    run = {"kv_cache": "dynamic", "engine": {"name": "graph"}, "quantization": {"method": "int8_weight_only"}}
+    assert not words & set(sources.digests("scripts.generate", *registry.code_modules(run)))
 
 
 @pytest.mark.parametrize(
