@@ -19,3 +19,18 @@ def write_requests():
                 for name, value in job.input.items()
             }
             checked(plan.write_request, job.params.file, job.params.request, named)
+
+
+def write_requests_as_module():
+    """Let the workflow around this one write them: Snakemake leaves out the ``onstart`` of a module."""
+    before, register = workflow._onstart, workflow.onstart
+
+    def first(function):
+        return lambda log: (write_requests(), function(log))
+
+    workflow._onstart = first(before)
+    workflow.onstart = lambda function: register(first(function))
+
+
+if not workflow.modifier.is_main_snakefile():
+    write_requests_as_module()
