@@ -11,13 +11,8 @@ rule prepare_dataset:
     conda:
         "../envs/udaciheadline.yaml"
     params:
-        request=request_of(
-            lambda job: {
-                "settings": configuration.dataset_settings(config),
-                "output": "results/dataset",
-            }
-        ),
-        file="results/requests/prepare_dataset.json",
+        request=request_of("prepare_dataset"),
+        file=request_file("prepare_dataset"),
         content=dataset_content(),
         code=dataset_code(),
     shell:

@@ -17,10 +17,8 @@ rule generate:
         gpu=of_technique(PLAN.gpus_needed),
         time_limit_s=config["measurement"]["time_limit_s"] or 0,
     params:
-        request=request_of(
-            lambda job: PLAN.run_request(technique_of(job), int(job.run))
-        ),
-        file="results/requests/generate/{technique}-{run}.json",
+        request=request_of("generate"),
+        file=request_file("generate"),
         attempts=failed_attempts("results/generations/{technique}/run-{run}"),
         machine=constant(PLAN.comparable_machine),
         code=code_by(PLAN.run_modules),
@@ -45,8 +43,8 @@ rule profile:
         gpu=of_technique(PLAN.gpus_needed),
         time_limit_s=config["measurement"]["time_limit_s"] or 0,
     params:
-        request=request_of(lambda job: PLAN.profile_request(technique_of(job))),
-        file="results/requests/profile/{technique}.json",
+        request=request_of("profile"),
+        file=request_file("profile"),
         attempts=failed_attempts("results/profiles/{technique}"),
         machine=constant(PLAN.comparable_machine),
         code=code_by(PLAN.profile_modules),

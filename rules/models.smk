@@ -14,8 +14,8 @@ rule prepare_model:
     resources:
         gpu=model_gpus,
     params:
-        request=request_of(lambda job: PLAN.model_request(job.model)),
-        file="results/requests/prepare_model/{model}.json",
+        request=request_of("prepare_model"),
+        file=request_file("prepare_model"),
         content=model_content,
         code=model_code,
     shell:
@@ -30,15 +30,8 @@ rule prepare_encoder:
     conda:
         "../envs/udaciheadline.yaml"
     params:
-        request=request_of(
-            lambda job: {
-                "kind": "encoder",
-                "name": "encoder",
-                "settings": PLAN.encoder,
-                "output": "results/encoder",
-            }
-        ),
-        file="results/requests/prepare_encoder.json",
+        request=request_of("prepare_encoder"),
+        file=request_file("prepare_encoder"),
         content=encoder_content(),
         code=encoder_code(),
     shell:

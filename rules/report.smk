@@ -15,8 +15,8 @@ rule compare:
     conda:
         "../envs/udaciheadline.yaml"
     params:
-        request=request_of(lambda job: PLAN.comparison_request()),
-        file="results/requests/compare.json",
+        request=request_of("compare"),
+        file=request_file("compare"),
         code=code_of("scripts.compare", *families.modules()),
         versions=versions_of("scipy", "numpy", "pandas"),
     shell:

@@ -146,6 +146,14 @@ class Plan:
             "output": f"results/generations/{technique.name}/run-{run}",
         }
 
+    def dataset_request(self) -> dict[str, Any]:
+        """What preparing the data set is asked."""
+        return {"settings": configuration.dataset_settings(self.config), "output": "results/dataset"}
+
+    def encoder_request(self) -> dict[str, Any]:
+        """What preparing the text encoder is asked."""
+        return {"kind": "encoder", "name": "encoder", "settings": self.encoder, "output": "results/encoder"}
+
     def model_request(self, name: str) -> dict[str, Any]:
         """What preparing a model is asked, without its files."""
         on_gpu = configuration.model(self.config, name).options.uses_gpu

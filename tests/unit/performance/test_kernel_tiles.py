@@ -49,7 +49,8 @@ def test_every_tile_near_the_rules_makes_the_same_product(kind, product, rows, m
             tried += 1
     assert len(products) == tried
     for found in products:
-        assert (found - expected).norm() / expected.norm() < 1e-5
+        # A GPU's sums are in another order than the interpreter's.
+        assert (found - expected).norm() / expected.norm() < (1e-4 if DEVICE == "cuda" else 1e-5)
 
 
 def climb(took, until=NEVER):
