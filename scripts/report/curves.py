@@ -3,17 +3,11 @@
 95% intervals stand at the points, and a ring marks where a curve bends most.
 """
 
-import io
 import math
-import warnings
 from dataclasses import replace
 from typing import Any
-from xml.sax.saxutils import escape
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from scripts.report import knee, numbers, plots, text, words
 
@@ -91,26 +85,17 @@ def svg(comparison: dict[str, Any], sweep: dict[str, Any]) -> str:
     places = positions([point["value"] for point in sweep["points"]])
     # Ticks that would run into each other: every second one is enough to read a curve by.
     step = 1 + len(ticks) // 9
-    with matplotlib.rc_context(plots.SETTINGS | {"font.size": 9}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        width = PANEL * len(shown)
-        figure = Figure(figsize=(width / plots.DPI, HEIGHT / plots.DPI), dpi=plots.DPI)
-        FigureCanvasAgg(figure)
+    width = PANEL * len(shown)
+    with plots.canvas(width, HEIGHT, font_size=9) as figure:
         for number, panel in enumerate(shown):
             left = (PANEL * number + 48) / width
             axes = figure.add_axes((left, 0.2, (PANEL - 64) / width, 0.64))
             _draw(axes, panel, places)
             axes.set_xticks(places[::step], ticks[::step], parse_math=False)
             axes.set_xlabel(text.inert(text.shortened(str(sweep["facet"] or ""), 40)), parse_math=False)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    drawing = buffer.getvalue()
-    start = drawing.index(">", drawing.index("<svg"))
-    names = words.listed([panel["name"] for panel in shown])
-    told = escape(
-        text.inert(f"{names[:1].upper()}{names[1:]} over {sweep['facet']}. {' '.join(knees(comparison, sweep))}")
-    )
-    return f'{drawing[:start]} role="img">\n<title>{told}</title>{drawing[start + 1 :]}'
+        names = words.listed([panel["name"] for panel in shown])
+        told = f"{names[:1].upper()}{names[1:]} over {sweep['facet']}. {' '.join(knees(comparison, sweep))}"
+        return plots.written(figure, text.inert(told))
 
 
 def positions(values: list[Any]) -> list[float]:
@@ -135,12 +120,7 @@ def _points(ran: list[tuple[int, dict[str, Any]]], key: str, size: float) -> lis
 
 def _draw(axes: Axes, panel: dict[str, Any], places: list[float]) -> None:
     axes.set_title(panel["label"], loc="left", fontsize=9, color=plots.MUTED, pad=6)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(plots.DOMINATED)
-    axes.grid(True, axis="y", color=plots.GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0, pad=4)
+    plots.style(axes, "y", pad=4)
     for index, _, low, high in panel["points"]:
         if low is not None and high is not None:
             axes.plot((places[index],) * 2, (low, high), color=plots.DOMINATED, linewidth=1.2, zorder=2)

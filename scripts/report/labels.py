@@ -1,44 +1,31 @@
-"""Where to put the labels of a scatter plot so that they cover neither each other nor a point."""
+"""Where to put the labels of a scatter plot so that they cover neither each other nor a point.
 
-import math
+A box is a row of left, bottom, right and top, in pixels. report/scripts/labels.js does the same for the live picture.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+Pairs = Sequence[tuple[float, float]]
 RADII = (7, 11, 16, 23, 32, 44, 58, 75, 95, 120)
+BESIDE = RADII[1]
+"""Farther from its point than this, a label has a line to it."""
 ANGLES = 24
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in pixels."""
-
-    left: float
-    bottom: float
-    right: float
-    top: float
-
-    def overlap(self, other: "Box") -> float:
-        """Return the area that two boxes share."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.top, other.top) - max(self.bottom, other.bottom)
-        return width * height if width > 0 and height > 0 else 0.0
-
-    def outside(self, frame: "Box") -> float:
-        """Return how far this box reaches beyond a frame, in pixels."""
-        beyond = (frame.left - self.left, frame.bottom - self.bottom, self.right - frame.right, self.top - frame.top)
-        return sum(max(distance, 0.0) for distance in beyond)
+SHARES = np.arange(2, 9)[:, None] / 8
+"""Where along its line a label is looked at for what the line crosses."""
 
 
 @dataclass(frozen=True)
 class Placed:
     """A label's box, and where the line to its point ends (None when the label sits beside the point)."""
 
-    box: Box
-    anchor: tuple[float, float] | None
+    box: np.ndarray
+    anchor: np.ndarray | None
 
 
-def place(
-    points: list[tuple[float, float]], sizes: list[tuple[float, float]], frame: Box, bars: list[Box], radius: float = 5
-) -> list[Placed]:
+def place(points: Pairs, sizes: Pairs, frame: Sequence[float], bars: np.ndarray, radius: float = 5) -> list[Placed]:
     """Place one label a point.
 
     Labels are set one after the other, those of crowded points first, each at the candidate position of lowest cost:
@@ -48,81 +35,55 @@ def place(
     Args:
         points: centres of the markers, in pixels.
         sizes: width and height of each label.
-        frame: where labels may be.
-        bars: boxes of the error bars.
+        frame: the box in which labels may be.
+        bars: boxes of the error bars, (bars, 4).
         radius: of a marker.
     """
-    markers = [Box(x - radius, y - radius, x + radius, y + radius) for x, y in points]
+    centres = np.array(points, dtype=float)
+    markers = np.hstack([centres - radius, centres + radius])
+    crowd = (np.linalg.norm(centres[:, None] - centres, axis=2) < 60).sum(axis=1)
     placed: dict[int, Placed] = {}
-    for index in sorted(range(len(points)), key=lambda i: (-_crowd(points, i), i)):
-        others = list(placed.values())
-        costs = [
-            (_cost(candidate, points[index], index, markers, others, frame, bars), number, candidate)
-            for number, candidate in enumerate(_candidates(points[index], sizes[index]))
-        ]
-        placed[index] = min(costs, key=lambda entry: entry[:2])[2]
-    return [placed[index] for index in range(len(points))]
+    for index in np.argsort(-crowd, kind="stable"):
+        point, boxes = centres[index], _candidates(centres[index], np.array(sizes[index]))
+        near = np.clip(point, boxes[:, :2], boxes[:, 2:])
+        away = np.repeat(np.array(RADII) > BESIDE, ANGLES)
+        roomy = boxes + np.array([-2, -1, 2, 1])
+        others = np.array([other.box for other in placed.values()]).reshape(-1, 4)
+        ends = np.array([other.anchor for other in placed.values() if other.anchor is not None]).reshape(-1, 2)
+        outside = np.hstack([np.array(frame[:2]) - boxes[:, :2], boxes[:, 2:] - frame[2:]]).clip(min=0)
+        line = point + SHARES * (near - point)[:, None]
+        crossed = 40 * _inside(line, others) + 25 * _inside(line, np.delete(markers, index, axis=0))
+        cost = np.linalg.norm(point - near, axis=1) + 200 * outside.sum(axis=1) + away * crossed.sum(axis=1)
+        cost += 50 * _overlap(roomy, others) + 30 * _overlap(roomy, markers) + 2 * _overlap(boxes, bars)
+        cost += 60 * _within(ends[:, None], roomy).sum(axis=0)
+        best = np.argmin(cost)
+        placed[index] = Placed(boxes[best], near[best] if away[best] else None)
+    return [placed[index] for index in range(len(centres))]
 
 
-def _crowd(points: list[tuple[float, float]], index: int) -> int:
-    """Count the points within 60 pixels of one."""
-    return sum(math.dist(points[index], other) < 60 for other in points)
+def _candidates(point: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Return boxes around a point, the nearest and most usual (to the right) first."""
+    step = np.arange(ANGLES)
+    angles = np.tile(2 * np.pi / ANGLES * ((step + 1) // 2 * np.where(step % 2, -1, 1)), len(RADII))
+    direction = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    # The side of the box that faces the point touches the circle; straight up or down its middle does.
+    across = np.where(np.abs(direction[:, 0]) < 0.3, 0, np.sign(direction[:, 0]))
+    side = np.stack([across, np.clip(2 * direction[:, 1], -1, 1)], axis=1)
+    centre = point + np.repeat(RADII, ANGLES)[:, None] * direction + side * size / 2
+    return np.hstack([centre - size / 2, centre + size / 2])
 
 
-def _candidates(point: tuple[float, float], size: tuple[float, float]) -> list[Placed]:
-    """Return positions around a point, the nearest and most usual (to the right) first."""
-    x, y = point
-    width, height = size
-    found = []
-    for radius in RADII:
-        for step in range(ANGLES):
-            angle = math.tau * ((step + 1) // 2 * (-1 if step % 2 else 1)) / ANGLES
-            dx, dy = math.cos(angle), math.sin(angle)
-            # The side of the box that faces the point touches the circle.
-            centre_x = x + radius * dx + width / 2 * _sign(dx)
-            centre_y = y + radius * dy + height / 2 * max(-1.0, min(1.0, 2 * dy))
-            box = Box(centre_x - width / 2, centre_y - height / 2, centre_x + width / 2, centre_y + height / 2)
-            anchor = None
-            if radius > RADII[1]:
-                anchor = (min(max(x, box.left), box.right), min(max(y, box.bottom), box.top))
-            found.append(Placed(box, anchor))
-    return found
+def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the area that each box shares with all others together."""
+    ends = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
+    return ends.clip(min=0).prod(axis=2).sum(axis=1)
 
 
-def _sign(value: float) -> float:
-    """Return -1, 0 or 1, with zero for what is nearly straight up or down."""
-    return 0.0 if abs(value) < 0.3 else math.copysign(1.0, value)
+def _inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return in how many boxes each point lies."""
+    return _within(points[..., None, :], boxes).sum(axis=-1)
 
 
-def _cost(
-    candidate: Placed,
-    point: tuple[float, float],
-    index: int,
-    markers: list[Box],
-    others: list[Placed],
-    frame: Box,
-    bars: list[Box],
-) -> float:
-    """Return how bad a position is."""
-    box = candidate.box
-    roomy = Box(box.left - 2, box.bottom - 1, box.right + 2, box.top + 1)
-    cost = 50 * sum(roomy.overlap(other.box) for other in others)
-    cost += 30 * sum(roomy.overlap(marker) for marker in markers)
-    cost += 200 * box.outside(frame)
-    cost += 2 * sum(box.overlap(bar) for bar in bars)
-    lines = [(other.anchor, number) for number, other in enumerate(others) if other.anchor]
-    cost += 60 * sum(_inside(anchor, roomy) for anchor, _ in lines)
-    if candidate.anchor:
-        steps = [_between(point, candidate.anchor, share / 8) for share in range(2, 9)]
-        cost += 40 * sum(_inside(step, other.box) for step in steps for other in others)
-        cost += 25 * sum(_inside(step, m) for step in steps for i, m in enumerate(markers) if i != index)
-    near = (min(max(point[0], box.left), box.right), min(max(point[1], box.bottom), box.top))
-    return cost + math.dist(point, near)
-
-
-def _between(start: tuple[float, float], end: tuple[float, float], share: float) -> tuple[float, float]:
-    return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
-
-
-def _inside(point: tuple[float, float], box: Box) -> bool:
-    return box.left <= point[0] <= box.right and box.bottom <= point[1] <= box.top
+def _within(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return whether points lie in boxes, of shapes that are broadcast against each other but for the last axis."""
+    return ((boxes[..., :2] <= points) & (points <= boxes[..., 2:])).all(axis=-1)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scripts.comparison import fronts
-from scripts.report import numbers, rows, text
+from scripts.report import limits, numbers, rows, text
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ AXES = {
     # Time a sample, so that less is better on every x axis and the front lies on the same side.
     rows.PER_SAMPLE: Axis("Throughput", "Time per sample, 1 / throughput,", numbers.TIME),
 }
+FILES = {"latency_quality": "latency_s", "memory_quality": "peak_memory_bytes", "throughput_quality": rows.PER_SAMPLE}
+"""The name of each plot's file, and what is on its x axis."""
 
 
 def front(points: list[Point]) -> set[int]:
@@ -61,6 +63,28 @@ def front(points: list[Point]) -> set[int]:
 def possible(points: list[Point]) -> set[int]:
     """Return the indexes of the points that may be on the Pareto front."""
     return {index for index, point in enumerate(points) if fronts.place(point.chance) == "possible"}
+
+
+def front_sentence(plot: Plot) -> str:
+    """Return a plot's Pareto front in words, from the lowest x on: who is on it, and who may be with which chance."""
+    if not plot.points:
+        return plot.empty
+    sure, perhaps = (
+        sorted((plot.points[index] for index in found(plot.points)), key=lambda point: point.x)
+        for found in (front, possible)
+    )
+    positive = [point.x for point in [*sure, *perhaps] if point.x > 0]
+    digits = max((numbers.digits_after_point(x, 3) for x in positive), default=0)
+
+    def told(point: Point, more: str = "") -> str:
+        return f"{point.label} ({numbers.fixed(point.x, digits)}; {point.y:.3g}{more})"
+
+    axes = f"{plot.x_label.split(' (')[0]}; {plot.y_label.split(' (')[0]}"
+    said = f"On the Pareto front ({axes}): {', '.join(map(told, sure)) or 'none for certain'}."
+    if perhaps:
+        chances = [told(point, f"; chance {limits.chance(point.chance)}") for point in perhaps]
+        said += f" Possibly on it: {', '.join(chances)}."
+    return said
 
 
 def plot_of(comparison: dict[str, Any], x_key: str) -> Plot:

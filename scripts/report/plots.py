@@ -2,11 +2,13 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
 from xml.sax.saxutils import escape
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -14,8 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from scripts.report import labels, limits
-from scripts.report.picture import Plot, Point, front, possible
-from scripts.report.picture import plot_of as plot_of
+from scripts.report.picture import Plot, Point, front, front_sentence, possible
+
+Line = tuple[tuple[float, float], tuple[float, float]]
 
 # Okabe and Ito's palette, told apart with every common colour blindness; shape says the same as colour.
 INK, MUTED, GRID, FRONT, DOMINATED, BASELINE = "#1f2933", "#52606d", "#e4e7eb", "#0072b2", "#7b8794", "#d55e00"
@@ -35,32 +38,48 @@ LOG_FROM = 6.0
 """A ratio of largest to smallest from which the x axis is logarithmic."""
 
 
-def svg(plot: Plot) -> str:
-    """Draw a plot as SVG text; the same plot always gives the same bytes."""
-    with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
+@contextmanager
+def canvas(width: float, height: float, font_size: float = 10) -> Iterator[Figure]:
+    """Give a figure of a size in pixels, with the settings that all drawings of the report have."""
+    with matplotlib.rc_context(SETTINGS | {"font.size": font_size}), warnings.catch_warnings():
         # Labels may hold letters that the measuring font lacks; the reader's own fonts draw them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=(660 / DPI, 450 / DPI), dpi=DPI)
+        figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
         FigureCanvasAgg(figure)
+        yield figure
+
+
+def written(figure: Figure, title: str, description: str = "") -> str:
+    """Return a figure as SVG text with a title and a description, which a screen reader reads."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    start, end = buffer.getvalue().split("<svg", 1)
+    attributes, rest = end.split(">", 1)
+    described = f"<title>{escape(title)}</title>" + (f"<desc>{escape(description)}</desc>" if description else "")
+    return f'{start}<svg{attributes} role="img">\n {described}{rest}'
+
+
+def svg(plot: Plot) -> str:
+    """Draw a plot as SVG text; the same plot always gives the same bytes."""
+    with canvas(660, 450) as figure:
         axes = figure.add_axes((0.095, 0.19, 0.89, 0.715))
         axes.set_title(plot.title, loc="left", fontsize=12.5, fontweight="bold", pad=12)
-        _style(axes)
+        style(axes)
         if plot.points:
             _draw(axes, plot)
         else:
             axes.text(0.5, 0.5, plot.empty, transform=axes.transAxes, ha="center", color=MUTED)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _described(buffer.getvalue(), plot)
+        told = "; ".join(f"{point.label}: {point.x:.4g}, {point.y:.4g}" for point in plot.points)
+        return written(figure, plot.title, f"{front_sentence(plot)} All points: {told or 'none'}.")
 
 
-def _style(axes: Axes) -> None:
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+def style(axes: Axes, grid: str = "both", pad: float = 5) -> None:
+    """Give axes a line below, and a grid."""
+    axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(DOMINATED)
-    axes.grid(True, color=GRID, linewidth=0.8)
+    axes.grid(True, axis=grid, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, pad=5)
+    axes.tick_params(length=0, pad=pad)
 
 
 def _draw(axes: Axes, plot: Plot) -> None:
@@ -72,10 +91,9 @@ def _draw(axes: Axes, plot: Plot) -> None:
         if point.parent:
             ends = zip((point.x, point.y), point.parent, strict=True)
             axes.plot(*ends, color=DOMINATED, linewidth=0.8, alpha=0.4, zorder=0.8)
-        if point.x_bounds:
-            axes.plot(point.x_bounds, (point.y, point.y), color=DOMINATED, linewidth=0.9, alpha=0.7, zorder=2)
-        if point.y_bounds:
-            axes.plot((point.x, point.x), point.y_bounds, color=DOMINATED, linewidth=0.9, alpha=0.7, zorder=2)
+    bars = _bars(points)
+    for start, end in bars:
+        axes.plot(*zip(start, end, strict=True), color=DOMINATED, linewidth=0.9, alpha=0.7, zorder=2)
     line = sorted((points[index].x, points[index].y) for index in best)
     if line:
         axes.step(*zip(*line, strict=True), where="post", color=FRONT, linewidth=1.2, alpha=0.55, zorder=1)
@@ -93,7 +111,10 @@ def _draw(axes: Axes, plot: Plot) -> None:
             linestyle="none",
             zorder=4,
         )
-    _label(axes, points, best, maybe, line)
+    # The front goes right and then up from each point to the next.
+    corners = [(right, low) for (_, low), (right, _) in pairwise(line)]
+    steps = [*zip(line, corners, strict=False), *zip(corners, line[1:], strict=True)]
+    _label(axes, points, best, maybe, bars + steps)
     _legend(axes)
 
 
@@ -117,7 +138,7 @@ def _limits(axes: Axes, plot: Plot) -> None:
     axes.set_ylim(min(ys) - 0.09 * room, max(ys) + 0.12 * room)
 
 
-def _label(axes: Axes, points: list[Point], best: set[int], maybe: set[int], line: list[tuple[float, float]]) -> None:
+def _label(axes: Axes, points: list[Point], best: set[int], maybe: set[int], lines: list[Line]) -> None:
     """Write each technique's label beside its point, with a thin line where it had to move away.
 
     One that may be on the front has its chance with it.
@@ -137,40 +158,28 @@ def _label(axes: Axes, points: list[Point], best: set[int], maybe: set[int], lin
         )
         for index, point in enumerate(points)
     ]
-    extents = [written.get_window_extent(renderer) for written in texts]
+    extents = [drawn.get_window_extent(renderer) for drawn in texts]
     frame = axes.get_window_extent(renderer)
+    ends = to_pixels(np.reshape(lines, (-1, 2))).reshape(-1, 2, 2)
     placed = labels.place(
-        [tuple(to_pixels((point.x, point.y))) for point in points],
+        to_pixels([(point.x, point.y) for point in points]),
         [(extent.width, extent.height) for extent in extents],
-        labels.Box(frame.x0 + 2, frame.y0 + 2, frame.x1 - 2, frame.y1 - 2),
-        [box for point in points for box in _bar_boxes(point, to_pixels)] + _step_boxes(line, to_pixels),
+        frame.padded(-2).extents,
+        np.hstack([ends.min(axis=1) - 1, ends.max(axis=1) + 1]),
     )
     to_data = axes.transData.inverted().transform
-    for point, written, spot in zip(points, texts, placed, strict=True):
-        written.set_position(to_data((spot.box.left, spot.box.bottom)))
-        written.set_verticalalignment("bottom")
-        if spot.anchor:
+    for point, drawn, spot in zip(points, texts, placed, strict=True):
+        drawn.set_position(to_data(spot.box[:2]))
+        drawn.set_verticalalignment("bottom")
+        if spot.anchor is not None:
             end = to_data(spot.anchor)
             axes.plot((point.x, end[0]), (point.y, end[1]), color=DOMINATED, linewidth=0.6, zorder=3)
 
 
-def _bar_boxes(point: Point, to_pixels: Any) -> list[labels.Box]:
-    boxes = []
-    if point.x_bounds:
-        (left, y), (right, _) = to_pixels((point.x_bounds[0], point.y)), to_pixels((point.x_bounds[1], point.y))
-        boxes.append(labels.Box(left, y - 1, right, y + 1))
-    if point.y_bounds:
-        (x, bottom), (_, top) = to_pixels((point.x, point.y_bounds[0])), to_pixels((point.x, point.y_bounds[1]))
-        boxes.append(labels.Box(x - 1, bottom, x + 1, top))
-    return boxes
-
-
-def _step_boxes(line: list[tuple[float, float]], to_pixels: Any) -> list[labels.Box]:
-    """Return the boxes of the front's line, which goes right and then up from each point to the next."""
-    boxes = []
-    for (left, low), (right, high) in pairwise([to_pixels(point) for point in line]):
-        boxes += [labels.Box(left, low - 1, right, low + 1), labels.Box(right - 1, low, right + 1, high)]
-    return boxes
+def _bars(points: list[Point]) -> list[Line]:
+    """Return the two ends of every interval."""
+    across = [tuple((x, point.y) for x in point.x_bounds) for point in points if point.x_bounds]
+    return across + [tuple((point.x, y) for y in point.y_bounds) for point in points if point.y_bounds]
 
 
 def _legend(axes: Axes) -> None:
@@ -199,18 +208,3 @@ def _legend(axes: Axes) -> None:
         handletextpad=0.4,
         columnspacing=0.9,
     )
-
-
-def _described(drawing: str, plot: Plot) -> str:
-    """Give the drawing a title and a description that a screen reader reads."""
-    best = front(plot.points)
-    told = [f"{point.label}: {point.x:.4g}, {point.y:.4g}" for point in plot.points]
-    winners = ", ".join(plot.points[index].label for index in sorted(best)) or "none"
-    perhaps = [f"{plot.points[index].label} (chance {limits.chance(plot.points[index].chance)})"
-               for index in sorted(possible(plot.points))]  # fmt: skip
-    winners += f". Possibly on it: {', '.join(perhaps)}" if perhaps else ""
-    description = f"{plot.x_label}; {plot.y_label}. On the Pareto front: {winners}. All points: {'; '.join(told)}."
-    start = drawing.index("<svg")
-    end = drawing.index(">", start)
-    described = f"<title>{escape(plot.title)}</title><desc>{escape(description)}</desc>"
-    return f'{drawing[:end]} role="img">\n {described}{drawing[end + 1 :]}'

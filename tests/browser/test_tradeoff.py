@@ -9,7 +9,6 @@ import pytest
 
 from scripts.comparison import fronts
 from scripts.report import limits, page, picture, rows, view
-from scripts.report.sections import tradeoff as tradeoff_view
 from scripts.report.text import inert_values
 from tests.support.report_stages import make_report
 from tests.support.synthetic_study import Technique, compare, write_study
@@ -104,7 +103,7 @@ def test_a_technique_that_may_be_on_the_front_says_its_chance_everywhere(open_re
     assert marked(shown, "perhaps") == unsure
     assert marked(shown) == placed(found, "firm")
     said = shown.locator("#tradeoff-front").inner_text()
-    drawn = tradeoff_view.front_sentence(picture.plot_of(comparison, "latency_s"))
+    drawn = picture.front_sentence(picture.plot_of(comparison, "latency_s"))
     for name in unsure:
         told = limits.chance(found[name])
         assert f"possibly on the Pareto front (chance {told})" in point(shown, name).get_attribute("aria-label")

@@ -2,21 +2,16 @@
 
 from typing import Any
 
-from scripts.report import limits, numbers, picture, rows
+from scripts.report import numbers, picture, rows
 from scripts.report.section import Section
-
-FILES = {
-    "latency_quality": "latency_s",
-    "memory_quality": "peak_memory_bytes",
-    "throughput_quality": rows.PER_SAMPLE,
-}
 
 
 def tradeoff(comparison: dict[str, Any]) -> dict[str, Any]:
     """Return the drawings by name, each with the Pareto front in words, and the techniques without a place in any."""
     return {
         "drawings": [
-            {"name": name, "sentence": front_sentence(picture.plot_of(comparison, key))} for name, key in FILES.items()
+            {"name": name, "sentence": picture.front_sentence(picture.plot_of(comparison, key))}
+            for name, key in picture.FILES.items()
         ],
         "left_out": _left_out(comparison),
         "method": _method(comparison),
@@ -37,28 +32,6 @@ def _method(comparison: dict[str, Any]) -> str:
     )
     tested = "; quality counts as better only where a test over all pairs shows it" if known["above"] else ""
     return f"{drawn}{tested}."
-
-
-def front_sentence(plot: picture.Plot) -> str:
-    """Return a plot's Pareto front in words, from the lowest x on: who is on it, and who may be with which chance."""
-    if not plot.points:
-        return plot.empty
-    sure, perhaps = (
-        sorted((plot.points[index] for index in found(plot.points)), key=lambda point: point.x)
-        for found in (picture.front, picture.possible)
-    )
-    positive = [point.x for point in [*sure, *perhaps] if point.x > 0]
-    digits = max((numbers.digits_after_point(x, 3) for x in positive), default=0)
-
-    def told(point: picture.Point, more: str = "") -> str:
-        return f"{point.label} ({numbers.fixed(point.x, digits)}; {point.y:.3g}{more})"
-
-    axes = f"{plot.x_label.split(' (')[0]}; {plot.y_label.split(' (')[0]}"
-    said = f"On the Pareto front ({axes}): {', '.join(map(told, sure)) or 'none for certain'}."
-    if perhaps:
-        chances = [told(point, f"; chance {limits.chance(point.chance)}") for point in perhaps]
-        said += f" Possibly on it: {', '.join(chances)}."
-    return said
 
 
 def _left_out(comparison: dict[str, Any]) -> list[dict[str, str]]:

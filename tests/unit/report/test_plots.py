@@ -1,19 +1,20 @@
 import itertools
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 
-from scripts.report import forest, labels, numbers, plots, text
+from scripts.report import forest, labels, numbers, picture, plots, text
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def point(label, x, y, **more):
-    return plots.Point(label, x, y, None, (y - 0.02, y + 0.02), **more)
+    return picture.Point(label, x, y, None, (y - 0.02, y + 0.02), **more)
 
 
 def drawn(points):
-    return plots.svg(plots.Plot("Title", "x", "y", points, []))
+    return plots.svg(picture.Plot("Title", "x", "y", points, []))
 
 
 def test_the_same_plot_is_the_same_bytes_and_has_no_date():
@@ -33,12 +34,12 @@ def test_labels_stay_text_and_dollars_stay_dollars():
 
 def test_what_may_be_on_the_front_is_hollow_and_has_its_chance():
     points = [point("sure", 1, 1), point("perhaps", 2, 2, chance=0.71), point("off", 3, 1.5, chance=0.01)]
-    assert plots.front(points) == {0}
-    assert plots.possible(points) == {1}
+    assert picture.front(points) == {0}
+    assert picture.possible(points) == {1}
     source = drawn(points)
     shown = [element.text for element in ElementTree.fromstring(source).iter(f"{SVG}text")]
     assert {"sure", "perhaps (71%)", "off"} <= set(shown)
-    assert "On the Pareto front: sure. Possibly on it: perhaps (chance 71%)." in source
+    assert "On the Pareto front (x; y): sure (1.00; 1). Possibly on it: perhaps (2.00; 2; chance 71%)." in source
     assert source.count(f"fill: {plots.FRONT}") == 2  # the one that is sure, and the legend's mark
     ElementTree.fromstring(drawn([point("perhaps", 2, 2, chance=0.71)]))
 
@@ -50,12 +51,12 @@ def test_degenerate_plots_are_drawn(points):
 
 def test_thirty_crowded_labels_do_not_overlap():
     points = [(100 + 12 * (index % 10), 200 + 25 * (index // 10)) for index in range(30)]
-    frame = labels.Box(50, 20, 650, 420)
-    sizes = [(70, 11)] * 30
-    placed = labels.place(points, sizes, frame, [])
-    boxes = [spot.box for spot in placed]
-    assert not [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlap(pair[1]) > 0]
-    assert all(box.outside(frame) == 0 for box in boxes)
+    placed = labels.place(points, [(70, 11)] * 30, (50, 20, 650, 420), np.empty((0, 4)))
+    boxes = np.array([spot.box for spot in placed])
+    assert (boxes[:, :2] >= (50, 20)).all()
+    assert (boxes[:, 2:] <= (650, 420)).all()
+    for one, other in itertools.combinations(boxes, 2):
+        assert (np.minimum(one[2:], other[2:]) <= np.maximum(one[:2], other[:2])).any()
 
 
 def test_wide_ranges_are_logarithmic_and_say_so():
@@ -70,7 +71,7 @@ def test_a_line_goes_from_a_technique_to_its_parent():
 
 
 def test_an_empty_plot_says_why():
-    empty = plots.Plot("Title", "x", "y", [], [], "Quality was not measured.")
+    empty = picture.Plot("Title", "x", "y", [], [], "Quality was not measured.")
     assert "Quality was not measured." in plots.svg(empty)
 
 

@@ -16,7 +16,7 @@ from scripts import plot, render
 from scripts.comparison import table
 from scripts.comparison.table import FORMULA_STARTS
 from scripts.foundation.errors import StudyError
-from scripts.report import answer, drawing, page, plots, view
+from scripts.report import answer, drawing, page, picture, plots, view
 from scripts.report.text import DANGEROUS, inert
 from tests.support.synthetic_study import Technique, compare, everything, write_study
 from tests.support.text_everywhere import study_of
@@ -69,10 +69,10 @@ class Reader(html.parser.HTMLParser):
 
 def page_of(comparison):
     drawings = {
-        name.removesuffix(".svg"): ElementTree.tostring(
-            ElementTree.fromstring(plots.svg(plots.plot_of(comparison, key))), encoding="unicode"
+        name: ElementTree.tostring(
+            ElementTree.fromstring(plots.svg(picture.plot_of(comparison, key))), encoding="unicode"
         )
-        for name, key in plot.PLOTS.items()
+        for name, key in picture.FILES.items()
     }
     contents = page.Contents(drawings, numbers=comparison, table=table.table(comparison))
     return page.page(view.report_view(comparison), TEMPLATE, contents), drawings
@@ -97,7 +97,7 @@ def run_stages(tmp_path, monkeypatch, comparison):
     arguments = ["--comparison", str(tmp_path / "comparison.json")]
     monkeypatch.setattr(sys, "argv", ["plot", *arguments, "--output", str(tmp_path / "plots")])
     plot.main()
-    files = [str(tmp_path / "plots" / name) for name in plot.PLOTS]
+    files = [str(tmp_path / "plots" / f"{name}.svg") for name in picture.FILES]
     output = tmp_path / "report.html"
     inputs = [*arguments, "--table", str(tmp_path / "comparison.csv"), "--plots", *files]
     outputs = ["--output", str(output), "--markdown", str(tmp_path / "report.md")]
@@ -123,7 +123,7 @@ def test_the_report_holds_what_a_reader_looks_for(tmp_path, monkeypatch, whole):
         whole["prompts"]["rows"][0]["summary"],
     ):  # fmt: skip
         assert expected in reader.text, expected
-    assert reader.tags.count("figure") >= len(plot.PLOTS)
+    assert reader.tags.count("figure") >= len(picture.FILES)
     assert {f"technique-{technique['name']}" for technique in whole["techniques"]} <= set(reader.ids)
 
 

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from scripts.comparison import table
-from scripts.report import measured, tail
+from scripts.report import measured, picture, tail
 from scripts.report.sections import results as results_view
 from scripts.report.sections import tradeoff as tradeoff_view
 from tests.support.synthetic_study import Technique, compare, everything, write_study
@@ -80,7 +80,7 @@ def test_a_technique_without_figures_keeps_its_row_and_reason(whole):
 
 def test_the_trade_off_says_its_front_and_what_it_leaves_out(whole):
     found = tradeoff_view.tradeoff(whole)
-    assert [drawing["name"] for drawing in found["drawings"]] == list(tradeoff_view.FILES)
+    assert [drawing["name"] for drawing in found["drawings"]] == list(picture.FILES)
     assert found["drawings"][0]["sentence"].startswith(
         "On the Pareto front (Mean latency in ms; ROUGE-L F1, mean): Comp"
     )

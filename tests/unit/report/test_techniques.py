@@ -10,7 +10,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from scripts.comparison import fronts
 from scripts.report import advice, facets, picture, shapes
 from scripts.report.sections import techniques as details
-from scripts.report.sections import tradeoff as tradeoff_view
 from scripts.report.text import inert_values
 from tests.support.synthetic_study import compare, everything, write_study
 
@@ -110,7 +109,7 @@ def test_quality_that_was_not_measured_is_not_judged(whole):
 
 def test_the_words_drawing_and_sentence_have_one_pareto_front(whole):
     plot = picture.plot_of(whole, "latency_s")
-    sentence = tradeoff_view.front_sentence(plot)
+    sentence = picture.front_sentence(plot)
     labels = {entry["label"]: entry["name"] for entry in whole["techniques"]}
     places = {labels[point.label]: fronts.place(point.chance) for point in plot.points}
     assert {"firm", "off"} <= set(places.values())
