@@ -260,7 +260,7 @@ def measure(request: dict[str, Any], devices: list[str]) -> Outcome:
     """Lease devices and run the group."""
     processes = request["processes"]
     if not devices:
-        with pinning.held(processes * request["threads_per_process"]) as cpus:
+        with pinning.reserved(processes * request["threads_per_process"]) as cpus:
             return _watched(request | {"cpus": cpus}, [])
     if processes > len(devices):
         plural = "s" if len(devices) > 1 else ""
@@ -276,14 +276,14 @@ NO_ROOM = "Memory ran out with the reference beside the technique."
 def _watched(request: dict[str, Any], leased: list[str]) -> Outcome:
     """Run the group while what else the machine does is watched."""
     before = conditions.state(leased)
-    watch = conditions.Watch(gpu_uuids=leased)
+    watch = conditions.Monitor(gpu_uuids=leased)
     watch.start()
     try:
         visible = {"CUDA_VISIBLE_DEVICES": ",".join(leased)}
         ranks, samples = run_group(request | {"leased": leased}, visible)
-        if ranks[0].get("beside_reference"):
+        if ranks[0].get("retry_without_reference"):
             # It may have been the reference that took the memory, or it failed itself.
-            why = ranks[0]["beside_reference"]
+            why = ranks[0]["retry_without_reference"]
             alone = request["reference"] | {"reason": why if isinstance(why, str) else NO_ROOM}
             ranks, samples = run_group(request | {"leased": leased, "reference": alone}, visible)
     finally:

@@ -126,7 +126,7 @@ class Columns:
             columns = self.columns[name, mode]
             table = np.array([*columns.values(), np.ones(len(next(iter(columns.values()))))])  # (columns, prompts)
             units = _summed(table, batches)
-            few = units.shape[1] < resampling.FEWEST
+            few = units.shape[1] < resampling.MIN_PROMPTS
             means = None if few else resampling.resampled_means(units)
             self._drawn[key] = None if few else dict(zip([*columns, "ones"], means, strict=True))
         return self._drawn[key]

@@ -172,4 +172,4 @@ def _note(found: Draws, name: str, pair: list[Quantity]) -> None:
 
 def enough_prompts(name: str, columns: Columns) -> bool:
     """Whether a technique has as many prompts as resampling takes."""
-    return len(columns.ids[name, NATURAL]) >= resampling.FEWEST
+    return len(columns.ids[name, NATURAL]) >= resampling.MIN_PROMPTS

@@ -145,4 +145,4 @@ def _covers(drawn: gains.Draws, labels: dict[str, str]) -> str:
 
 def _too_few(content: dict[str, Any]) -> str:
     prompts = content["sample_count"]
-    return f"neither prompts nor runs: {prompts} prompts are too few to resample ({resampling.FEWEST} are needed)"
+    return f"neither prompts nor runs: {prompts} prompts are too few to resample ({resampling.MIN_PROMPTS} are needed)"

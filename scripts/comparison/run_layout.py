@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-FEWEST = 6
+MIN_TECHNIQUES = 6
 """Techniques below which nothing is said about one from the others: too few to tell how far they agree."""
-MOST_EXPECTED = 6.0
+MAX_PRIOR_FREEDOM = 6.0
 """Degrees of freedom that the expected variance counts at most, whatever the techniques' agreement suggests."""
 FREEDOMS = np.array([0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 20, 40, 1e6])
 COMMON_STEPS = 40
@@ -52,7 +52,7 @@ def run_noise(groups: dict[str, tuple[float, ...]], scatter: dict[str, float]) -
         groups: per technique one positive value a round, as many for each.
         scatter: per technique the relative variance that the scatter of requests gives a run's value, 0 where unknown.
     """
-    if len(groups) < FEWEST or len(next(iter(groups.values()))) < 2:
+    if len(groups) < MIN_TECHNIQUES or len(next(iter(groups.values()))) < 2:
         return {}
     logs = np.log(np.array(list(groups.values())))  # (techniques, rounds)
     known = np.array([scatter[name] for name in groups])
@@ -61,12 +61,12 @@ def run_noise(groups: dict[str, tuple[float, ...]], scatter: dict[str, float]) -
     if not (own > TINY).any():
         return {name: RunNoise(0.0, most, most) for name in groups}
     common, agreement = _expected(own, known, freedom)
-    prior = min(agreement, MOST_EXPECTED)
+    prior = min(agreement, MAX_PRIOR_FREEDOM)
     expected = known + common
-    joined = np.maximum((prior * expected + freedom * own) / (prior + freedom), expected)
-    joined_freedom = min(prior + freedom, most)
+    pooled = np.maximum((prior * expected + freedom * own) / (prior + freedom), expected)
+    pooled_freedom = min(prior + freedom, most)
     return {
-        name: RunNoise(float(variance), joined_freedom, most) for name, variance in zip(groups, joined, strict=True)
+        name: RunNoise(float(variance), pooled_freedom, most) for name, variance in zip(groups, pooled, strict=True)
     }
 
 

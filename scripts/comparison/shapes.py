@@ -13,7 +13,7 @@ from scripts.metrics import figures
 
 SHARES = (0, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99, 1)
 QUARTILES = {"low_s": 0.25, "median_s": 0.5, "high_s": 0.75}
-FEWEST_GAPS = 5
+MIN_GAPS = 5
 BINS = 10
 NO_TIMES = "the times of single tokens were not kept"
 
@@ -89,13 +89,13 @@ def _gaps(samples: Samples) -> dict[str, Any] | str:
         gaps = sorted(
             of_prompt[position - 1] - of_prompt[position - 2] for of_prompt in times if len(of_prompt) >= position
         )
-        if len(gaps) < FEWEST_GAPS:
+        if len(gaps) < MIN_GAPS:
             break
         result["position"].append(position)
         result["n"].append(len(gaps))
         for key, share in QUARTILES.items():
             result[key].append(significant(figures.nearest_rank(gaps, share)))
-    return result if result["position"] else f"fewer than {FEWEST_GAPS} prompts have two tokens"
+    return result if result["position"] else f"fewer than {MIN_GAPS} prompts have two tokens"
 
 
 def _acceptance(content: dict[str, Any]) -> dict[str, Any] | str:

@@ -1,1 +1,1 @@
-"""What every stage stands on: errors, files, and the shape of an entry point. Imports no heavy library."""
+"""Used by every stage: errors, files, entry points, plugins. Imports no heavy library."""

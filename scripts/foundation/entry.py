@@ -1,4 +1,4 @@
-"""The shape of an entry point: logging to stderr, errors as one sentence, and nothing printed that isn't inert."""
+"""Entry points: logging to stderr, errors as one sentence, and control characters in output escaped."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ from scripts.foundation.errors import StudyError
 
 
 class _Formatter(logging.Formatter):
-    """Messages hold text of data and of libraries: no part of one may look like a line of its own."""
+    """Indents and escapes messages, since text from data or libraries could imitate a log line."""
 
     def format(self, record: logging.LogRecord) -> str:
         return text.lines(super().format(record))
@@ -23,7 +23,7 @@ class _Formatter(logging.Formatter):
 def run(main: Callable[[], None]) -> None:
     """Run ``main`` as a stage: a known error is one sentence on stderr and exit status 1, anything else a traceback.
 
-    This is the door through which a stage's text reaches the terminal: whatever it prints is inert.
+    All that the stage prints passes through :class:`scripts.foundation.text.InertStream`.
     """
     sys.excepthook = _print_traceback
     with (
@@ -39,7 +39,7 @@ def run(main: Callable[[], None]) -> None:
         except StudyError as error:
             _fail(str(error))
         except Exception as error:
-            if sentence := _barred(error):
+            if sentence := _access_error(error):
                 _fail(sentence)
             if not disk_is_full(error):
                 raise
@@ -52,12 +52,12 @@ def _fail(sentence: str) -> None:
 
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    told = "".join(traceback.format_exception(kind, error, trace)).rstrip("\n")
-    print(text.lines(told), file=sys.stderr)
+    lines = "".join(traceback.format_exception(kind, error, trace)).rstrip("\n")
+    print(text.lines(lines), file=sys.stderr)
 
 
-def _barred(error: Exception) -> str | None:
-    """What to say of a place that can't be used."""
+def _access_error(error: Exception) -> str | None:
+    """The sentence for a file or folder that can't be read or written; None for other errors."""
     if isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error):
         return "no folder for temporary files can be written; set TMPDIR to one that has free space."
     if isinstance(error, OSError) and error.filename and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
@@ -66,7 +66,7 @@ def _barred(error: Exception) -> str | None:
 
 
 def disk_is_full(error: Exception) -> bool:
-    """Tell whether an error says that a disk, or its owner's share of it, is full."""
+    """Whether an error says that a disk, or the user's quota on it, is full."""
     # Libraries that write by themselves (safetensors, tokenizers) raise errors of their own with the system's words.
     full = (errno.ENOSPC, errno.EDQUOT)
     return getattr(error, "errno", None) in full or any(os.strerror(number) in str(error) for number in full)

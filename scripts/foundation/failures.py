@@ -1,4 +1,4 @@
-"""What becomes of an error in a run or a stage: a status, one sentence, and a line in the record of failed attempts."""
+"""Turns the error of a run or a stage into a status, a sentence and a line in the record of failed attempts."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ logger = logging.getLogger(__name__)
 
 FAILED = "failed"
 ATTEMPTS = "failures.jsonl"
-"""Beside a run's results: a line for each attempt that failed. The workflow tries again where it has grown."""
+"""In a run's folder, a line for each failed attempt; the workflow tries again where it has grown."""
 
-# Of the CPU allocator, C++, the CUDA runtime, cuBLAS, the loader of libraries, and what maps checkpoint files.
+# Messages of the CPU allocator, C++, the CUDA runtime, cuBLAS, the dynamic loader, and mmap of checkpoint files.
 NO_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "Cannot allocate memory",
              "bad_alloc", "failed to map segment", "can't start new thread")  # fmt: skip
-MOST_READ = 65536
+MAX_LOG_BYTES = 65536
 
 
 def end_on_signals() -> None:
-    """End on SIGTERM and SIGINT by way of what has to be closed: workers are ended, temporary files removed."""
+    """Exit on SIGTERM and SIGINT through ``SystemExit``, so that workers are ended and temporary files removed."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        # What was started in the background of a shell is not meant to be interrupted.
+        # A shell sets SIG_IGN for background jobs, which are not to be interrupted.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
 
 
 def report(error: Exception) -> dict[str, Any]:
-    """``status`` and ``reason`` of an error, and of one that nobody foresaw its time; its traceback goes to the log.
+    """``status`` and ``reason`` of an error; an unexpected one is logged with its traceback and has ``unforeseen_at``.
 
     Raises:
-        Exception: the error itself, where the disk is full: then nothing can be kept.
+        Exception: the error itself, where the disk is full, so that no report could be written.
     """
     if entry.disk_is_full(error):
         raise error
@@ -48,18 +48,17 @@ def report(error: Exception) -> dict[str, Any]:
     if isinstance(error, StudyError):
         return {"status": FAILED, "reason": str(error)}
     logger.error("The run failed.", exc_info=error)
-    said = str(error).strip()
-    reason = f"{type(error).__name__}: {first_line(error)}" if said else type(error).__name__
+    reason = f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else type(error).__name__
     return {"status": FAILED, "reason": f"{reason.rstrip('.')}.", "unforeseen_at": time.time()}
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
+    """First line of an error's message, or the name of its class."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or one that it came from, says that there is no more memory, of the machine or of a device."""
+    """Whether an error, or a cause of it, says that the machine or a device is out of memory."""
     # Importing it here could be what runs out of memory.
     torch = sys.modules.get("torch")
     kinds = (MemoryError, *filter(None, [getattr(torch, "OutOfMemoryError", None)]))
@@ -72,16 +71,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def with_log(head: dict[str, Any], log: Path | None) -> str | None:
-    """The reason of a report, of a failure with the file that says more."""
+    """The reason of a report; for a failure with the path of the log."""
     if head["status"] != FAILED or log is None:
         return head["reason"]
     return f"{head['reason'].rstrip('.')}; the log is {log}."
 
 
 def note(output: Path, reason: str | None) -> None:
-    """Add this attempt to the failed ones of the folder."""
+    """Record a failed attempt in the folder."""
     path = output / ATTEMPTS
-    # No more of them than tell one attempt from the one before.
+    # The last 100 are enough to tell attempts apart.
     before = files.read_json_lines(path)[-99:] if path.exists() else []
     failed_at = datetime.now(UTC).isoformat(timespec="microseconds")
     files.write_json_lines(path, [*before, {"failed_at": failed_at, "reason": reason}])
@@ -96,7 +95,7 @@ def written_since(log: str | None) -> Callable[[], str]:
         if path is None or not path.exists():
             return ""
         with path.open("rb") as handle:
-            handle.seek(max(start, path.stat().st_size - MOST_READ))
+            handle.seek(max(start, path.stat().st_size - MAX_LOG_BYTES))
             return handle.read().decode("utf-8", errors="replace")
 
     return written

@@ -1,4 +1,4 @@
-"""Reading and writing of the project's files; every write is atomic: a temporary file, then a rename."""
+"""Reading and atomic writing of files: a temporary file, then a rename."""
 
 import contextlib
 import hashlib
@@ -63,8 +63,8 @@ def _dumps(path: str | Path, value: Any, indent: int | None = None) -> str:
         return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         where = next(_not_finite(value), None)
-        said = f"{where} in {Path(path).name}, and JSON has finite numbers alone" if where else str(error)
-        raise ValueError(said) from None
+        found = f"{where} in {Path(path).name}; JSON has only finite numbers" if where else str(error)
+        raise ValueError(found) from None
 
 
 def _not_finite(value: Any, key: str = "") -> Iterator[str]:
@@ -104,9 +104,7 @@ def read_json(path: str | Path) -> Any:
         StudyError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(f"{path} does not exist; run the stage that makes it first.") from None
+        return json.loads(read_text(path))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise StudyError(f"{path} is not valid JSON ({error}); delete it and run the workflow again.") from None
 

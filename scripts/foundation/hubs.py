@@ -1,4 +1,4 @@
-"""Checks names of models and data sets on a hub, so that none can lead to a folder."""
+"""Checks repository ids of models and data sets on a hub, so that none is read as a local path."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from scripts.foundation.wording import shown
 
 
 def check_id(key: str, name: str) -> None:
-    """Check that ``name`` is a hub's ``owner/name`` and nothing of this machine.
+    """Check that ``name`` has the form ``owner/name`` and no local path of that name exists.
 
     Raises:
-        StudyError: it is a path, or a folder of this name would be read in its place; the sentence names the key.
+        StudyError: it is malformed, or a local path of that name would be read instead; the sentence names the key.
     """
     # Only here, since the library takes a moment to load.
     from huggingface_hub.errors import HFValidationError

@@ -1,4 +1,4 @@
-"""Temporary folders that killed processes left behind: each folder is marked by a lock that ends with its owner."""
+"""Temporary folders of killed processes: each folder has a lock file that its owner holds while it lives."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""One writer of a folder at a time: a lock beside it that ends with its process."""
+"""One writer of a folder at a time, by a file lock next to it."""
 
 import contextlib
 import errno
@@ -18,11 +18,10 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Be the only one in this block for a folder; another process is waited for, but not for long.
+    """Hold the exclusive lock of a folder in the block; waits up to ``WAIT_S`` for another process.
 
-    The lock is the kernel's (flock) on ``.<folder>.lock`` beside the folder, so it ends with the process however that
-    ends. On a network file system it holds between machines where that file system has such locks; where it has none,
-    a warning says so.
+    The lock is a flock on ``.<folder>.lock`` next to the folder, released by the kernel when the process ends. A file
+    system without such locks causes a warning.
 
     Raises:
         StudyError: another process still writes the folder.

@@ -1,4 +1,4 @@
-"""Ending with the process that this one works for, however that one ends."""
+"""Ends this process when its parent process, or the Snakemake run it belongs to, ends."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Let the kernel end this process when its parent ends; on Linux alone.
+    """Let the kernel kill this process when its parent ends; only on Linux.
 
-    Strictly when the thread that started it ends: start such processes from a main thread.
+    The kernel watches the thread that started it, so start such processes from a main thread.
     """
     if sys.platform == "linux":
         import ctypes
@@ -43,14 +43,14 @@ def _end_after(process: int) -> None:
     with contextlib.suppress(OSError):
         sentence = "the Snakemake that started this job has ended, and so the job ends; run the same command again."
         os.write(2, f"error: {sentence}\n".encode())
-    # As if ended from outside, so that it ends its workers and removes what they left.
+    # SIGTERM, so that the handlers end its workers and remove their temporary files.
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_S)
     os._exit(1)
 
 
 def _wait(process: int) -> None:
-    """Wait until a process has ended, without waking up meanwhile where the system has a way."""
+    """Wait until a process has ended: by a pidfd where the system has them, else by polling."""
     with contextlib.suppress(AttributeError, OSError):
         try:
             handle = os.pidfd_open(process)

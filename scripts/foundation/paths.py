@@ -1,4 +1,4 @@
-"""Says why a path that a study names can't be read, before anything waits for it or fails on it."""
+"""Checks that paths in a study can be read, without opening them (a FIFO would block)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _REASONS = {
 }
 
 
-def file_trouble(path: str | Path) -> str | None:
-    """Say what keeps ``path`` from being read as a file, as the end of a sentence; None where nothing does."""
+def file_problem(path: str | Path) -> str | None:
+    """Why ``path`` can't be read as a file, as the end of a sentence; None if it can."""
     mode = _mode(path)
     if isinstance(mode, str):
         return mode
     return _kind(mode) if not stat.S_ISREG(mode) else _locked(path, os.R_OK)
 
 
-def directory_trouble(path: str | Path) -> str | None:
+def directory_problem(path: str | Path) -> str | None:
     """The same for a directory."""
     mode = _mode(path)
     if isinstance(mode, str):
@@ -42,16 +42,16 @@ def check_file(key: str, path: str | Path) -> None:
     Raises:
         StudyError: it can't; the sentence names the key and the path.
     """
-    trouble = file_trouble(path)
-    if trouble:
-        raise StudyError(f"{key}: the file {_named(path)} {trouble}; correct the path.")
+    problem = file_problem(path)
+    if problem:
+        raise StudyError(f"{key}: the file {_named(path)} {problem}; correct the path.")
 
 
 def check_directory(key: str, path: str | Path) -> None:
     """The same for a directory."""
-    trouble = directory_trouble(path)
-    if trouble:
-        raise StudyError(f"{key}: the directory {_named(path)} {trouble}; correct the path.")
+    problem = directory_problem(path)
+    if problem:
+        raise StudyError(f"{key}: the directory {_named(path)} {problem}; correct the path.")
 
 
 def _named(path: str | Path) -> str:

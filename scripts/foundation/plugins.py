@@ -1,8 +1,8 @@
-"""Plugins: folders laid out as the project, whose modules stand beside the project's own.
+"""Plugins: folders laid out like the project, whose modules are added to the project's packages.
 
 A plugin may hold ``scripts/techniques/<facet>/``, ``scripts/models/sources/<source>.py`` and so on, ``report/`` and
 ``config/config.schema.yaml``. A package of the project that plugins can add to says so in its ``__init__.py``:
-``__path__ = plugins.extend(__name__, __path__)``. A plugin adds; it replaces nothing.
+``__path__ = plugins.extend(__name__, __path__)``. A plugin can add modules, not replace them.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def roots() -> tuple[Path, ...]:
 
 
 def use(folders: Iterable[str]) -> None:
-    """Take up the plugins in these folders, and no others, in this process and in those that it starts.
+    """Use exactly the plugins in these folders, in this process and in its child processes.
 
     Raises:
-        StudyError: one of them is no folder, can't be named in an environment variable, or replaces a module.
+        StudyError: a folder is missing, its path contains the path separator, or it replaces a module.
     """
     if isinstance(folders, str) or not all(isinstance(folder, str) and folder for folder in folders):
         raise StudyError("plugins is no list of folders; write it as [folder, folder].")
@@ -50,10 +50,10 @@ def use(folders: Iterable[str]) -> None:
 
 
 def extend(package: str, path: Iterable[str]) -> list[str]:
-    """The folders that a package's modules are looked for in: the project's own, then those of the plugins.
+    """Search path of a package: the project's own folders, then those of the plugins.
 
     Raises:
-        StudyError: a plugin has a module of a name that the project has.
+        StudyError: a plugin has a module with the name of an existing one.
     """
     _own_paths[package] = list(path)
     return _folders(package)
@@ -61,19 +61,19 @@ def extend(package: str, path: Iterable[str]) -> list[str]:
 
 def _folders(package: str) -> list[str]:
     own = _own_paths[package]
-    taken = {name: Path(own[0]) for name in _names_in(own)}
+    owners = {name: Path(own[0]) for name in _names_in(own)}
     folders = list(own)
     for root in roots():
         folder = root.joinpath(*package.split("."))
         if not folder.is_dir():
             continue
         for name in _names_in([str(folder)]):
-            if name in taken:
+            if name in owners:
                 raise StudyError(
-                    f"plugins: {folder / name} has the name of {taken[name] / name}; a plugin adds modules and "
+                    f"plugins: {folder / name} has the name of {owners[name] / name}; a plugin adds modules and "
                     "replaces none, so rename it."
                 )
-            taken[name] = folder
+            owners[name] = folder
         folders.append(str(folder))
     return folders
 
@@ -83,7 +83,7 @@ def _names_in(folders: list[str]) -> list[str]:
 
 
 def modules(package: ModuleType) -> list[str]:
-    """Names of the modules in a package, its plugins' among them, sorted; private ones (``_name``) left out."""
+    """Sorted names of a package's public modules, including those of plugins."""
     return sorted(name for name in _names_in(list(package.__path__)) if not name.startswith("_"))
 
 
@@ -100,5 +100,5 @@ def settings(package: str, name: str, base: type[T]) -> type[T]:
 
 
 def files(path: str) -> list[Path]:
-    """The project's own file or folder of that path below its root, and those of the plugins that have one."""
+    """The existing files or folders of that relative path in the project and in each plugin."""
     return [root / path for root in (ROOT, *roots()) if (root / path).exists()]

@@ -1,4 +1,4 @@
-"""Requests: JSON files that hold the arguments of a stage, so that a run can be read, and made again by hand."""
+"""Request files: a stage's arguments as JSON, so that a run can be inspected and repeated by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def parse(parser: argparse.ArgumentParser, given: list[str] | None = None) -> ar
     """Parse a stage's command line, to which ``--request FILE`` is added.
 
     The file is a JSON object of the stage's arguments by name (``time_limit`` is ``--time-limit``); null leaves one
-    out. What the command line gives as well takes the place of the file's.
+    out. Arguments on the command line override those of the file.
 
     Raises:
         StudyError: the file can't be read, is no JSON object, or names an argument that the stage does not have.
@@ -26,11 +26,11 @@ def parse(parser: argparse.ArgumentParser, given: list[str] | None = None) -> ar
     first.add_argument("--request", type=Path)
     path = first.parse_known_args(given)[0].request
     if path is not None:
-        _take(parser, path)
+        _apply(parser, path)
     return parser.parse_args(given)
 
 
-def _take(parser: argparse.ArgumentParser, path: Path) -> None:
+def _apply(parser: argparse.ArgumentParser, path: Path) -> None:
     actions = {action.dest: action for action in parser._actions if action.dest not in ("help", "request")}
     for name, value in _read(path).items():
         if name not in actions:

@@ -1,11 +1,11 @@
-"""Text from data, models, configuration and servers, made inert before it is shown or printed."""
+"""Escapes control and bidirectional characters in untrusted text before it is shown or printed."""
 
 import re
 from collections.abc import Sequence
 from typing import TextIO
 
-# Control characters, and the characters that reorder or hide what follows them. Escaping for HTML or XML is left to the
-# template engine and to the plot's writer: none of these characters would be touched by it.
+# Control characters, and the characters that reorder or hide what follows them. HTML and XML escaping, done by
+# the template engine and the plot writer, does not cover them.
 _HARMFUL = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff"
@@ -18,12 +18,12 @@ _LONGEST = 4000
 
 
 def inert(text: str) -> str:
-    """Replace characters that could garble a page by their visible names, e.g. ``[U+202E]``; line ends stay."""
+    """Replace harmful characters by visible names, such as ``[U+202E]``; line ends are kept."""
     return DANGEROUS.sub(_named, text)
 
 
 def one_line(text: str) -> str:
-    """Make a text inert on one line, line ends and tabs too, so that no part of it can pose as a line of its own."""
+    """Escape a text for one line, line ends and tabs included; very long texts are shortened."""
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
     return _IN_A_LINE.sub(_named, text)
@@ -35,7 +35,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def lines(text: str) -> str:
-    """Make a text of several lines inert for a terminal; lines after the first are indented, so that none poses."""
+    """Escape a text of several lines for a terminal; lines after the first are indented."""
     return _IN_LINES.sub(_named, text).replace("\n", "\n  ")
 
 
@@ -44,17 +44,16 @@ def _named(match: re.Match[str]) -> str:
 
 
 class InertStream:
-    """A text stream that makes what is written to it inert; everything else is the stream's own.
+    """A text stream that escapes what is written to it and forwards everything else.
 
-    Libraries print too, and what they print can hold text of data or of a checkpoint. Line ends and the carriage
-    returns of progress bars pass.
+    Libraries may print text of data or of a checkpoint. Line ends and carriage returns of progress bars pass.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write the text; return how many characters were given, as a stream does."""
+        """Write the text; return the number of characters given."""
         self._stream.write(inert(text))
         return len(text)
 

@@ -1,4 +1,4 @@
-"""How faults of a study are said: in one line, whatever the study holds."""
+"""Error sentences about a study's configuration: one line each, with values shortened and escaped."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from scripts.foundation import text as inert
 from scripts.foundation.errors import StudyError
 
-LONGEST_VALUE = 80
+MAX_VALUE_LENGTH = 80
 _LONG_WORD = re.compile(r"\S{250,}")
 
 
 class KeyFault(StudyError):
-    """A fault at a place that is known.
+    """An error at a known key.
 
     Attributes:
         path: keys and positions from the configuration's root to the fault.
@@ -26,7 +26,7 @@ class KeyFault(StudyError):
 
 
 def dotted(path: tuple[Any, ...]) -> str:
-    """The place of a key as it is written in sentences; the root is the configuration."""
+    """A key's path with dots; the empty path is the configuration."""
     return ".".join(str(part) for part in path) or "the configuration"
 
 
@@ -36,7 +36,7 @@ def shown(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError, TypeError):  # an endless number, a list inside itself, keys that are no text
         text = f"a {type(value).__name__} that can't be shown"
-    return one_line(text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 20]}…{text[-15:]}")
+    return one_line(text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 20]}…{text[-15:]}")
 
 
 def one_line(text: str) -> str:

@@ -1,8 +1,8 @@
 """Words of a text in any script.
 
-White space parts words. Scripts that are written without it (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are taken
-character by character, with the marks that belong to a character: to find their words takes a dictionary of each
-language, and scores by character are what is reported for them.
+Words are separated by white space. Scripts written without it (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are split
+into characters with their combining marks, as is usual for ROUGE in these languages: segmenting words would need a
+dictionary of each.
 """
 
 import unicodedata
@@ -16,13 +16,13 @@ _UNSPACED = (
 _IS_UNSPACED = regex.compile(_UNSPACED, regex.V1)
 #: A character of such a script with its marks, or else a run of letters, marks and digits.
 _PIECE = regex.compile(f"{_UNSPACED}\\p{{M}}*|[[\\p{{L}}\\p{{M}}\\p{{N}}]--{_UNSPACED}]+", regex.V1)
-#: Characters that show nothing and part no words, such as a soft hyphen or a zero-width non-joiner.
+#: Invisible characters that do not separate words, such as a soft hyphen or a zero-width non-joiner.
 _HIDDEN = regex.compile("\\p{Cf}+")
 _LETTER = regex.compile("\\p{L}")
 
 
 def split(text: str) -> list[str]:
-    """Return the words of a text as they stand: what white space parts, unspaced scripts character by character."""
+    """Return the words of a text, separated by white space; unspaced scripts character by character."""
     words = text.split()
     if text.isascii() or not _IS_UNSPACED.search(text):
         return words
@@ -38,8 +38,8 @@ def tokens(text: str) -> list[str]:
     return _PIECE.findall(_folded(text))
 
 
-def share_beyond_ascii(texts: list[str]) -> float:
-    """Return the share of all letters of the texts that are none of a to z, 0 where there are no letters."""
+def non_ascii_share(texts: list[str]) -> float:
+    """Share of the texts' letters that are not ASCII; 0 without letters."""
     letters = [letter for text in texts for letter in _LETTER.findall(_folded(text))]
     return sum(not letter.isascii() for letter in letters) / len(letters) if letters else 0.0
 

@@ -1,4 +1,4 @@
-"""What hardware can do by its data sheet, and what a model needs of it by arithmetic: bytes to keep, work to do.
+"""GPU data sheets, and analytic models of memory (bytes) and work (FLOPs, traffic).
 
-Nothing here measures anything or imports torch; every figure is held against a measured one.
+Nothing here measures anything or imports torch; every figure is compared with a measured one elsewhere.
 """

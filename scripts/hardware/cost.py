@@ -1,4 +1,4 @@
-"""What facets make of a model's bytes and operations: the interface of each, and all of a technique together."""
+"""How facets change a model's bytes and operations: the cost of one facet, and of a whole technique."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Matrix:
 
     @property
     def weights(self) -> int:
-        """How many numbers it has."""
+        """Number of weights."""
         return self.rows * self.columns
 
     def shard(self, ranks: int) -> Matrix:
-        """The part of one rank."""
+        """The shard of one rank."""
         if self.row_wise:
             return Matrix(self.rows, self.columns // ranks, True, self.bias)
         return Matrix(self.rows // ranks, self.columns, False, self.bias)
@@ -35,23 +35,23 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Layout:
-    """Over how many devices each layer is split, and over how many the layers are shared out."""
+    """Degrees of tensor parallelism (each layer is split) and of pipeline parallelism (layers are distributed)."""
 
     tensor: int = 1
     stages: int = 1
 
 
 class Cost:
-    """Of one facet, or of one of its methods. By default nothing changes but the time.
+    """Cost of a facet or of one of its methods; by default it changes neither bytes nor operations.
 
     Attributes:
-        lossless: whether a change of the facet alone leaves every token as it was.
+        lossless: whether changing this facet alone must leave every token the same.
     """
 
     lossless = False
 
     def changes_tokens(self, value: Any, difference: dict[str, Any]) -> bool:
-        """Whether, with the facet on, a change of those facets changes tokens, though each of them is lossless."""
+        """Whether, with this facet on, changing those (lossless) facets changes tokens."""
         return False
 
     def architecture(self, value: Any, architecture: Architecture) -> Architecture:
@@ -59,22 +59,22 @@ class Cost:
         return architecture
 
     def matrix_bytes(self, value: Any, matrix: Matrix, size: int, repacked: bool) -> int | None:
-        """Bytes of a linear layer, its bias among them; None where the facet leaves its numbers of ``size`` bytes.
+        """Bytes of a linear layer, bias included; None if the facet leaves it in the model's dtype.
 
         Args:
             value: the facet's settings.
             matrix: the layer's shape.
             size: bytes of the model's dtype.
-            repacked: whether the processor had a library lay packed weights out anew.
+            repacked: whether the library repacked the weights for this processor.
         """
         return None
 
     def layout(self, value: Any) -> Layout | None:
-        """How the model is spread over devices, if the facet settles it."""
+        """How the model is distributed over devices, if the facet decides it."""
         return None
 
     def keeps_cache(self, value: Any) -> bool | None:
-        """Whether keys and values are kept between steps, if the facet settles it."""
+        """Whether there is a KV cache, if the facet decides it."""
         return None
 
     def not_counted(self, value: Any) -> str | None:
@@ -84,7 +84,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """Those of a technique's facets, in the order in which they act, each with the facet's settings.
+    """Costs of a technique's facets in the order they are applied, each with the facet's settings.
 
     Attributes:
         parts: the costs; none of a plain model without a cache.
@@ -107,12 +107,12 @@ class Costs:
 
     @property
     def layout(self) -> Layout:
-        """How the model is spread over devices."""
+        """How the model is distributed over devices."""
         return self._first("layout", default=Layout())
 
     @property
     def keeps_cache(self) -> bool:
-        """Whether keys and values are kept between steps."""
+        """Whether there is a KV cache."""
         return self._first("keeps_cache", default=False)
 
     @property

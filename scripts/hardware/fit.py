@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from scripts.hardware.datasheet import Device, devices
 
-CONTEXT_BYTES = 500_000_000  # what a CUDA context with its libraries takes beside the allocator
+CONTEXT_BYTES = 500_000_000  # of a CUDA context with its libraries, outside the allocator
 HEADROOM = 0.05  # share of a GPU that is left free: fragmentation, a longer prompt
 
 
 def needed_bytes(added: float, process: float | None = None) -> float:
-    """Bytes that one GPU must have: the whole process where it was read, else what the technique adds and a context."""
+    """Bytes that one GPU must have: the whole process if measured, else the technique's bytes plus a CUDA context."""
     return added + CONTEXT_BYTES if process is None else process
 
 

@@ -32,7 +32,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one batch was: its requests, the longest prompt and the most new tokens among them.
+    """One batch: number of requests, longest prompt and most new tokens among them.
 
     Attributes:
         rounds: forwards of the target under speculation, the prompt's included; None without.
@@ -100,8 +100,8 @@ def batch_work(target: Model, batch: Batch, *, cache: bool, draft: Model | None 
     """Count the work of one batch.
 
     Args:
-        target: the model that writes.
-        batch: what was asked and generated.
+        target: the model that generates.
+        batch: its sizes.
         cache: whether keys and values are kept between steps.
         draft: the model that drafts; None without speculation or where proposals are looked up in the prompt.
     """
@@ -134,7 +134,7 @@ def _speculative(target: Model, batch: Batch, draft: Model | None) -> BatchWork:
 
 
 def _drafting(draft: Model, requests: int, proposed: float, unread: float, position: float) -> Work:
-    """One round of the draft: it first reads the tokens accepted since its last round, then goes on token by token."""
+    """One round of drafting: the tokens accepted since the last round in one forward, then one forward a token."""
     if proposed <= 0:
         return Work()
     first = draft.forward(requests, unread, 1, cached=max(0.0, position - unread))

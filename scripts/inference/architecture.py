@@ -1,4 +1,4 @@
-"""The shape of a checkpoint, as its config.json names it: what sizes and work are computed from."""
+"""The architecture of a checkpoint by its config.json, from which sizes and work are computed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from scripts.foundation import files
 
-# What it is called here -> what transformers calls it.
+# Our name -> transformers' name.
 _NAMES = {
     "layers": "num_hidden_layers",
     "hidden": "hidden_size",
@@ -22,8 +22,7 @@ _NAMES = {
 def of_checkpoint(directory: Path) -> dict[str, Any] | None:
     """Layers, widths, heads and vocabulary of the checkpoint; None where its config.json does not name them all.
 
-    Keys and values have as many heads as queries, and a head has its share of the width, where the file is silent, as
-    in transformers.
+    Defaults are those of transformers: as many key/value heads as query heads, head_dim = hidden_size / heads.
     """
     path = directory / "config.json"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Which requests are served together, and the tokens that the model is given for them."""
+"""Groups requests into batches and encodes them."""
 
 from __future__ import annotations
 

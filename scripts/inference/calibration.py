@@ -1,9 +1,9 @@
-"""What this machine can do at its best, measured in the run's own process: bytes read and copied, products a second.
+"""Measures the machine's peak rates in the run's own process: memory read and copy bandwidth, matmul FLOP/s.
 
-A data sheet's peak is that of another board, clock or memory configuration; this is the one that the run had. A copy's
-bytes are counted as read and as written (McCalpin's STREAM, 1995); an n x n x n product is 2 n^3 operations. Decoding
-reads, weights and cache, and hardly writes: its ceiling is what a reduction over a large tensor reads, which is more
-than a copy moves where turning from reads to writes costs time.
+A data sheet's peak may be that of another board, clock or memory configuration. A copy counts bytes read and written
+(McCalpin's STREAM, 1995); an n x n x n product is 2 n^3 operations. Decoding mostly reads (weights and cache), so its
+ceiling is the bandwidth of a reduction over a large tensor, which can exceed a copy's, as switching between reads and
+writes costs time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-CPU_BUFFER_BYTES = 64 << 20  # one half is copied to the other: touching pages first is what takes longest
+CPU_BUFFER_BYTES = 64 << 20  # one half is copied to the other; the first touch of the pages takes longest
 CPU_WIDTH = 768
 CPU_READ_BYTES = (64 << 20, 1 << 30)  # at least and at most; between them twice the last-level cache
 CACHES = Path("/sys/devices/system/cpu")
@@ -33,10 +33,10 @@ _READ_WIDTH = 4096
 
 
 def calibrate(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
-    """Measure once, with the process's own threads; what is allocated is given back.
+    """Measure once with the process's own threads; all memory is freed afterwards.
 
     Returns:
-        ``read_bytes_per_s``, and ``read_buffer_bytes``, of which they were read; ``copy_bytes_per_s`` (bytes read plus
+        ``read_bytes_per_s`` over ``read_buffer_bytes``; ``copy_bytes_per_s`` (bytes read plus
         bytes written); ``matmul_flops_per_s`` and ``matmul_dtype``.
     """
     import torch
@@ -56,7 +56,7 @@ def calibrate(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
 
 
 def _read_on_cpu() -> tuple[float, int]:
-    """Bytes read a second, and how many there were: more than any cache of the usable cores holds."""
+    """Bytes read a second, and the buffer's size, which exceeds the caches of the usable cores."""
     least, most = CPU_READ_BYTES
     size = min(most, max(least, 2 * last_level_cache()))
     with _mapping(size) as memory:
@@ -69,13 +69,13 @@ def _read_all(memory: mmap.mmap) -> float:
     torch.frombuffer(memory, dtype=torch.uint8).fill_(1)
     numbers = torch.frombuffer(memory, dtype=torch.float32)
     rows, vector = numbers.view(-1, _READ_WIDTH), torch.ones(_READ_WIDTH)
-    # Which of them keeps up with the memory depends on the processor; the ceiling is the fastest.
+    # Which of them saturates the memory depends on the processor.
     ways = (numbers.sum, numbers.amax, lambda: torch.mv(rows, vector))
     return len(memory) / min(_best(way, _CPU_BUDGET_S) for way in ways)
 
 
 def last_level_cache() -> int:
-    """Bytes of the largest caches of the cores that this process may use; 0 where the system does not tell."""
+    """Total bytes of the last-level caches of the usable cores; 0 if unknown."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     caches: dict[str, tuple[int, int]] = {}
     for core in cores:
@@ -89,7 +89,7 @@ def last_level_cache() -> int:
 
 
 def _copy_on_cpu() -> float:
-    # Mapped by hand: allocators may keep what is freed, which would stay in the resident set that is measured later.
+    # mmap, since an allocator may keep freed memory in the resident set that is measured later.
     with _mapping(CPU_BUFFER_BYTES) as memory:
         return _copy_half(memory)
 
@@ -101,7 +101,7 @@ def _copy_half(memory: mmap.mmap) -> float:
     half = len(memory) // 2
     source = torch.frombuffer(memory, dtype=torch.uint8, count=half)
     target = torch.frombuffer(memory, dtype=torch.uint8, offset=half)
-    source.fill_(1)  # pages that were never written would all be one page of zeros
+    source.fill_(1)  # untouched pages would all map to the zero page
     target.copy_(source)
     return 2 * half / _best(lambda: target.copy_(source), _CPU_BUDGET_S)
 
@@ -151,7 +151,7 @@ def _on_gpu(device: torch.device, dtype: torch.dtype) -> tuple[tuple[float, int]
     copied = _copy_on_gpu(min(GPU_COPY_BYTES, allowance // 2), device)
     width = min(GPU_WIDTH, math.isqrt(allowance // (3 * dtype.itemsize)) // 128 * 128)
     multiplied = _multiply_on_gpu(width, device, dtype)
-    # The library's scratch space would stay, and be counted with what the run holds.
+    # cuBLAS would keep its workspace, which would count as the run's memory.
     clear = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
     if clear is not None:
         clear()
@@ -160,7 +160,7 @@ def _on_gpu(device: torch.device, dtype: torch.dtype) -> tuple[tuple[float, int]
 
 
 def _read_on_gpu(size: int, device: torch.device) -> tuple[float, int]:
-    """Bytes read a second by the faster of two reductions, and how many there were."""
+    """Bytes read a second by the faster of two reductions, and the buffer's size."""
     import torch
 
     numbers = torch.ones(size // 4, dtype=torch.float32, device=device)
@@ -179,7 +179,7 @@ def _copy_on_gpu(size: int, device: torch.device) -> float:
 def _multiply_on_gpu(width: int, device: torch.device, dtype: torch.dtype) -> float:
     import torch
 
-    # Drawn, not ones: multiplying equal numbers draws less power, and so keeps higher clocks than a model would.
+    # Random, since equal numbers draw less power and so allow higher clocks than a model's weights.
     a = torch.randn(width, width, device=device).to(dtype)
     b = torch.randn(width, width, device=device).to(dtype)
     out = torch.mm(a, b)
@@ -187,7 +187,7 @@ def _multiply_on_gpu(width: int, device: torch.device, dtype: torch.dtype) -> fl
 
 
 def _best_on_gpu(action: Callable[[], Any], device: torch.device) -> float:
-    """Seconds of the fastest of five repetitions after one that is not counted, by the device's own clock."""
+    """Seconds of the fastest of five repetitions after a warm-up, by CUDA events."""
     import torch
 
     with torch.cuda.device(device):

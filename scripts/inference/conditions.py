@@ -1,4 +1,4 @@
-"""What else the machine was doing: clocks and temperatures beside a run, and what other programs used while it ran."""
+"""The machine's state around a run: clocks, temperatures, throttling, and other programs' use of CPU and GPUs."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ REASONS = {
 
 
 def state(gpu_uuids: list[str] | None = None, own_pids: list[int] | None = None) -> dict[str, Any]:
-    """The machine at this moment.
+    """The machine's current state.
 
     Args:
-        gpu_uuids: the GPUs to look at; none on a machine that runs on its processor.
-        own_pids: processes that are not to be reported as others on a GPU.
+        gpu_uuids: the GPUs in use; none on a CPU.
+        own_pids: processes of this run, which are not reported as foreign.
 
     Returns:
         ``gpus`` (a list in the order of the ids: clocks in MHz, temperature in °C, power in W, throttle reasons, other
-        processes' ids) and ``cpu`` (load average over 1, 5 and 15 minutes, mean frequency in MHz); None for what this
-        machine does not show.
+        processes' ids) and ``cpu`` (load average over 1, 5 and 15 minutes, mean frequency in MHz); None for what the
+        machine does not report.
     """
     with Session(gpu_uuids or []) as session:
         gpus = [_gpu(session, handle, set(own_pids or [])) for _, handle in session.handles]
@@ -58,7 +58,7 @@ def _gpu(session: Session, handle: Any, own: set[int]) -> dict[str, Any]:
 
 
 def _reasons(session: Session, handle: Any) -> list[str]:
-    """Names of what holds the clocks down now; drivers before 535 know the question under its older name."""
+    """Active throttle reasons; drivers before 535 have the function under its older name."""
     for function in ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"):
         bits = session.query(function, handle)
         if bits is not None:
@@ -84,11 +84,11 @@ def _frequency() -> float | None:
     return None
 
 
-class Watch:
-    """What others used between ``start`` and ``stop``, seen from the process that starts the workers.
+class Monitor:
+    """Other programs' use of CPU and GPUs between ``start`` and ``stop``, seen from the workers' parent process.
 
-    The processor's side is two readings of counters. A thread looks at GPUs, every half second, and only where there
-    are any. Start it before the workers: what is on a GPU then is foreign.
+    CPU use is the difference of two counter readings; a thread polls GPUs every half second. Start it before the
+    workers: processes already on a GPU are foreign.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Watch:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start monitoring."""
         self._session = Session(self._gpu_uuids)
         self._at_start = {pid for _, handle in self._session.handles for pid in _processes(self._session, handle)}
         if self._session.handles:
@@ -115,8 +115,7 @@ class Watch:
     def stop(self) -> dict[str, Any]:
         """End, and return shares of the usable cores' time (None where unreadable) and what was seen on the GPUs.
 
-        Where a container hides the ids of its processes from NVML, only those that were on a GPU at the start can be
-        told to be foreign.
+        Where a container hides its process ids from NVML, those on a GPU at the start count as foreign.
         """
         seconds = time.monotonic() - self._began[0]
         foreign, steal = _shares(self._began[1], _core_times(self._stat), _own_seconds() - self._began[2])
@@ -146,7 +145,7 @@ class Watch:
 
 
 def _tree(pids: list[int]) -> set[int]:
-    """The processes and all that they started."""
+    """The processes and their descendants."""
     import psutil
 
     found = set(pids)
@@ -157,7 +156,7 @@ def _tree(pids: list[int]) -> set[int]:
 
 
 def _own_seconds() -> float:
-    """Processor time of this process and of all that it started, those included that have ended."""
+    """CPU time of this process and its descendants, ended ones included."""
     import psutil
 
     this = psutil.Process()
@@ -169,7 +168,7 @@ def _own_seconds() -> float:
 
 
 def _core_times(stat: Path) -> tuple[float, float, float] | None:
-    """Seconds that the usable cores were busy, had their time stolen, and passed; None where the file is not there.
+    """Busy, stolen and total seconds of the usable cores; None without /proc/stat.
 
     Fields of /proc/stat (proc(5)): user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice; a guest's
     time is in the user's.
@@ -195,7 +194,7 @@ def _core_times(stat: Path) -> tuple[float, float, float] | None:
 def _shares(
     before: tuple[float, float, float] | None, after: tuple[float, float, float] | None, own_seconds: float
 ) -> tuple[float | None, float | None]:
-    """Shares of the cores' time that others used, and that the hypervisor gave to other machines."""
+    """Shares of the cores' time used by other programs and stolen by the hypervisor."""
     if before is None or after is None or after[2] <= before[2]:
         return None, None
     busy, stolen, whole = (later - earlier for earlier, later in zip(before, after, strict=True))

@@ -1,9 +1,9 @@
-"""What a process holds of a GPU's memory: by the allocator, in the pools of CUDA graphs, and as a whole by NVML."""
+"""GPU memory of a process: as a whole by NVML, and in the pools of CUDA graphs."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scripts.inference.nvml import Session
 
@@ -14,11 +14,10 @@ PER_PROCESS, BOARD = "nvml_process", "nvml_board"
 
 
 class ProcessMemory:
-    """A process's share of one GPU: context, libraries, communication buffers and all that the allocator has reserved.
+    """GPU memory of a whole process: context, libraries, communication buffers and the allocator's reserve.
 
-    Make it before the process touches the GPU. Where NVML does not list the process by its own id, as in a container,
-    it is the one that joined meanwhile; where that can't be told, the board's memory in use is taken less what was in
-    use at the start.
+    Create it before the process touches the GPU. If NVML does not list the process by its own id, as in a container,
+    the only new process is assumed to be this one; else the board's memory less that at the start is used.
 
     Args:
         gpu_uuid: the GPU; None where there is none to read.
@@ -40,7 +39,7 @@ class ProcessMemory:
             self._handle, self.reason = None, "NVML does not say how much of the GPU's memory is in use"
 
     def find(self) -> None:
-        """Settle which process of NVML's this one is; call it when the process is on the GPU and no companion is."""
+        """Identify this process among NVML's; call it on the GPU, before the reference process is there."""
         if self._handle is None:
             return
         now = self._processes()
@@ -61,7 +60,7 @@ class ProcessMemory:
         return None if used is None else max(0, used - self._used_before)
 
     def _processes(self) -> dict[int, int | None]:
-        """Bytes of each process on the GPU; None where the driver tells no size."""
+        """Bytes of each process on the GPU; None where the driver reports no size."""
         if self._handle is None:
             return {}
         listed = self._session.query("nvmlDeviceGetComputeRunningProcesses", self._handle) or []
@@ -80,9 +79,9 @@ class ProcessMemory:
 
 
 def graph_pools(device: torch.device) -> tuple[int, int]:
-    """Bytes that the pools of CUDA graphs have reserved, and bytes of them that live tensors occupy.
+    """Bytes reserved by the pools of CUDA graphs, and bytes of them that live tensors occupy.
 
-    What runs inside a graph takes its memory from such a pool; starting the graph again asks the allocator for nothing.
+    A graph's memory comes from its pool; replaying the graph calls no allocator.
     """
     import torch
 
@@ -92,8 +91,4 @@ def graph_pools(device: torch.device) -> tuple[int, int]:
         for segment in torch.cuda.memory_snapshot()
         if segment["device"] == index and tuple(segment["segment_pool_id"]) != (0, 0)
     ]
-    return sum(_of(pools, "total_size")), sum(_of(pools, "allocated_size"))
-
-
-def _of(segments: list[dict[str, Any]], key: str) -> list[int]:
-    return [int(segment[key]) for segment in segments]
+    return sum(pool["total_size"] for pool in pools), sum(pool["allocated_size"] for pool in pools)

@@ -11,9 +11,9 @@ _frozen = False
 
 
 def freeze_libraries() -> None:
-    """Freeze all objects there are, libraries' above all: the collector ignores them from now on (``gc.freeze``).
+    """Exclude all current objects from garbage collection (``gc.freeze``): collecting a million of them takes 0.1 s.
 
-    Call it when all is imported and before a model is loaded: collecting among a million objects takes 0.1 s.
+    Call it after the imports and before a model is loaded.
     """
     global _frozen
     if not _frozen:  # not by gc.get_freeze_count: Python 3.12 begins with some
@@ -24,11 +24,7 @@ def freeze_libraries() -> None:
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """In the block the collector does not start by itself.
-
-    Cycles that a batch leaves behind would hold their memory until the end, and be in the peak: call ``gc.collect``
-    between batches, where no clock of a request runs.
-    """
+    """Disable automatic garbage collection in the block; call ``gc.collect`` between batches, outside the timing."""
     gc.collect()
     was_on = gc.isenabled()
     gc.disable()

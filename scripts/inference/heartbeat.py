@@ -1,19 +1,19 @@
-"""Signs of life of a worker: a byte to its parent between two samples, outside of what is timed.
+"""Heartbeats of a worker: a byte to its parent between samples, outside the timing.
 
-Standard output becomes the channel, so that nothing that a library prints can be taken for a sign.
+Standard output becomes the channel; what libraries print goes to standard error.
 """
 
 import contextlib
 import os
 
-PHASE = b"p"  # what comes next may take long: loading, compiling, looking at what came out
-SAMPLE = b"s"  # the next sign is due after a batch like the last one
+PHASE = b"p"  # a long step follows: loading, compiling, scoring
+SAMPLE = b"s"  # the next heartbeat is due after a batch
 
 _channel: int | None = None
 
 
 def open_channel() -> None:
-    """Give signs from now on; what is printed goes to standard error."""
+    """Open the channel; from now on prints go to standard error."""
     global _channel
     _channel = os.dup(1)
     os.set_blocking(_channel, False)
@@ -21,8 +21,8 @@ def open_channel() -> None:
 
 
 def sign(kind: bytes) -> None:
-    """Give a sign of life; nothing is waited for, and without a channel nothing happens."""
+    """Send a heartbeat without blocking; does nothing without a channel."""
     if _channel is not None:
-        # Full, as the parent is stopped; or closed.
+        # The pipe is full (the parent is stopped) or closed.
         with contextlib.suppress(OSError):
             os.write(_channel, kind)

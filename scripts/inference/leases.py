@@ -1,4 +1,4 @@
-"""Exclusive use of GPUs: one lock file a device, shared by every process of the node, released by the kernel."""
+"""Exclusive use of GPUs: one flock per device, shared by all processes of the node."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLL_SECONDS = 0.5
 
 
 def lock_directory(of: str = "gpu") -> Path:
-    """Where the locks of a kind of device lie: the same for every user of the node."""
+    """Folder of the lock files of a kind of device, the same for every user of the node."""
     directory = Path(tempfile.gettempdir()) / f"udaciheadline-{of}-leases"
     directory.mkdir(exist_ok=True)
     with contextlib.suppress(OSError):
@@ -85,7 +85,7 @@ def visible(devices: list[str], selection: str | None) -> list[str]:
     return chosen
 
 
-_NONE = ("", "-1", "NoDevFiles")  # what people and schedulers write to hide all GPUs
+_NONE = ("", "-1", "NoDevFiles")  # values that hide all GPUs
 
 
 def _named(entry: str, devices: list[str]) -> str | None:
@@ -99,13 +99,13 @@ def _named(entry: str, devices: list[str]) -> str | None:
 
 
 @contextlib.contextmanager
-def free(devices: list[Any], count: int, directory: Path) -> Iterator[list[Any] | None]:
-    """Hold the first ``count`` of ``devices`` that are free for the length of the block; None where too few are.
+def try_lease(devices: list[Any], count: int, directory: Path) -> Iterator[list[Any] | None]:
+    """Lease the first ``count`` free devices for the block without waiting; None if too few are free.
 
-    The locks are flock locks on open files, so they end with the process however it ends.
+    The kernel releases the locks when the process ends.
     """
     with contextlib.ExitStack() as held:
-        taken = []
+        leased = []
         for device in devices:
             lock = FileLock(str(directory / f"{device}.lock"), mode=0o666)
             try:
@@ -113,9 +113,9 @@ def free(devices: list[Any], count: int, directory: Path) -> Iterator[list[Any] 
             except Timeout:
                 continue
             held.callback(lock.release)
-            taken.append(device)
-            if len(taken) == count:
-                yield taken
+            leased.append(device)
+            if len(leased) == count:
+                yield leased
                 return
         held.close()
         yield None
@@ -123,16 +123,16 @@ def free(devices: list[Any], count: int, directory: Path) -> Iterator[list[Any] 
 
 @contextlib.contextmanager
 def lease(devices: list[str], count: int, directory: Path | None = None) -> Iterator[list[str]]:
-    """Hold ``count`` of ``devices`` for the length of the block, waiting until they are free.
+    """Lease ``count`` of ``devices`` for the block, waiting until they are free.
 
-    A partial set is given back before waiting, so that two waiting jobs can't block each other.
+    A partial set is released before waiting, so that waiting jobs can't deadlock.
     """
     directory = directory or lock_directory()
     waited = False
     while True:
-        with free(devices, count, directory) as taken:
-            if taken is not None:
-                yield taken
+        with try_lease(devices, count, directory) as leased:
+            if leased is not None:
+                yield leased
                 return
         if not waited:
             logger.info("waiting for %d of %d GPUs to be free", count, len(devices))

@@ -1,7 +1,7 @@
-"""Teacher-forced scores of two texts by the model as run: its own headline, and the reference headline.
+"""Teacher-forced scores of the generated and the reference headline, one forward pass each, after the timed samples.
 
-Each takes one forward pass after the timed samples. Its own headline shows that decoding was greedy and by what logit
-margin each token won; the reference's negative log-likelihood is sensitive where ROUGE is not.
+The generated headline shows that decoding was greedy, and each token's logit margin; the reference's negative
+log-likelihood is more sensitive than ROUGE.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
     from scripts.runtime.models import Loaded
 
-DIGITS = 9  # behind the point; float32 has no more of a logit above 0.1
+DIGITS = 9  # decimals; float32 has no more for a logit above 0.1
 
 
 def greedy_margins(
     loaded: Loaded, prompt: list[int], generated: list[int], *, rounding: bool = False
 ) -> dict[str, Any]:
-    """How each generated token compares with its best rival.
+    """Logit margin of each generated token over the best other token.
 
     Args:
         loaded: the technique's model.
         prompt: token ids of the prompt.
-        generated: token ids that were put out after it.
+        generated: token ids generated after it.
         rounding: also measure how far another order of float32 sums moves the margins; a second forward.
 
     Returns:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.foundation.failures import first_line
 from scripts.inference.stored_names import stored_names
 from scripts.models.stored_files import weight_files
 from scripts.runtime.errors import UnsupportedError
-from scripts.runtime.layers import linear_layers, unreached
+from scripts.runtime.layers import linear_layers, stacked_weights
 from scripts.runtime.models import Checkpoint, Loaded, Process
 from scripts.techniques.facet import Facet
 from scripts.techniques.registry import companion_settings, used_facets
@@ -30,14 +31,14 @@ def load_tokenizer(directory: str | Path) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(str(directory), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise StudyError(f"{directory} has no tokenizer that transformers can load ({_first_line(error)}).") from None
+        raise StudyError(f"{directory} has no tokenizer that transformers can load ({first_line(error)}).") from None
 
 
 def load(
     directory: str | Path, settings: dict[str, Any], process: Process, draft: str | Path | None,
     calibration: list[list[int]] | None = None,
 ) -> Loaded:  # fmt: skip
-    """Load the target with every facet applied, and the draft with those that a facet gives it of its own, if any.
+    """Load the target with all facets applied, and the draft, if any, with the facets configured for it.
 
     Args:
         directory: the target's checkpoint.
@@ -72,7 +73,7 @@ def _load_one(
 
 
 def _load_draft(directory: str | Path, settings: dict[str, Any], process: Process) -> Loaded:
-    """The draft: none of the target's facets is its own, but those that one of them gives it."""
+    """Load the draft with its own facets; those of the target do not apply to it."""
     try:
         return _load_one(directory, companion_settings(settings), process)
     except UnsupportedError as error:
@@ -88,11 +89,11 @@ def _load_model(
     try:
         config = AutoConfig.from_pretrained(str(directory), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise StudyError(f"{directory} is no model that transformers can load ({_first_line(error)}).") from None
+        raise StudyError(f"{directory} is no model that transformers can load ({first_line(error)}).") from None
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise StudyError(f"{directory} holds a '{config.model_type}' model, which does not write text; choose another.")
     options: dict[str, Any] = {"dtype": process.dtype}
-    # What the evidence compares with: the configuration as the checkpoint has it.
+    # The unchanged configuration, for the evidence.
     own_config = notes["checkpoint_config"] = copy.deepcopy(config)
     for facet, value in facets:
         facet.check_model(value, config)
@@ -107,7 +108,7 @@ def _load_model(
         stored, skeleton = _read_weights(Path(directory), process.dtype), _skeleton(model_class, own_config)
         names = stored_names(stored, skeleton)
         weights = {name: stored[own] for name, own in names.items()}
-        del stored  # what is replaced by smaller tensors is to be let go
+        del stored  # so that replaced tensors are freed
         layers = linear_layers(skeleton)
         linear = [f"{name}.weight" for name in layers]
         _refuse_missing(directory, set(linear) - set(weights))
@@ -116,7 +117,7 @@ def _load_model(
             calibration=calibration,
             read=lambda name: _read_weight(Path(directory), process.dtype, names[name]),
             transposed=frozenset(f"{name}.weight" for name, layer in layers.items() if hasattr(layer, "nf")),
-            unreached=unreached(skeleton),
+            stacked_weights=stacked_weights(skeleton),
         )  # fmt: skip
         for facet, value in transforms:
             facet.transform_weights(value, checkpoint, notes)
@@ -129,13 +130,13 @@ def _load_model(
     except OSError as error:
         if error.errno is not None:
             raise
-        raise StudyError(f"{directory} holds no usable weights ({_first_line(error)}).") from None
+        raise StudyError(f"{directory} holds no usable weights ({first_line(error)}).") from None
     _refuse_missing(directory, report["missing_keys"])
     return model
 
 
 def _refuse_missing(directory: str | Path, names: set[str]) -> None:
-    """Weights that a checkpoint lacks would be drawn at random, and measured as if they were the model's."""
+    """Refuse missing weights: transformers would initialise them at random."""
     if names:
         raise StudyError(
             f"{directory} lacks {len(names)} of the model's weights, {min(names)} among them; restore the checkpoint."
@@ -177,12 +178,8 @@ def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _skeleton(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedModel:
-    """The model without storage, for the names of its parts."""
+    """The model on the meta device, for the names of its modules."""
     import torch
 
     with torch.device("meta"):
         return model_class(config)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

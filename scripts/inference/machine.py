@@ -1,4 +1,4 @@
-"""What machine and libraries a result comes from. Reads GPUs through NVML, so that no CUDA context is made."""
+"""Describes the machine and libraries of a result; reads GPUs through NVML, so that no CUDA context is created."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def versions(libraries: tuple[str, ...] = LIBRARIES) -> dict[str, str | None]:
 def gpus() -> list[dict[str, Any]]:
     """The NVIDIA GPUs of this machine in PCI order; empty where there are none.
 
-    Each has uuid, name, memory_bytes, driver, power_limit_w, which bounds its clocks (None where it is not told), and
+    Each has uuid, name, memory_bytes, driver, power_limit_w, which bounds its clocks (None if unknown), and
     mig: whether it is divided into MIG devices.
     """
     try:
@@ -61,7 +61,7 @@ def gpus() -> list[dict[str, Any]]:
 
 
 def _power_limit(nvml: Any, handle: Any) -> float | None:
-    """Watts: the least of all limits that are set for a GPU, or where that is not told, its own."""
+    """The enforced power limit in watts, or else the configured one."""
     for function in ("nvmlDeviceGetEnforcedPowerLimit", "nvmlDeviceGetPowerManagementLimit"):
         with contextlib.suppress(nvml.NVMLError, AttributeError):
             return getattr(nvml, function)(handle) / 1e3
@@ -93,7 +93,7 @@ def describe() -> dict[str, Any]:
 
 
 def identity() -> dict[str, Any]:
-    """What must be equal for two timings to be compared.
+    """What must be equal for timings to be comparable.
 
     Processor, system, GPUs with driver and power limit, and the versions of libraries.
     """

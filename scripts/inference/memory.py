@@ -1,7 +1,7 @@
-"""How much memory a process adds above its state before the model was loaded, and what that consists of.
+"""Memory that a technique adds to its process after the state before loading the model, by its parts.
 
-On a GPU: what its allocator has reserved, the pools of CUDA graphs in it. On a CPU: resident pages. Both leave out what
-stood before (libraries, a CUDA context), and the whole process is told beside them.
+On a GPU: the allocator's reserve, pools of CUDA graphs included. On a CPU: resident pages. Libraries and CUDA context
+are not included; the whole process is reported separately.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class MemoryMeter:
-    """Current and peak bytes of this process on one device; the peak can be reset, so that no earlier one is kept.
+    """Current and peak bytes of this process on one device; the peak can be reset.
 
-    On a GPU: ``torch.cuda.max_memory_reserved``, since graphs that are started again never ask the allocator. On a
+    On a GPU: ``torch.cuda.max_memory_reserved``, since replayed graphs do not call the allocator. On a
     CPU: the kernel's VmHWM, reset through ``clear_refs``; where the kernel doesn't allow that, ``peak_is_exact`` is
-    False and the peak is that of the process's whole life.
+    False and the peak is that of the process's lifetime.
 
     Args:
         device: the device.
@@ -62,10 +62,7 @@ class MemoryMeter:
         return int(torch.cuda.get_device_properties(self.device).total_memory)
 
     def reset_peak(self) -> None:
-        """Give back what was freed, and start a new high-water mark at what is held now.
-
-        Graphs keep their pools, which stay reserved.
-        """
+        """Release freed memory and reset the peak to the current use; pools of CUDA graphs stay reserved."""
         gc.collect()
         if self.on_gpu:
             import torch
@@ -74,45 +71,46 @@ class MemoryMeter:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
             return
-        resident.give_back()
+        resident.trim_heap()
         self.peak_is_exact = resident.reset_peak() and self.peak_is_exact
 
     def start(self) -> None:
-        """Read the state that the model will be loaded into."""
+        """Read the state before the model is loaded."""
         self.reset_peak()
         self._whole.find()
         self._modules = set(sys.modules)
         self._facts["before_load_bytes"] = self.current()
         if self.on_gpu:
-            self._facts |= {"before_load_allocated_bytes": self._allocated(), "before_load_process_bytes": self._read()}
+            whole = self._whole.read()
+            self._facts |= {"before_load_allocated_bytes": self._allocated(), "before_load_process_bytes": whole}
         else:
             self._files, self._private = resident.field("RssFile"), _private()
 
     def loaded(self) -> None:
-        """Read what loading took."""
+        """Read the memory that loading added."""
         self._facts["load_peak_bytes"] = max(0, self.peak() - self._facts["before_load_bytes"])
         self._facts["after_load_bytes"] = self.current()
         if self.on_gpu:
             self._facts["after_load_allocated_bytes"] = self._allocated()
 
-    def note_reserved(self) -> None:
-        """Read the whole process; to be called after warm-up, while no companion of the process is on the GPU."""
-        self._settled = (self._read(), self.current()) if self.on_gpu else None
+    def read_whole_process(self) -> None:
+        """Read the whole process; call it after warm-up and before the reference process is on the GPU."""
+        self._settled = (self._whole.read(), self.current()) if self.on_gpu else None
 
-    def ended(self, *modules: torch.nn.Module) -> None:
-        """Read the peak of what was timed since the last reset.
+    def read_peak(self, *modules: torch.nn.Module) -> None:
+        """Read the peak since the last reset.
 
         Args:
-            modules: the models, whose weights may lie in mapped files.
+            modules: the models, whose weights may be in mapped files.
         """
         late = {name.partition(".")[0] for name in set(sys.modules) - self._modules}
         self._facts["imported_late"] = sorted(late - set(sys.stdlib_module_names) - {"scripts"})
         self._facts |= self._gpu_peak() if self.on_gpu else self._cpu_peak(tensor_places(modules))
 
     def facts(self) -> dict[str, Any]:
-        """All readings of this device in bytes, as run.json has them; None for what this machine does not show.
+        """All readings in bytes, as in run.json; None for what this machine does not report.
 
-        ``peak_bytes`` and ``load_peak_bytes`` are what was added to ``before_load_bytes``; ``process_peak_bytes`` is
+        ``peak_bytes`` and ``load_peak_bytes`` are relative to ``before_load_bytes``; ``process_peak_bytes`` is
         the whole process at its peak. Of a GPU: ``allocated_peak_bytes`` by live tensors, ``reserved_peak_bytes`` by
         the allocator for them, ``graph_pool_bytes`` of the reserved ones by graphs, ``graph_pool_used_bytes`` of these
         by live tensors. Of a CPU: ``library_bytes`` of libraries that were touched after ``before_load_bytes`` was
@@ -132,16 +130,13 @@ class MemoryMeter:
 
         return torch.cuda.memory_allocated(self.device)
 
-    def _read(self) -> int | None:
-        return self._whole.read()
-
     def _gpu_peak(self) -> dict[str, Any]:
         import torch
 
         reserved, pools = self.peak(), device_memory.graph_pools(self.device)
-        whole, settled = self._read(), self._settled
+        whole, settled = self._whole.read(), self._settled
         if self._whole.method == device_memory.BOARD and settled is not None and settled[0] is not None:
-            # A companion may have come since; what this process took meanwhile it took through its allocator.
+            # The reference may be on the GPU by now; this process has since grown only through its allocator.
             whole = settled[0] + reserved - settled[1]
         return {
             "peak_bytes": max(0, reserved - self._facts["before_load_bytes"]),
@@ -159,7 +154,7 @@ class MemoryMeter:
         if files is None or self._files is None or self._private is None:
             return {"peak_bytes": max(0, peak - self._facts["before_load_bytes"]), "process_peak_bytes": peak} | unread
         gc.collect()
-        resident.give_back()
+        resident.trim_heap()
         held = _private()  # before the list of mappings is read, which takes memory too
         found = resident.on_file(tensors, resident.mapped_files())
         weights = max(0, found.tensor_bytes - found.private_bytes)  # the copied ones are private pages
@@ -180,9 +175,9 @@ def _private() -> int | None:
 
 
 def import_libraries(directory: str, settings: dict[str, Any]) -> None:
-    """Import what loading a technique will import, so that it is no part of what the technique adds.
+    """Import the libraries that loading will use, so that they are not counted as the technique's memory.
 
-    What can't be imported is left to the loading, which says why.
+    Failed imports are reported by the loading.
     """
     import contextlib
     import importlib

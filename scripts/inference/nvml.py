@@ -1,4 +1,4 @@
-"""A session with NVIDIA's management library for chosen GPUs; it makes no CUDA context and takes no GPU memory."""
+"""A session with NVIDIA's management library (NVML) for chosen GPUs; it creates no CUDA context."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Session:
             self.reason = f"NVML could not be used ({error})"
 
     def query(self, name: str, *arguments: Any) -> Any:
-        """The answer of an NVML function, None where this GPU, driver or binding does not have it."""
+        """Result of an NVML function; None if this GPU, driver or binding does not support it."""
         function = getattr(self.bindings, name, None)
         if function is None:
             return None

@@ -76,9 +76,9 @@ def _generate(loaded: Loaded, input_ids: torch.Tensor, mask: torch.Tensor, optio
 
 
 def cache_size(cache: Any) -> tuple[int, int]:
-    """Bytes of a cache's keys and values on this process, and token positions x sequences that one layer holds."""
+    """Bytes of a cache on this process, and token positions x sequences of one layer."""
     pages = getattr(cache, "cache_tensor", None)
-    if pages is not None:  # of all layers in one piece, held in full
+    if pages is not None:  # one tensor for all layers, fully allocated
         return pages.nbytes, pages.nbytes // cache.bytes_per_sector * cache.tokens_per_sector
     layers = [layer for layer in getattr(cache, "layers", []) if _filled(getattr(layer, "keys", None))]
     size = sum(tensor.numel() * tensor.element_size() for layer in layers for tensor in (layer.keys, layer.values))

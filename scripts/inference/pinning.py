@@ -1,7 +1,7 @@
-"""CPUs that a run keeps to, and its reference with it.
+"""Pins a run and its reference process to the same CPUs.
 
-Cores are not alike from second to second: on a shared host one of them may do half of what another does. Technique and
-reference are compared on the same ones. No other run of this node is given them meanwhile.
+On a shared host cores differ in speed from second to second, so both are timed on the same ones, which no other run of
+this node uses at the same time.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ FAST = 0.85  # of the fastest core's speed: cores made to save power do less
 
 
 @contextlib.contextmanager
-def held(count: int, directory: Path | None = None) -> Iterator[list[int] | None]:
-    """Hold ``count`` CPUs for the length of the block; None where all are wanted, or so many are not free."""
+def reserved(count: int, directory: Path | None = None) -> Iterator[list[int] | None]:
+    """Lease ``count`` CPUs for the block; None if that is all of them, or too few are free."""
     if not hasattr(os, "sched_setaffinity") or count >= len(os.sched_getaffinity(0)):
         yield None
         return
     with contextlib.ExitStack() as locks:
         cpus = None
-        # Where there can be no locks, runs go wherever the system puts them.
+        # Without file locks, runs are not pinned.
         with contextlib.suppress(OSError, NotImplementedError):
             directory = directory or leases.lock_directory("cpu")
-            cpus = locks.enter_context(leases.free(in_order(os.sched_getaffinity(0)), count, directory))
+            cpus = locks.enter_context(leases.try_lease(by_preference(os.sched_getaffinity(0)), count, directory))
         yield sorted(cpus) if cpus else None
 
 
-def in_order(cpus: set[int]) -> list[int]:
-    """Fast cores first, one CPU of each, then their second threads; the last first, since interrupts meet CPU 0."""
+def by_preference(cpus: set[int]) -> list[int]:
+    """Fast cores first, then their second hardware threads; high numbers first, as CPU 0 handles interrupts."""
     speeds = {cpu: _speed(cpu) for cpu in cpus}
     fast = FAST * max(speeds.values(), default=0)
     return sorted(cpus, key=lambda cpu: (speeds[cpu] < fast, _place(cpu), -cpu))
 
 
 def _speed(cpu: int) -> int:
-    """What the kernel holds a CPU to be able to do, in a unit of its own; 0 where it does not say."""
+    """Relative capacity of a CPU by the kernel, in its own unit; 0 if unknown."""
     for name in ("cpu_capacity", "cpufreq/cpuinfo_max_freq"):
         with contextlib.suppress(OSError, ValueError):
             return int((TOPOLOGY / f"cpu{cpu}" / name).read_text())
@@ -49,7 +49,7 @@ def _speed(cpu: int) -> int:
 
 
 def _place(cpu: int) -> int:
-    """Which thread of its core a CPU is: 0 for the first."""
+    """Index of the CPU among its core's hardware threads."""
     try:
         listed = (TOPOLOGY / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text()
     except OSError:
@@ -60,7 +60,7 @@ def _place(cpu: int) -> int:
 
 
 def pin(cpus: list[int] | None, rank: int, threads: int) -> None:
-    """Keep this thread, and those that it starts from now on, to the rank's share of these CPUs, if it is whole."""
+    """Pin this thread and its future child threads to the rank's share of these CPUs, if there are enough."""
     own = (cpus or [])[rank * threads : (rank + 1) * threads]
     if len(own) == threads:
         os.sched_setaffinity(0, own)

@@ -1,7 +1,7 @@
-"""Energy that the devices drew, from counters that the hardware keeps; without a counter there is no figure.
+"""Energy from hardware counters; without a counter there is no figure.
 
 GPUs: NVML's total energy counter of the leased GPUs, in millijoules. Without GPUs: Intel's RAPL package domains (AMD's
-are served under the same name), in microjoules, which count the whole package: other programs' share is in it.
+have the same name), in microjoules, which count the whole package, other programs included.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ POWERCAP = Path("/sys/class/powercap")
 
 
 class EnergyMeter:
-    """Joules drawn since it was made.
+    """Joules since its creation.
 
-    RAPL's counter starts anew at ``max_energy_range_uj`` (a quarter of an hour at full power on large processors), so
+    RAPL's counter wraps around at ``max_energy_range_uj`` (a quarter of an hour at full power on large processors), so
     it must be read more often than that.
 
     Attributes:
@@ -89,7 +89,7 @@ class EnergyMeter:
 
 @dataclass
 class _Package:
-    """One counter in microjoules that starts anew after ``limit``; ``total`` is what it counted since it was opened."""
+    """One counter in microjoules that wraps around at ``limit``; ``total`` counts since it was opened."""
 
     counter: Path
     name: str

@@ -1,4 +1,4 @@
-"""A technique made ready to time: its models loaded with every facet, and how they generate."""
+"""A technique prepared for timing: models loaded with all facets, and generation options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-SHAPE_TOKENS = 4  # of a shape's first batch: the prompt's, a step that compiles, one that records, and one more
+SHAPE_TOKENS = 4  # of a shape's first batch: prompt, compilation, graph capture, and one more step
 
 
 @dataclass
@@ -36,9 +36,9 @@ class Prepared:
         tokenizer: of the target.
         options: keyword arguments of ``generate``.
         stops: what ends a headline.
-        recorder: what counts per-sample facts, if a facet has any.
-        reserved: the batches that a decode loop of the project's own is ready for.
-        shapes: of those that ``generate`` will be given, one of each shape.
+        recorder: counts per-sample facts, if a facet has any.
+        reserved: the batches that the generator has reserved memory for.
+        shapes: one batch of each shape that ``generate`` will be given.
     """
 
     loaded: Loaded
@@ -62,11 +62,11 @@ class Prepared:
 
     @property
     def prompt_tokens(self) -> int | None:
-        """The length that every prompt is brought to, if any."""
+        """The fixed prompt length, if any."""
         return self.loaded.facets.get("prompt_tokens")
 
     def generate(self, prompts: list[str], *, counted: bool) -> list[dict[str, Any]]:
-        """One timed batch; one that is not counted leaves no trace in the recorder's totals."""
+        """Generate and time one batch; if not ``counted``, the recorder does not see it."""
         recorder = self.recorder if counted else None
         return timed_loop.time_batch(
             prompts, self.tokenizer, self.loaded, self.options, self.stops, recorder, self.prompt_tokens
@@ -74,7 +74,7 @@ class Prepared:
 
     @contextlib.contextmanager
     def fixed_length(self, new_tokens: int) -> Iterator[None]:
-        """In the block every headline has exactly so many tokens: no stop token ends it, whatever is written."""
+        """In the block every headline has exactly so many tokens; stop tokens are ignored."""
         natural = (self.options, self.stops, self.recorder)
         config = generation_config(new_tokens, Stops.none(), self.options["generation_config"].pad_token_id)
         self._use(self.options | {"generation_config": config}, Stops.none(), None)
@@ -85,16 +85,16 @@ class Prepared:
 
     def _use(self, options: dict[str, Any], stops: Stops, recorder: SampleRecorder | None) -> None:
         self.options, self.stops, self.recorder = options, stops, recorder
-        # transformers fills what a configuration leaves open, the end tokens among it, from the model's own.
+        # transformers fills unset fields, such as end tokens, from the model's own configuration.
         self.loaded.model.generation_config = options["generation_config"]
         self._set_limit()
 
     def reserve(self, groups: list[list[str]], new_tokens: int) -> float:
-        """Get ready for all that will be timed, and let a decode loop compile and allocate it; seconds that it took.
+        """Prepare for all batches that will be timed; a generator compiles and allocates. Returns the seconds it took.
 
         Args:
-            groups: prompts that are gone through together.
-            new_tokens: the most tokens that any of them is answered with.
+            groups: prompts of each pass.
+            new_tokens: the most new tokens of any request.
         """
         generator = self.loaded.generator
         if generator is None and not self._warms_shapes():
@@ -116,35 +116,34 @@ class Prepared:
         return time.perf_counter() - began
 
     def _warms_shapes(self) -> bool:
-        """Whether a first batch of its shape may take longer: kernels are chosen, loaded or compiled for it."""
+        """Whether the first batch of a shape may be slower, as kernels are selected, loaded or compiled."""
         facets = used_facets(self.loaded.facets)
         return self.loaded.process.device.type == "cuda" or any(facet.compiles_shapes(value) for facet, value in facets)
 
     def _batches(self, prompts: list[str]) -> list[list[str]]:
-        """The batches that these prompts are timed in, and the one that is looked at apart from the timing."""
+        """The timed batches of these prompts, and the batch that is observed outside the timing."""
         ids = timed_loop.token_lists(prompts, self.tokenizer, self.prompt_tokens)
         planned = group([len(each) for each in ids], self.batch_size)
-        # The first ones as they come are those that are looked at apart from the timing.
         first = list(range(min(self.batch_size, len(ids))))
         return [[prompts[index] for index in batch] for batch in [*planned, first]]
 
     def token_ids(self, prompts: list[str]) -> list[list[int]]:
-        """What the model is given of each prompt, without padding."""
+        """Token ids of each prompt, without padding."""
         return timed_loop.token_lists(prompts, self.tokenizer, self.prompt_tokens)
 
     def close(self) -> None:
-        """End what runs beside the process's main thread."""
+        """Stop background threads."""
         if self.loaded.generator is not None:
             self.loaded.generator.close()
 
     def warm_up(self, count: int, prompts: list[str]) -> None:
-        """Generate a few batches that nothing is kept of, after the first of each shape that will be timed."""
+        """Generate one batch of each shape, then ``count`` batches, untimed."""
         if self.shapes:
             with self.fixed_length(self.shape_tokens):
                 for batch in self.shapes:
                     self.generate(batch, counted=False)
         for turn in range(count):
-            # What a decode loop has reserved is what it can run.
+            # A generator can only run batches that it has reserved.
             batch = self.reserved[turn % len(self.reserved)] if self.reserved else prompts[turn % len(prompts) :]
             self.generate(batch[: self.batch_size], counted=False)
 
@@ -184,9 +183,9 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else all_stops[0]
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
-    tokenizer.padding_side = "left"  # what follows a prompt must stand right behind it
+    tokenizer.padding_side = "left"  # new tokens must follow the prompt directly
     config = generation_config(generation["max_new_tokens"], Stops(all_stops, end_tokens), pad)
-    # The checkpoint's own settings would fill whatever is left open, sampling among it.
+    # The checkpoint's own settings would fill unset fields, such as sampling.
     loaded.model.generation_config = config
     options: dict[str, Any] = {"generation_config": config}
     recorder = None
@@ -210,7 +209,7 @@ def _words(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
 
 
 def _calibration(request: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> list[list[int]] | None:
-    """Token ids of the training rows that a facet looks at, each prompt with its headline."""
+    """Token ids of the calibration rows, each prompt with its headline."""
     rows = request.get("calibration") or []
     if not rows:
         return None

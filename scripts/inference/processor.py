@@ -1,4 +1,4 @@
-"""What the processor is called: its name where the kernel knows one, else the numbers that tell it from others."""
+"""The processor's name, or its identifying numbers where the kernel has no name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
-# What the board calls itself: device trees on small machines, DMI on servers.
+# Board names: device trees on small machines, DMI on servers.
 BOARDS = (
     Path("/sys/firmware/devicetree/base/model"),
     Path("/sys/class/dmi/id/sys_vendor"),
@@ -27,7 +27,7 @@ ARM_LIMITED = "0x41"
 
 
 def name() -> str:
-    """The processor's name, or what identifies it; the bare architecture where the system tells no more."""
+    """The processor's name or identifying numbers; the architecture if nothing else is known."""
     with contextlib.suppress(OSError):
         found = of_cpuinfo(CPUINFO.read_text())
         if found is not None:
@@ -80,7 +80,7 @@ def _board() -> list[str]:
 
 
 def _of_macos() -> str | None:
-    """What macOS calls the chip: Python's own answer there is ``arm`` for all of them."""
+    """The chip's name on macOS, where Python only reports ``arm``."""
     if sys.platform != "darwin":
         return None
     with contextlib.suppress(OSError, subprocess.SubprocessError):

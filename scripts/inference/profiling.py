@@ -1,7 +1,4 @@
-"""Where a sample's time goes, by torch's profiler: inside operators and kernels, or between them.
-
-Profiling slows what it watches, so that it is done apart from the timed samples.
-"""
+"""Where a sample's time goes, by torch's profiler, outside the timed samples: inside operators and kernels, or not."""
 
 from __future__ import annotations
 
@@ -29,14 +26,14 @@ def operator_share(function: Callable[[], Any], *, all_threads: bool = False) ->
 
     Args:
         function: what to call.
-        all_threads: watch every thread of the process, and not just the one that calls.
+        all_threads: profile all threads of the process, not only the caller's.
 
     Returns:
         Seconds inside operators (on a GPU: in which one kernel or more ran), and seconds of the whole call. Operators
         are what torch's dispatcher runs (``aten::mm``, ``bitsandbytes::…``), each with its own time alone; Python
         between them, and in functions of Python that call them, is not in it.
     """
-    # On a GPU the kernels are all that counts: without the operators there is far less to record.
+    # On a GPU only kernels count; not recording operators keeps the overhead low.
     with _profiler(kernels_only=_has_gpu(), all_threads=all_threads) as profiler:
         began = time.perf_counter()
         function()
@@ -59,7 +56,7 @@ def _kernel_spans(profiler: profile) -> list[tuple[float, float]]:
 
 
 def busy_seconds(spans: list[tuple[float, float]]) -> float:
-    """Seconds that lie in one span at least.
+    """Seconds covered by the union of the spans.
 
     Kernels may overlap: one that is launched before its predecessor has ended waits on the device, and its span counts
     that wait, which their sum would count twice.
@@ -82,11 +79,10 @@ def profile_samples(prepared: Prepared, prompts: list[str], directory: Path | No
         ``samples``, ``elapsed_s`` (profiled, so longer than a timed run's), ``device`` (whose time ``top`` is ordered
         by) and ``top``: the ten costliest operators, as rows of the table.
     """
-    size = prepared.loaded.facets.get("batch_size") or 1
     generator = prepared.loaded.generator
     with _profiler(all_threads=generator is not None and generator.own_thread) as profiler:
         began = time.perf_counter()
-        for batch in _batches(prompts, size):
+        for batch in _batches(prompts, prepared.batch_size):
             prepared.generate(batch, counted=False)
         _synchronise()
         elapsed = time.perf_counter() - began
@@ -156,7 +152,7 @@ def _write_table(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def _write_trace(profiler: profile, path: Path) -> None:
-    """The library writes to a path of its own choosing by its ending, so a temporary name must end alike."""
+    """Write atomically; the library chooses the format by the name's suffix, so the temporary name has the same."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
         written = Path(scratch) / path.name
         profiler.export_chrome_trace(str(written))

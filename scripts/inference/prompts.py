@@ -1,4 +1,4 @@
-"""From a summary to the text that the model is given, and from its tokens to a headline."""
+"""From a summary to the prompt, and from generated tokens to a headline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 LINE_BREAK = "\n"
-# By Unicode category: control characters and separators part words; joiners and direction marks just vanish.
+# By Unicode category: control characters and separators become spaces; joiners and direction marks are removed.
 _SHOWN = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": ""}
 _QUOTES = ('""', "''", "\u201c\u201d", "\u2018\u2019")
 
@@ -69,10 +69,7 @@ def _fill(prompt: str, summary: str) -> str:
 
 
 def headline_text(prompt: str, headline: str, generation: dict[str, Any]) -> str:
-    """A headline as it would follow a prompt: parted from it by a space, unless the prompt ends with white space.
-
-    In a chat the answer begins after the template's own markers.
-    """
+    """A headline as it would follow a prompt: after a space, unless the prompt ends with white space or is a chat."""
     return headline if generation["chat_template"] or prompt[-1:].isspace() else " " + headline
 
 

@@ -1,4 +1,4 @@
-"""Readings that a worker takes around its timed samples: what the machine can do at its best, and the energy drawn."""
+"""Readings of a worker around its timed samples: calibration and energy, and the time breakdown of one batch."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class Readings:
     def __init__(self, process: Process, gpu_uuids: list[str]) -> None:
         self._process = process
         self._energy: dict[str, float | None] = {"natural_j": None, "fixed_j": None}
-        self._left_out: float | None = 0.0  # joules, or None where one of them could not be read
-        self._heads = process.rank == 0
+        self._excluded_j: float | None = 0.0  # joules, or None where one of them could not be read
+        self._is_first = process.rank == 0
         self._before = self._calibrated()
-        self._meter = EnergyMeter(gpu_uuids) if self._heads else None
+        self._meter = EnergyMeter(gpu_uuids) if self._is_first else None
 
     def _calibrated(self) -> dict[str, Any] | None:
-        """What rank 0's device can do at its best, while the other ranks wait."""
-        self._meet()
-        found = calibrate(self._process.device, self._process.dtype) if self._heads else None
-        self._meet()
+        """Calibrate rank 0's device while the other ranks wait."""
+        self._barrier()
+        found = calibrate(self._process.device, self._process.dtype) if self._is_first else None
+        self._barrier()
         return found
 
-    def _meet(self) -> None:
+    def _barrier(self) -> None:
         if self._process.world_size > 1:
             import torch
 
@@ -47,27 +47,27 @@ class Readings:
     @contextlib.contextmanager
     def measured(self, mode: str) -> Iterator[None]:
         """Count the energy that a mode's samples draw."""
-        self._left_out = 0.0
+        self._excluded_j = 0.0
         began = self._read()
         yield
         ended = self._read()
-        if None not in (began, ended, self._left_out):
-            self._energy[f"{mode}_j"] = ended - began - self._left_out
+        if None not in (began, ended, self._excluded_j):
+            self._energy[f"{mode}_j"] = ended - began - self._excluded_j
 
     @contextlib.contextmanager
-    def apart(self) -> Iterator[None]:
-        """Leave what is drawn meanwhile out of the mode's energy."""
+    def paused(self) -> Iterator[None]:
+        """Exclude the energy of the block from the mode's energy."""
         began = self._read()
         yield
         ended = self._read()
-        known = None not in (began, ended, self._left_out)
-        self._left_out = self._left_out + ended - began if known else None
+        known = None not in (began, ended, self._excluded_j)
+        self._excluded_j = self._excluded_j + ended - began if known else None
 
     def _read(self) -> float | None:
         return self._meter.read() if self._meter else None
 
     def results(self) -> dict[str, Any]:
-        """``calibration`` and ``energy`` of run.json; ends the readings."""
+        """``calibration`` and ``energy`` of run.json; closes the meter."""
         after = self._calibrated()
         if self._meter is None:
             return {"calibration": None, "energy": None}
@@ -79,19 +79,19 @@ class Readings:
         }
 
 
-SPENT_TOKENS = 8  # of each headline that is watched: a profile's cost grows with every operator in it
-MOST_STRETCH = 0.25  # share of the batch's time by which the profiler may lengthen it
+BREAKDOWN_TOKENS = 8  # per headline; the profiler's overhead grows with the number of operators
+MAX_PROFILER_OVERHEAD = 0.25  # the most by which the profiler may lengthen the batch, as a share of its time
 
 
 def time_breakdown(prepared: Prepared, prompts: list[str]) -> dict[str, Any]:
-    """Where the time of one batch goes, seen outside the timed samples, over the first tokens of each headline.
+    """Profile one batch outside the timed samples, over the first tokens of each headline.
 
     Returns:
         ``sample_s``: seconds of the batch, the lesser of two; ``profiled_s``: the same under the profiler, and
         ``operators_s``: seconds of that inside operators (on a GPU: in which a kernel ran); ``host_bound_share``: the
-        rest of the batch's time, in which Python, dispatch and launches hold the device up, None where the profiler
-        changes too much for it to be told, and ``host_bound_reason`` says so; ``target_forward_s`` and
-        ``draft_forward_s``: a typical call after the prompt's; ``new_tokens``: how many tokens were watched.
+        rest of the batch's time (Python, dispatch, launches), None with a ``host_bound_reason`` where the profiler
+        distorts it too much; ``target_forward_s`` and
+        ``draft_forward_s``: a typical call after the prompt's; ``new_tokens``: tokens per headline.
     """
     from scripts.inference.profiling import operator_share
 
@@ -102,14 +102,14 @@ def time_breakdown(prepared: Prepared, prompts: list[str]) -> dict[str, Any]:
         prepared.generate(prompts, counted=False)
         return time.perf_counter() - began
 
-    with prepared.fixed_length(SPENT_TOKENS):
+    with prepared.fixed_length(BREAKDOWN_TOKENS):
         sample = min(once(), once())
         generator = loaded.generator
         operators, profiled = operator_share(once, all_threads=generator is not None and generator.own_thread)
         forwards = generator.forward_times() if generator is not None else _forward_times(loaded, once)
     share, reason = host_bound(sample, profiled, operators)
     return {
-        "new_tokens": SPENT_TOKENS,
+        "new_tokens": BREAKDOWN_TOKENS,
         "sample_s": sample,
         "profiled_s": profiled,
         "operators_s": operators,
@@ -120,19 +120,19 @@ def time_breakdown(prepared: Prepared, prompts: list[str]) -> dict[str, Any]:
 
 
 def host_bound(sample: float, profiled: float, operators: float) -> tuple[float | None, str | None]:
-    """The share of a batch's time outside of operators, or why the profiler can't tell it.
+    """Share of a batch's time outside operators, or why it can't be determined.
 
     Args:
-        sample: seconds of the batch, unwatched.
+        sample: seconds of the batch without the profiler.
         profiled: seconds of it under the profiler.
         operators: seconds of the profiled one inside operators.
     """
     if operators > sample:
         times = f"{operators / sample:.2f} times the batch's own time"
-        return None, f"can't be told: under the profiler operators took {times}"
+        return None, f"can't be determined: under the profiler operators took {times}"
     # How much of what the profiler adds lies inside operators is not known.
-    if profiled - sample > MOST_STRETCH * sample:
-        return None, f"can't be told: the profiler made the batch take {profiled / sample:.2f} times as long"
+    if profiled - sample > MAX_PROFILER_OVERHEAD * sample:
+        return None, f"can't be determined: the profiler made the batch take {profiled / sample:.2f} times as long"
     return 1 - operators / sample, None
 
 

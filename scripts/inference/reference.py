@@ -1,7 +1,7 @@
-"""The reference of a run: a process of its own that takes turns with the technique, as a yardstick of the machine.
+"""The reference process of a run, timed in turns with the technique to cancel the machine's drift.
 
-A machine drifts by the second, and both are measured within a second of each other: their ratio drifts less. Each is
-idle, blocked on a pipe, while the other is timed.
+Both are timed within a second of each other, so their ratio drifts less than either. Each is idle, blocked on a pipe,
+while the other is timed.
 """
 
 from __future__ import annotations
@@ -28,45 +28,45 @@ if TYPE_CHECKING:
 
     from scripts.runtime.models import Process
 
-TURN_S = 0.05  # the least that a turn of either lasts: shorter ones would measure the change between processes
+TURN_S = 0.05  # minimum length of a turn: shorter ones would measure the context switch
 START_S = 600.0  # the longest that loading may take
 ANSWER_S = 120.0  # the longest that a turn may take, many times what one request does
 END_S = 10.0
-LOADING = 1.5  # of the weights' bytes, what loading them takes for a moment
-LEFT = 0.1  # share of the memory that must stay free for what the technique still asks for
+LOADING = 1.5  # peak memory of loading, as a multiple of the weights' bytes
+LEFT = 0.1  # share of the memory that must stay free for the technique
 SIZES = {"cpu": "memory", "cuda": "GPU memory"}
-# The group that a rank is part of is not the reference's.
+# The reference is not part of the ranks' process group.
 GROUP = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 class ReferenceFailed(StudyError):
-    """The reference process came to nothing, which is not the technique's fault: the run is made again without it."""
+    """The reference process failed, which is not the technique's fault: the run is repeated without it."""
 
 
 class Reference:
-    """The resident process, seen from the worker that asks it.
+    """The reference process as seen from the worker.
 
     Args:
         command: what starts it; it reads a line for each turn and ends with its standard input.
         technique: its name, for messages.
-        limit_s: seconds after which this process is held to hang; None where it has no limit of its own.
+        limit_s: seconds after which this worker counts as hanging; None for no limit.
     """
 
     def __init__(self, command: list[str], technique: str, limit_s: float | None = None) -> None:
         self._technique = technique
-        # Given up before this process is held to hang itself.
-        self._most = math.inf if limit_s is None else limit_s / 2
+        # Time out before this worker itself counts as hanging.
+        self._limit_s = math.inf if limit_s is None else limit_s / 2
         environment = {key: value for key, value in modules.environment().items() if key not in GROUP}
         self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._read = b""
         self.about: dict[str, Any] = {}
 
-    def imported(self) -> None:
-        """Wait until it has imported its libraries and is idle, with nothing on any device yet."""
+    def wait_for_imports(self) -> None:
+        """Wait until it has imported its libraries and is idle; it uses no device yet."""
         self._answer(START_S)
 
-    def ready(self) -> str | None:
-        """Let it load, and wait until it is warm; the reason where it can't be on this machine."""
+    def load(self) -> str | None:
+        """Load it and wait until it is warm; returns the reason if it can't run on this machine."""
         self._ask("load")
         self.about = self._answer(START_S)
         if "failed" in self.about:
@@ -74,15 +74,15 @@ class Reference:
         return self.about.get("off")
 
     def turn(self) -> float:
-        """Let it work for a turn; mean seconds of its request.
+        """Run one turn; returns the mean seconds of its request.
 
         Raises:
-            MemoryError: memory ran out there, so that the run is made again without it.
+            MemoryError: it ran out of memory; the run is repeated without it.
         """
         self._ask("turn")
         answer = self._answer(ANSWER_S)
         if "out_of_memory" in answer:
-            raise MemoryError(f"beside it the reference ({self._technique}) had none left: {answer['out_of_memory']}")
+            raise MemoryError(f"the reference ({self._technique}) ran out of memory: {answer['out_of_memory']}")
         return float(answer["seconds"])
 
     def _ask(self, what: str) -> None:
@@ -93,15 +93,15 @@ class Reference:
             raise self._ended() from None
 
     def _answer(self, limit: float) -> dict[str, Any]:
-        """Its next line; an error where it ends first, or is silent for too long."""
-        limit = min(limit, self._most)
+        """Its next line as JSON; raises if it ends or times out."""
+        limit = min(limit, self._limit_s)
         until = time.monotonic() + limit
         while b"\n" not in self._read:
             if not select.select([self._process.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
-                self._process.kill()  # it would not end by itself either
+                self._process.kill()  # it hangs
                 raise ReferenceFailed(
-                    f"the reference process ({self._technique}) gave no answer for {limit:g} s; look at what holds the "
-                    "machine up, or set measurement.reference to 'none'."
+                    f"the reference process ({self._technique}) gave no answer for {limit:g} s; check the load of the "
+                    "machine, or set measurement.reference to 'none'."
                 )
             part = os.read(self._process.stdout.fileno(), 65536)
             if not part:
@@ -122,7 +122,7 @@ class Reference:
         )
 
     def close(self) -> None:
-        """End it and wait until it has: what it used then counts as this process's own."""
+        """End it and wait, so that its CPU time is accounted to this process."""
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         try:
@@ -134,7 +134,7 @@ class Reference:
 
 
 class ReferenceClient:
-    """The turns of the reference in one worker; of a group, rank 0 talks to it and the others wait.
+    """The reference as used by one worker; in a process group, rank 0 talks to it and the others wait.
 
     Args:
         asked: ``reference`` of the request: technique, settings, model, threads and digest, or why there is none.
@@ -147,50 +147,50 @@ class ReferenceClient:
         self._reference: Reference | None = None
         self._reason: str | None = self._asked.get("reason")
         self._process: Process | None = None
-        self._apart: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+        self._paused: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
         self._readings: dict[str, list[float]] = {}
-        self.woken = False  # on every rank: whether the reference's memory may be what is missing
-        self.started = False  # on every rank: whether there are turns, or would be if there were room
+        self.launched = False  # on every rank: whether the reference may have used up memory
+        self.started = False  # on every rank: whether there are turns, or would be with enough memory
 
-    def wake(self, rank: int) -> None:
-        """Start the process of the reference, to import its libraries while this one imports its own."""
-        self.woken = self._reason is None
-        if self.woken and rank == 0:
+    def launch(self, rank: int) -> None:
+        """Start the reference process, which imports its libraries in parallel to this one."""
+        self.launched = self._reason is None
+        if self.launched and rank == 0:
             command = modules.command("scripts.inference.reference_worker", "--request", str(self._request))
             self._reference = Reference(command, self._asked["technique"], self._asked.get("time_limit_s"))
 
-    def wait(self) -> None:
-        """Wait until a reference that was woken is idle again."""
+    def wait_for_imports(self) -> None:
+        """Wait until a reference that was launched is idle again."""
         if self._reference is not None:
-            self._reference.imported()
+            self._reference.wait_for_imports()
 
-    def start(self, process: Process, apart: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
-        """Let the reference load where there is room for it; ``apart`` goes around each of its turns."""
-        self._process, self._apart = process, apart
+    def start(self, process: Process, paused: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
+        """Load the reference if memory allows; ``paused`` is entered around each of its turns."""
+        self._process, self._paused = process, paused
         if self._reason is not None:
             return
         self.started = True
-        self._meet()
+        self._barrier()
         if process.rank == 0:
             self._reason = missing_memory(process.device, _stored_bytes(Path(self._asked["model"]["path"])))
             if self._reason is None:
-                self._reason = self._reference.ready()
+                self._reason = self._reference.load()
             if self._reason is not None and self._reference is not None:
                 self._reference.close()
                 self._reference = None
-        self._meet()
+        self._barrier()
 
     def turns(self, mode: str) -> Turns:
-        """The turns of a mode, whose readings are kept."""
+        """The turns of a mode; its readings are kept."""
         readings = self._readings.setdefault(mode, [])
-        return Turns(self._turn if self._reference else None, self._meet, readings)
+        return Turns(self._turn if self._reference else None, self._barrier, readings)
 
     def _turn(self) -> float:
-        with self._apart():
+        with self._paused():
             return self._reference.turn()
 
-    def _meet(self) -> None:
-        """Wait for the other ranks of the group; where none has a reference, there is nothing to wait for."""
+    def _barrier(self) -> None:
+        """Barrier over the ranks, if there is a reference."""
         if self.started and self._process.world_size > 1:
             import torch
 
@@ -202,7 +202,7 @@ class ReferenceClient:
             self._reference.close()
 
     def results(self) -> dict[str, Any]:
-        """``reference`` of run.json: ``on`` with what it was and its readings, or ``off`` with the reason."""
+        """``reference`` of run.json: ``on`` with its readings, or ``off`` with the reason."""
         head = {"technique": self._asked.get("technique"), "digest": self._asked.get("digest")}
         if self._reference is None:
             return {"status": "off", **head, "reason": self._reason}
@@ -212,46 +212,46 @@ class ReferenceClient:
 class Turns:
     """Readings of the reference before, between and after the batches of a mode.
 
-    A turn is due as soon as the batches since the last one have taken ``TURN_S`` and as long as that turn took, so that
-    a study takes no more than about twice as long. A batch's own reading is the mean of the two around it.
+    A turn is due once the batches since the last one took at least ``TURN_S`` and as long as that turn, so that a study
+    takes at most about twice as long. A batch's reading is the mean of the two around it.
 
     Args:
-        turn: takes a turn and returns its reading in seconds; None where there is no reference here.
-        meet: waits for the other ranks.
-        readings: where each reading is kept.
+        turn: runs a turn and returns its reading in seconds; None without a reference.
+        barrier: waits for the other ranks.
+        readings: list to which readings are appended.
     """
 
-    def __init__(self, turn: Callable[[], float] | None, meet: Callable[[], None], readings: list[float]) -> None:
+    def __init__(self, turn: Callable[[], float] | None, barrier: Callable[[], None], readings: list[float]) -> None:
         self._turn = turn
-        self._meet = meet
+        self._barrier = barrier
         self._readings = readings
         self._local: list[float | None] = []
         self._waiting = 0
         self._busy = self._lasted = 0.0
-        self.seconds = 0.0  # that all turns took, with the wait for other ranks
+        self.seconds = 0.0  # of all turns, waits for other ranks included
 
     def begin(self) -> None:
         """The turn before the first batch."""
         self._between(due=True)
 
     def after(self, seconds: float) -> None:
-        """A batch is done that took so long; take a turn if one is due."""
+        """Note the seconds of a finished batch; take a turn if one is due."""
         self._busy += seconds
         self._waiting += 1
         self._between(due=self._busy >= max(TURN_S, self._lasted))
 
     def end(self) -> list[float | None]:
-        """The turn after the last batch; of each batch the reading beside it, None where there is no reference."""
+        """Take the last turn; returns the reading of each batch, None without a reference."""
         self._between(due=self._waiting > 0)
         return self._local
 
     def _between(self, due: bool) -> None:
         began = time.perf_counter()
-        # Not until every rank is idle, and none goes on before the turn is over.
-        self._meet()
+        # All ranks must be idle during the turn.
+        self._barrier()
         if due:
             self._take()
-        self._meet()
+        self._barrier()
         self.seconds += time.perf_counter() - began
 
     def _take(self) -> None:
@@ -266,9 +266,9 @@ class Turns:
 
 
 def missing_memory(device: torch.device, weights: int) -> str | None:
-    """Why there is no room for a reference beside the technique; None where there is.
+    """Why memory does not suffice for a reference process; None if it does.
 
-    Its weights while they are loaded and a context must fit into what is free, and a tenth of the memory must be left.
+    Loading peak and CUDA context must fit into free memory with a tenth of all memory to spare.
     """
     free, total = _memory(device)
     needed = int(LOADING * weights) + 2 * fit.CONTEXT_BYTES

@@ -1,7 +1,7 @@
-"""The reference process of a run: loads its technique once, and times one fixed request whenever a line asks it to.
+"""The reference process of a run: loads its technique once, and times one fixed request for each line on stdin.
 
-Started by ``scripts.inference.reference``; not meant to be called by hand. The first prompt of the evaluation set is
-answered with the same number of new tokens each time. It ends with its standard input.
+Started by ``scripts.inference.reference``. The request is the first prompt of the evaluation set with a fixed number of
+new tokens. It exits when stdin closes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--request", type=Path, required=True, help="the run's request, JSON")
     arguments = parser.parse_args()
     parent.end_with_parent()
-    # What libraries print must not come between the answers.
+    # Prints of libraries must not mix with the answers.
     answers = os.dup(1)
     os.dup2(2, 1)
     atexit.register(os._exit, 1)
@@ -68,21 +68,21 @@ def main() -> None:
 
 
 def import_libraries(run: dict[str, Any]) -> None:
-    """Import what takes seconds; those of facets wait for the loading, since some touch a GPU when imported."""
+    """Import slow libraries early; those of facets are imported while loading, since some touch a GPU."""
     from scripts.inference import memory, preparation  # noqa: F401 - what it imports is what is wanted
 
     memory.import_libraries(run["reference"]["model"]["path"], {})
 
 
 def _listen(asked: queue.SimpleQueue[str]) -> None:
-    """Hand the lines over; end when the worker does, however it does and whatever is under way here."""
+    """Queue the lines of stdin; exit at once when the worker closes it."""
     for line in sys.stdin:
         asked.put(line)
     os._exit(0)
 
 
 def turn(request: Callable[[], float]) -> dict[str, Any]:
-    """The reading of a turn, or that memory ran out in it."""
+    """The reading of a turn, or that it ran out of memory."""
     try:
         return {"seconds": reading(request)}
     except (MemoryError, RuntimeError, OSError) as error:
@@ -92,7 +92,7 @@ def turn(request: Callable[[], float]) -> dict[str, Any]:
 
 
 def reading(request: Callable[[], float]) -> float:
-    """Mean seconds of the request, made once, and again until a turn's time is over."""
+    """Mean seconds of the request, repeated until ``TURN_S`` have passed."""
     gc.collect()
     times: list[float] = []
     began = time.perf_counter()
@@ -103,10 +103,10 @@ def reading(request: Callable[[], float]) -> float:
 
 @contextlib.contextmanager
 def reference_request(run: dict[str, Any]) -> Iterator[tuple[Callable[[], float], dict[str, Any]]]:
-    """The fixed request, loaded and warm; what it returns are its seconds. And what there is to say of it.
+    """A function that makes the fixed request and returns its seconds, warmed up, and a description of it.
 
     Args:
-        run: the request of the run that the reference stands beside.
+        run: the request of the run.
     """
     reference = run["reference"]
     own = run | {

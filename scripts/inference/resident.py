@@ -1,7 +1,7 @@
-"""What Linux says of a process's own memory: proc_pid_status(5), proc_pid_smaps(5).
+"""Resident memory of this process on Linux: proc_pid_status(5), proc_pid_smaps(5).
 
-Resident pages are of two kinds. Private ones (RssAnon, RssShmem) hold what the process has written. File pages
-(RssFile) are read from disk and shared: libraries, and a checkpoint that is mapped and not copied.
+Resident pages are of two kinds. Private pages (RssAnon, RssShmem) were written by the process. File pages
+(RssFile) are mapped from disk and shared: libraries, and a memory-mapped checkpoint.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def field(name: str) -> int | None:
 
 
 def lifetime_peak() -> int:
-    """The most bytes that were ever resident, where only that is known."""
+    """Peak resident bytes over the process's lifetime, where the peak can't be reset."""
     import resource
     import sys
 
@@ -39,7 +39,7 @@ def lifetime_peak() -> int:
 
 
 def reset_peak() -> bool:
-    """Start a new high-water mark at what is resident now; False where the kernel does not allow it."""
+    """Reset the peak to the current use; False where the kernel does not allow it."""
     try:
         RESET.write_text("5")
     except OSError:
@@ -47,8 +47,8 @@ def reset_peak() -> bool:
     return True
 
 
-def give_back() -> None:
-    """Let the C library return to the system what it keeps of freed memory; only glibc can."""
+def trim_heap() -> None:
+    """Return freed memory to the system (glibc's ``malloc_trim``)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -61,7 +61,7 @@ class Mapped:
         start: first address.
         end: the address behind the last.
         file_bytes: resident bytes that are the file's own.
-        private_bytes: resident bytes that were written to since, and so are copies.
+        private_bytes: resident bytes of copied (written) pages.
     """
 
     start: int
@@ -78,7 +78,7 @@ def mapped_files() -> list[Mapped]:
         for line in SMAPS.read_text().splitlines():
             head = _RANGE.match(line)
             if head:
-                # Memory that no file stands behind has the inode 0.
+                # Anonymous memory has inode 0.
                 inside = Mapped(int(head[1], 16), int(head[2], 16)) if int(head[3]) else None
                 if inside:
                     found.append(inside)
@@ -96,9 +96,9 @@ class OnFile:
     """Tensors that lie in mapped files.
 
     Attributes:
-        tensor_bytes: what they occupy there.
-        file_bytes: resident pages of those files, other tensors' too.
-        private_bytes: pages of those files that were written to, which are counted as the process's own.
+        tensor_bytes: bytes of the tensors.
+        file_bytes: resident file pages of those files, including other tensors'.
+        private_bytes: copied (written) pages of those files, which count as private.
     """
 
     tensor_bytes: int

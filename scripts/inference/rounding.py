@@ -1,7 +1,7 @@
 """How far another order of float32 sums moves a model's logits: Monte Carlo arithmetic (Parker, 1997).
 
-Kernels, batches and shards add the same products in other orders, and so round otherwise. Instead of running some of
-them, each sum is perturbed by an error of the size that such a change can make, and the logits are computed again.
+Kernels, batch sizes and shards add the same products in different orders and so round differently. Each sum is
+perturbed by an error of that size, and the logits are computed again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def spread(terms: int) -> float:
 
 @contextlib.contextmanager
 def perturbed_sums(model: nn.Module, seed: int) -> Iterator[None]:
-    """In the block, the sums of every linear layer are off as another order of adding could have them."""
+    """In the block, outputs of linear layers are perturbed as by another order of summation."""
     generators: dict[torch.device, torch.Generator] = {}
 
     def disturb(layer: nn.Module, _: Any, sums: torch.Tensor) -> torch.Tensor:

@@ -24,10 +24,10 @@ def time_all(
     prompts: list[str], samples: list[dict[str, Any]], prepared: Prepared, turns: Turns, *, show_progress: bool,
     label: str,
 ) -> tuple[list[dict[str, Any]], float]:  # fmt: skip
-    """Time every sample once, batch by batch, by turns with the reference; garbage is collected between batches alone.
+    """Time every sample once, batch by batch, in turns with the reference; garbage is collected between batches.
 
     Returns:
-        Lines in evaluation order, and the seconds that all took without the turns of the reference.
+        Lines in evaluation order, and the total seconds without the reference's turns.
     """
     lengths = [len(ids) for ids in prepared.tokenizer(prompts)["input_ids"]] if prepared.batch_size > 1 else []
     batches = group(lengths or [0] * len(prompts), prepared.batch_size)
@@ -69,11 +69,11 @@ def score_tokens(
     lines: list[dict[str, Any]], prompts: list[str], samples: list[dict[str, Any]], prepared: Prepared,
     request: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Add to each line how near a tie its tokens were, and how likely the reference headline is."""
+    """Add to each line its tokens' logit margins and the reference headline's likelihood."""
     tokenizer, length = prepared.tokenizer, prepared.prompt_tokens
-    measured = _is_exact(prepared, request)
-    says_something = not request["models"]["target"].get("random_weights") and length is None
-    most = positions.room(prepared.loaded.model.config)
+    measured = _measures_rounding(prepared, request)
+    has_likelihood = not request["models"]["target"].get("random_weights") and length is None
+    most = positions.max_positions(prepared.loaded.model.config)
     for line, prompt, sample in zip(lines, prompts, samples, strict=True):
         heartbeat.sign(heartbeat.PHASE)
         ids = tokenizer(prompt)["input_ids"]
@@ -84,14 +84,14 @@ def score_tokens(
             line |= {"reference_nll": None, "reference_tokens": None}
             text = headline_text(prompt, sample["headline"], request["generation"])
             reference = tokenizer(text, add_special_tokens=False)["input_ids"]
-            if says_something and (most is None or len(ids) + len(reference) <= most):
+            if has_likelihood and (most is None or len(ids) + len(reference) <= most):
                 line |= reference_likelihood(prepared.loaded, ids, reference, prepared.stops.all_tokens)
         except finite.NotFiniteError as error:
             raise EvidenceError(finite.sentence(request["technique"], sample["id"], str(error))) from None
 
 
-def _is_exact(prepared: Prepared, request: dict[str, Any]) -> bool:
-    """Whether other rows can be held to this one's tokens; a process that holds shards sees parts of a sum alone."""
+def _measures_rounding(prepared: Prepared, request: dict[str, Any]) -> bool:
+    """Whether rounding is measured: float32, unquantised, one process (a shard sees only part of a sum)."""
     import torch
 
     process, quantization = prepared.loaded.process, request["settings"].get("quantization")

@@ -1,6 +1,6 @@
-"""What a checkpoint's tensors are called in the model, by the rules of transformers' loader.
+"""Maps a checkpoint's tensor names to the model's, by the rules of transformers' loader.
 
-A checkpoint that was saved from its backbone alone, as GPT-2's, lacks the backbone's own name in front of each.
+A checkpoint saved from the base model alone, such as GPT-2's, lacks the prefix of the base model.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def stored_names(stored: Iterable[str], model: PreTrainedModel) -> dict[str, str]:
-    """The stored name of each of the model's tensors; what the model has no place for keeps its name.
+    """Stored name by model name; tensors unknown to the model keep their name.
 
     Args:
         stored: names in the checkpoint's files.
-        model: the model, which may be without storage.
+        model: the model, which may be on the meta device.
     """
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightRenaming, dot_natural_key, rename_source_key

@@ -1,4 +1,4 @@
-"""Watches the workers of a run: which ended and how, which hangs, which of several is at fault; and ends them all."""
+"""Supervises the workers of a run: detects exits and hangs, finds the rank at fault, and ends all workers."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ import psutil
 from scripts.foundation import failures, files
 from scripts.inference import heartbeat
 
-LOADING_S = 1800.0  # the longest that a step of another kind than a batch may take
-BATCH_S = 180.0  # the least that a batch is waited for
-TIMES = 20  # how many times the longest step so far, loading among them, a batch may take
+LOADING_S = 1800.0  # timeout of steps other than a batch
+BATCH_S = 180.0  # minimum timeout of a batch
+TIMES = 20  # a batch may take this many times the longest step so far, loading included
 TICK_S = 0.02
-MOMENT_S = 1.0  # in which the peers of a rank that ended end too
+MOMENT_S = 1.0  # after a rank ended, for its peers to end too
 
-# What a library or the C++ runtime writes before it ends a process that got no memory.
+# Messages before a library or the C++ runtime aborts for lack of memory.
 NO_MEMORY = (*failures.NO_MEMORY, "MemoryError", "Thread creation failed", "pthread_create failed")
 
 
-class Pulse:
-    """How long a worker has been silent, and how long it may be.
+class Watchdog:
+    """Time since a worker's last heartbeat, and its timeout.
 
     Args:
-        worker: the process; one without a pipe for its standard output is never held to hang.
-        limit_s: seconds that it may be silent; None derives it from the steps so far.
+        worker: the process; without a pipe on its standard output it never times out.
+        limit_s: timeout in seconds; None derives it from the steps so far.
     """
 
     def __init__(self, worker: subprocess.Popen, limit_s: float | None) -> None:
@@ -45,18 +45,18 @@ class Pulse:
 
     @property
     def limit_s(self) -> float:
-        """Seconds without a sign from which on it hangs."""
+        """Seconds without a heartbeat after which it counts as hanging."""
         if self._asked is not None:
             return self._asked
         return max(BATCH_S if self._last == heartbeat.SAMPLE else LOADING_S, TIMES * self._longest)
 
     def hangs(self, seconds: float) -> bool:
-        """Whether it has been silent for too long; ``seconds`` have passed since the last call."""
+        """Whether the timeout has passed; ``seconds`` is the time since the last call."""
         signs = self._read()
         if signs:
             self._longest, self.silent, self._last = max(self._longest, self.silent), 0.0, signs[-1:]
         elif self._channel is not None:
-            # A long gap means that this process was stopped itself, and the worker with it.
+            # A long gap means that this process was stopped, and the worker with it.
             self.silent += min(seconds, 1.0)
         return self.silent > self.limit_s
 
@@ -72,24 +72,23 @@ class Pulse:
 def wait(
     workers: list[subprocess.Popen], scratch: Path, limit_s: float | None, written: Callable[[], str]
 ) -> list[dict[str, Any]]:
-    """Wait until every rank is done, or one has failed, hangs, or reports that the technique can't run.
+    """Wait until every rank is done, or one has failed, hangs or reports a status other than ok.
 
     Args:
         workers: one process a rank.
         scratch: where each rank leaves ``rank-<r>.json``.
-        limit_s: see :class:`Pulse`.
+        limit_s: see :class:`Watchdog`.
         written: returns what the workers have written to the log.
 
     Returns:
-        What each rank reports; of a run that came to nothing, the report of the rank at fault alone.
+        The report of each rank; if the run failed, only that of the rank at fault.
     """
-    pulses = [Pulse(worker, limit_s) for worker in workers]
+    watchdogs = [Watchdog(worker, limit_s) for worker in workers]
     before = time.monotonic()
     while True:
         now = time.monotonic()
-        hanging = [
-            rank for rank, pulse in enumerate(pulses) if pulse.hangs(now - before) and workers[rank].poll() is None
-        ]
+        silent = [rank for rank, watchdog in enumerate(watchdogs) if watchdog.hangs(now - before)]
+        hanging = [rank for rank in silent if workers[rank].poll() is None]
         before = now
         done = {rank: worker.poll() for rank, worker in enumerate(workers) if worker.poll() is not None}
         if any(status != 0 for status in done.values()) or any(
@@ -99,12 +98,12 @@ def wait(
         if len(done) == len(workers):
             return [_report(scratch, rank) for rank in range(len(workers))]
         if hanging:
-            return [_hung(workers, hanging, pulses)]
+            return [_hung(workers, hanging, watchdogs)]
         time.sleep(TICK_S)
 
 
 def end(workers: list[subprocess.Popen]) -> None:
-    """End every worker with all that it started, stopped processes too."""
+    """Kill every worker with its process group."""
     for worker in workers:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.getpgid(0) != worker.pid:
@@ -125,8 +124,8 @@ def _report(scratch: Path, rank: int) -> dict[str, Any]:
 def _at_fault(workers: list[subprocess.Popen], scratch: Path, written: Callable[[], str]) -> dict[str, Any]:
     """The report of the rank at fault.
 
-    A rank that ends takes its peers with it, whose connections break: they are given a moment to end too. Then a
-    signal comes first, what a rank knows of itself next, and of unforeseen errors the earliest.
+    When a rank ends, its peers' connections break, so they get a moment to end too. Order of blame: death by signal,
+    an expected error, the earliest unexpected error, another exit status.
     """
     deadline = time.monotonic() + MOMENT_S
     while any(worker.poll() is None for worker in workers) and time.monotonic() < deadline:
@@ -157,12 +156,12 @@ def _died(rank: int, status: int, written: str) -> dict[str, Any]:
     return {"status": "failed", "reason": reason}
 
 
-def _hung(workers: list[subprocess.Popen], hanging: list[int], pulses: list[Pulse]) -> dict[str, Any]:
-    """The report of a rank that hangs: of those, first one that was stopped, for which its peers may be waiting."""
+def _hung(workers: list[subprocess.Popen], hanging: list[int], watchdogs: list[Watchdog]) -> dict[str, Any]:
+    """The report of a hanging rank; a stopped one first, as its peers may be waiting for it."""
     stopped = [rank for rank, worker in enumerate(workers) if _is_stopped(worker)]
     rank = (stopped or hanging)[0]
     how = ", as a signal had stopped it," if stopped else ""
-    seconds = max(pulses[rank].silent, pulses[hanging[0]].silent)
+    seconds = max(watchdogs[rank].silent, watchdogs[hanging[0]].silent)
     return {
         "status": "failed",
         "reason": f"the worker of rank {rank} gave no sign of life for {seconds:.0f} s{how} and was ended; where a "

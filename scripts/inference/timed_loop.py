@@ -1,6 +1,6 @@
 """The timed loop: one batch of requests at a time, from the text of the prompts to the last token.
 
-The device is synchronised at both ends; greedy decoding is written out; warm-up and evidence are outside the timing.
+The device is synchronised at both ends; decoding is greedy; warm-up and evidence are outside the timing.
 """
 
 from __future__ import annotations
@@ -25,23 +25,20 @@ Clock = Callable[[], float]
 
 @dataclass
 class TokenClock:
-    """A streamer for ``generate`` that notes when each token came out.
+    """A streamer for ``generate`` that records when each token arrived.
 
-    ``generate`` hands tokens over after they reached the host, so a time here includes the device's work.
+    ``generate`` passes tokens on once they are on the host, so times include the device's work.
     """
 
     clock: Clock = time.perf_counter
     steps: list[tuple[float, torch.Tensor]] = field(default_factory=list)
 
     def put(self, value: torch.Tensor) -> None:
-        """The prompts first, [requests, prompt]; then each step's tokens, [requests] or, of one request, [1, n].
-
-        Reading them can wait.
-        """
+        """The prompts first, [requests, prompt]; then each step's tokens, [requests] or, of one request, [1, n]."""
         self.steps.append((self.clock(), value))
 
     def end(self) -> None:
-        """Nothing is kept back until the end."""
+        """Required of a streamer; nothing to do."""
 
     def read(self) -> list[tuple[float, list[int]]]:
         """Time and tokens of each step after the prompts."""
@@ -68,7 +65,7 @@ class Stops:
 
 
 def generation_config(max_new_tokens: int, stops: Stops, pad_token: int) -> GenerationConfig:
-    """Greedy decoding with nothing left to a checkpoint's own settings."""
+    """Greedy decoding, independent of the checkpoint's own settings."""
     from transformers import GenerationConfig
 
     return GenerationConfig(
@@ -81,7 +78,7 @@ def time_batch(
     prompts: list[str], tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any], stops: Stops,
     recorder: SampleRecorder | None = None, prompt_tokens: int | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Generate the headlines of one batch together and time them.
+    """Generate and time the headlines of one batch.
 
     Returns:
         For each prompt a line of samples.jsonl without its id: times in seconds since the request began. Whatever
@@ -115,14 +112,14 @@ def time_batch(
     return lines
 
 
-Rows = list[tuple[list[float], list[int]]]  # of each request: when each token was seen, and the tokens
+Rows = list[tuple[list[float], list[int]]]  # per request: time and id of each token
 
 
 def _by_generate(
     prompts: list[str], tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any],
     recorder: SampleRecorder | None, prompt_tokens: int | None,
 ) -> tuple[float, float, list[int], Rows]:  # fmt: skip
-    """When it began, the seconds that it took, each prompt's length, and what came out and when."""
+    """Start time, seconds, prompt lengths, and rows of ``generate``."""
     device = loaded.process.device
     clock = TokenClock()
     synchronise(device)
@@ -149,7 +146,7 @@ def _by_generator(
     prompts: list[str], tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any],
     recorder: SampleRecorder | None, prompt_tokens: int | None,
 ) -> tuple[float, float, list[int], Rows]:  # fmt: skip
-    """The same of what takes the place of ``generate``."""
+    """The same for a :class:`Generator`."""
     device = loaded.process.device
     synchronise(device)
     began = time.perf_counter()

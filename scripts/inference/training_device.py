@@ -1,4 +1,4 @@
-"""Where a model is trained: on a GPU that nothing else uses meanwhile, or on the CPU."""
+"""The device for training: an exclusively leased GPU, or the CPU."""
 
 import contextlib
 import os
@@ -12,12 +12,10 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 @contextlib.contextmanager
 def leased(wanted: str) -> Iterator[str]:
-    """Give ``cuda`` inside the block, with one GPU leased and no other visible, or ``cpu``.
-
-    To be entered before CUDA is initialised: later it sees no change of the visible devices.
+    """Yield ``cuda``, with one GPU leased and no other visible, or ``cpu``. Enter it before CUDA is initialised.
 
     Args:
-        wanted: ``auto`` takes a GPU where there is one; ``cuda`` insists; ``cpu`` looks for none.
+        wanted: ``auto`` uses a GPU if there is one; ``cuda`` requires one; ``cpu`` uses none.
 
     Raises:
         StudyError: ``cuda``, but no GPU is visible; or one is divided into MIG devices.
@@ -29,8 +27,8 @@ def leased(wanted: str) -> Iterator[str]:
             raise StudyError("measurement.device is 'cuda', but no NVIDIA GPU is visible; set it to 'auto' or 'cpu'.")
         yield "cpu"
         return
-    with leases.lease(devices, 1) as taken:
-        os.environ[_VISIBLE] = taken[0]
+    with leases.lease(devices, 1) as leased_gpus:
+        os.environ[_VISIBLE] = leased_gpus[0]
         try:
             yield "cuda" if wanted == "cuda" or _usable() else "cpu"
         finally:

@@ -1,8 +1,8 @@
-"""A draft whose embeddings have another number of rows than its target's, though both have one tokenizer.
+"""Resizes a draft's embeddings to the target's number of rows, where both share a tokenizer.
 
 Families pad the vocabulary to another size from model to model (Qwen2: 151,936 rows below 7B parameters, 152,064 from
-there), and assisted generation wants one size. Rows behind the last token stand for nothing, so that they are
-cut off, or added.
+there), and assisted generation needs equal sizes. Rows beyond the last token are unused, so they can
+be removed or added.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def fit(draft: PreTrainedModel, size: int, tokens: int) -> None:
-    """Bring a draft's embeddings and output head to its target's size, in place.
+    """Resize a draft's embeddings and output head to the target's size, in place.
 
     Args:
         draft: the draft model.
@@ -58,7 +58,7 @@ def fit(draft: PreTrainedModel, size: int, tokens: int) -> None:
 
 
 def _resized(weight: torch.nn.Parameter, size: int) -> torch.nn.Parameter:
-    """Cut rows off, or add the mean of all: such a row's logit is the mean of the logits, so it is never the best."""
+    """Remove rows, or append the mean of all rows, whose logit is the mean logit and so never the maximum."""
     import torch
 
     rows = weight.detach()

@@ -1,7 +1,7 @@
-"""One process of a run: loads the technique, warms up, times every sample once, and proves each facet.
+"""One process of a run: loads the technique, warms up, times every sample once, and collects each facet's evidence.
 
-Started by ``scripts.generate``, one process a rank; not meant to be called by hand. Every rank writes what it saw to
-``rank-<r>.json`` in the scratch directory, rank 0 also the samples.
+Started by ``scripts.generate``, one process a rank; every rank writes its report to ``rank-<r>.json`` in the
+scratch directory, rank 0 also the samples.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
     path = arguments.scratch / f"rank-{arguments.rank}.json"
     try:
         files.write_json(path, run(request, arguments.rank, arguments.scratch))
-    except Exception as error:  # also a number that JSON has no word for
+    except Exception as error:  # also a number that is not finite
         files.write_json(path, failures.report(error))
     # Everything is written by now.
     sys.stderr.flush()
@@ -65,22 +65,21 @@ def _end_with_parent() -> None:
 
 
 def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
-    """The outcome of this rank; a known inability is a status with its reason, not an error.
+    """The report of this rank; an unsupported technique is a status with a reason, not an error.
 
-    The status ``failed`` hands the sentence of any other error to the parent; ``beside_reference`` tells it to make the
-    run again without the reference, which may be what failed.
+    ``retry_without_reference`` tells the parent to repeat the run without the reference, which may be the cause.
     """
-    beside = reference.ReferenceClient(request.get("reference"), scratch / "request.json")
+    client = reference.ReferenceClient(request.get("reference"), scratch / "request.json")
     try:
         with contextlib.ExitStack() as ending:
-            ending.callback(beside.close)
+            ending.callback(client.close)
             if request.get("profile"):
                 done = _profile(request, rank, ending)
             else:
-                done = _measure(request, rank, scratch, ending, beside)
+                done = _measure(request, rank, scratch, ending, client)
         return {"status": "ok", "reason": None} | done
     except reference.ReferenceFailed as error:
-        return failures.report(error) | {"beside_reference": str(error)}
+        return failures.report(error) | {"retry_without_reference": str(error)}
     except UnsupportedError as error:
         return {"status": "unsupported", "reason": str(error)}
     except EvidenceError as error:
@@ -90,25 +89,27 @@ def run(request: dict[str, Any], rank: int, scratch: Path) -> dict[str, Any]:
             if isinstance(error, StudyError):
                 return failures.report(error)
             raise
-        # Until it loads, the reference has memory of the machine alone.
-        near = beside.woken if request["device"] == "cpu" else beside.started
-        return failures.report(error) | {"beside_reference": near}
+        # Until it loads, the reference uses only the machine's memory.
+        near = client.launched if request["device"] == "cpu" else client.started
+        return failures.report(error) | {"retry_without_reference": near}
 
 
 def _measure(
-    request: dict[str, Any], rank: int, scratch: Path, ending: contextlib.ExitStack, beside: reference.ReferenceClient
+    request: dict[str, Any], rank: int, scratch: Path, ending: contextlib.ExitStack, client: reference.ReferenceClient
 ) -> dict[str, Any]:
-    """Time every sample; what has to be closed, however this ends, is handed to ``ending``."""
+    """Time every sample; resources to close are registered with ``ending``."""
     from scripts.inference.device_memory import ProcessMemory
 
-    # Before the process is on its GPU, so that what others hold of it can be told apart.
+    # Before this process uses its GPU, to separate other processes' memory.
     gpu = request["leased"][rank] if request["leased"] else None
     whole = ending.enter_context(contextlib.closing(ProcessMemory(gpu)))
-    beside.wake(rank)
+    client.launch(rank)
     pinning.pin(request.get("cpus"), rank, request["threads_per_process"])
     process = start(request, rank)
     heartbeat.sign(heartbeat.PHASE)
-    # Late, after the devices are set: they import torch.
+    # After the device is set.
+    import torch
+
     from scripts.inference import garbage, readings
     from scripts.inference.memory import MemoryMeter, import_libraries
     from scripts.inference.observe import observe
@@ -122,9 +123,9 @@ def _measure(
     import_libraries(request["models"]["target"]["path"], request["settings"])
     garbage.freeze_libraries()
     heartbeat.sign(heartbeat.PHASE)
-    beside.wait()
+    client.wait_for_imports()
     heartbeat.sign(heartbeat.PHASE)
-    taken = readings.Readings(process, request["leased"])
+    machine_readings = readings.Readings(process, request["leased"])
     meter = MemoryMeter(process.device, whole)
     meter.start()
     began = time.perf_counter()
@@ -135,35 +136,35 @@ def _measure(
     heartbeat.sign(heartbeat.PHASE)
 
     fixed_prompts, fixed_tokens = prompts[: request["fixed"]["samples"]], request["fixed"]["new_tokens"]
-    longest = max(request["generation"]["max_new_tokens"], fixed_tokens, readings.SPENT_TOKENS)
+    longest = max(request["generation"]["max_new_tokens"], fixed_tokens, readings.BREAKDOWN_TOKENS)
     compile_time = prepared.reserve([prompts, fixed_prompts] if fixed_prompts else [prompts], longest)
 
     heartbeat.sign(heartbeat.PHASE)
     began = time.perf_counter()
     prepared.warm_up(request["warmup"], prompts)
     warmup_time = time.perf_counter() - began
-    meter.note_reserved()
+    meter.read_whole_process()
     heartbeat.sign(heartbeat.PHASE)
 
-    # Only now, so that it is in no figure of loading and of warming up.
-    beside.start(process, taken.apart)
+    # Only now, so that it affects neither loading nor warm-up.
+    client.start(process, machine_readings.paused)
     show = {"show_progress": rank == 0, "label": request["technique"]}
     meter.reset_peak()
-    prepared.warm_up(1, prompts)  # takes back what the reset gave up, which no timed sample should have to
-    with taken.measured("natural"), compiles.watched() as compiled_natural:
-        natural, natural_time = time_all(prompts, samples, prepared, beside.turns("natural"), **show)
-    meter.ended(*prepared.models)
+    prepared.warm_up(1, prompts)  # reallocates what the reset released, before samples are timed
+    with machine_readings.measured("natural"), compiles.watched() as compiled_natural:
+        natural, natural_time = time_all(prompts, samples, prepared, client.turns("natural"), **show)
+    meter.read_peak(*prepared.models)
     compiled = {"natural": compiled_natural}
     fixed, fixed_mode = [], None
     if request["fixed"]["samples"]:
         with prepared.fixed_length(fixed_tokens):
             prepared.generate(prompts[: prepared.batch_size], counted=False)
-            turns = beside.turns("fixed")
-            with taken.measured("fixed"), compiles.watched() as compiled_fixed:
+            turns = client.turns("fixed")
+            with machine_readings.measured("fixed"), compiles.watched() as compiled_fixed:
                 fixed, fixed_time = time_all(fixed_prompts, samples[: len(fixed_prompts)], prepared, turns, **show)
         fixed_mode = {"samples": len(fixed), "new_tokens": fixed_tokens, "time_s": fixed_time}
         compiled["fixed"] = compiled_fixed
-    beside.close()
+    client.close()
     heartbeat.sign(heartbeat.PHASE)
     observed = longest_batch(natural, prompts)
     seen = observe(observed, tokenizer, prepared.loaded, prepared.options, prepared.prompt_tokens)
@@ -174,14 +175,14 @@ def _measure(
     evidence, cache = _evidence(seen, prepared)
     compiles.refuse(compiled)
     heartbeat.sign(heartbeat.PHASE)
-    spent = None
+    time_breakdown = None
     if request["thorough"]:
         watched = prompts[: prepared.batch_size]
-        # Learned positions end; a look at where time goes is not worth the run.
-        if positions.fit(
-            prepared.loaded.model.config, max(map(len, prepared.token_ids(watched))), readings.SPENT_TOKENS
+        # Learned positions are limited; exceeding them would fail the run.
+        if positions.fits(
+            prepared.loaded.model.config, max(map(len, prepared.token_ids(watched))), readings.BREAKDOWN_TOKENS
         ):
-            spent = readings.time_breakdown(prepared, watched)
+            time_breakdown = readings.time_breakdown(prepared, watched)
         score_tokens(natural, prompts, samples, prepared, request)
     if rank == 0:
         files.write_json_lines(scratch / "samples.jsonl", natural)
@@ -206,15 +207,15 @@ def _measure(
             "kv_cache_positions": cache[1],
         },
         "evidence": evidence,
-        "time": spent,
-        "reference": beside.results(),
-        **taken.results(),
-        "threads": _threads(),
+        "time": time_breakdown,
+        "reference": client.results(),
+        **machine_readings.results(),
+        "threads": torch.get_num_threads(),
     }
 
 
 def _refuse_unfit(request: dict[str, Any], tokenizer: PreTrainedTokenizerBase, prompts: list[str]) -> None:
-    """Refuse what can't be, or would do nothing, with these prompts, before anything is loaded."""
+    """Refuse prompts that are too long or leave a facet without effect, before anything is loaded."""
     from scripts.runtime import positions
 
     settings, fixed = request["settings"], request["fixed"]
@@ -233,14 +234,14 @@ def texts(request: dict[str, Any]) -> tuple[PreTrainedTokenizerBase, list[dict[s
 
     samples = files.read_json_lines(request["dataset"])
     tokenizer = load_tokenizer(request["models"]["target"]["path"])
-    # A summary that spells a special token is text; only a chat template writes special tokens of its own.
+    # Special tokens in a summary are text; only a chat template adds real ones.
     tokenizer.split_special_tokens = not request["generation"]["chat_template"]
     summaries = [sample["summary"] for sample in samples]
     return tokenizer, samples, build_prompts(summaries, request["generation"], request["shots"], tokenizer)
 
 
 def _profile(request: dict[str, Any], rank: int, ending: contextlib.ExitStack) -> dict[str, Any]:
-    """Look at a few samples with the profiler on; nothing is timed."""
+    """Profile a few samples; nothing is timed."""
     process = start(request, rank)
     from scripts.inference.preparation import prepare
     from scripts.inference.profiling import profile_samples
@@ -249,7 +250,7 @@ def _profile(request: dict[str, Any], rank: int, ending: contextlib.ExitStack) -
     prepared = ending.enter_context(contextlib.closing(prepare(request, process, tokenizer)))
     size = prepared.batch_size
     watched = prompts[: request["profile"]["samples"] * size]
-    # In the batches in which they are watched.
+    # In the batches in which they are profiled.
     groups = [watched[first : first + size] for first in range(0, len(watched), size)]
     prepared.reserve(groups, request["generation"]["max_new_tokens"])
     prepared.warm_up(request["warmup"], prompts)
@@ -264,7 +265,7 @@ def start(request: dict[str, Any], rank: int) -> Process:
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    # It warns of its conversion to float16 at every product, inside the timed loop; the evidence says it instead.
+    # It logs its conversion to float16 at every product, inside the timed loop; the evidence reports it.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     torch.set_num_threads(request["threads_per_process"])
     torch.manual_seed(0)
@@ -288,12 +289,6 @@ def _evidence(seen: Observation, prepared: Prepared) -> tuple[dict[str, Any], tu
     loaded = prepared.loaded
     evidence = {facet.name: facet.evidence(value, loaded, seen) for facet, value in used_facets(loaded.facets)}
     return evidence, cache_size(seen.cache)
-
-
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
 
 
 def _device_name(process: Process) -> str:

@@ -49,7 +49,7 @@ def value_of(content: dict[str, Any], key: str) -> float | None:
 
 def few_note(n: int, what: str = "prompts") -> str:
     """Say that ``n`` observations are too few for an interval."""
-    return f"{n} {what} are too few for an interval (at least {resampling.FEWEST})"
+    return f"{n} {what} are too few for an interval (at least {resampling.MIN_PROMPTS})"
 
 
 def ratio_figures(columns: dict[str, tuple[np.ndarray, np.ndarray, str]]) -> dict[str, Figure]:
@@ -63,7 +63,7 @@ def ratio_figures(columns: dict[str, tuple[np.ndarray, np.ndarray, str]]) -> dic
     bottoms = np.array([bottom for _, bottom, _ in columns.values()], dtype=float)
     counted = (bottoms != 0).sum(axis=1)
     spread = None
-    if tops.shape[1] >= resampling.FEWEST:
+    if tops.shape[1] >= resampling.MIN_PROMPTS:
         means = resampling.resampled_means(np.concatenate([tops, bottoms]))  # (2 * figures, resamples)
         spread = (means[: len(tops)], means[len(tops) :])
     figures = {}
@@ -73,7 +73,7 @@ def ratio_figures(columns: dict[str, tuple[np.ndarray, np.ndarray, str]]) -> dic
             figures[key] = missing(unit, "no prompt has a value")
             continue
         value = float(tops[row].sum() / bottoms[row].sum())
-        if spread is None or n < resampling.FEWEST:
+        if spread is None or n < resampling.MIN_PROMPTS:
             figures[key] = figure(value, unit, n, note=few_note(n))
             continue
         bounds = resampling.ratio_interval(spread[0][row], spread[1][row])
@@ -94,7 +94,7 @@ def share_figure(hits: int, n: int) -> Figure:
     """Build a share of ``n`` prompts with its Wilson interval, which stays honest at 0 and at 1."""
     if n == 0:
         return missing("1", "no prompt has a value")
-    if n < resampling.FEWEST:
+    if n < resampling.MIN_PROMPTS:
         return figure(hits / n, "1", n, note=few_note(n), count=hits)
     bounds = stats.binomtest(hits, n).proportion_ci(confidence_level=resampling.LEVEL, method="wilson")
     return figure(hits / n, "1", n, (float(bounds.low), float(bounds.high)), interval="wilson", count=hits)

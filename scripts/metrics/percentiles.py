@@ -15,7 +15,7 @@ PERCENTILE, SLOWEST = "percentile", "slowest"
 RUNAWAY = "length"
 
 
-def fewest_for_bound(q: float) -> int:
+def min_prompts_for_bound(q: float) -> int:
     """Return the smallest n whose maximum bounds percentile ``q`` from above with 95% confidence (299 for P99)."""
     return math.ceil(math.log(1 - resampling.LEVEL) / math.log(q))
 
@@ -52,11 +52,11 @@ def percentile_figure(times: np.ndarray, q: float, unit: str) -> Figure:
     note = None
     if high_rank <= prompts:
         high = figures.nearest_rank(pooled, high_rank / prompts)
-    elif prompts >= fewest_for_bound(q):
+    elif prompts >= min_prompts_for_bound(q):
         high, note = float(pooled[-1]), "the upper bound is the sample maximum (one-sided, 95%)"
     else:
         high = None
-        fewest = fewest_for_bound(q)
+        fewest = min_prompts_for_bound(q)
         note = f"no upper bound: n = {prompts}, and P{q * 100:g} needs {fewest} for one with 95% confidence"
     kept = {"runs": runs, "statistic": PERCENTILE, "requests": int(times.size)}
     if low is None and high is None:
@@ -77,7 +77,7 @@ def slowest_figure(times: np.ndarray, unit: str, q: float = 0.99) -> Figure:
     prompts, requests = times.shape[1], int(times.size)
     confidence = 100 * (1 - q**prompts)
     note = (
-        f"the slowest of {requests:,} requests, not P{q * 100:g}, which needs {fewest_for_bound(q)} prompts: "
+        f"the slowest of {requests:,} requests, not P{q * 100:g}, which needs {min_prompts_for_bound(q)} prompts: "
         f"that of {prompts} prompts lies above P{q * 100:g} with {confidence:.0f}% confidence"
     )
     runs = [float(run.max()) for run in times]
@@ -97,7 +97,7 @@ def tail_figure(runs: list[Run], times: np.ndarray, unit: str, q: float = 0.99) 
         unit: of the times.
         q: which percentile.
     """
-    enough = times.shape[1] >= fewest_for_bound(q)
+    enough = times.shape[1] >= min_prompts_for_bound(q)
     built = percentile_figure(times, q, unit) if enough else slowest_figure(times, unit, q)
     ran_away = np.array([[sample.stop_reason == RUNAWAY for sample in run.samples] for run in runs])
     row, prompt = np.unravel_index(int(times.argmax()), times.shape)

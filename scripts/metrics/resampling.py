@@ -8,7 +8,7 @@ from scipy import stats
 LEVEL = 0.95
 RESAMPLES = 9_999
 SEED = 0
-FEWEST = 10
+MIN_PROMPTS = 10
 """Below this many prompts no interval is given: a resampled handful says little about the prompts to come."""
 FEW_IN_TAIL = 10
 """Resamples in a tail below which their count says too little of how thin it is."""

@@ -41,6 +41,6 @@ class Tokenizer:
 
 def choose(asked: str, references: list[str]) -> Tokenizer:
     """Return the tokenizer to score by: the one that is asked for (one of ``CHOICES``), ``auto`` by the references."""
-    share = words.share_beyond_ascii(references)
+    share = words.non_ascii_share(references)
     by_share = UNICODE if share >= BEYOND_ASCII else ROUGE
     return Tokenizer(by_share if asked == "auto" else asked, asked, share)

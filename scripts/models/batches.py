@@ -24,10 +24,10 @@ class Sequences:
 
 
 def encode(rows: list[dict[str, Any]], prompt: str, tokenizer: Any) -> Sequences:
-    """Encode rows as ``<begin> prompt <headline> headline <end>``, with their common beginning apart.
+    """Encode rows as ``<begin> prompt <headline> headline <end>``, with their common prefix separate.
 
-    The instruction in front of every summary gives the same keys and values for every row, so it is taken out here
-    and computed once a step.
+    The instruction in front of every summary has the same keys and values in every row, so it is
+    computed once a step.
 
     Raises:
         StudyError: fewer than two rows.
@@ -41,7 +41,7 @@ def encode(rows: list[dict[str, Any]], prompt: str, tokenizer: Any) -> Sequences
     texts = [tokenizers.headline_text(row["headline"]) for row in rows]
     headlines = tokenizer.encode_batch(texts, add_special_tokens=False)
     first = [encoding.ids for encoding in prompts]
-    # What the first and the last in order have in common, all have.
+    # The common prefix of the smallest and largest is that of all.
     shared = next(
         (at for at, pair in enumerate(zip(min(first), max(first), strict=False)) if pair[0] != pair[1]), 1 << 30
     )
@@ -79,7 +79,7 @@ def collate(sequences: Sequences, chosen: list[int]) -> tuple[Any, Any]:
 
 
 def bucketed(sequences: Sequences, batch: int, generator: Any) -> Iterator[list[int]]:
-    """Yield lists of ``batch`` row numbers of similar length, without end; every epoch is shuffled anew.
+    """Yield lists of ``batch`` row numbers of similar length, endlessly; every epoch is reshuffled.
 
     When there are fewer rows than ``batch``, each list holds them all.
     """

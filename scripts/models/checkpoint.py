@@ -19,7 +19,7 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 _READ_WHOLE_BYTES = 1_000_000_000
 _BLOCK_BYTES = 1 << 16
 _BLOCKS = 256
-# Far beyond any model there is; more would be built, or allocated, for ever.
+# Far above any real model; building a larger one would not end.
 _LARGEST = {
     "num_hidden_layers": 10_000, "hidden_size": 1_000_000, "intermediate_size": 10_000_000, "vocab_size": 100_000_000,
     "num_attention_heads": 100_000, "num_key_value_heads": 100_000,
@@ -79,7 +79,7 @@ def weights_digest(directory: Path) -> str:
     """Return a digest of a checkpoint's weights: names, sizes, headers, and content.
 
     Below 1 GB the content is read whole; of larger checkpoints 256 evenly spaced blocks of 64 KiB a file, which
-    tell retrained weights apart at once and need no minutes for it.
+    is fast and still distinguishes retrained weights.
     """
     paths = weight_files(directory)
     whole = sum(path.stat().st_size for path in paths) < _READ_WHOLE_BYTES
@@ -118,7 +118,7 @@ def tokenizer_identity(directory: Path) -> str:
 
 
 def small_files_digest(directory: Path) -> str:
-    """Return a digest of what is read beside the weights: configurations, tokenizer, templates."""
+    """Return a digest of the files other than weights: configurations, tokenizer, templates."""
     digest = hashlib.sha256()
     for path in small_files(directory):
         digest.update(f"{path.relative_to(directory).as_posix()}\0{files.sha256(path)}\0".encode())
@@ -163,7 +163,7 @@ def read_object(path: Path, key: str = "", remedy: str = "fetch the checkpoint a
 
 
 def check(directory: Path, kind: str = WRITER) -> dict[str, Any]:
-    """Check that a directory is a checkpoint in safetensors, of a causal language model if it is to write.
+    """Check that a directory is a checkpoint in safetensors, of a causal language model if ``kind`` is ``WRITER``.
 
     Returns:
         Its config.
@@ -215,7 +215,7 @@ def check_config(config: dict[str, Any], where: str, kind: str = WRITER) -> None
 
 
 def _check_stored(stored: Any, where: str) -> None:
-    """Check that weights that are stored quantised are none that would be counted and run as something else."""
+    """Refuse weights that are stored quantised: they would be counted and run as something else."""
     if stored is None:
         return
     method = str(stored.get("quant_method", "unknown") if isinstance(stored, dict) else stored)[:40]

@@ -1,4 +1,4 @@
-"""What the manifest of a checkpoint directory says of it, once it is known to be one that can be used."""
+"""Checks a checkpoint directory and describes it for the manifest."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from scripts.models.source import WRITER
 
 
 def of_checkpoint(directory: Path, dtype: str, kind: str = WRITER) -> dict[str, Any]:
-    """Check a checkpoint directory and return what its manifest says of it.
+    """Check a checkpoint directory and return its manifest entries.
 
     Raises:
         StudyError: something is missing, or transformers does not know the architecture.

@@ -1,4 +1,4 @@
-"""What a source of models is: its options, and what the workflow and the stage ask it."""
+"""The interface of a model source: its options, and what the workflow and the stage call."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-WRITER, ENCODER = "writer", "encoder"  # writes headlines, or encodes texts for a score
+WRITER, ENCODER = "writer", "encoder"  # generates headlines, or encodes texts for semantic scores
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a source prepares a model from and for.
+    """Inputs and output of preparing a model.
 
     Attributes:
         key: the model's place in the study, for messages, such as ``models.small``.
@@ -42,23 +42,23 @@ class Job:
 class Source:
     """Base of a source's ``Settings``, whose fields are the source's options; one without a default must be given.
 
-    All but ``prepare`` is asked while the workflow is read, and so imports no heavy library.
+    All but ``prepare`` is called while the workflow is parsed and must not import heavy libraries.
     """
 
     default_dtype: ClassVar[str] = "float32"
-    training_rows: ClassVar[int] = 0  # rows of the data set that it needs at least
-    random_weights: ClassVar[bool] = False  # whether what its models write means nothing
+    training_rows: ClassVar[int] = 0  # minimum number of training rows
+    random_weights: ClassVar[bool] = False  # whether generated text is meaningless
     uses_gpu: ClassVar[bool] = False  # whether preparing a model takes a GPU where techniques run on GPUs
 
     def check(self, key: str, kind: str = WRITER) -> None:
-        """Check the options as far as that goes without loading or downloading anything.
+        """Check the options without loading or downloading anything.
 
         Raises:
             StudyError: one sentence that begins with the option's place, such as ``models.small.hub.id``.
         """
 
     def fingerprint(self) -> str:
-        """Digest of the files that the options refer to; empty where the options say everything.
+        """Digest of the files that the options refer to; empty if there are none.
 
         It depends on content alone: touched, moved or copied files give the same value.
 
@@ -68,7 +68,7 @@ class Source:
         return ""
 
     def tokenizer_identity(self) -> str | None:
-        """A value that is equal for two models of a study that will share a tokenizer; None where it is not yet known.
+        """A value that is equal for models of a study that share a tokenizer; None if not yet known.
 
         Raises:
             StudyError: a file can't be read.
@@ -84,6 +84,6 @@ class Source:
         ``parameters``, ``architecture``, ``tokenizer_digest``, ``weights_digest``, and what else there is to know.
 
         Raises:
-            StudyError: the model can't be made or had.
+            StudyError: the model can't be made or downloaded.
         """
         raise NotImplementedError

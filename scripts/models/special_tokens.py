@@ -1,9 +1,10 @@
-"""What a checkpoint's tokenizer writes around a text by itself: what would spoil every prompt is refused."""
+"""Checks the special tokens that a tokenizer adds around a text; those that would spoil every prompt are refused."""
 
 from pathlib import Path
 from typing import Any
 
 from scripts.foundation.errors import StudyError
+from scripts.foundation.failures import first_line
 
 _TEXT = "News"
 
@@ -44,8 +45,7 @@ def _load(directory: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(str(directory), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # a damaged file makes any kind of error in the libraries that read it
-        sentence = (str(error).strip() or type(error).__name__).split("\n")[0]
-        raise StudyError(f"{directory} has no tokenizer that transformers can load ({sentence}).") from None
+        raise StudyError(f"{directory} has no tokenizer that transformers can load ({first_line(error)}).") from None
 
 
 def _ids(value: Any) -> set[int]:

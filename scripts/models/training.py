@@ -2,7 +2,7 @@
 
 First some steps of copying random sequences, which teach attention to find a token's earlier occurrence and take what
 followed it (induction, https://arxiv.org/abs/2209.11895): without them the model learns the phrasing of headlines and
-not the names in them. Then headlines, with the loss on the headline and its end alone.
+not the names in them. Then headlines, with the loss only on the headline and its end token.
 """
 
 import contextlib
@@ -63,8 +63,8 @@ def train(
     """Train a model on ``device``, ``cpu`` or ``cuda``; it comes back on the CPU.
 
     On a CPU the same arguments and number of threads give the same weights, bit for bit. A GPU starts from the same
-    weights and takes the same batches in the same order, but adds up in an order of its own, so that two trainings
-    differ by rounding.
+    weights and takes the same batches in the same order, but sums in a different order, so that two
+    trainings differ by rounding.
     """
     import torch
     from transformers import LlamaForCausalLM

@@ -1,4 +1,4 @@
-"""What all parts of a run share: its process and models, what generates, what was observed, and what can go wrong.
+"""Interfaces between facets, engines and the worker: process, loaded models, generators, observations, errors.
 
-Facets, kernels' callers, engines and the worker speak with one another in these terms; nothing here knows any of them.
+Nothing here imports any of them.
 """

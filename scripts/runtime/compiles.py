@@ -1,7 +1,7 @@
-"""What is compiled or recorded meanwhile: a batch that has to wait for a compiler says nothing of how fast it runs.
+"""Counts compilations and CUDA graph captures, which must not happen while batches are timed.
 
-Counted, whoever asks for it: graphs that torch.compile makes (each is a call of its compiler), kernels that Triton's
-just-in-time compiler makes or loads, and device work that is recorded as a CUDA graph.
+Counted process-wide: graphs compiled by torch.compile, kernels that Triton compiles or loads from its cache, and CUDA
+graph captures.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Counts = dict[str, int]
 
 @contextlib.contextmanager
 def watched() -> Iterator[Counts]:
-    """Count by kind (see ``KINDS``) what is compiled or recorded in the block, in whichever thread."""
+    """Count compilations and captures in the block by kind (see ``KINDS``), in all threads."""
     found = dict.fromkeys(KINDS, 0)
     before = compiled_graphs()
 
@@ -34,7 +34,7 @@ def watched() -> Iterator[Counts]:
 
 
 def refuse(found: dict[str, Counts]) -> None:
-    """Refuse times that hold a compilation.
+    """Refuse times that include a compilation.
 
     Args:
         found: what was counted while each mode was timed.
@@ -62,7 +62,7 @@ def compiled_graphs() -> int:
 
 @contextlib.contextmanager
 def _kernels(count: Callable[[], None]) -> Iterator[None]:
-    """Triton tells a hook of each kernel that was compiled for one set of arguments, also if it came from a file."""
+    """Hook Triton's callback, called for each compiled kernel specialisation, cached ones included."""
     holder, name = _triton_hook()
     if holder is None:
         yield
@@ -81,7 +81,7 @@ def _kernels(count: Callable[[], None]) -> Iterator[None]:
 
 
 def _triton_hook() -> tuple[Any, str]:
-    """What holds the hook, and its name; None where Triton was never imported."""
+    """The object and attribute of the hook; None if Triton was never imported."""
     triton = sys.modules.get("triton")
     if triton is None:
         return None, ""
@@ -94,7 +94,7 @@ def _triton_hook() -> tuple[Any, str]:
 
 @contextlib.contextmanager
 def _recordings(count: Callable[[], None]) -> Iterator[None]:
-    """Whatever records a CUDA graph in Python begins it by this method: torch.compile, transformers, this project."""
+    """Hook ``CUDAGraph.capture_begin``, which torch.compile, transformers and this project all call."""
     import torch
 
     graph = torch.cuda.CUDAGraph

@@ -1,4 +1,4 @@
-"""Why a technique has no figures: it can't run here, or it was not what its settings say."""
+"""Why a technique has no figures: it is unsupported here, or the evidence contradicts its settings."""
 
 
 class UnsupportedError(Exception):

@@ -1,4 +1,4 @@
-"""Whether logits are numbers. NaN or infinity raises no error in greedy decoding: any token is chosen."""
+"""Checks logits for NaN and infinity, which raise no error in greedy decoding: argmax returns some token anyway."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class NotFiniteError(EvidenceError):
 
 
 class LogitsCheck:
-    """A logits processor that changes nothing and remembers at which steps logits were finite."""
+    """A logits processor that only records at which steps logits were finite."""
 
     def __init__(self) -> None:
         self.steps: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Look at the logits of a step, [requests, vocabulary]."""
+        """Check the logits of a step, [requests, vocabulary]."""
         import torch
 
         self.steps.append(torch.isfinite(scores).all())
@@ -37,7 +37,7 @@ def check(logits: torch.Tensor) -> None:
     """Refuse logits [tokens, vocabulary] that are not all finite.
 
     Raises:
-        NotFiniteError: with the first token's place.
+        NotFiniteError: with the position of the first such token.
     """
     finite = logits.isfinite().all(dim=-1)
     if not bool(finite.all()):
@@ -45,7 +45,7 @@ def check(logits: torch.Tensor) -> None:
 
 
 def of_cache(layers: list[Any]) -> str | None:
-    """Say where keys or values that a decode loop kept are not finite; None where all are."""
+    """The first layer whose cached keys or values are not finite, in words; None if all are."""
     bad = next(
         (number for number, layer in enumerate(layers) if not bool((layer.keys + layer.values).isfinite().all())), None
     )
@@ -53,7 +53,7 @@ def of_cache(layers: list[Any]) -> str | None:
 
 
 def sentence(technique: str, sample: str, place: str) -> str:
-    """What a row says."""
+    """The sentence of the technique's row in the report."""
     return (
         f"technique '{technique}' computes NaN or infinity in its logits (sample '{sample}', {place}), so that its "
         "tokens mean nothing; check the checkpoint's weights, or use another dtype."

@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass
 class ContinuousBatchTrace:
-    """What was seen where requests join and leave between the calls of the model: continuous batching.
+    """Observations under continuous batching, where requests join and leave between forward calls.
 
     Attributes:
-        slots: how many requests may be under way together.
+        slots: how many requests may be in flight.
         given: for each call of the model, how many tokens each of its sequences was given.
         generated: how many tokens each request generated.
     """
@@ -23,22 +23,21 @@ class ContinuousBatchTrace:
 
 @dataclass
 class Observation:
-    """What was seen while one batch was generated outside the timed ones.
+    """Observations of one batch that was generated outside the timing.
 
     Attributes:
         prompt_tokens: length of the (padded) prompts in tokens.
         new_tokens: how many tokens were generated, the longest of the batch.
         requests: how many prompts the batch held.
         prompt_lengths: tokens of each prompt without its padding.
-        forward_lengths: for each call of the model, how many tokens of each sequence it was given; the most, where
-            requests join between the calls.
-        forward_rows: for each call of the model, how many sequences it was given.
-        padded_left: whether all padding stood before the prompts.
+        forward_lengths: tokens per sequence in each forward call; the maximum under continuous batching.
+        forward_rows: sequences in each forward call.
+        padded_left: whether prompts were padded on the left.
         cache: the cache that generation returned, or None.
         collectives: calls of each torch.distributed operation, by name.
-        communication_share: share of the sample's time inside the calls that start them, 0 to 1; a backend that waits
-            for its peers elsewhere spends more.
-        trace: more of each call where requests join and leave between them; None where a batch stays as it is.
+        communication_share: share of the batch's time inside the calls that start collectives, 0 to 1; a backend that
+            waits elsewhere spends more.
+        trace: details of each forward under continuous batching; else None.
         not_finite: where logits were NaN or infinite, in words; None where all were finite.
     """
 
@@ -63,7 +62,7 @@ class Generated:
     Attributes:
         moments: when each token was seen by the host, on ``time.perf_counter``'s clock.
         tokens: the token ids of each request, as many as there are moments, beyond its end too.
-        own_moments: the moments of each request's tokens, where requests don't go in step; None where they do.
+        own_moments: per-request moments under continuous batching; None if all requests advance together.
     """
 
     moments: list[float]
@@ -71,13 +70,13 @@ class Generated:
     own_moments: list[list[float]] | None = None
 
     def rows(self) -> list[tuple[list[float], list[int]]]:
-        """Of each request, when each token was seen, and the tokens."""
+        """Moments and tokens of each request."""
         moments = [self.moments] * len(self.tokens) if self.own_moments is None else self.own_moments
         return list(zip(moments, self.tokens, strict=True))
 
 
 class SampleRecorder:
-    """Counts facts of one sample at a time; cheap enough to be on while samples are timed."""
+    """Counts per-sample facts; cheap enough to run while samples are timed."""
 
     def start(self, prompt_tokens: int) -> None:
         """A sample with a prompt of that many tokens begins."""
@@ -91,7 +90,7 @@ class SampleRecorder:
 
 
 class Generator:
-    """What takes the place of ``model.generate``: a decode loop of the project's own, or another one; greedy."""
+    """A greedy decode loop used instead of ``model.generate``."""
 
     own_thread = False  # whether the model is run in another thread than the one that calls ``generate``
 
@@ -107,7 +106,7 @@ class Generator:
         raise NotImplementedError
 
     def observe(self, prompts: list[list[int]]) -> Observation:
-        """Generate one batch and say what was run."""
+        """Generate one batch and return what was observed."""
         raise NotImplementedError
 
     def forward_times(self) -> dict[str, float | None]:
@@ -115,7 +114,7 @@ class Generator:
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
-        """What it did, for the evidence of the facet that made it."""
+        """Facts for the evidence of the facet that made it."""
         return {}
 
     def recorder(self) -> SampleRecorder | None:
@@ -123,4 +122,4 @@ class Generator:
         return None
 
     def close(self) -> None:
-        """End what runs beside the process's main thread."""
+        """Stop its background threads."""

@@ -25,12 +25,12 @@ def linear_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
 
 
 def widths(layer: torch.nn.Module) -> tuple[int, int]:
-    """How many features come out of a linear layer, and how many go in."""
+    """Output and input features of a linear layer."""
     return (layer.nf, layer.nx) if hasattr(layer, "nf") else (layer.out_features, layer.in_features)
 
 
-def unreached(model: torch.nn.Module) -> str | None:
-    """A tensor in which a model keeps several matrices at once, as of experts, so that no linear layer holds them."""
+def stacked_weights(model: torch.nn.Module) -> str | None:
+    """Name of a parameter that stacks several matrices (such as experts) outside linear layers, or None."""
     import torch
 
     convolutions = torch.nn.Conv1d | torch.nn.Conv2d

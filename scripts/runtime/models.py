@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Process:
-    """Where this process stands: its device, its dtype, and its place in the process group."""
+    """Device, dtype and rank of this process."""
 
     device: torch.device
     dtype: torch.dtype
@@ -32,12 +32,12 @@ class Checkpoint:
         weights: every tensor by name, in the process's dtype; changed in place, or replaced by others.
         linear: names of the linear layers' weights, each [out, in], the output head left out.
         transposed: those of them that are [in, out] instead.
-        unreached: a tensor of weights that no linear layer holds, such as those of experts; None where there is none.
+        stacked_weights: name of a parameter that stacks matrices (such as experts) outside linear layers, or None.
         config: the checkpoint's own transformers configuration.
         model_class: the class of the model.
         process: device and dtype of this process.
         calibration: token ids of training rows, or None where none were given.
-        read: reads one tensor anew, as it was before any change.
+        read: reads one unmodified tensor from the checkpoint.
     """
 
     weights: dict[str, torch.Tensor]
@@ -48,7 +48,7 @@ class Checkpoint:
     calibration: list[list[int]] | None
     read: Callable[[str], torch.Tensor]
     transposed: frozenset[str] = frozenset()
-    unreached: str | None = None
+    stacked_weights: str | None = None
 
 
 @dataclass
@@ -59,6 +59,6 @@ class Loaded:
     process: Process
     facets: dict[str, Any]
     draft: PreTrainedModel | None = None
-    companion: Loaded | None = None  # the draft as it was prepared, with facets and notes of its own
-    generator: Generator | None = None  # what takes the place of ``model.generate``, if anything does
+    companion: Loaded | None = None  # the draft with its own facets and notes
+    generator: Generator | None = None  # used instead of ``model.generate``
     notes: dict[str, Any] = field(default_factory=dict)

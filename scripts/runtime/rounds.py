@@ -1,4 +1,4 @@
-"""Counts of speculation's rounds, whoever runs them."""
+"""Counts of speculative decoding rounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scripts.runtime.generation import SampleRecorder
 
 @dataclass(frozen=True)
 class Round:
-    """One proposal and what became of it.
+    """One proposal: drafted, accepted and rejected tokens.
 
     A proposed token is accepted when it becomes part of the output, rejected when the target chose another in its
     place, and not judged when it comes after a rejected one or after the end.
@@ -34,7 +34,7 @@ class RoundCounter(SampleRecorder):
         self.generators: set[str] = set()  # classes of what proposed
 
     def add(self, rounds: list[Round], further: int = 0) -> dict[str, int]:
-        """Count a sample's rounds, and forwards of the target that no proposal could have been given to.
+        """Count a sample's rounds, and ``further`` forwards of the target without a proposal.
 
         Returns:
             ``drafted_tokens``, ``accepted_tokens``, ``rejected_tokens``, and ``rounds``: forwards of the target, the

@@ -20,7 +20,7 @@ def head_in_layers(config: Any) -> float:
 def split(layers: int, stages: int, head: float) -> list[range]:
     """The layers of each stage, each with one at least; the last stage also has the head.
 
-    The slowest stage sets the pace: its time is made as short as it can be, and then that of the others.
+    Minimises the slowest stage's time, then that of the others.
 
     Args:
         layers: how many there are.

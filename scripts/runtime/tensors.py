@@ -1,4 +1,4 @@
-"""What a module's tensors occupy."""
+"""Memory of a module's tensors."""
 
 from __future__ import annotations
 

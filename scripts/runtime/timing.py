@@ -1,4 +1,4 @@
-"""Waiting for the device, and how long a model's forward calls take."""
+"""Device synchronisation, and times of a model's forward calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done all that was asked of it."""
+    """Wait until the device has finished all queued work."""
     if device.type == "cuda":
         import torch
 
@@ -46,7 +46,7 @@ class CallTimes:
 
 @contextlib.contextmanager
 def timed_calls(model: Any, device: torch.device) -> Iterator[CallTimes]:
-    """Time a model's forward calls; not while samples are timed, since it waits for the device at every call."""
+    """Time a model's forward calls. It synchronises at every call, so it is not for timed samples."""
     times = CallTimes(device)
     hooks = [
         model.register_forward_pre_hook(times.before, with_kwargs=True),

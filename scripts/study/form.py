@@ -16,7 +16,7 @@ from scripts.foundation.errors import StudyError
 from scripts.foundation.wording import KeyFault, dotted, shown
 from scripts.study import values
 
-LONGEST_NAME = 64
+MAX_NAME_LENGTH = 64
 _TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number",
           "boolean": "true or false", "null": "null"}  # fmt: skip
 _HINTS = {
@@ -81,7 +81,7 @@ def _fault(error: ValidationError) -> KeyFault:
     elif kind in ("enum", "anyOf"):
         said = f"{where} is {given}; use {' or '.join(_choices(error.schema))}."
     elif kind == "pattern" and "propertyNames" in error.absolute_schema_path:
-        many = f"at most {LONGEST_NAME} " if len(error.instance) > LONGEST_NAME else ""
+        many = f"at most {MAX_NAME_LENGTH} " if len(error.instance) > MAX_NAME_LENGTH else ""
         said = f"{where} has the name {given}; use {many}letters, digits and underscores."
         path = (*path, error.instance)
     elif kind == "pattern":

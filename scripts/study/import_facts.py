@@ -16,7 +16,7 @@ from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 
 KEPT = Path(".snakemake") / "udaciheadline-imports.json"  # in the folder that Snakemake works in, beside its records
-MOST = 3000  # files
+MAX_FILES = 3000  # files
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class _Known:
     def keep(self) -> None:
         """Leave them for the next call; one that can't loses a second. Too many are those of code that is gone."""
         if self.grown and KEPT.parent.is_dir():
-            keys = self.facts if len(self.facts) <= MOST else self.used
+            keys = self.facts if len(self.facts) <= MAX_FILES else self.used
             facts = {key: self.facts[key] for key in sorted(keys)}
             content = {
                 key: {"imports": each.imports, "names": sorted(each.names), "code": each.code}

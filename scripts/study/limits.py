@@ -9,7 +9,7 @@ from scripts.foundation.errors import StudyError
 from scripts.models import sources
 from scripts.study.techniques import Technique
 
-MOST_RUNS = 10_000
+MAX_RUNS = 10_000
 
 
 def check(config: dict[str, Any], techniques: list[Technique]) -> None:
@@ -19,10 +19,10 @@ def check(config: dict[str, Any], techniques: list[Technique]) -> None:
         StudyError: two numbers that can't go together; the sentence names the keys.
     """
     runs = config["measurement"]["repeats"] * len(techniques)
-    if runs > MOST_RUNS:
+    if runs > MAX_RUNS:
         raise StudyError(
             f"measurement.repeats is {config['measurement']['repeats']}, which makes {runs:,} runs of "
-            f"{len(techniques)} techniques; {MOST_RUNS:,} are the most, so lower it or select fewer techniques."
+            f"{len(techniques)} techniques; {MAX_RUNS:,} are the most, so lower it or select fewer techniques."
         )
     for name, scenario in config["scenarios"].items():
         bounds = (scenario or {}).get("limits") or {}

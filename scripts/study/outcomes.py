@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.foundation import text
 
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 
 def failed_sentence(records: list[dict[str, Any]]) -> str | None:
@@ -23,7 +23,7 @@ def failed_sentence(records: list[dict[str, Any]]) -> str | None:
         ((name, reason),) = reasons.items()
         return f"{name} failed: {reason.rstrip('.')}; the next call tries it again."
     count = len({record["technique"] for record in records})
-    named = [f"{name} ({reason.rstrip('.')})" for name, reason in list(reasons.items())[:MOST_NAMED]]
+    named = [f"{name} ({reason.rstrip('.')})" for name, reason in list(reasons.items())[:MAX_NAMED]]
     more = len(reasons) - len(named)
     others = f"; and {more} more" if more else ""
     return f"{len(reasons)} of {count} techniques failed: {'; '.join(named)}{others}; the next call tries them again."

@@ -49,9 +49,9 @@ def read(paths: list[str]) -> list[dict[str, Any]]:
 
 def _read(path: str, validator: Draft202012Validator) -> dict[str, Any]:
     source = ROOT / path
-    trouble = paths.file_trouble(source)
-    if trouble:
-        raise StudyError(f"references: the file {shown(path)[1:-1]} {trouble}; correct the path in the configuration.")
+    problem = paths.file_problem(source)
+    if problem:
+        raise StudyError(f"references: the file {shown(path)[1:-1]} {problem}; correct the path in the configuration.")
     content = strict_yaml.read_file(source, f"references: {path}").value
     error = best_match(validator.iter_errors(content))
     if error is not None:

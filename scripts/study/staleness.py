@@ -9,8 +9,8 @@ from typing import Any
 
 from scripts.foundation import text
 
-MOST_NAMED = 4  # changes, or files
-LONGEST = 60  # characters of a value
+MAX_NAMED = 4  # changes, or files
+MAX_SHOWN = 60  # characters of a value
 _DIGEST = 16
 
 
@@ -79,9 +79,9 @@ def _shown(value: Any) -> str:
         return "none"
     shown = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
     shown = text.one_line(shown)
-    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+    return shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 1] + "…"
 
 
 def _listed(parts: list[str], between: str = ", ") -> str:
-    more = len(parts) - MOST_NAMED
-    return between.join(parts[:MOST_NAMED]) + (f"{between}and {more} more" if more > 0 else "")
+    more = len(parts) - MAX_NAMED
+    return between.join(parts[:MAX_NAMED]) + (f"{between}and {more} more" if more > 0 else "")

@@ -15,13 +15,13 @@ from typing import Any
 import yaml
 
 from scripts.foundation.errors import StudyError
-from scripts.foundation.paths import file_trouble
+from scripts.foundation.paths import file_problem
 from scripts.foundation.wording import shown
 
-MOST_BYTES = 200_000
-DEEPEST = 30
-MOST_VALUES = 100_000  # with those that anchors repeat
-MOST_DIGITS = 300
+MAX_BYTES = 200_000
+MAX_DEPTH = 30
+MAX_VALUES = 100_000  # with those that anchors repeat
+MAX_DIGITS = 300
 
 _TAG = "tag:yaml.org,2002:"
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
@@ -48,11 +48,11 @@ def read_file(path: str | Path, name: str) -> Document:
     Raises:
         StudyError: it can't be read or is not strict YAML; one sentence that names the file and the line.
     """
-    trouble = file_trouble(path)
-    if trouble:
-        raise StudyError(f"{name} {trouble}; name a YAML file.")
-    if Path(path).stat().st_size > MOST_BYTES:
-        raise StudyError(f"{name} is larger than {MOST_BYTES:,} bytes; name a YAML file with the keys that differ.")
+    problem = file_problem(path)
+    if problem:
+        raise StudyError(f"{name} {problem}; name a YAML file.")
+    if Path(path).stat().st_size > MAX_BYTES:
+        raise StudyError(f"{name} is larger than {MAX_BYTES:,} bytes; name a YAML file with the keys that differ.")
     raw = Path(path).read_bytes()
     try:
         return parse(raw.decode("utf-8-sig"), name)
@@ -125,8 +125,10 @@ class _Loader(yaml.SafeLoader):
                 )
             self._count(self._finished[id(node)], event.start_mark)
             return node
-        if len(self._sizes) > DEEPEST:
-            raise _Fault(event.start_mark, f"lists and mappings are nested more than {DEEPEST} deep; no key needs that")
+        if len(self._sizes) > MAX_DEPTH:
+            raise _Fault(
+                event.start_mark, f"lists and mappings are nested more than {MAX_DEPTH} deep; no key needs that"
+            )
         self._sizes.append(1)
         node = super().compose_node(parent, index)
         self._finished[id(node)] = self._sizes.pop()
@@ -135,8 +137,8 @@ class _Loader(yaml.SafeLoader):
 
     def _count(self, more: int, mark: yaml.Mark) -> None:
         self._sizes[-1] += more
-        if self._sizes[-1] > MOST_VALUES:
-            raise _Fault(mark, f"there are more than {MOST_VALUES:,} values, anchors repeated; write fewer")
+        if self._sizes[-1] > MAX_VALUES:
+            raise _Fault(mark, f"there are more than {MAX_VALUES:,} values, anchors repeated; write fewer")
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -164,7 +166,7 @@ class _Loader(yaml.SafeLoader):
         """A number in decimal digits."""
         text = self.construct_scalar(node)
         whole = node.tag == f"{_TAG}int"
-        if len(text) > MOST_DIGITS:
+        if len(text) > MAX_DIGITS:
             raise _Fault(node.start_mark, f"a number of {len(text)} digits stands there; no key takes one so long")
         if ":" in text or (whole and not _DECIMAL.fullmatch(text)):
             raise _Fault(

@@ -11,7 +11,7 @@ from scripts.techniques import costs, registry
 from scripts.techniques.registry import load_facet
 
 # Techniques from one to the root; each is a difference that a reader has to follow.
-LONGEST_CHAIN = 50
+MAX_CHAIN = 50
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,9 @@ def _chain(name: str, entries: dict[str, Any]) -> list[str]:
             raise StudyError(
                 f"techniques.{chain[-1]}.extends closes a circle ({circle}); let one of them extend another."
             )
-        if len(chain) == LONGEST_CHAIN:
+        if len(chain) == MAX_CHAIN:
             raise StudyError(
-                f"techniques.{name}.extends begins a chain of more than {LONGEST_CHAIN} techniques; let it "
+                f"techniques.{name}.extends begins a chain of more than {MAX_CHAIN} techniques; let it "
                 "extend one that is nearer to the root."
             )
         chain.append(parent)

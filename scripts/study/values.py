@@ -8,8 +8,8 @@ from typing import Any
 
 from scripts.foundation.wording import KeyFault, dotted, shown
 
-DEEPEST = 40
-LARGEST = 2**53  # above it a report's numbers are not exact
+MAX_DEPTH = 40
+MAX_NUMBER = 2**53  # above it a report's numbers are not exact
 # Control characters, halves of characters, and what is no character: no file of results can hold them.
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -21,8 +21,8 @@ def check(value: Any, path: tuple[Any, ...] = ()) -> None:
         KeyFault: a key that is not text, a number that is not finite or too large, text with characters that no text
             can hold, or a value that is none of YAML's and JSON's common kinds.
     """
-    if len(path) > DEEPEST:
-        raise KeyFault(f"{dotted(path[:3])} is nested more than {DEEPEST} deep; no key needs that.", path[:3])
+    if len(path) > MAX_DEPTH:
+        raise KeyFault(f"{dotted(path[:3])} is nested more than {MAX_DEPTH} deep; no key needs that.", path[:3])
     if isinstance(value, dict):
         for key, part in value.items():
             _check_key(key, path)
@@ -58,7 +58,7 @@ def _check_number(value: float, path: tuple[Any, ...]) -> None:
         raise KeyFault(
             f"{dotted(path)} is {value}, which is no finite number; give one, or null where it may be.", path
         )
-    if isinstance(value, int) and abs(value) > LARGEST:
+    if isinstance(value, int) and abs(value) > MAX_NUMBER:
         raise KeyFault(f"{dotted(path)} is {shown(value)}, which is larger than any key takes; correct it.", path)
 
 

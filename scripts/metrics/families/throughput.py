@@ -74,9 +74,9 @@ def _ratios(runs: list[Run], busy: np.ndarray, tokens: np.ndarray, fixed: bool) 
     result = figures.ratio_figures({SAMPLES: (ones, busy, "samples/s"), TOKENS: (tokens, busy, "tokens/s")})
     if by_batch:
         for figure in result.values():
-            few = busy.size < resampling.FEWEST
+            few = busy.size < resampling.MIN_PROMPTS
             figure["note"] = (
-                f"no interval: {busy.size} of the {resampling.FEWEST} batches that one needs"
+                f"no interval: {busy.size} of the {resampling.MIN_PROMPTS} batches that one needs"
                 if few
                 else "n counts batches, which share their time"
             )

@@ -1,4 +1,4 @@
-"""Source ``path``: a local checkpoint directory, used where it lies."""
+"""Source ``path``: a local checkpoint directory, used in place."""
 
 import contextlib
 import hashlib

@@ -93,9 +93,9 @@ class Settings(Source):
         if isinstance(self.architecture, dict):
             return self.architecture
         path = Path(self.architecture)
-        if paths.file_trouble(path):
+        if paths.file_problem(path):
             path = plugins.ROOT / path  # the project's own shapes can be named wherever the study runs
-        if paths.file_trouble(path):
+        if paths.file_problem(path):
             paths.check_file(where, self.architecture)
         return checkpoint.read_object(path, f"{where}: ", "correct it")
 

@@ -85,9 +85,9 @@ class PruningMethod(Method, ABC):
         about = f"pruning '{value['method']}' prunes linear layers, and this '{checkpoint.config.model_type}' model"
         if not checkpoint.linear:
             raise UnsupportedError(f"{about} has none outside its head.")
-        if checkpoint.unreached is not None:
+        if checkpoint.stacked_weights is not None:
             raise UnsupportedError(
-                f"{about} keeps other weights too, in {checkpoint.unreached}, which would stay as they are."
+                f"{about} keeps other weights too, in {checkpoint.stacked_weights}, which would stay as they are."
             )
         details = self.prune(value, checkpoint)
         order = self.check_order(value, checkpoint, details)

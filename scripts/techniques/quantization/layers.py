@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from scripts.runtime.errors import EvidenceError, UnsupportedError
-from scripts.runtime.layers import linear_layers, unreached
+from scripts.runtime.layers import linear_layers, stacked_weights
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +65,7 @@ def refuse_none(method: str, model: torch.nn.Module) -> None:
             f"quantization '{method}' works on linear layers, and this '{model.config.model_type}' model has none "
             "outside its head."
         )
-    other = unreached(model)
+    other = stacked_weights(model)
     if other is not None:
         raise UnsupportedError(
             f"quantization '{method}' works on linear layers, and this '{model.config.model_type}' model keeps other "

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # A product of stored weights against one in float32: its own rounding, and no more.
 PRODUCT_ERRORS = {"float32": 1e-4, "bfloat16": 0.01, "float16": 0.01}
-MOST_ROWS = 512
+MAX_ROWS = 512
 
 
 class WeightOnlyMethod(Method, ABC):
@@ -99,7 +99,7 @@ class WeightOnlyMethod(Method, ABC):
             )
         layer = next(iter(layers.values()))
         # The first layer as the model calls it, with as many rows as in a decode step and as in a prompt.
-        counts = {"decode": seen.requests, "prompt": min(seen.requests * seen.prompt_tokens, MOST_ROWS)}
+        counts = {"decode": seen.requests, "prompt": min(seen.requests * seen.prompt_tokens, MAX_ROWS)}
         products = {name: self._product(method, layer, count, loaded) for name, count in counts.items()}
         return facts | self.layout() | {"round_trip_error": error, "products": products}
 

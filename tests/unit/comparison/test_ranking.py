@@ -241,14 +241,14 @@ def test_without_the_baseline_the_first_that_ran_is_the_reference():
 
 
 def test_too_few_prompts_give_scores_and_no_chances():
-    few = Chance(prompts=resampling.FEWEST - 1, fixed=4)
+    few = Chance(prompts=resampling.MIN_PROMPTS - 1, fixed=4)
     found = ranking(*made([Technique("base"), Technique("a", "base", time=0.5)], few))
     assert (found["draws"], found["spread"]) == (0, {})
     assert found["covers"] == "neither prompts nor runs: 9 prompts are too few to resample (10 are needed)"
     first = found["overall"][0]
     assert first["score"] > 1
     assert (first["low"], first["high"], first["chance_best"]) == (None, None, None)
-    enough = Chance(prompts=resampling.FEWEST, fixed=4)
+    enough = Chance(prompts=resampling.MIN_PROMPTS, fixed=4)
     assert ranking(*made([Technique("base"), Technique("a", "base")], enough))["draws"] == gains.DRAWS
 
 

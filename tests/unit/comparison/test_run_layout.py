@@ -6,7 +6,7 @@ from scipy import stats
 
 from scripts.comparison import changes, run_layout, verdicts
 from scripts.comparison.columns import Columns
-from scripts.comparison.run_layout import FEWEST, MOST_EXPECTED, run_noise
+from scripts.comparison.run_layout import MAX_PRIOR_FREEDOM, MIN_TECHNIQUES, run_noise
 from scripts.metrics import resampling
 from tests.support.synthetic_timings import Chance, Technique, make_study
 
@@ -33,7 +33,7 @@ def test_variances_that_agree_speak_for_one_another():
     assert np.median(deviations) == pytest.approx(0.1, rel=0.1)
     # A variance that came out small by chance is not believed.
     assert deviations.min() > 0.09
-    assert {each.freedom for each in found.values()} == {2 + MOST_EXPECTED}
+    assert {each.freedom for each in found.values()} == {2 + MAX_PRIOR_FREEDOM}
 
 
 def test_a_noisy_technique_keeps_most_of_its_own_variance():
@@ -52,11 +52,11 @@ def test_scatter_of_requests_is_expected_of_those_that_have_it():
 
 
 def test_no_more_is_known_than_all_runs_together_can_say():
-    found = noise(groups([0.1] * FEWEST, runs=2))
-    assert found["t0"].freedom <= found["t0"].most == FEWEST - 1
+    found = noise(groups([0.1] * MIN_TECHNIQUES, runs=2))
+    assert found["t0"].freedom <= found["t0"].most == MIN_TECHNIQUES - 1
 
 
-@pytest.mark.parametrize("few", [groups([0.1] * (FEWEST - 1)), groups([0.1] * 20, runs=1), {}])
+@pytest.mark.parametrize("few", [groups([0.1] * (MIN_TECHNIQUES - 1)), groups([0.1] * 20, runs=1), {}])
 def test_too_little_says_nothing(few):
     assert noise(few) == {}
 

@@ -53,7 +53,7 @@ def test_words_are_counted_in_every_script(text, count):
 
 
 def test_the_share_of_letters_beyond_ascii():
-    assert words.share_beyond_ascii(["abc", "1 2!"]) == 0
-    assert words.share_beyond_ascii([]) == 0
-    assert words.share_beyond_ascii(["abcd", "де"]) == pytest.approx(1 / 3)
-    assert words.share_beyond_ascii(["ＡＢ"]) == 0
+    assert words.non_ascii_share(["abc", "1 2!"]) == 0
+    assert words.non_ascii_share([]) == 0
+    assert words.non_ascii_share(["abcd", "де"]) == pytest.approx(1 / 3)
+    assert words.non_ascii_share(["ＡＢ"]) == 0

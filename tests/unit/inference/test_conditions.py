@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from scripts.inference import conditions
-from scripts.inference.conditions import Watch, state
+from scripts.inference.conditions import Monitor, state
 
 
 class Nvml(SimpleNamespace):
@@ -90,7 +90,7 @@ def wait_until(condition):
 
 
 def test_throttling_in_between_is_kept(nvml):
-    watch = Watch(gpu_uuids=["GPU-a"])
+    watch = Monitor(gpu_uuids=["GPU-a"])
     watch.start()
     nvml.reasons = 0x20
     wait_until(lambda: watch._reasons)
@@ -100,7 +100,7 @@ def test_throttling_in_between_is_kept(nvml):
 
 def test_a_process_that_was_not_started_here_is_foreign_on_the_gpu(nvml):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        watch = Watch(gpu_uuids=["GPU-a"])
+        watch = Monitor(gpu_uuids=["GPU-a"])
         watch.start()
         nvml.pids = {"GPU-a": [child.pid, 1], "GPU-b": [2]}
         wait_until(lambda: len(watch._on_gpus) == 2)
@@ -111,7 +111,7 @@ def test_a_process_that_was_not_started_here_is_foreign_on_the_gpu(nvml):
 
 def test_own_processes_that_carry_other_numbers_in_a_container_are_not_foreign(nvml):
     nvml.pids = {"GPU-a": [4_000_001]}
-    watch = Watch(gpu_uuids=["GPU-a"])
+    watch = Monitor(gpu_uuids=["GPU-a"])
     watch.start()
     nvml.pids = {"GPU-a": [4_000_001, 4_000_002]}  # the second is the worker, under the host's number
     wait_until(lambda: len(watch._on_gpus) == 2)
@@ -120,7 +120,7 @@ def test_own_processes_that_carry_other_numbers_in_a_container_are_not_foreign(n
 
 def test_without_gpus_no_thread_runs():
     before = threading.active_count()
-    watch = Watch()
+    watch = Monitor()
     watch.start()
     assert threading.active_count() == before
     seen = watch.stop()
@@ -140,7 +140,7 @@ def test_what_others_used_is_what_was_busy_less_the_own_share(tmp_path, monkeypa
     own = iter((10.0, 11.0))
     monkeypatch.setattr(conditions, "_own_seconds", lambda: next(own))
     tick = os.sysconf("SC_CLK_TCK")
-    watch = Watch(stat=stat(tmp_path / "stat", 0, 0))
+    watch = Monitor(stat=stat(tmp_path / "stat", 0, 0))
     watch.start()
     stat(tmp_path / "stat", 3 * tick, 6 * tick, tick)  # ten seconds, of which one is the own
     seen = watch.stop()
@@ -151,7 +151,7 @@ def test_what_others_used_is_what_was_busy_less_the_own_share(tmp_path, monkeypa
 def test_own_use_above_what_was_busy_is_no_negative_share(tmp_path, monkeypatch):
     own = iter((0.0, 99.0))
     monkeypatch.setattr(conditions, "_own_seconds", lambda: next(own))
-    watch = Watch(stat=stat(tmp_path / "stat", 0, 0))
+    watch = Monitor(stat=stat(tmp_path / "stat", 0, 0))
     watch.start()
     stat(tmp_path / "stat", 100, 900)
     assert watch.stop()["foreign_cpu_share"] == 0
@@ -161,7 +161,7 @@ def test_own_use_above_what_was_busy_is_no_negative_share(tmp_path, monkeypatch)
 def test_a_machine_that_shows_no_counters_has_no_share(tmp_path, content):
     if content:
         (tmp_path / "stat").write_text(content)
-    watch = Watch(stat=tmp_path / "stat")
+    watch = Monitor(stat=tmp_path / "stat")
     watch.start()
     seen = watch.stop()
     assert seen["foreign_cpu_share"] is None

@@ -110,10 +110,10 @@ def test_what_a_graph_holds_is_in_the_peak_though_its_replays_ask_for_nothing(al
     meter.loaded()
     allocator.pools = [segment(0, 40 * MB, 3 * MB, (0, 1)), segment(1, 500 * MB, 0, (0, 1))][:1]
     allocator.use(briefly=30 * MB)  # what the rehearsals took, which is given back
-    meter.note_reserved()
+    meter.read_whole_process()
     meter.reset_peak()
     allocator.use(briefly=2 * MB)  # what is beside the graph while it is replayed
-    meter.ended()
+    meter.read_peak()
     facts = meter.facts()
     assert facts["peak_bytes"] == 142 * MB
     assert facts["allocated_peak_bytes"] == 102 * MB
@@ -136,14 +136,14 @@ def measured(allocator, nvml, join):
     allocator.use(held=100 * MB)
     meter.loaded()
     join(620 * MB)
-    meter.note_reserved()
+    meter.read_whole_process()
     meter.reset_peak()
     # From here on a companion is on the GPU too.
     nvml.processes |= {88: 4000 * MB}
     nvml.used += 4000 * MB
     allocator.use(briefly=10 * MB)
     join(630 * MB)
-    meter.ended()
+    meter.read_peak()
     return meter.facts()
 
 

@@ -61,7 +61,7 @@ def test_without_proc_the_systems_own_peak_is_used(monkeypatch, tmp_path):
     assert meter.peak() > 10 * MB
     meter.start()
     meter.loaded()
-    meter.ended()
+    meter.read_peak()
     facts = meter.facts()
     assert facts["process_peak_bytes"] > 10 * MB
     assert facts["held_bytes"] is None
@@ -72,10 +72,10 @@ def measured(meter, load, use=lambda: None):
     meter.start()
     module = load()
     meter.loaded()
-    meter.note_reserved()
+    meter.read_whole_process()
     meter.reset_peak()
     use()
-    meter.ended(module)
+    meter.read_peak(module)
     return meter.facts()
 
 

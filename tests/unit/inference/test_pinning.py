@@ -23,43 +23,43 @@ def four(monkeypatch, tmp_path):
 
 
 def test_cores_come_before_their_second_threads_and_the_first_core_last(four):
-    assert pinning.in_order({0, 1, 2, 3}) == [1, 0, 3, 2]
+    assert pinning.by_preference({0, 1, 2, 3}) == [1, 0, 3, 2]
     (pinning.TOPOLOGY / "cpu1" / "topology" / "thread_siblings_list").write_text("0-1\n")
-    assert pinning.in_order({0, 1, 2, 3}) == [0, 3, 2, 1]
+    assert pinning.by_preference({0, 1, 2, 3}) == [0, 3, 2, 1]
 
 
 def test_cores_that_save_power_come_last(four):
     for cpu, speed in enumerate((5_500_000, 5_800_000, 5_500_000, 4_300_000)):
         (pinning.TOPOLOGY / f"cpu{cpu}" / "cpufreq").mkdir()
         (pinning.TOPOLOGY / f"cpu{cpu}" / "cpufreq" / "cpuinfo_max_freq").write_text(f"{speed}\n")
-    assert pinning.in_order({0, 1, 2, 3}) == [1, 0, 2, 3]
+    assert pinning.by_preference({0, 1, 2, 3}) == [1, 0, 2, 3]
 
 
 def test_without_a_topology_the_last_cpus_are_taken(monkeypatch, tmp_path):
     monkeypatch.setattr(pinning, "TOPOLOGY", tmp_path)
-    assert pinning.in_order({4, 5, 6}) == [6, 5, 4]
+    assert pinning.by_preference({4, 5, 6}) == [6, 5, 4]
 
 
 def test_two_runs_have_cpus_of_their_own_and_a_third_has_none(four):
-    with pinning.held(2, four) as first, pinning.held(1, four) as second:
+    with pinning.reserved(2, four) as first, pinning.reserved(1, four) as second:
         assert (first, second) == ([0, 1], [3])
-        with pinning.held(2, four) as third:
+        with pinning.reserved(2, four) as third:
             assert third is None
             # What it could not use is left to others.
-            with pinning.held(1, four) as fourth:
+            with pinning.reserved(1, four) as fourth:
                 assert fourth == [2]
-    with pinning.held(3, four) as later:
+    with pinning.reserved(3, four) as later:
         assert later == [0, 1, 3]
 
 
 def test_where_there_can_be_no_locks_no_cpus_are_held(four):
     (four / "file").write_text("")
-    with pinning.held(1, four / "file") as cpus:
+    with pinning.reserved(1, four / "file") as cpus:
         assert cpus is None
 
 
 def test_a_run_that_wants_all_of_them_is_left_alone(four):
-    with pinning.held(4, four) as cpus:
+    with pinning.reserved(4, four) as cpus:
         assert cpus is None
     pinning.pin(None, 0, 4)
 
@@ -82,7 +82,7 @@ def test_a_run_is_told_its_cpus_and_records_them(monkeypatch):
     from scripts import generate
 
     asked = []
-    monkeypatch.setattr(pinning, "held", lambda count: contextlib.nullcontext([7, 8][:count]))
+    monkeypatch.setattr(pinning, "reserved", lambda count: contextlib.nullcontext([7, 8][:count]))
     monkeypatch.setattr(
         generate, "run_group", lambda request, environment: (asked.append(request["cpus"]) or [{"status": "ok"}], {})
     )

@@ -16,7 +16,7 @@ class Prepared:
     """Stands for a loaded technique: every prompt costs a product of matrices and some Python."""
 
     def __init__(self, batch_size=None):
-        self.loaded = SimpleNamespace(facets={"batch_size": batch_size}, generator=None)
+        self.loaded, self.batch_size = SimpleNamespace(generator=None), batch_size or 1
         self.batches = []
 
     def generate(self, prompts, *, counted):

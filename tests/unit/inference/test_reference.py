@@ -27,7 +27,7 @@ def stand_in():
         def make(code):
             made = Reference([sys.executable, "-c", code], "plain")
             ending.callback(made.close)
-            made.imported()
+            made.wait_for_imports()
             return made
 
         yield make
@@ -86,7 +86,7 @@ def test_without_a_reference_there_are_no_readings():
 
 def test_a_reference_that_dies_is_one_sentence(stand_in):
     dying = stand_in(READY + "sys.stdin.readline(); sys.exit(3)")
-    assert dying.ready() is None
+    assert dying.load() is None
     with pytest.raises(StudyError, match=r"the reference process \(plain\) ended with status 3 while it was needed"):
         dying.turn()
 
@@ -95,7 +95,7 @@ def test_a_reference_that_hangs_is_one_sentence_and_does_not_stay(stand_in, monk
     monkeypatch.setattr(reference, "ANSWER_S", 0.2)
     monkeypatch.setattr(reference, "END_S", 0.2)
     hanging = stand_in(READY + HANGS)
-    hanging.ready()
+    hanging.load()
     with pytest.raises(StudyError, match=r"\(plain\) gave no answer for 0.2 s; .*set measurement.reference to 'none'"):
         hanging.turn()
     hanging.close()
@@ -104,10 +104,10 @@ def test_a_reference_that_hangs_is_one_sentence_and_does_not_stay(stand_in, monk
 
 def test_a_reference_that_can_not_load_leaves_the_run_without_one(stand_in):
     assert (
-        stand_in(IMPORTED + 'print(\'{"off": "The reference could not be loaded: x"}\')').ready().endswith("loaded: x")
+        stand_in(IMPORTED + 'print(\'{"off": "The reference could not be loaded: x"}\')').load().endswith("loaded: x")
     )
     with pytest.raises(StudyError, match=r"the reference \(plain\): models.small is broken."):
-        stand_in(IMPORTED + 'print(\'{"failed": "models.small is broken."}\')').ready()
+        stand_in(IMPORTED + 'print(\'{"failed": "models.small is broken."}\')').load()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_reference_that_can_not_load_leaves_the_run_without_one(stand_in):
 )
 def test_a_reference_whose_memory_runs_out_lets_the_run_be_made_without_it(stand_in, end):
     made = stand_in(READY + "sys.stdin.readline(); " + end)
-    assert made.ready() is None
+    assert made.load() is None
     with pytest.raises(MemoryError, match="plain"):
         made.turn()
 
@@ -176,7 +176,7 @@ def test_memory_that_runs_out_beside_it_is_tried_again_without_it(monkeypatch):
         asked.append(request["reference"])
         if "reason" in request["reference"]:
             return [{"status": "ok"}], {}
-        return [{"status": "out_of_memory", "reason": "Out of memory: x", "beside_reference": True}], {}
+        return [{"status": "out_of_memory", "reason": "Out of memory: x", "retry_without_reference": True}], {}
 
     monkeypatch.setattr(generate, "run_group", group)
     outcome = generate.measure({"processes": 1, "threads_per_process": 1, "reference": {"technique": "plain"}}, [])

@@ -183,8 +183,8 @@ def test_where_the_time_goes_is_seen_outside_the_timed_samples(judged, greedy):
 @pytest.mark.parametrize(
     ("sample", "profiled", "operators", "words"),
     [
-        (1.0, 1.6, 1.57, "can't be told: under the profiler operators took 1.57 times the batch's own time"),
-        (1.0, 1.4, 0.6, "can't be told: the profiler made the batch take 1.40 times as long"),
+        (1.0, 1.6, 1.57, "can't be determined: under the profiler operators took 1.57 times the batch's own time"),
+        (1.0, 1.4, 0.6, "can't be determined: the profiler made the batch take 1.40 times as long"),
         (1.0, 1.2, 0.6, None),
         (1.0, 0.9, 0.6, None),
     ],

@@ -23,7 +23,7 @@ def test_bootstrap_agrees_with_a_plain_one():
 
 
 def test_too_few_prompts_give_a_value_and_say_why_there_is_no_interval():
-    figure = figures.mean_figures({"x": (np.ones(resampling.FEWEST - 1), "1")})["x"]
+    figure = figures.mean_figures({"x": (np.ones(resampling.MIN_PROMPTS - 1), "1")})["x"]
     assert figure["value"] == 1
     assert figure["low"] is None
     assert figure["interval"] is None

@@ -186,6 +186,6 @@ def test_the_host_bound_share_is_that_of_the_runs_that_looked():
 
 
 def test_a_host_bound_share_that_the_profiler_hides_is_missing_with_its_reason():
-    reason = "can't be told: under the profiler operators took 1.57 times the batch's own time"
+    reason = "can't be determined: under the profiler operators took 1.57 times the batch's own time"
     hidden = make_run(time={"host_bound_share": None, "host_bound_reason": reason})
     assert reasons(hidden) == {"host_bound_share": reason}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scripts.runtime.generation import Generator, Observation
     from scripts.runtime.models import Loaded
 
-MOST_PROPOSED = 15  # its attention takes 16 tokens of a request in one step
+MAX_PROPOSED = 15  # its attention takes 16 tokens of a request in one step
 
 
 class Graph(EngineMethod):
@@ -32,10 +32,10 @@ class Graph(EngineMethod):
         super().check(value, facets)
         speculation = facets.get("speculation") or {}
         proposed = speculation.get("tokens") or speculation.get("prompt_lookup") or 0
-        if proposed > MOST_PROPOSED:
+        if proposed > MAX_PROPOSED:
             raise StudyError(
                 f"speculation proposes {proposed} tokens at a time, but engine '{value['name']}' verifies at most "
-                f"{MOST_PROPOSED}; propose fewer."
+                f"{MAX_PROPOSED}; propose fewer."
             )
 
     def check_prompts(self, value: Any, prompts: list[str]) -> None:

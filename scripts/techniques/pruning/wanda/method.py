@@ -180,7 +180,7 @@ class Wanda(ZeroingMethod):
                 f"pruning 'wanda' needs {value['calibration']} training rows for its calibration, but got {len(rows)}; "
                 "lower pruning.calibration, or use a data set with training rows."
             )
-        most = positions.room(checkpoint.config)
+        most = positions.max_positions(checkpoint.config)
         rows = [row[:most] for row in rows[: value["calibration"]]]
         norms: dict[str, torch.Tensor] = {}
         with torch.no_grad():
