@@ -1,19 +1,11 @@
-"""The project's decode loop on several CPU processes, one a rank, several cases one after another.
+"""The project's decode loop on several CPU processes, one a rank, several cases one after another."""
 
-python -m tests.support.engine_group cases.json <rank> <ranks>     what each of the processes runs
-"""
-
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from scripts.foundation import files
+from tests.support import ranks as processes
 from tests.support.worker_runs import settings
-
-ROOT = Path(__file__).resolve().parents[2]
-DONE_AFTER_S = 240
 
 
 def run_engines(cases: dict[str, dict[str, Any]], ranks: int, scratch: Path) -> dict[str, list[dict[str, Any]]]:
@@ -22,27 +14,7 @@ def run_engines(cases: dict[str, dict[str, Any]], ranks: int, scratch: Path) -> 
     A case has ``checkpoint``, ``facets``, ``batches`` (token ids), ``new_tokens``, ``stops`` and perhaps ``ahead``,
     steps that are started before the tokens of the one before are seen.
     """
-    files.write_json(scratch / "cases.json", cases)
-    place = {"WORLD_SIZE": str(ranks), "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-    workers = []
-    for rank in range(ranks):
-        command = [
-            sys.executable,
-            "-m",
-            "tests.support.engine_group",
-            str(scratch / "cases.json"),
-            str(rank),
-            str(ranks),
-        ]
-        environment = os.environ | place | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-        workers.append(subprocess.Popen(command, env=environment, cwd=ROOT))
-    try:
-        statuses = [worker.wait(timeout=DONE_AFTER_S) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-    assert statuses == [0] * ranks
+    processes.run(run_cases, ranks, ranks, cases, scratch)
     return {name: [files.read_json(scratch / f"{name}-{rank}.json") for rank in range(ranks)] for name in cases}
 
 
@@ -76,21 +48,15 @@ def run_engine(case: dict[str, Any], rank: int = 0, ranks: int = 1) -> dict[str,
     }
 
 
-def main() -> None:
+def run_cases(rank: int, ranks: int, cases: dict[str, dict[str, Any]], scratch: Path) -> None:
     """Run every case as one rank."""
     import torch
     import transformers
 
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
-    path, rank, ranks = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    for name, case in files.read_json(path).items():
-        store = path.parent / f"{name}.rendezvous"
+    for name, case in cases.items():
+        store = scratch / f"{name}.rendezvous"
         torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=ranks)
-        files.write_json(path.parent / f"{name}-{rank}.json", run_engine(case, rank, ranks))
+        files.write_json(scratch / f"{name}-{rank}.json", run_engine(case, rank, ranks))
         torch.distributed.destroy_process_group()
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

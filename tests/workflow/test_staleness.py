@@ -4,7 +4,7 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,12 @@ REPORT = {"compare", "plot", "render"}
 TEXTS = jobs("score_text", ALL)
 SCORES = jobs("score", ALL)
 GENERATIONS = jobs("generate", ALL)
+
+
+def one_a_mechanism(cases: Iterable[str], *fast: str) -> list:
+    """Return the cases as parameters, slow but for those that stand for one mechanism each."""
+    assert set(fast) <= set(cases)
+    return [case if case in fast else pytest.param(case, marks=pytest.mark.slow) for case in cases]
 
 
 def runs(*names: str) -> set[str]:
@@ -97,7 +103,24 @@ CODE = {
 }
 
 
-@pytest.mark.parametrize("path", CODE)
+@pytest.mark.parametrize(
+    "path",
+    one_a_mechanism(
+        CODE,
+        "scripts/techniques/pruning/facet.py",
+        "scripts/techniques/quantization/weight_only.py",
+        "scripts/inference/timed_loop.py",
+        "scripts/engine/session.py",
+        "scripts/metrics/rouge.py",
+        "scripts/score.py",
+        "config/hardware.yaml",
+        "scripts/compare.py",
+        "scripts/plot.py",
+        "scripts/render.py",
+        "scripts/prepare_model.py",
+        "scripts/prepare_dataset.py",
+    ),
+)
 def test_a_module_reruns_the_stages_that_use_it(planned: Project, path: str) -> None:
     changed(path)(planned)
     assert planned.plan() == CODE[path]
@@ -121,7 +144,7 @@ REPORT_FILES = [
 ]
 
 
-@pytest.mark.parametrize("path", REPORT_FILES)
+@pytest.mark.parametrize("path", one_a_mechanism(REPORT_FILES, "report.html.j2", "scripts/table.js"))
 def test_template_style_script_and_captions_rerun_the_report_alone(planned: Project, path: str) -> None:
     planned.append(f"report/{path}", "\n")
     assert planned.plan() == {"render"}
@@ -201,7 +224,28 @@ STUDY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("change", STUDY)
+@pytest.mark.parametrize(
+    "change",
+    one_a_mechanism(
+        STUDY,
+        "amount of pruning",
+        "parent of several",
+        "form of the draft",
+        "label",
+        "technique added",
+        "seed of the data",
+        "samples",
+        "steps of the large model",
+        "longest headline",
+        "another run",
+        "a reference",
+        "a profile",
+        "margin of quality",
+        "a semantic score",
+        "a sweep",
+        "defaults written out",
+    ),
+)
 def test_a_setting_reruns_what_depends_on_it(planned: Project, change: str) -> None:
     make, expected = STUDY[change]
     make(planned)
@@ -294,7 +338,7 @@ LIBRARIES = {
 }
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("library", one_a_mechanism(LIBRARIES, "torch", "scipy", "jinja2"))
 def test_another_version_of_a_library_reruns_the_stages_that_use_it(planned: Project, library: str) -> None:
     planned.shadow(library, "99.0")
     assert planned.plan() == LIBRARIES[library]
@@ -334,6 +378,7 @@ def test_a_missing_part_of_the_project_is_an_error(planned: Project, path: str) 
     assert "Nothing to be done" not in outcome.text
 
 
+@pytest.mark.slow
 def test_a_missing_part_of_the_report_is_an_error(project: Project) -> None:
     for path in ("report.html.j2", "styles/base.css", "report.md.j2", "scripts/table.js"):
         text = (project.root / "report" / path).read_text(encoding="utf-8")
