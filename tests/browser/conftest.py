@@ -10,18 +10,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.support import chromium
 from tests.support.report_stages import make_report
-from tests.support.synthetic_study import built_in_choices, everything, write_study
+from tests.support.synthetic_study import write_everything
 
-PRICE = {"price_per_device_hour": 3.6, "currency": "EUR"}
-SWEEP = {
-    "name": "how much is pruned",
-    "technique": "kv_cache",
-    "facet": "pruning.amount",
-    "points": [
-        {"value": amount, "technique": name}
-        for amount, name in ((0, "kv_cache"), (0.3, "pruned"), (0.5, "pruned_50"), (0.9, "huge"))
-    ],
-}
 # How fast the page is, is a benchmark's to say: a busy machine must not fail a test.
 expect.set_options(timeout=20_000)
 # A download is made in the page and never leaves it.
@@ -57,9 +47,7 @@ def study_report(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = base / "study-report"
     with FileLock(base / "study-report.lock"):
         if not (folder / "report.md").exists():
-            changes = built_in_choices() | {"comparison": PRICE, "sweeps": [SWEEP], "examples": 60}
-            written = write_study(folder, everything(), count=60, runs=3, **changes)
-            make_report(written, folder)
+            make_report(write_everything(folder, count=60, runs=3, examples=60), folder)
     return folder / "report.html"
 
 

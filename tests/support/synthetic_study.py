@@ -18,7 +18,9 @@ from scripts.techniques.registry import load_facet
 from tests.support import synthetic_runs as synthetic
 from tests.support.synthetic_techniques import Technique, everything, with_sweeps
 
-__all__ = ["GPU", "Technique", "built_in_choices", "compare", "everything", "with_sweeps", "write_study"]
+__all__ = [
+    "GPU", "Technique", "built_in_choices", "compare", "everything", "with_sweeps", "write_everything", "write_study",
+]  # fmt: skip
 
 ROOT = Path(__file__).parents[2]
 GPU = {"name": "NVIDIA H100 80GB HBM3", "memory_bytes": 85_899_345_920, "driver": "570.86"}
@@ -97,6 +99,20 @@ def write_study(
         "manifest": str(root / "dataset" / "manifest.json"),
         "metrics": paths,
     }
+
+
+def write_everything(root: Path, count: int = 30, runs: int = 2, **changes: Any) -> dict[str, Any]:
+    """Write the study of nearly every outcome, with a sweep, a price, and the built-in study's choices."""
+    points = [("kv_cache", 0), ("pruned", 0.3), ("pruned_50", 0.5), ("huge", 0.9)]
+    sweep = {
+        "name": "how much is pruned",
+        "technique": "kv_cache",
+        "facet": "pruning.amount",
+        "points": [{"value": value, "technique": name} for name, value in points],
+    }
+    price = {"price_per_device_hour": 3.6, "currency": "EUR"}
+    choices = built_in_choices() | {"sweeps": [sweep], "comparison": price}
+    return write_study(root, everything(), count, runs, **choices | changes)
 
 
 def compare(written: dict[str, Any]) -> dict[str, Any]:

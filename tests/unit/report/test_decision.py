@@ -1,17 +1,15 @@
 import copy
 import html
-import re
-from pathlib import Path
 
 import pytest
 
-from scripts.report import answer, limits, page, view
+from scripts.report import answer, limits
 from scripts.report.limits import Words
 from scripts.report.sections import decision as decision_view
 from scripts.report.sections import scenarios as scenarios_view
+from tests.support.report_pages import rendered, technique, visible
 from tests.support.synthetic_study import Technique, compare, everything, write_study
 
-TEMPLATE = Path(__file__).parents[3] / "report" / "report.html.j2"
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 LIMIT = {"kind": "limit", "technique": "fast"}
 
@@ -53,8 +51,8 @@ def study(compared):
         "overall": ranked(("fast", 1.624, 0.97), ("small", 1.1, 0.03), ("baseline", 1.0, 0.0)),
     }
     study["scenarios"] = [scenario()]
-    for technique in study["techniques"]:
-        technique["figures"]["latency_p99_s"]["statistic"] = "percentile"
+    for entry in study["techniques"]:
+        entry["figures"]["latency_p99_s"]["statistic"] = "percentile"
     return study
 
 
@@ -105,7 +103,7 @@ def test_the_answer_says_how_sure_the_best_is_in_at_most_three_lines(study):
 
 
 def test_what_a_recommended_technique_costs_is_said_where_a_test_shows_it(study):
-    changes = next(t for t in study["techniques"] if t["name"] == "fast")["changes"]["baseline"]["figures"]
+    changes = technique(study, "fast")["changes"]["baseline"]["figures"]
     changes["latency_change_percent"] |= {"value": 34.9, "verdict": "slower"}
     changes["peak_memory_change_percent"] |= {"value": 12.0}
     assert "it gives samples/s +201.1% and costs latency +34.9% and peak memory +12.0%." in answer.sentences(study)[0]
@@ -115,7 +113,7 @@ def test_what_a_recommended_technique_costs_is_said_where_a_test_shows_it(study)
 
 
 def test_headlines_that_are_worth_nothing_are_not_passed_over(study):
-    figures = next(t for t in study["techniques"] if t["name"] == "baseline")["figures"]
+    figures = technique(study, "baseline")["figures"]
     assert "Mind" not in " ".join(answer.sentences(study))
     figures["rouge1"] |= {"value": 0.037}
     assert "Plain's headlines hardly resemble the references (ROUGE-1 0.037), so quality" in answer.sentences(study)[1]
@@ -216,8 +214,8 @@ def test_a_scenario_in_words(study):
 
 
 def test_with_too_few_prompts_a_limit_is_on_the_slowest_request_and_says_so(study):
-    for technique in study["techniques"]:
-        technique["figures"]["latency_p99_s"] |= {"statistic": "slowest", "requests": 40}
+    for entry in study["techniques"]:
+        entry["figures"]["latency_p99_s"] |= {"statistic": "slowest", "requests": 40}
     (shown,) = scenarios_view.scenarios(study)["scenarios"]
     assert shown["rules"][0] == "slowest of 40 requests at most 250 ms"
     assert shown["failing"][1]["reasons"][0] == "slowest of 40 requests 300 ms, above 250 ms"
@@ -268,7 +266,7 @@ def test_weights_in_words():
 def test_page_with_hostile_labels_and_none_qualifying(study):
     study["scenarios"] = [scenario(label=HOSTILE, description=HOSTILE, winner=None, ranked=[], qualifying=[])]
     study["techniques"][1]["label"] = HOSTILE
-    source = rendered(study)
+    source = rendered(study, numbers=study)
     assert HOSTILE not in source
     assert html.escape(HOSTILE) in source
     text = visible(source)
@@ -276,11 +274,11 @@ def test_page_with_hostile_labels_and_none_qualifying(study):
     assert "What would have to give" in text
 
 
-def test_page_where_nothing_ran(tmp_path):
+def test_page_where_nothing_ran(small):
     broken = [Technique("baseline", None, status="unsupported", reason="no GPU")]
-    comparison = compare(write_study(tmp_path, broken, count=20, runs=1))
+    comparison = small(broken)
     assert comparison["ranking"] is None
-    source = rendered(comparison)
+    source = rendered(comparison, numbers=comparison)
     assert "None of the 1 techniques ran" in source
     assert "none ran to the end" in visible(source)
     assert '<form id="limits"' not in source
@@ -299,12 +297,3 @@ def test_the_built_in_study_s_scenarios_are_all_told(tmp_path):
     assert told["none"]["winner"] is None
     assert told["none"]["qualifying"] == 0
     assert told["none"]["changes"][0].startswith("With slowest of 20 requests at most")
-
-
-def rendered(comparison):
-    return page.page(view.report_view(comparison), TEMPLATE, page.Contents(numbers=comparison))
-
-
-def visible(source):
-    text = re.sub(r"<style>.*?</style>|<script.*?</script>|<[^>]*>", " ", source, flags=re.DOTALL)
-    return " ".join(html.unescape(text).split())

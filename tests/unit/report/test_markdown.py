@@ -1,7 +1,6 @@
 import json
 import re
 import sys
-from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
@@ -10,9 +9,9 @@ from scripts import answer
 from scripts.foundation.errors import StudyError
 from scripts.report import markdown
 from scripts.report.text import DANGEROUS, inert
-from tests.support.synthetic_study import Technique, built_in_choices, compare, everything, write_study
+from tests.support.report_pages import short
+from tests.support.synthetic_study import Technique, compare, write_study
 
-TEMPLATE = Path(__file__).parents[3] / "report" / "report.md.j2"
 HOSTILE = [
     "# heading", "1. list", "12) list", "- item", "+ item", "--- ", "===", "* x *", "_x_ __y__", "~~x~~", "> quote",
     "`code` ``c``", "[a](javascript:alert(1))", "![a](https://x.invalid/i.png)", "[ref]: https://x.invalid", "<b>x</b>",
@@ -59,14 +58,8 @@ def test_no_address_becomes_a_link(address):
     assert not re.search(r"[a-z]://|www\.", written)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    written = write_study(tmp_path_factory.mktemp("study"), everything(), count=20, runs=2, **built_in_choices())
-    return compare(written)
-
-
 def test_the_short_report_has_what_a_pull_request_needs(whole):
-    source = markdown.document(whole, TEMPLATE)
+    source = short(whole)
     tables = source.split("\n## ")
     titles = [part.splitlines()[0] for part in tables[1:]]
     wanted = ["Best overall", "Which for what", "Results", "Doubts", "What ran on what", "Reproduce"]
@@ -88,7 +81,7 @@ def test_hostile_labels_leave_the_document_as_it_is(tmp_path):
         techniques.append(Technique("c", label=labels[0], status="unsupported", reason=" ".join(labels)))
         written = write_study(tmp_path / labels[0][:1].strip("#") / "s", techniques, count=12, runs=1)
         written["study"]["title"] = " ".join(labels)
-        return markdown.document(compare(written), TEMPLATE)
+        return short(compare(written))
 
     plain = documents([f"l{number}" for number in range(len(HOSTILE))])
     source = documents([*HOSTILE[:-1], "bell\x07 \u202e\u2066 @someone"])
@@ -100,10 +93,10 @@ def test_hostile_labels_leave_the_document_as_it_is(tmp_path):
 
 def test_a_missing_or_broken_template_is_one_sentence(tmp_path, whole):
     with pytest.raises(StudyError, match="does not exist; restore the report's template"):
-        markdown.document(whole, tmp_path / "report.md.j2")
+        short(whole, tmp_path / "report.md.j2")
     (tmp_path / "report.md.j2").write_text("{{ report.nothing }}", encoding="utf-8")
     with pytest.raises(StudyError, match="nothing"):
-        markdown.document(whole, tmp_path / "report.md.j2")
+        short(whole, tmp_path / "report.md.j2")
 
 
 def print_answer(monkeypatch, folder, comparison):

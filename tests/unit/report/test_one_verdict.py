@@ -1,7 +1,6 @@
 """Quality has one verdict, and every place that shows one shows that."""
 
 import csv
-import html
 import io
 import json
 import re
@@ -10,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from scripts.comparison import table
-from scripts.report import answer, markdown, page, view
+from scripts.report import answer
+from tests.support.report_pages import rendered, short, technique, visible
 from tests.support.synthetic_study import Technique, compare, write_study
 
-TEMPLATES = Path(__file__).parents[3] / "report"
 WORD = re.compile(r"\b(not kept|kept|undecided)\b")
 LENGTHS = {"longer": 1.5, "unsure": None}
 SWEEP = {
@@ -49,11 +48,7 @@ def compared(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def source(compared):
-    return page.page(view.report_view(compared), TEMPLATES / "report.html.j2", page.Contents())
-
-
-def text_of(fragment):
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", fragment)).split())
+    return rendered(compared)
 
 
 def cut(source, start, end):
@@ -74,7 +69,7 @@ def test_the_study_has_every_verdict(compared):
         "same": "kept", "unsure": "undecided", "longer": "not kept", "pruned": "not kept"
     }  # fmt: skip
     for name in ("unsure", "longer"):
-        figures = next(row for row in compared["techniques"] if row["name"] == name)["changes"]["baseline"]["figures"]
+        figures = technique(compared, name)["changes"]["baseline"]["figures"]
         assert figures["quality_kept_percent_rougeL"]["low"] >= 99
     assert not re.search(r'"gate"', json.dumps(compared))
 
@@ -85,7 +80,7 @@ def test_the_table_and_its_file_say_it(compared, source):
     rows = {row["technique"]: row for row in csv.DictReader(io.StringIO(table.table(compared)))}
     for name, verdict in expected(compared).items():
         cells = re.findall(r"<td.*?</td>", cut(results, f'<tr id="row-{name}"', "</tr>"), re.DOTALL)
-        shown = {key: text_of(cell) for key, cell in zip(keys, cells, strict=True)}
+        shown = {key: visible(cell) for key, cell in zip(keys, cells, strict=True)}
         assert shown["quality_kept"].partition(" ROUGE-L ")[0] == verdict
         assert {word for key, text in shown.items() if key != "quality_kept" for word in words(text)} == set()
         assert rows[name]["quality_kept_vs_baseline"] == rows[name]["quality_kept_vs_parent"] == verdict
@@ -98,22 +93,22 @@ def test_changes_and_sweeps_say_it(compared, source):
     changes = cut(source, '<h3 id="changes-baseline">', "</section>")
     sweeps = cut(source, '<section id="sweeps">', "</section>")
     for name, verdict in expected(compared).items():
-        assert words(text_of(cut(changes, f'<tr data-technique="{name}"', "</tr>"))) == {verdict}
+        assert words(visible(cut(changes, f'<tr data-technique="{name}"', "</tr>"))) == {verdict}
         if name in LENGTHS:
-            assert words(text_of(cut(sweeps, f'<tr data-technique="{name}"', "</tr>"))) == {verdict}
+            assert words(visible(cut(sweeps, f'<tr data-technique="{name}"', "</tr>"))) == {verdict}
 
 
 def test_the_best_and_every_panel_say_it(compared, source):
     every = cut(source, '<template id="candidates">', "</template>")
     for name, verdict in expected(compared).items():
         card = cut(every, f'<li class="candidate" data-technique="{name}"', "</li>")
-        assert f"quality {verdict}" in text_of(cut(card, '<dl class="heads">', "</dl>"))
-        panel = text_of(cut(source, f'<details class="technique" id="technique-{name}"', "Why it is this fast"))
+        assert f"quality {verdict}" in visible(cut(card, '<dl class="heads">', "</dl>"))
+        panel = visible(cut(source, f'<details class="technique" id="technique-{name}"', "Why it is this fast"))
         assert re.findall(r"quality is (not kept|kept|undecided)", panel) == [verdict]
 
 
 def test_the_short_report_says_it(compared):
-    lines = markdown.document(compared, TEMPLATES / "report.md.j2").splitlines()
+    lines = short(compared).splitlines()
     labels = {row["name"]: row["label"] for row in compared["techniques"]}
     heads = next(line for line in lines if line.startswith("| Technique") and "Quality kept" in line)
     place = [head.strip() for head in heads.split("|")].index("Quality kept")

@@ -1,14 +1,11 @@
 """What a scenario can't give on this machine is said before what it chooses."""
 
-from pathlib import Path
-
 import pytest
 
-from scripts.report import markdown, page, view
+from scripts.report import view
 from scripts.report.sections import references as references_view
+from tests.support.report_pages import named, rendered, short
 from tests.support.synthetic_study import Technique, built_in_choices, compare, write_study
-
-TEMPLATES = Path(__file__).parents[3] / "report"
 
 
 def made(folder, **more):
@@ -26,9 +23,7 @@ def compared(tmp_path_factory):
 
 
 def told(comparison, name):
-    shown = next(
-        entry for entry in view.report_view(comparison)["views"]["scenarios"]["scenarios"] if entry["name"] == name
-    )
+    shown = named(view.report_view(comparison)["views"]["scenarios"]["scenarios"], name)
     return shown["lead"], " ".join(shown["plain"])
 
 
@@ -40,13 +35,10 @@ def test_several_devices_that_are_slower_than_one_are_not_recommended(compared):
     techniques = {row["name"]: row["figures"] for row in compared["techniques"]}
     for name in ("kv_cache", "tensor_parallel"):
         assert f"{1000 * techniques[name]['latency_s']['value']:.3g}" in said
-    short = markdown.document(compared, TEMPLATES / "report.md.j2")
-    assert "no technique beats one device here; best of several: Split" in short
+    assert "no technique beats one device here; best of several: Split" in short(compared)
     choices = {choice["label"]: choice for study in references_view.references(compared) for choice in study["choices"]}
     assert choices["Several GPUs"]["why"].startswith("no technique beats one device here")
-    assert said.split(". ")[1][:40] in page.page(
-        view.report_view(compared), TEMPLATES / "report.html.j2", page.Contents()
-    )
+    assert said.split(". ")[1][:40] in rendered(compared)
 
 
 def test_several_gpus_that_are_faster_are_recommended(tmp_path):
@@ -65,4 +57,4 @@ def test_a_limit_that_nothing_meets_is_said_with_the_nearest_value(compared):
         "No technique meets a limit here: peak memory at most 0.75\N{MULTIPLICATION SIGN} that of the baseline "
         "(314.6 MB). The nearest is Plain with 1\N{MULTIPLICATION SIGN} that of the baseline."
     )
-    assert "Little memory: No technique meets a limit here" in markdown.document(compared, TEMPLATES / "report.md.j2")
+    assert "Little memory: No technique meets a limit here" in short(compared)

@@ -1,25 +1,10 @@
-import copy
 import re
 
 import pytest
 
 from scripts.metrics import figures
 from scripts.report import reasons, words
-from tests.support.synthetic_study import compare, everything, write_study
-
-
-@pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    return compare(write_study(tmp_path_factory.mktemp("study"), everything(), count=24, runs=3))
-
-
-@pytest.fixture
-def whole(compared):
-    return copy.deepcopy(compared)
-
-
-def technique(comparison, name):
-    return next(entry for entry in comparison["techniques"] if entry["name"] == name)
+from tests.support.report_pages import technique
 
 
 def why(comparison, name):

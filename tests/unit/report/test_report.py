@@ -8,7 +8,6 @@ import re
 import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import pytest
 
@@ -18,10 +17,10 @@ from scripts.comparison.table import FORMULA_STARTS
 from scripts.foundation.errors import StudyError
 from scripts.report import answer, drawing, page, picture, plots, view
 from scripts.report.text import DANGEROUS, inert
-from tests.support.synthetic_study import Technique, compare, everything, write_study
+from tests.support.report_pages import TEMPLATE, rendered
+from tests.support.synthetic_study import Technique
 from tests.support.text_everywhere import study_of
 
-TEMPLATE = Path(__file__).parents[3] / "report" / "report.html.j2"
 HOSTILE = [
     "</script><script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -74,21 +73,7 @@ def page_of(comparison):
         )
         for name, key in picture.FILES.items()
     }
-    contents = page.Contents(drawings, numbers=comparison, table=table.table(comparison))
-    return page.page(view.report_view(comparison), TEMPLATE, contents), drawings
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return compare(write_study(tmp_path_factory.mktemp("study"), everything(), count=30, runs=2))
-
-
-@pytest.fixture
-def small(tmp_path):
-    def build(techniques, **options):
-        return compare(write_study(tmp_path / "study", techniques, **({"count": 20, "runs": 1} | options)))
-
-    return build
+    return rendered(comparison, drawings=drawings, numbers=comparison, table=table.table(comparison)), drawings
 
 
 def run_stages(tmp_path, monkeypatch, comparison):

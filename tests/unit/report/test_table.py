@@ -1,14 +1,12 @@
-import copy
 import csv
 import io
-
-import pytest
 
 from scripts.comparison import table
 from scripts.report import measured, picture, tail
 from scripts.report.sections import results as results_view
 from scripts.report.sections import tradeoff as tradeoff_view
-from tests.support.synthetic_study import Technique, compare, everything, write_study
+from tests.support.report_pages import named, technique
+from tests.support.synthetic_study import Technique
 
 # What studies of this kind report.
 STUDY = {
@@ -17,19 +15,8 @@ STUDY = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    return compare(write_study(tmp_path_factory.mktemp("study"), everything(), count=30, runs=2))
-
-
-@pytest.fixture
-def whole(compared):
-    return copy.deepcopy(compared)
-
-
 def cells_of(shown, name):
-    row = next(row for row in shown["rows"] if row["name"] == name)
-    return dict(zip((head["key"] for head in shown["columns"]), row["cells"], strict=True))
+    return dict(zip((head["key"] for head in shown["columns"]), named(shown["rows"], name)["cells"], strict=True))
 
 
 def test_every_column_of_the_reference_studies_can_be_chosen(whole):
@@ -41,7 +28,7 @@ def test_every_column_of_the_reference_studies_can_be_chosen(whole):
 
 
 def test_a_cell_has_its_raw_value_and_what_it_rests_on(whole):
-    figure = next(t for t in whole["techniques"] if t["name"] == "nf4")["figures"]["latency_s"]
+    figure = technique(whole, "nf4")["figures"]["latency_s"]
     cell = cells_of(results_view.results(whole), "nf4")["latency_s"]
     assert cell["value"] == figure["value"]
     assert cell["note"] == "n = 30, bootstrap"
@@ -73,7 +60,7 @@ def test_the_audit_is_a_word_and_promises_nothing_for_lossy_techniques(whole):
 
 
 def test_a_technique_without_figures_keeps_its_row_and_reason(whole):
-    row = next(row for row in results_view.results(whole)["rows"] if row["name"] == "huge")
+    row = named(results_view.results(whole)["rows"], "huge")
     assert row["cells"] == []
     assert row["reason"].startswith("CUDA out of memory")
 
@@ -89,21 +76,21 @@ def test_the_trade_off_says_its_front_and_what_it_leaves_out(whole):
     }  # fmt: skip
 
 
-def test_without_quality_the_throughput_is_not_set_against_itself(tmp_path):
+def test_without_quality_the_throughput_is_not_set_against_itself(small):
     models = {
         "models": {
             "target": {"name": "s", "source": "random", "random_weights": True, "parameters": 9, "dtype": "float32"}
         }
     }
     techniques = [Technique("fast", None, changes=models), Technique("slow", "fast", speed=0.5, changes=models)]
-    found = tradeoff_view.tradeoff(compare(write_study(tmp_path, techniques, count=12, runs=1)))
+    found = tradeoff_view.tradeoff(small(techniques))
     assert found["drawings"][2]["sentence"] == "Quality was not measured: random weights."
     assert "Throughput in samples/s" in found["drawings"][0]["sentence"]
 
 
 def run_away(whole, name):
     """Let a technique's slowest request be one that only the length limit ended."""
-    figure = next(t for t in whole["techniques"] if t["name"] == name)["figures"]["latency_p99_s"]
+    figure = technique(whole, name)["figures"]["latency_p99_s"]
     figure |= {"slowest": {"prompt": 16, "id": "0010", "run": 1, "new_tokens": 40, "runaway": True}, "runaways": 2}
     figure["slowest_ended_s"] = 0.0715
 
@@ -122,7 +109,7 @@ def test_too_few_prompts_for_a_p99_have_a_slowest_request_that_is_named(whole):
     short = results_view.short(whole)
     assert "Slowest of 60 requests (ms)" in short["heads"]
     assert [row["cells"][1].endswith("(runaway)") for row in short["rows"]].count(True) == 1
-    told = measured.performance(next(t for t in whole["techniques"] if t["name"] == "kv_cache"), {})[0]
+    told = measured.performance(technique(whole, "kv_cache"), {})[0]
     assert "slowest of 60 requests" in told
     assert "prompt 17, a runaway of 40 tokens" in told
     (line,) = (row for row in csv.DictReader(io.StringIO(table.table(whole))) if row["technique"] == "kv_cache")
@@ -132,16 +119,14 @@ def test_too_few_prompts_for_a_p99_have_a_slowest_request_that_is_named(whole):
 
 def test_where_every_headline_runs_away_none_is_singled_out(whole):
     run_away(whole, "kv_cache")
-    next(t for t in whole["techniques"] if t["name"] == "kv_cache")["figures"]["latency_p99_s"]["slowest_ended_s"] = (
-        None
-    )
+    technique(whole, "kv_cache")["figures"]["latency_p99_s"]["slowest_ended_s"] = None
     assert cells_of(results_view.results(whole), "kv_cache")["latency_p99_s"]["spread"] == ""
     assert tail.lines(whole["techniques"]) == []
 
 
 def test_with_prompts_enough_it_is_p99(whole):
-    for technique in whole["techniques"]:
-        technique["figures"]["latency_p99_s"]["statistic"] = "percentile"
+    for entry in whole["techniques"]:
+        entry["figures"]["latency_p99_s"]["statistic"] = "percentile"
     shown = results_view.results(whole)
     assert next(h for h in shown["columns"] if h["key"] == "latency_p99_s")["name"] == "P99 latency"
     assert "P99 latency (ms)" in results_view.short(whole)["heads"]

@@ -1,8 +1,6 @@
-import copy
 import html
 import itertools
 import re
-from pathlib import Path
 
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,27 +9,11 @@ from scripts.comparison import fronts
 from scripts.report import advice, facets, picture, shapes
 from scripts.report.sections import techniques as details
 from scripts.report.text import inert_values
-from tests.support.synthetic_study import compare, everything, write_study
-
-REPORT = Path(__file__).parents[3] / "report"
-
-
-@pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    return compare(write_study(tmp_path_factory.mktemp("study"), everything(), count=24, runs=3))
-
-
-@pytest.fixture
-def whole(compared):
-    return copy.deepcopy(compared)
-
-
-def technique(comparison, name):
-    return next(entry for entry in comparison["techniques"] if entry["name"] == name)
+from tests.support.report_pages import REPORT, named, technique
 
 
 def section(comparison, name):
-    return next(row for row in details.techniques(inert_values(comparison))["techniques"] if row["name"] == name)
+    return named(details.techniques(inert_values(comparison))["techniques"], name)
 
 
 def told(comparison, name, title):
@@ -153,8 +135,7 @@ def test_distributions_have_one_scale_and_the_parent_behind(whole):
     assert baseline["latency"]["other"] == ""
     # Thirty prompts have no P99.
     assert [mark["name"] for mark in kv["latency"]["marks"]] == ["P50"]
-    own = next(technique for technique in whole["techniques"] if technique["name"] == "kv_cache")
-    own["figures"]["latency_p99_s"]["statistic"] = "percentile"
+    technique(whole, "kv_cache")["figures"]["latency_p99_s"]["statistic"] = "percentile"
     kv = section(whole, "kv_cache")["shapes"]
     assert [mark["name"] for mark in kv["latency"]["marks"]] == ["P50", "P99"]
     assert kv["latency"]["marks"][0]["x"] < kv["latency"]["marks"][1]["x"] < baseline["latency"]["marks"][0]["x"]
@@ -167,7 +148,7 @@ def test_distributions_have_one_scale_and_the_parent_behind(whole):
 
 def test_accepted_tokens_stand_beside_the_break_even(whole):
     per_round, per_headline = section(whole, "speculative")["shapes"]["acceptance"]
-    assert sum(int(bar["title"].split(": ")[1]) for bar in per_headline["bars"]) == 24
+    assert sum(int(bar["title"].split(": ")[1]) for bar in per_headline["bars"]) == 30
     even = whole["break_even"][0]["break_even_acceptance"]["value"]
     assert per_headline["mark"]["x"] == pytest.approx(4 + 346 * even, abs=0.1)
     assert section(whole, "kv_cache")["shapes"]["acceptance"] == []

@@ -1,48 +1,15 @@
-import copy
-import html
 import math
 import re
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import pytest
 
 from scripts.comparison import two_levels
 from scripts.metrics import figures
-from scripts.report import curves, drawing, page, templates, view
+from scripts.report import curves, drawing, templates, view
 from tests.support import synthetic_runs as synthetic
-from tests.support.synthetic_study import Technique, compare, everything, write_study
-
-TEMPLATE = Path(__file__).parents[3] / "report" / "report.html.j2"
-SWEEP = {
-    "name": "how much is pruned",
-    "technique": "kv_cache",
-    "facet": "pruning.amount",
-    "points": [
-        {"value": amount, "technique": name}
-        for amount, name in ((0, "kv_cache"), (0.3, "pruned"), (0.5, "pruned_50"), (0.9, "huge"))
-    ],
-}
-
-
-@pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    written = write_study(tmp_path_factory.mktemp("study"), everything(), count=30, runs=2)
-    written["study"] |= {"sweeps": [SWEEP], "comparison": {"price_per_device_hour": 3.6, "currency": "EUR"}}
-    return compare(written)
-
-
-@pytest.fixture
-def whole(compared):
-    return copy.deepcopy(compared)
-
-
-@pytest.fixture
-def small(tmp_path):
-    def build(techniques, **options):
-        return compare(write_study(tmp_path / "study", techniques, **({"count": 20, "runs": 2} | options)))
-
-    return build
+from tests.support.report_pages import named, rendered, technique, visible
+from tests.support.synthetic_study import Technique
 
 
 def read(comparison):
@@ -51,17 +18,8 @@ def read(comparison):
         drawing.inert_svg(svg, f"s{n}-") if (svg := curves.svg(comparison, sweep)) else ""
         for n, sweep in enumerate(comparison["sweeps"])
     ]
-    source = page.page(view.report_view(comparison), TEMPLATE, page.Contents(curves=small))
-    text = re.sub(r"<style>.*?</style>|<script.*?</script>|<[^>]*>", " ", source, flags=re.DOTALL)
-    return " ".join(html.unescape(text).split()), source
-
-
-def named(rows, name):
-    return next(row for row in rows if row["name"] == name)
-
-
-def technique(comparison, name):
-    return named(comparison["techniques"], name)
+    source = rendered(comparison, curves=small)
+    return visible(source), source
 
 
 def column(shown, key):
