@@ -176,17 +176,3 @@ def test_a_link_can_be_copied(open_report):
     copied = page.locator("#limits-copied input")
     link = copied.input_value() if copied.count() else page.evaluate("navigator.clipboard.readText()")
     assert link.endswith("#limits=max_devices!1")
-
-
-def test_a_fragment_that_makes_no_sense_changes_nothing(open_report):
-    page = open_report(fragment="limits=max_devices!many~fits_gpu!Abacus~no!1&weights=latency!-4~quality")
-    assert page.locator("#ranked-under").is_hidden()
-    assert page.locator("#limit-max_devices").input_value() == ""
-
-
-def test_without_scripts_the_answer_stands_and_no_control(open_report):
-    page = open_report(java_script_enabled=False)
-    assert page.locator("#top .candidate").count() == 3
-    assert page.locator("#limits").is_hidden()
-    assert page.locator(".situation .winner").first.is_visible()
-    assert page.locator("[data-use]").first.is_hidden()

@@ -122,13 +122,6 @@ def test_techniques_categories_and_search_narrow_what_is_shown(open_report, numb
     expect(page.locator(f"{LIVE} article")).to_have_count(10)
 
 
-def test_the_first_prompts_are_there_without_scripts(open_report, numbers):
-    page = open_report(java_script_enabled=False)
-    expect(page.locator("#headlines article")).to_have_count(12)
-    expect(page.locator(CONTROLS)).to_be_hidden()
-    expect(page.locator("#headlines article").first).to_contain_text(numbers["rows"][0]["summary"])
-
-
 def test_what_makes_no_sense_in_the_address_is_left_out(open_report):
     page = open_report(fragment="prompts=show%3Dx%26of%3D__proto__%26page%3D99%26techniques%3Dconstructor%20nf4")
     expect(page.locator(COUNT)).to_contain_text("51\N{EN DASH}60 of 60")

@@ -1,17 +1,12 @@
-"""Text from data, models and configuration stays text: through the whole workflow, in the page, Markdown and CSV."""
+"""Text from data, models and configuration stays text: through the whole workflow and in the page."""
 
-import csv
 import json
-import re
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from markdown_it import MarkdownIt
 
-from scripts.comparison.table import FORMULA_STARTS
-from scripts.report.text import DANGEROUS, inert
+from scripts.report.text import inert
 from tests.browser.controls import use_every_control
 from tests.workflow.project import Project
 
@@ -118,41 +113,3 @@ def test_nothing_in_the_page_runs_and_every_text_is_shown(hostile: Path, open_re
     assert {"details", "mark", "button", "search"} <= used.keys(), used
     assert page.evaluate("window.__pwned") is None
     assert page.evaluate(_SUSPECTS) == []
-
-
-class Elements(HTMLParser):
-    """The elements of a document, each with its attributes, and its text."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(source)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def test_the_short_report_holds_no_markup_but_its_own(hostile: Path) -> None:
-    source = (hostile / "report.md").read_text(encoding="utf-8")
-    assert not DANGEROUS.search(source)
-    found = Elements(MarkdownIt("commonmark", {"html": True}).enable("table").render(source))
-    allowed = {"h1", "h2", "h3", "p", "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td", "code", "pre",
-               "em", "strong", "br", "hr", "a", "blockquote"}  # fmt: skip
-    assert {tag for tag, _ in found.elements} <= allowed
-    links = [attributes.get("href") or "" for tag, attributes in found.elements if tag == "a"]
-    assert not [link for link in links if re.search(r"javascript|example\\.invalid", link)]
-    assert not [key for _, attributes in found.elements for key in attributes if key.startswith("on")]
-    for text in (*PAYLOADS, *LABELS.values()):
-        assert flat(inert(text)) in flat(found.text)
-
-
-def test_no_cell_of_the_table_is_a_formula(hostile: Path) -> None:
-    with (hostile / "comparison.csv").open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    for cell in (cell for row in rows for cell in row.values()):
-        assert not cell.startswith(FORMULA_STARTS) or re.fullmatch(r"-[\d.e+-]+", cell), cell
-    assert [LABELS["baseline"] in row["label"] for row in rows] == [True, False]

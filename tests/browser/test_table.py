@@ -151,9 +151,3 @@ def test_rows_mark_their_technique_everywhere(open_report):
     page.wait_for_url("**picked=nf4**")
     page.locator("#row-nf4 td").first.click()
     assert page.locator(".picked").count() == 0
-
-
-def test_without_scripts_the_main_columns_stand_there(open_report):
-    page = open_report(java_script_enabled=False)
-    assert page.locator("#results thead th:visible").count() == 14
-    assert not page.get_by_role("button", name="Copy as CSV").is_visible()

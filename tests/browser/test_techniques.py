@@ -59,12 +59,3 @@ def test_the_keyboard_opens_a_section_and_what_is_folded_in_it(open_report):
     assert not folded.is_visible()
     section.locator(".fold > summary").press("Enter")
     assert folded.is_visible()
-
-
-def test_without_scripts_sections_open_by_themselves_and_there_is_no_button(open_report):
-    page = open_report(java_script_enabled=False, viewport={"width": 390, "height": 800})
-    assert not page.locator("#open-techniques").is_visible()
-    page.locator("#technique-tensor_parallel_4 > summary").click()
-    assert (
-        page.locator("#technique-tensor_parallel_4").get_by_role("heading", name="Why it has no figures").is_visible()
-    )

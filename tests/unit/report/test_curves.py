@@ -56,9 +56,11 @@ def swept(tmp_path_factory):
 def test_latency_throughput_and_quality_are_drawn_with_where_they_bend(swept):
     for sweep in swept["sweeps"]:
         assert [panel["name"] for panel in curves.panels(swept, sweep)] == ["latency", "samples a second", "ROUGE-L"]
+        assert curves.panels(swept, sweep)[-1]["label"] == "ROUGE-L F1"
         assert curves.knees(swept, sweep)
         assert curves.svg(swept, sweep) == curves.svg(swept, sweep)
         ElementTree.fromstring(curves.svg(swept, sweep))
+        assert curves.svg(swept, sweep | {"points": sweep["points"][:1]}) == ""
 
 
 def test_a_planted_knee_stands_in_the_sentence_and_in_the_drawing(swept):
@@ -97,3 +99,10 @@ def test_a_study_s_own_batch_sweep_is_not_shown_twice(swept):
 def test_one_batch_size_is_no_sweep(tmp_path):
     techniques = [Technique("baseline", None, difference={"kv_cache": "none", "batch_size": 8})]
     assert sweep_view.batches(compare(write_study(tmp_path, techniques, count=8, runs=1))) == []
+
+
+def test_values_of_a_sweep_that_are_no_numbers_stand_one_after_the_other():
+    assert curves.positions([0, 4, 16]) == [0, 4, 16]
+    assert curves.positions([1, 4, 16]) == pytest.approx([0, math.log(4), 2 * math.log(4)])
+    assert curves.positions([True, False]) == [0, 1]
+    assert curves.positions(["a", 2, None]) == [0, 1, 2]

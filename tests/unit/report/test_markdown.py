@@ -10,7 +10,7 @@ from scripts.foundation.errors import StudyError
 from scripts.report import markdown
 from scripts.report.text import DANGEROUS, inert
 from tests.support.report_pages import short
-from tests.support.synthetic_study import Technique, compare, write_study
+from tests.support.text_everywhere import study_of
 
 HOSTILE = [
     "# heading", "1. list", "12) list", "- item", "+ item", "--- ", "===", "* x *", "_x_ __y__", "~~x~~", "> quote",
@@ -72,19 +72,12 @@ def test_the_short_report_has_what_a_pull_request_needs(whole):
         assert expected in source, expected
 
 
-def test_hostile_labels_leave_the_document_as_it_is(tmp_path):
-    def documents(labels):
-        techniques = [Technique("baseline", None, labels[0])]
-        techniques += [
-            Technique(f"t{number}", label=label, speed=number + 2) for number, label in enumerate(labels[1:])
-        ]
-        techniques.append(Technique("c", label=labels[0], status="unsupported", reason=" ".join(labels)))
-        written = write_study(tmp_path / labels[0][:1].strip("#") / "s", techniques, count=12, runs=1)
-        written["study"]["title"] = " ".join(labels)
-        return short(compare(written))
+def test_hostile_texts_leave_the_document_as_it_is(tmp_path):
+    def document(folder, labels):
+        return short(study_of(tmp_path / folder, " ".join(labels), labels))
 
-    plain = documents([f"l{number}" for number in range(len(HOSTILE))])
-    source = documents([*HOSTILE[:-1], "bell\x07 \u202e\u2066 @someone"])
+    plain = document("plain", [f"l{number}" for number in range(len(HOSTILE))])
+    source = document("hostile", [*HOSTILE[:-1], "bell\x07 \u202e\u2066 @someone"])
     assert not DANGEROUS.search(source)
     expected = [token.type for token in RENDERER.parse(plain)]
     assert [token.type for token in RENDERER.parse(source)] == expected

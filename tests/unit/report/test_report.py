@@ -269,6 +269,7 @@ def test_answer_without_quality_and_without_baseline(small):
     source, drawings = page_of(comparison)
     assert "not measured: random weights" in source
     assert "Throughput in samples/s" in drawings["latency_quality"]
+    assert "Quality was not measured: random weights." in drawings["throughput_quality"]
 
 
 def test_answer_and_page_when_nothing_ran(small):

@@ -6,7 +6,6 @@ from scripts.report import measured, picture, tail
 from scripts.report.sections import results as results_view
 from scripts.report.sections import tradeoff as tradeoff_view
 from tests.support.report_pages import named, technique
-from tests.support.synthetic_study import Technique
 
 # What studies of this kind report.
 STUDY = {
@@ -74,18 +73,6 @@ def test_the_trade_off_says_its_front_and_what_it_leaves_out(whole):
     assert {entry["name"]: entry["reason"] for entry in found["left_out"]} == {
         "tensor_parallel_4": "not supported here", "huge": "out of memory",
     }  # fmt: skip
-
-
-def test_without_quality_the_throughput_is_not_set_against_itself(small):
-    models = {
-        "models": {
-            "target": {"name": "s", "source": "random", "random_weights": True, "parameters": 9, "dtype": "float32"}
-        }
-    }
-    techniques = [Technique("fast", None, changes=models), Technique("slow", "fast", speed=0.5, changes=models)]
-    found = tradeoff_view.tradeoff(small(techniques))
-    assert found["drawings"][2]["sentence"] == "Quality was not measured: random weights."
-    assert "Throughput in samples/s" in found["drawings"][0]["sentence"]
 
 
 def run_away(whole, name):
