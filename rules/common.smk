@@ -30,7 +30,7 @@ from scripts.study import (
     interruption,
     layers,
     outcomes,
-    place,
+    results_folder,
     plan,
     references,
     running,
@@ -74,7 +74,7 @@ workflow.configfiles.append(str(layers.BUILT_IN))
 checked(plugins.use, config.get("plugins") or [])
 
 if workflow.is_main_process and not workflow.output_settings.dryrun:
-    checked(place.check, Path("results"))
+    checked(results_folder.check, Path("results"))
 
 TECHNIQUES = {
     technique.name: technique for technique in checked(configuration.check, config)

@@ -9,7 +9,7 @@ rule generate:
         "results/logs/generate/{technique}-{run}.log",
     benchmark:
         "results/benchmarks/generate/{technique}-{run}.jsonl"
-    priority: lambda job: PLAN.turn(job.technique, int(job.run))
+    priority: lambda job: PLAN.priority(job.technique, int(job.run))
     conda:
         "../envs/udaciheadline.yaml"
     threads: of_technique(PLAN.generation_threads, cores())

@@ -4,14 +4,14 @@ import argparse
 from pathlib import Path
 
 from scripts.foundation import entry
-from scripts.study import place, running
+from scripts.study import results_folder, running
 
 
 def main() -> None:
     """Check the current folder, and say what was done."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     for folder in (Path(".snakemake"), Path("results")):
-        place.check(folder)
+        results_folder.check(folder)
     if running.unlock():
         print("Unlocked the folder: an earlier run was ended before it could, and no Snakemake works here.")
 

@@ -1,1 +1,1 @@
-"""Techniques side by side: changes against parent and baseline, matches, choices. Reads metrics files alone."""
+"""Compares techniques: changes against parent and baseline, matches, rankings. Reads only metrics files."""

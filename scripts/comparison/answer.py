@@ -1,4 +1,4 @@
-"""What the study answers: the fastest technique, the fastest that keeps quality, the one with the smallest memory."""
+"""The study's answer: the fastest technique, the fastest that keeps quality, and the one with the least memory."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ def answer(techniques: list[dict[str, Any]], baseline: str | None, columns: Colu
 
     Returns:
         ``reference``: the baseline's name or None. ``ran``: how many techniques have figures. ``fastest``: lowest mean
-        latency, in units of the reference process's where all have it, as in tests and scores, so that drift of the
-        machine makes none the fastest that a test calls slower. ``fastest_kept``: the same among those whose quality is
+        latency, in units of the reference process's where all have it, as in tests and scores, which cancels
+        drift of the machine. ``fastest_kept``: the same among those whose quality is
         shown to be kept against the baseline, which includes the baseline itself. ``smallest``: lowest peak memory.
         Each is a name or None.
     """

@@ -1,4 +1,4 @@
-"""Withdraws the figures of techniques that fail the lossless check: rounding can't explain their other tokens."""
+"""Withdraws the figures of techniques that fail the lossless check, whose token differences rounding can't explain."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ INVALID = "invalid"
 
 
 def audited(study: dict[str, Any], metrics: Metrics) -> tuple[Metrics, dict[str, dict[str, Any]]]:
-    """Match every technique with its parent and take the figures of those that fail away.
+    """Match every technique with its parent and withdraw the figures of those that fail.
 
     A parent is judged before its children, so that nothing is compared with figures that were withdrawn.
 

@@ -34,9 +34,9 @@ def document() -> str:
     defined: dict[Term, list[str]] = {}
     for entry in entries():
         change = entry.change
-        told = (change.key, change.family or "not tested") if change else ("", "")
+        change_cells = (change.key, change.family or "not tested") if change else ("", "")
         unit = {"": "", "1": "ratio"}.get(entry.unit, entry.unit)
-        lines.append(_row((entry.label, f"`{entry.key}`", unit, entry.better, entry.csv, *told)))
+        lines.append(_row((entry.label, f"`{entry.key}`", unit, entry.better, entry.csv, *change_cells)))
         if entry.definition:
             defined.setdefault(entry.term, []).append(f"`{entry.key}`")
     lines += ["", *(f"- **{term.title}** ({', '.join(keys)}): {term.text}" for term, keys in defined.items())]

@@ -35,7 +35,7 @@ def changes(ours: Content, theirs: Content, columns: Columns) -> dict[str, Figur
     one_by_one = all((content.get("batch_size") or 1) == 1 for content in (ours, theirs))
     for key, entry in registry.changes().items():
         result[key] = _HOW[entry.change.how](entry, ours, theirs, columns)
-        # Of requests one by one samples a second are 1 / latency: one question, one test, one verdict.
+        # At batch size 1 samples/s is 1 / latency: one test and one verdict.
         if entry.change.follows and one_by_one:
             result[key]["follows"] = entry.change.follows
     return result

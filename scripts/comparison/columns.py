@@ -1,4 +1,4 @@
-"""What techniques measured prompt by prompt, and its means over resampled prompts: the same draws for all of them."""
+"""Per-prompt columns of the techniques, and their means over resampled prompts (the same draws for all)."""
 
 import copy
 from dataclasses import replace
@@ -74,7 +74,7 @@ class Columns:
         mode: str = NATURAL,
         batches: np.ndarray | None = None,
     ) -> Quantity:
-        """Return the mean of one column over the mean of another, as no process makes vary; None stands for ones.
+        """Return the ratio of two columns' means, without variation between runs; None stands for a column of ones.
 
         Args:
             name: a technique that has the columns.
@@ -94,7 +94,7 @@ class Columns:
         return Quantity(prompts, float(value), spread, batches=units)
 
     def timing(self, name: str, entry: Entry, batches: np.ndarray | None) -> Quantity:
-        """Return :meth:`quantity` of a timing that is compared, with what its runs say."""
+        """Return :meth:`quantity` of a timing with its run-level variation."""
         runs, scatter = self._runs.get(entry.key, {}).get(name, ((), 0.0))
         noise = self._noise_of(entry.key).get(name)
         in_rounds = name in self._in_rounds and len(runs) == self._rounds(entry.key)
@@ -133,7 +133,7 @@ class Columns:
 
 
 def _sharing_a_reference(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the techniques that took turns with one reference, the one that most had."""
+    """Return the techniques that share a reference, the most common one."""
     by_digest: dict[str, dict[str, dict[str, Any]]] = {}
     for name, content in metrics.items():
         if content["status"] == "ok" and content["samples"].get("relative"):
@@ -142,7 +142,7 @@ def _sharing_a_reference(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[s
 
 
 def _in_its_units(content: dict[str, Any]) -> dict[str, Any]:
-    """Return a metrics file's times in units of the reference's, in the places of those in seconds."""
+    """Return a metrics file with relative times (units of the reference's request) in place of seconds."""
     samples, relative = content["samples"], content["samples"]["relative"]
     kept = {key: samples[key] for key in ("id", "batch", "new_tokens") if key in samples}
     fixed = None

@@ -1,4 +1,4 @@
-"""What serving costs in money, and how a technique's time compares with what a roofline predicts."""
+"""Price of serving, and the speed-up predicted by the roofline."""
 
 from typing import Any
 

@@ -39,7 +39,7 @@ REFERENCES = ("parent", "baseline")
 def comparison(
     study: dict[str, Any], dataset: list[dict[str, Any]], manifest: dict[str, Any], metrics: Metrics
 ) -> dict[str, Any]:
-    """Put the techniques of a study side by side.
+    """Compare the techniques of a study.
 
     Args:
         study: title, baseline, prompt, examples, comparison, sweeps and the techniques in report order.
@@ -122,7 +122,7 @@ def _technique(
 
 
 def _several_changes(entry: dict[str, Any]) -> list[dict[str, str]]:
-    """Flag a technique that changes more than one facet of its parent: which of them did it can't be told."""
+    """Flag a technique that changes more than one facet of its parent: their effects are confounded."""
     changed = sorted(entry.get("difference") or {})
     if entry.get("parent") is None or len(changed) < 2:
         return []
@@ -131,7 +131,7 @@ def _several_changes(entry: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _judge(rows: list[dict[str, Any]], metrics: Metrics, settings: dict[str, Any], on_gpus: bool) -> None:
-    """Add to every technique what is said of it only after all of them were compared, and what it costs."""
+    """Add verdicts, which need all comparisons, and prices to every technique."""
     margin = settings.get("non_inferiority_margin", verdicts.MARGIN)
     bound = settings.get("length_bound", verdicts.LENGTH_BOUND)
     for kind in REFERENCES:

@@ -1,9 +1,9 @@
-"""Runs in which the machine itself was slower or faster: the calibrations around them say so, and their times agree.
+"""Flags runs in which the machine itself was slower or faster, by both calibration and times.
 
-What a machine can do varies from minute to minute by more than the times of a run do, so that a fixed bound on its
-calibration says nothing of the times. A run is flagged where both lie apart from the technique's other runs in the same
-direction, each by more than the runs of the study's other techniques differ among themselves. Times alone that lie
-apart are the spread that a comparison's intervals count; a calibration alone has had no effect.
+Calibrations vary more from minute to minute than a run's times, so a fixed bound on them would say nothing about the
+times. A run is flagged if both deviate from the technique's other runs in the same direction, each by more than runs of
+the study's other techniques do. Deviating times alone are the spread that intervals cover; a deviating calibration
+alone had no effect.
 """
 
 from collections.abc import Iterator
@@ -29,12 +29,12 @@ Levels = dict[str, np.ndarray]  # per technique one log value a run
 
 
 @dataclass(frozen=True)
-class Apart:
-    """How far runs of a technique lie from the mean of its others.
+class Deviations:
+    """Deviation of each run of a technique from the mean of its other runs.
 
     Attributes:
         log_ratio: (runs,), of each run to the geometric mean of the others.
-        score: (runs,), deviations in units of what the study's other techniques show.
+        score: (runs,), deviation in units of the other techniques' spread.
         freedom: degrees of freedom of that unit.
     """
 
@@ -44,7 +44,7 @@ class Apart:
 
 
 def flags(metrics: Metrics) -> dict[str, dict[str, str]]:
-    """Return the flag of each technique that has one, for the run that lies furthest apart.
+    """Return the flag of each technique that has one, for its most deviating run.
 
     Args:
         metrics: per technique the content of its metrics file, of one study.
@@ -63,10 +63,10 @@ def flags(metrics: Metrics) -> dict[str, dict[str, str]]:
 
 def _drifted(name: str, times: Levels, rates: dict[str, Levels]) -> Iterator[tuple[float, int, float, str]]:
     """Yield of each run that drifted its log ratio of times, its index, that of the rate and which rate it is."""
-    slow = apart(name, times)
+    slow = deviations(name, times)
     if slow is None:
         return
-    machine = {key: found for key, levels in rates.items() if (found := apart(name, levels)) is not None}
+    machine = {key: found for key, levels in rates.items() if (found := deviations(name, levels)) is not None}
     runs = len(slow.score)
     bound = stats.t.isf(LEVEL / 2 / runs, slow.freedom)
     for run in np.flatnonzero(np.abs(slow.score) > bound):
@@ -81,8 +81,8 @@ def _drifted(name: str, times: Levels, rates: dict[str, Levels]) -> Iterator[tup
             yield float(slow.log_ratio[run]), int(run), float(rate), key
 
 
-def apart(name: str, levels: Levels) -> Apart | None:
-    """Return how far a technique's runs lie apart; None where it has one, or there is nothing to hold it against."""
+def deviations(name: str, levels: Levels) -> Deviations | None:
+    """Return the deviations of a technique's runs; None with one run, or without other techniques to compare with."""
     own = levels[name]
     others = [values for other, values in levels.items() if other != name and len(values) > 1]
     if len(own) < 2 or not others:
@@ -93,7 +93,7 @@ def apart(name: str, levels: Levels) -> Apart | None:
         return None
     freedom = max(1.0, EFFICIENCY * sum(len(values) - 1 for values in others))
     count = len(own)
-    return Apart((own - own.mean()) * count / (count - 1), _residuals(own) / unit, freedom)
+    return Deviations((own - own.mean()) * count / (count - 1), _residuals(own) / unit, freedom)
 
 
 def _residuals(values: np.ndarray) -> np.ndarray:

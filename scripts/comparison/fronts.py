@@ -1,8 +1,8 @@
-"""Pareto fronts that know their uncertainty: each technique's chance of being on one.
+"""Pareto fronts with uncertainty: each technique's chance of being on one.
 
 A technique is off the front in a draw if another is at least as good on both axes and better on one. Times are those of
 the draws that the ranking has (``gains``): resampled prompts and processes, in units of the reference process's where
-all have it, so that a front holds no drift that scores and tests leave out. Quality counts as better only where a
+all have it, so that drift cancels as in scores and tests. Quality counts as better only where a
 test over all pairs shows it, paired over the prompts, so that a gain which may be chance puts nothing on the front.
 The test is the bootstrap's p-value with the false discovery rate held at 5% (Benjamini and Hochberg, 1995): a front
 asks of hundreds of pairs which differences are real, and makes no claim of a single one for Holm's correction to guard.

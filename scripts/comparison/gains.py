@@ -1,7 +1,7 @@
-"""What each technique gains over the reference, criterion by criterion, and how far chance can move that.
+"""Gains of each technique over the reference by criterion, with draws of their uncertainty.
 
 A gain is the logarithm of a ratio, positive where the technique is better. Its draws cover both levels of variation
-that the intervals of changes know (``two_levels``): resampled prompts, the same ones for all techniques, and the
+that the intervals of changes have (``two_levels``): resampled prompts, the same ones for all techniques, and the
 processes, drawn for each technique by itself. Latency and throughput come from the same processes, so they share that
 draw. The scatter of single requests is in both sources; changes take it out of one, by an amount that differs from pair
 to pair. Here it stays in both, so the draws spread a little more than they need to. A batch's prompts share its time,
@@ -24,7 +24,7 @@ from scripts.metrics.entry import TIMING, Entry
 
 DRAWS = 1_000
 SMALLEST = float(np.finfo(float).tiny)
-"""What stands for a score of zero, which has no logarithm: no sum of gains makes good for it."""
+"""Stands for a score of zero, which has no logarithm; no other gain can compensate for it."""
 LEAST_DRAWN = 1e-3
 """A resampled mean counts as at least this share of the mean itself, so that its logarithm is finite."""
 
@@ -37,12 +37,12 @@ class Draws:
 
     Attributes:
         gains: per technique and criterion the drawn gains, shape (DRAWS,); absent where one does not vary.
-        once: techniques whose processes can't be told apart from others, since they ran once.
+        single_run: techniques with one run, whose run-to-run variance is unknown.
         unresampled: techniques with too few batches for resampling.
     """
 
     gains: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    once: list[str] = field(default_factory=list)
+    single_run: list[str] = field(default_factory=list)
     unresampled: list[str] = field(default_factory=list)
 
 
@@ -143,7 +143,7 @@ def _logs(quantity: Quantity) -> np.ndarray:
 
 
 def _slowness(name: str, quantity: Quantity) -> np.ndarray:
-    """Draw how much slower a technique's processes are than they were: t times the standard error of their mean.
+    """Draw the log slowness of a technique's processes: t times the standard error of their mean.
 
     The variance is that of ``two_levels.run_component``. The draws are evenly spaced quantiles in an order of the
     technique's own, which no other technique's presence changes.
@@ -164,8 +164,8 @@ def _slowness(name: str, quantity: Quantity) -> np.ndarray:
 
 def _note(found: Draws, name: str, pair: list[Quantity]) -> None:
     """Note which level of variation the draws of a technique's speed lack."""
-    if len(pair[0].runs or ()) < 2 and name not in found.once:
-        found.once.append(name)
+    if len(pair[0].runs or ()) < 2 and name not in found.single_run:
+        found.single_run.append(name)
     if pair[0].spread is None and name not in found.unresampled:
         found.unresampled.append(name)
 

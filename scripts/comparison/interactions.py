@@ -1,7 +1,7 @@
-"""Whether two differences together give what their product promises: the squares of a study.
+"""Interactions: whether the effects of two differences multiply when combined.
 
-A square has a base B, B with one difference (P), B with another (Q) and B with both (C). If the differences did not
-touch each other, latency would be multiplied by both factors: C / B = (P / B) * (Q / B). The ratio of the two sides,
+A square has a base B, B with one difference (P), B with another (Q) and B with both (C). If the differences were
+independent, latency would be multiplied by both factors: C / B = (P / B) * (Q / B). The ratio of the two sides,
 (C / P) / (Q / B), is the interaction; its interval is two-level (prompts and runs), from all four techniques.
 """
 

@@ -1,4 +1,4 @@
-"""What a reader may set limits to: each technique's values, and which limits it fails."""
+"""Limits of scenarios: each technique's values, and which limits it fails."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ BOUNDED = AT_MOST | AT_LEAST | {FITS: "needed_bytes_per_device"}
 
 
 def limit_values(row: dict[str, Any], reference: dict[str, Any], columns: Columns) -> dict[str, float | None]:
-    """Return what limits are held against; None where it was not measured.
+    """Return the values that limits bound; None where not measured.
 
     Args:
         row: a technique of the comparison; one without figures still has a number of devices and a batch size.

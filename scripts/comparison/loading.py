@@ -1,4 +1,4 @@
-"""Reading of a comparison's inputs, and the checks that keep figures that don't belong together apart."""
+"""Reads a comparison's inputs and checks that their figures are comparable."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How often a technique says exactly what its parent says, where it first says something else, and whether it may."""
+"""Compares a technique's tokens with its parent's: share of equal outputs, first divergences, lossless audit."""
 
 from itertools import zip_longest
 from typing import Any
@@ -142,8 +142,8 @@ def _differ(found: list[dict[str, Any]], prompts: int, parent: str) -> str:
     known = [abs(entry["logit_gap"]) for entry in found if entry["logit_gap"] is not None]
     near = ""
     if known:
-        apart = f"{min(known):.2g}" if min(known) == max(known) else f"{min(known):.2g} to {max(known):.2g}"
-        near = f"; {parent}'s two best logits are {apart} apart there"
+        gaps = f"{min(known):.2g}" if min(known) == max(known) else f"{min(known):.2g} to {max(known):.2g}"
+        near = f"; {parent}'s two best logits are {gaps} apart there"
     where = f"first at token {first['position'] + 1} of prompt {first['prompt']}, sample {first['id']}"
     return f"{len(found)} of {prompts} prompts have other tokens than {parent}, {where}{near}"
 

@@ -1,4 +1,4 @@
-"""In which order runs were measured: interleaved ones share the machine's drift, others may owe a difference to it."""
+"""The order in which runs were measured: only interleaved runs share the machine's drift."""
 
 from datetime import datetime
 from itertools import combinations
@@ -29,13 +29,13 @@ def order(metrics: Metrics) -> dict[str, Any]:
     if longest < 2:
         note = "Each technique ran once, so a drift of the machine can't be told from a difference between techniques."
         return _result(None, note, blocks)
-    apart = _apart(spans)
-    if not apart:
+    separate = _not_interleaved(spans)
+    if not separate:
         note = f"Runs were interleaved: every technique ran once before any ran again ({longest} blocks)."
         return _result(True, note, blocks)
-    names = ", ".join(name for name in spans if name in apart)
+    names = ", ".join(name for name in spans if name in separate)
     note = f"Runs of {names} were measured apart from the others: a drift of the machine may be in their differences."
-    if len(apart) >= len(spans) - 1:
+    if len(separate) >= len(spans) - 1:
         note = "Runs were not interleaved: a drift of the machine may be in the differences between techniques."
     return _result(False, note, blocks)
 
@@ -45,8 +45,8 @@ def in_rounds(metrics: Metrics) -> set[str]:
     spans = {name: _spans(content) for name, content in metrics.items() if content["status"] == "ok"}
     if any(run is None for runs in spans.values() for run in runs):
         return set()
-    apart = _apart(spans)
-    return set() if len(apart) >= len(spans) - 1 else {name for name, runs in spans.items() if runs} - apart
+    separate = _not_interleaved(spans)
+    return set() if len(separate) >= len(spans) - 1 else {name for name, runs in spans.items() if runs} - separate
 
 
 def _result(interleaved: bool | None, note: str, blocks: list[list[str]]) -> dict[str, Any]:
@@ -64,19 +64,19 @@ def _spans(content: dict[str, Any]) -> list[Span | None]:
     return spans
 
 
-def _apart(spans: dict[str, list[Span]]) -> set[str]:
+def _not_interleaved(spans: dict[str, list[Span]]) -> set[str]:
     """Return the fewest techniques, found greedily, without which every block ended before the next one began."""
     overlapping: dict[str, set[str]] = {name: set() for name in spans}
     for one, other in combinations(spans, 2):
         if _overlap(spans[one], spans[other]):
             overlapping[one].add(other)
             overlapping[other].add(one)
-    apart: set[str] = set()
+    separate: set[str] = set()
     while True:
         worst = max(overlapping, key=lambda name: len(overlapping[name]), default=None)
         if worst is None or not overlapping[worst]:
-            return apart
-        apart.add(worst)
+            return separate
+        separate.add(worst)
         for other in overlapping.pop(worst):
             overlapping[other].remove(worst)
 

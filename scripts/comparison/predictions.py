@@ -1,8 +1,8 @@
-"""Predictions held against what was measured: where a model failed here, and which measured facts speak of the reason.
+"""Compares predictions with measurements, and names measured facts that may explain a miss.
 
 Two models predict: speculation's (``speculation``) its speed over its target alone, and the roofline
-(``metrics.families.why``) a technique's time per sample and its speed over its parent. Facts are named only where they
-were measured or follow from how the technique ran; where none is there, the reason stays open.
+(``metrics.families.why``) a technique's time per sample and its speed over its parent. Only facts that
+were measured or follow from the technique's settings are named; without one the reason stays open.
 """
 
 from typing import Any
@@ -47,12 +47,12 @@ def _speculation(row: Row, parent: Row | None, drafting: dict[str, dict[str, Any
     model = drafting.get(row["name"])
     if model is None or parent is None or parent["name"] in drafting or set(row["difference"]) != {"speculation"}:
         return None
-    found = _held("speculation", model["predicted_speedup"], row["measured_speedup"])
+    found = _checked("speculation", model["predicted_speedup"], row["measured_speedup"])
     if found is not None and found["opposite"]:
         found["holds"] = False  # a gain was predicted and a loss measured, or the other way round: break-even is wrong
     if found is None or found["holds"]:
         return found
-    facts, less = [], _less(found)
+    facts, less = [], _below(found)
     cost = model["verification_ratio"]["value"]
     if less and cost is not None and cost >= SLOWER_PASS:
         facts.append({"fact": "verification", "value": cost})
@@ -74,10 +74,10 @@ def _time(row: Row, on_gpus: bool) -> dict[str, Any] | None:
     ends = zip(("value", "low", "high"), ("value", "high", "low"), strict=True)
     measured = {end: 1 / throughput[other] if throughput[other] else None for end, other in ends}
     predicted = row["figures"].get("predicted_time_per_sample_s") or {}
-    found = _held("roofline_time", predicted, measured)
+    found = _checked("roofline_time", predicted, measured)
     if found is None or found["holds"]:
         return found
-    if _less(found):
+    if _below(found):
         noted = predicted.get("note") not in (None, ONE_READING)
         return found | {"facts": [{"fact": "cache", "value": None}] if noted else []}
     facts = _host(row)
@@ -89,16 +89,16 @@ def _time(row: Row, on_gpus: bool) -> dict[str, Any] | None:
 
 def _speedup(row: Row, parent: Row | None) -> dict[str, Any] | None:
     """Return the roofline's speed over the parent against the measured one."""
-    found = _held("roofline_speedup", row["predicted_speedup"], row["measured_speedup"])
+    found = _checked("roofline_speedup", row["predicted_speedup"], row["measured_speedup"])
     if found is None or found["holds"] or parent is None:
         return found
-    # The one that is slower than the roofline has it is the one to ask.
-    facts = [*_host(row), *_communication(row), *_unbound(row, "unbound")] if _less(found) else []
+    # The technique that misses the roofline more is the one to explain.
+    facts = [*_host(row), *_communication(row), *_unbound(row, "unbound")] if _below(found) else []
     return found | {"facts": facts or _unbound(parent, "parent_unbound")}
 
 
-def _held(kind: str, predicted: Figure | None, measured: Figure) -> dict[str, Any] | None:
-    """Hold a measurement against a prediction; None where one of them has no value."""
+def _checked(kind: str, predicted: Figure | None, measured: Figure) -> dict[str, Any] | None:
+    """Compare a measurement with a prediction; None where one of them has no value."""
     ours, theirs = (_interval(each or {}) for each in (measured, predicted))
     if ours is None or theirs is None:
         return None
@@ -118,7 +118,7 @@ def _interval(figure: Figure) -> dict[str, float] | None:
     return {end: value if figure.get(end) is None else figure[end] for end in ("value", "low", "high")}
 
 
-def _less(found: dict[str, Any]) -> bool:
+def _below(found: dict[str, Any]) -> bool:
     return found["measured"]["value"] < found["predicted"]["value"]
 
 

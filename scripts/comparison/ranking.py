@@ -87,7 +87,7 @@ def merged(weights: dict[str, float], one_by_one: bool) -> dict[str, float]:
 def counted_shares(weights: dict[str, float], ranking: dict[str, Any]) -> dict[str, float]:
     """Return the shares of the criteria that count.
 
-    What was left out does not count; unless all that weighs anything was, in which case nothing can be ranked by it.
+    Criteria left out do not count, unless all with a weight were left out; then nothing can be ranked.
     """
     return scores.shares(weights, ranking["criteria"]) or scores.shares(weights, gains.criteria())
 
@@ -131,10 +131,10 @@ def _left_out(criterion: str, reference: str, known: dict[str, dict[str, float]]
 
 def _covers(drawn: gains.Draws, labels: dict[str, str]) -> str:
     """Say which levels of variation (prompt, run) the draws cover."""
-    if drawn.once == list(labels):
+    if drawn.single_run == list(labels):
         said = "prompts alone: every technique ran once"
-    elif drawn.once:
-        said = f"prompts and runs; prompts alone for {listed([labels[name] for name in drawn.once])}, run once"
+    elif drawn.single_run:
+        said = f"prompts and runs; prompts alone for {listed([labels[name] for name in drawn.single_run])}, run once"
     else:
         said = "prompts and runs"
     if drawn.unresampled:

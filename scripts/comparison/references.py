@@ -1,7 +1,7 @@
-"""What reference studies reported, beside what was measured here.
+"""Figures of published reference studies next to this study's own.
 
-Both are put as ratios within their own study, since models, data and machines differ, and each over the same: a row
-names what its figures are held against, there and here, where that is not the baseline. A ratio of latency or memory
+Both are ratios within their own study, since models, data and machines differ; a row names what its figures are
+relative to, there and here, where that is not the baseline. A ratio of latency or memory
 below 1 is less of it; one of throughput or quality above 1 is more.
 """
 
@@ -54,7 +54,7 @@ def references(study: dict[str, Any], rows: list[Row], metrics: Metrics, compare
 
 @dataclass(frozen=True)
 class Here:
-    """This study: its techniques by name, its baseline, and what changes between any two of them are made of."""
+    """This study: its techniques by name, its baseline, and the inputs of changes between any two."""
 
     rows: dict[str, Row]
     baseline: str | None
@@ -72,9 +72,9 @@ class Here:
 def _reference(reference: dict[str, Any], here: Here) -> dict[str, Any]:
     columns = reference["columns"]
     known = {row["name"]: row.get("technique") for row in reference["rows"]}
-    told = ("id", "title", "date", "model", "dataset", "environment", "prompt", "note")
+    fields = ("id", "title", "date", "model", "dataset", "environment", "prompt", "note")
     return {
-        **{key: reference.get(key) for key in told},
+        **{key: reference.get(key) for key in fields},
         "faults": reference.get("faults") or [],
         "columns": [
             {key: column[key] for key in ("key", "title", "unit", "better", "measures", "form")} for column in columns
@@ -126,7 +126,7 @@ def _row(row: dict[str, Any], reference: dict[str, Any], here: Here) -> dict[str
 
 
 def _absence(row: dict[str, Any], ours: dict[str, Row]) -> str | None:
-    """Say why nothing was measured that this row could be put beside, or None."""
+    """Why nothing measured here corresponds to this row, or None."""
     name = row.get("technique")
     if name is None:
         return row.get("why_none") or "this project has no such technique"
@@ -138,7 +138,7 @@ def _absence(row: dict[str, Any], ours: dict[str, Row]) -> str | None:
 
 
 def _reported_ratio(row: dict[str, Any], base: dict[str, Any] | None, column: Row) -> float | str:
-    """Return a reported figure over that of what it is held against in its own study, or why there is none."""
+    """Return the ratio of a reported figure to its study's reference row, or why there is none."""
     key, form = column["key"], column["form"]
     said = (row.get("ratios") or {}).get(key)
     if said is not None:

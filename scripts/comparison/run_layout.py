@@ -1,18 +1,18 @@
-"""How much the runs of each technique vary once the rounds that all techniques share are taken out.
+"""Run-to-run variance of each technique, adjusted for round effects and pooled by empirical Bayes.
 
 Runs go in rounds, each technique once in every round, so a machine that is slower for a while is slower for all.
-The log of a timing is technique + round + rest (a two-way layout with one observation a cell), and the rest has a
-variance of each technique's own, since a process group scatters more than one process. Round effects are weighted means
-over techniques, the quiet ones counting most, and the rest's variance has the degrees of freedom that are left (Grubbs,
+The log of a timing is technique + round + residual (a two-way layout with one observation a cell), and the residual's
+variance differs by technique, since a process group scatters more than one process. Round effects are weighted means
+over techniques, weighted by precision, and the residual variance has the remaining degrees of freedom (Grubbs,
 On Estimating Precision of Measuring Instruments and Product Variability, JASA 43, 1948, with weights).
 
-A few runs say little of one variance, but part of it is known otherwise: the scatter of single requests gives its share
+A few runs say little about one variance, but part of it is known: the scatter of single requests gives its share
 (``run_scatter`` of a figure), and processes vary on one machine for reasons of the machine. So the expected variance is
 scatter + common, with one common part for the study, and a technique's own estimate is scattered about that by an F
 distribution whose denominator says how far techniques agree (Smyth, Linear Models and Empirical Bayes Methods, 2004,
 sections 3 and 6; a trend as in Law et al., voom, Genome Biology 15, 2014). Own and expected variance are averaged by
-their degrees of freedom, with two guards against a quiet majority that speaks for a noisy technique: the expected one
-counts as seven runs at most, and no technique counts as quieter than expected for having had a few lucky runs.
+their degrees of freedom, with two guards against underestimating a noisy technique: the prior counts as at most
+seven runs, and no pooled variance is below the expected one.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ import numpy as np
 from scipy import special
 
 MIN_TECHNIQUES = 6
-"""Techniques below which nothing is said about one from the others: too few to tell how far they agree."""
+"""Minimum number of techniques for pooling: with fewer, their agreement is unknown."""
 MAX_PRIOR_FREEDOM = 6.0
-"""Degrees of freedom that the expected variance counts at most, whatever the techniques' agreement suggests."""
+"""Maximum degrees of freedom of the expected (prior) variance."""
 FREEDOMS = np.array([0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 20, 40, 1e6])
 COMMON_STEPS = 40
 TINY = 1e-14
@@ -35,7 +35,7 @@ class RunNoise:
     """The variance of one run's log value about its technique's and its round's level.
 
     Attributes:
-        variance: own and expected variance together; 0 where runs do not vary at all.
+        variance: pooled variance; 0 where runs do not vary at all.
         freedom: its degrees of freedom.
         most: degrees of freedom of all techniques together, which no sum of variances can exceed.
     """
@@ -85,7 +85,7 @@ def _own(logs: np.ndarray, repetitions: int = 4) -> np.ndarray:
 
 
 def _expected(own: np.ndarray, scatter: np.ndarray, freedom: int) -> tuple[float, float]:
-    """Return the common part of the variances and the degrees of freedom of their agreement, by greatest likelihood."""
+    """Return the common part of the variances and the prior degrees of freedom, by maximum likelihood."""
     positive = own[own > TINY]
     common = np.concatenate([[0.0], np.geomspace(positive.min() / 20, 2 * positive.max(), COMMON_STEPS)])
     expected = np.maximum(scatter + common[:, None], TINY)  # (common, techniques)

@@ -1,8 +1,8 @@
-"""Which technique to choose under the limits and weights of a scenario."""
+"""Chooses a technique under the limits and weights of each scenario."""
 
 from typing import Any
 
-from scripts.comparison import gains, limits, plainly, scores, sensitivity
+from scripts.comparison import caveats, gains, limits, scores, sensitivity
 from scripts.comparison.ranking import counted_shares, merged, unmeasured, weights_of
 
 NOTHING = {"qualifying": [], "failing": {}, "ranked": [], "winner": None, "runner_up": None, "changes": [],
@@ -28,7 +28,7 @@ def scenarios(
         ``bound``, where a criterion that was not measured stands under its own name, without a bound. ``ranked``: those
         that qualify, best first (``scores.ranked``); ``winner`` and ``runner_up``: the first two of them or None;
         ``changes``: what would change the choice (``sensitivity.changes``); ``unmet`` and ``one_device``: what must be
-        said of it plainly (``plainly``).
+        said of it caveats (``caveats``).
     """
     order = [row["name"] for row in rows if row["status"] == "ok"]
     one_by_one = bool(ranking and ranking["one_by_one"])
@@ -68,8 +68,8 @@ def _chosen(scenario: dict[str, Any], order: list[str], ranking: dict[str, Any],
     }
     complete = [name for name in order if not unmeasured(name, counted, ranking)]
     result |= {
-        "unmet": plainly.unmet(scenario["limits"], order, ranking),
-        "one_device": plainly.one_device(scenario, result["winner"], complete, ranking, counted, on_gpus),
+        "unmet": caveats.unmet(scenario["limits"], order, ranking),
+        "one_device": caveats.one_device(scenario, result["winner"], complete, ranking, counted, on_gpus),
     }
     return result | {"changes": sensitivity.changes(scenario | result, ranking, counted)}
 

@@ -1,4 +1,4 @@
-"""What would change the choice in a scenario: one limit, one weight, or other prompts and runs."""
+"""Sensitivity of a scenario's choice to one limit, one weight, or sampling of prompts and runs."""
 
 import math
 from typing import Any
@@ -7,10 +7,10 @@ from scripts.comparison import limits, scores
 from scripts.comparison.scores import TIE, log_score
 
 SHOWN = 4
-WORTH_SAYING = 0.1  # chance of the runner-up
-MOST = 10  # times the sum of the weights: what a single one is raised to at most
+MIN_CHANCE = 0.1  # chance of the runner-up
+MAX_WEIGHT = 10  # times the sum of the weights: what a single one is raised to at most
 DIGITS = 3  # of a changed weight
-NOTHING = 1e-9  # weights below count as none
+ZERO = 1e-9  # weights below count as none
 
 
 def changes(scenario: dict[str, Any], ranking: dict[str, Any], counted: dict[str, float]) -> list[dict[str, Any]]:
@@ -36,7 +36,7 @@ def changes(scenario: dict[str, Any], ranking: dict[str, Any], counted: dict[str
 
 def _chance(scenario: dict[str, Any]) -> list[dict[str, Any]]:
     second = next((row for row in scenario["ranked"] if row["technique"] == scenario["runner_up"]), None)
-    if second is None or (second["chance_best"] or 0) < WORTH_SAYING:
+    if second is None or (second["chance_best"] or 0) < MIN_CHANCE:
         return []
     return [{"kind": "chance", "technique": second["technique"], "chance_best": second["chance_best"]}]
 
@@ -86,7 +86,7 @@ def _weights(scenario: dict[str, Any], ranking: dict[str, Any]) -> list[tuple[fl
         candidates = []
         for to in _crossings(criterion, scenario, ranking):
             technique = _overtaker(weights | {criterion: to}, scenario, ranking)
-            if technique is not None and to <= MOST * total:
+            if technique is not None and to <= MAX_WEIGHT * total:
                 candidates.append((abs(to - now) / total, to, technique))
         if candidates:
             size, to, technique = min(candidates)
@@ -119,8 +119,8 @@ def _crossings(criterion: str, scenario: dict[str, Any], ranking: dict[str, Any]
 
 
 def _beyond(meeting: float, up: bool) -> float:
-    """Round a weight to three digits, away from where it was: at the very meeting nobody has overtaken."""
-    if meeting < NOTHING:
+    """Round a weight to three digits, away from its old value, so that it is past the crossing."""
+    if meeting < ZERO:
         return 0.0
     exponent = math.floor(math.log10(meeting)) + 1 - DIGITS
     steps = round(meeting / 10.0**exponent, 6)

@@ -3,11 +3,11 @@
 A process is faster or slower as a whole (memory layout, clocks, what else the machine does), and no number of prompts
 averages that out: Kalibera and Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013. So the variance of a log
 ratio is that of the paired bootstrap over prompts plus that between runs, and its distribution is Student's t with the
-degrees of freedom of Satterthwaite (Biometrics Bulletin 2, 1946). What the runs add depends on how they were made:
+degrees of freedom of Satterthwaite (Biometrics Bulletin 2, 1946). The runs' variance depends on their order:
 
-- in rounds with all other techniques: the differences inside rounds, with each technique's variance as the whole study
-  tells it (``run_layout``), or with too few techniques for that the differences' own variance (a paired t test);
-- apart from one another: Welch's sum of both variances (Biometrika 34, 1947).
+- interleaved in rounds: differences within rounds, with each technique's pooled variance (``run_layout``), or with too
+  few techniques for that the differences' own variance (a paired t test);
+- not interleaved: Welch's sum of both variances (Biometrika 34, 1947).
 
 The scatter of single requests inside a run is in both components, so it is taken out of the first
 (``Quantity.scatter``).
@@ -28,7 +28,7 @@ ONE_RUN_NOTE = "one run: the interval speaks of other prompts, not of another pr
 NO_INTERVAL = "one of the two can be zero or have no value: no interval"
 PROMPTS_ONLY = "paired bootstrap"
 IN_ROUNDS = "differences inside rounds"
-APART = "Welch's t over runs"
+WELCH = "Welch's t over runs"
 TWO_LEVELS = "paired bootstrap over prompts with {runs}"
 
 
@@ -115,7 +115,7 @@ def _over_runs(
 ) -> Ratio:
     """Build a ratio from what prompts and runs make its logarithm vary."""
     over_runs, method = run_component(numerators, denominators)
-    error, freedom = _joined([one for one in (over_prompts, over_runs) if one is not None])
+    error, freedom = _combined([one for one in (over_prompts, over_runs) if one is not None])
     reach = error * stats.t.ppf((1 + resampling.LEVEL) / 2, freedom) if error else 0.0
     low, high = np.exp(np.log(value) + np.array([-reach, reach]))
     interval = method if over_prompts is None else TWO_LEVELS.format(runs=method)
@@ -123,13 +123,13 @@ def _over_runs(
 
 
 def _p_value(value: float, error: float, freedom: float) -> float:
-    """Return the two-sided p-value of "the ratio is 1"; without any chance a change is certain, and none is none."""
+    """Return the two-sided p-value of "the ratio is 1"; 0 or 1 where there is no variation at all."""
     if error == 0:
         return 1.0 if abs(np.log(value)) < 1e-9 else 0.0
     return float(2 * stats.t.sf(abs(np.log(value)) / error, freedom))
 
 
-def _joined(components: list[Component]) -> tuple[float, float]:
+def _combined(components: list[Component]) -> tuple[float, float]:
     """Return the standard error of independent components together, and Satterthwaite's degrees of freedom."""
     total = sum(one.variance for one in components)
     if total == 0:
@@ -139,19 +139,19 @@ def _joined(components: list[Component]) -> tuple[float, float]:
 
 
 def run_component(numerators: list[Quantity], denominators: list[Quantity]) -> tuple[Component, str]:
-    """Return what processes add to the variance of the log ratio, and how it was found.
+    """Return the run component of the log ratio's variance, and its method.
 
     Each quantity has two runs at least. Runs in rounds share their number of rounds.
     """
     quantities = [*numerators, *denominators]
     if not all(quantity.in_rounds for quantity in quantities):
         own = [Component(float(np.var(np.log(q.runs), ddof=1)) / len(q.runs), len(q.runs) - 1) for q in quantities]
-        error, freedom = _joined(own)
-        return Component(error**2, freedom), APART
+        error, freedom = _combined(own)
+        return Component(error**2, freedom), WELCH
     rounds = len(quantities[0].runs)
     if all(quantity.noise for quantity in quantities):
         own = [Component(quantity.noise.variance / rounds, quantity.noise.freedom) for quantity in quantities]
-        error, freedom = _joined(own)
+        error, freedom = _combined(own)
         return Component(error**2, min(freedom, quantities[0].noise.most)), IN_ROUNDS
     signs = [1] * len(numerators) + [-1] * len(denominators)
     differences = sum(sign * np.log(quantity.runs) for sign, quantity in zip(signs, quantities, strict=True))
@@ -159,7 +159,7 @@ def run_component(numerators: list[Quantity], denominators: list[Quantity]) -> t
 
 
 def _prompt_component(logs: np.ndarray, quantities: list[Quantity]) -> Component:
-    """Return what other prompts add: the bootstrap's variance without the scatter that the runs' component has too."""
+    """Return the prompt component: the bootstrap variance less the scatter that is in the run component too."""
     scatter = sum(quantity.scatter / len(quantity.runs) for quantity in quantities)
     units = min(quantity.batches or quantity.prompts for quantity in quantities)
     return Component(max(0.0, resampling.variance(logs, units) - scatter), units - 1)

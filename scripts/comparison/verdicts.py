@@ -1,4 +1,4 @@
-"""Words for changes, said only after a test: Holm's correction over the study, and the one verdict on quality."""
+"""Verdicts on changes after Holm's correction over the study, and the verdict on quality."""
 
 import math
 from collections.abc import Hashable
@@ -67,7 +67,7 @@ def add_verdicts(comparisons: dict[str, dict[str, Figure]]) -> None:
 
 
 def _follow(changed: dict[str, Figure], known: dict[str, Change]) -> None:
-    """Give a change that is another one seen from the other side that one's verdict, in words of its own."""
+    """Give a reciprocal change (throughput of latency) the verdict of the change that it follows."""
     for key, figure in changed.items():
         other = changed.get(figure.get("follows") or "")
         if other is None or other.get("verdict") is None:

@@ -1,4 +1,4 @@
-"""Cleaning of text, so that the same words are the same characters."""
+"""Text normalisation, so that the same words are the same characters."""
 
 import html
 import sys
@@ -57,6 +57,6 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def shared(text: str) -> str:
-    """Return one object for equal texts: a category is held once, not once a row."""
+def interned(text: str) -> str:
+    """Intern a text, so that equal categories share one object."""
     return sys.intern(text)

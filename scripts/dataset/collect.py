@@ -1,4 +1,4 @@
-"""Rows from a source: the usable ones, and the count and list of the others."""
+"""Collects usable rows from a source, and counts and lists the rejected ones."""
 
 import json
 from collections import Counter
@@ -59,7 +59,7 @@ class Undecodable:
 
 
 def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: bool = False) -> list[Row]:
-    """Read the whole source and return its usable rows in the source's order; its notes say what a person should know.
+    """Read the whole source and return its usable rows in order; adds remarks to the source's notes.
 
     Raises:
         StudyError: no row can be used; the message says why.
@@ -87,13 +87,13 @@ def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: boo
             rows.append(row)
     advice = _advice(source, undecodable)
     if not rows:
-        raise StudyError(_nothing(source, read, list(present), rejects, advice))
+        raise StudyError(_no_rows(source, read, list(present), rejects, advice))
     if advice:
         source.notes.append(advice)
     marked = sum(row.had_markup for row in rows)
     if marked:
-        told = "1 row" if marked == 1 else f"{marked} rows"
-        source.notes.append(f"HTML was taken out of {told}; dataset.markup: keep leaves it in")
+        message = "1 row" if marked == 1 else f"{marked} rows"
+        source.notes.append(f"HTML was taken out of {message}; dataset.markup: keep leaves it in")
     return rows
 
 
@@ -133,21 +133,21 @@ def _plain(fields: Mapping[str, Any]) -> str:
 
 
 def _advice(source: Opened, undecodable: Undecodable) -> str:
-    """What to do about rows that the file's encoding can't decode; empty where there are none."""
+    """Advice on rows that can't be decoded; empty if there are none."""
     if source.encoding is None or not undecodable.count:
         return ""
     rows = "1 row is" if undecodable.count == 1 else f"{undecodable.count} rows are"
-    told = f"{rows} not {source.encoding.upper()}"
-    return f"{told}; {encoding.advice(bytes(undecodable.sample))}" if source.encoding == encoding.UTF8 else told
+    message = f"{rows} not {source.encoding.upper()}"
+    return f"{message}; {encoding.advice(bytes(undecodable.sample))}" if source.encoding == encoding.UTF8 else message
 
 
-def _nothing(source: Opened, read: int, present: list[str], rejects: Rejects, advice: str) -> str:
-    """Say why a source gave no usable row."""
+def _no_rows(source: Opened, read: int, present: list[str], rejects: Rejects, advice: str) -> str:
+    """The sentence for a source without usable rows."""
     if read == 0:
         return f"{source.name} has no rows; name a source that has some."
     columns = source.columns
     missing = [each for each in dict.fromkeys((columns.summary, columns.headline)) if each not in present]
     if present and missing and MISSING_COLUMN in rejects.counts:
         return missing_columns(source.name, missing, present)
-    told = f"{source.name}: none of its {read} rows can be used: {rejects.summary(source.unit)}"
-    return f"{told}; {advice or 'check the source and dataset.filters'}."
+    message = f"{source.name}: none of its {read} rows can be used: {rejects.summary(source.unit)}"
+    return f"{message}; {advice or 'check the source and dataset.filters'}."

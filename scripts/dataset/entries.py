@@ -1,4 +1,4 @@
-"""What a source yields: one entry for every row, good or bad."""
+"""Entries: what a source yields, one per row, valid or not."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Entry:
     Attributes:
         position: 1-based line or row, as the source counts.
         fields: values by column; None when ``problem`` says why there are none.
-        raw: what stood there, for the list of rejected rows: bytes, text, or None for ``fields``.
+        raw: the original content, for the list of rejected rows: bytes, text, or None for ``fields``.
         side: "train" or "pool" when the source itself decides, else None.
     """
 
@@ -51,7 +51,7 @@ class Opened:
         unit: what a position counts: "line" or "row".
         columns: where to find a row's parts.
         encoding: of a text file, Python's name of the encoding that it is read in; else None.
-        notes: what a person should know of the source, complete once all entries are read.
+        notes: remarks for the user, complete once all entries are read.
     """
 
     name: str

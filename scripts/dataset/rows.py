@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.dataset.cleaning import clean, encodable, shared, without_markup
+from scripts.dataset.cleaning import clean, encodable, interned, without_markup
 from scripts.dataset.entries import NOT_UTF8, Columns, Entry
 from scripts.dataset.fields import MISSING, pick
 from scripts.dataset.filters import Bounds, Filters
@@ -63,7 +63,7 @@ def usable(entry: Entry, columns: Columns, filters: Filters, keep_markup: bool =
     category = pick(fields, columns.category)
     # A category only groups rows, so a strange one is no reason to lose the row.
     category = clean(category) if isinstance(category, str) and encodable(category) else ""
-    category = shared(category)
+    category = interned(category)
     return Row(identity(summary, headline), summary, headline, category, entry.position, entry.side, had_markup)
 
 

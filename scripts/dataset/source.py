@@ -1,4 +1,4 @@
-"""What a source of rows is: its options, and what the workflow and the stage ask it."""
+"""The interface of a row source: its options, and what the workflow and the stage call."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Options:
 class Source:
     """Base of a source's ``Settings``, whose fields are the source's options.
 
-    All but ``open`` is asked while the workflow is read, and so imports no heavy library.
+    All but ``open`` is called while the workflow is parsed and must not import heavy libraries.
     """
 
     data_files: ClassVar[tuple[str, ...]] = ()  # data files of its own, below the project's or the plugin's root

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from scripts.foundation import text as inert
@@ -42,3 +44,10 @@ def shown(value: Any) -> str:
 def one_line(text: str) -> str:
     """Text with everything escaped that would break the line or steer a terminal, and its longest words cut."""
     return inert.one_line(_LONG_WORD.sub(lambda found: f"{found[0][:120]}…{found[0][-60:]}", text))
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the closest known one, or all of them."""
+    known = sorted(known)
+    close = get_close_matches(name, known, n=1)
+    return f"; perhaps '{close[0]}' is meant" if close else f"; there are {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""What is told of a figure: its unit, label, definition, its place in tables and how it is compared."""
+"""The registry entry of a figure: unit, label, definition, place in tables, and how it is compared."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a figure stands in the report's table of results: its group, and its place in it, where that matters."""
+    """A figure's position in the report's table of results: its group, and its order within it."""
 
     group: str
     place: int = 9
@@ -40,9 +40,9 @@ class Change:
             ``LIKELIHOOD``: difference of means, tested over prompts; ``READING``: ratio of single readings, not tested.
         numerator, denominator: columns by prompt; the figure is the mean of one over that of the other. None for ones.
         fixed: whether the columns are those of the fixed mode.
-        kept: whether it is told as the share of the other's that is kept, in place of the change.
-        family: the tests that are corrected together.
-        after: a family in which a test must have found a difference first.
+        kept: whether it is given as the share of the other's that is kept instead of a change.
+        family: family of tests that are corrected together.
+        after: gatekeeper: a family in which a difference must be significant first.
         words: the verdicts on a fall and on a rise.
         follows: the change whose verdict it has where every request is served by itself, as its figure is 1 / that one.
         csv: whether the CSV has it.
@@ -83,9 +83,9 @@ class Entry:
         study: what tables of reference studies call it; then it stands among the first columns of the CSV.
         csv: its column in the CSV, which has bytes in MB; empty for none.
         bounds: whether the CSV has the ends of the interval, of the figure and of its change.
-        spread: whether the table and the CSV tell how far runs lie apart.
+        spread: whether table and CSV show the spread between runs.
         table: its place in the report's table.
-        criterion: what it counts as in the overall score.
+        criterion: its criterion in the overall score.
         change: how it is compared.
     """
 

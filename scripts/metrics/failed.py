@@ -1,4 +1,4 @@
-"""A technique that can't be scored: its file says why in place of figures, and a line has the next call try again."""
+"""Records a technique that can't be scored: a reason instead of figures, and a failed attempt to retry."""
 
 import logging
 from argparse import ArgumentParser, Namespace

@@ -30,7 +30,7 @@ def figure(
         n: how many observations the value rests on (prompts, gaps between tokens, runs).
         bounds: low and high end of the 95% interval; None where an end is not known.
         interval: how the bounds were made (``bootstrap``, ``order statistics over prompts``, ``wilson``), or None.
-        note: what a reader must know beside the number.
+        note: a remark for the reader.
         extra: more keys, e.g. ``runs`` with one value a run.
     """
     low, high = bounds
@@ -91,7 +91,7 @@ def mean_figures(columns: dict[str, tuple[np.ndarray, str]]) -> dict[str, Figure
 
 
 def share_figure(hits: int, n: int) -> Figure:
-    """Build a share of ``n`` prompts with its Wilson interval, which stays honest at 0 and at 1."""
+    """Build a share of ``n`` prompts with its Wilson interval, which is also valid at 0 and 1."""
     if n == 0:
         return missing("1", "no prompt has a value")
     if n < resampling.MIN_PROMPTS:

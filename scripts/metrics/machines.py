@@ -1,10 +1,10 @@
-"""What a run ran on, and whether two runs ran on the same: timings of two machines are never mixed."""
+"""The machine of a run, and differences between two runs': timings of different machines are never mixed."""
 
 from typing import Any
 
 
 def signature(info: dict[str, Any]) -> dict[str, Any]:
-    """Return what must be equal between runs whose figures stand in one table.
+    """Return what must be equal between runs that are compared.
 
     How many GPUs a run saw is left out (techniques differ in that), and so is the memory of the host, which a kernel
     reports slightly differently from boot to boot.

@@ -1,4 +1,4 @@
-"""What the memory of a run consists of, whether that is what the model's shape gives, and what GPU it would fit on."""
+"""Memory of a run by parts, its check against the model's shape, and the smallest GPU that fits it."""
 
 from typing import Any
 
@@ -96,7 +96,7 @@ def positions(run: Run) -> int | None:
 
 
 def check(runs: list[Run]) -> dict[str, Any]:
-    """Hold the first run's measured weights and cache against what the model's shape gives.
+    """Compare the first run's measured weights and cache with the bytes computed from the model's shape.
 
     Returns:
         ``weights_ratio`` and ``kv_cache_ratio`` (measured / computed; None where one is unknown or both are zero) and

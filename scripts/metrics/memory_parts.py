@@ -1,4 +1,4 @@
-"""What the memory of one process consists of at its peak, from the readings of its device."""
+"""Parts of a process's peak memory, from the readings of its device."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What the analytic figures are computed from: the models' shapes, dtype and facets' costs, as a run recorded them."""
+"""Inputs of the analytic figures, as recorded by a run: model shapes, dtype and facet costs."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,6 +1,6 @@
-"""Reasons to doubt a technique's timings, each as a sentence with the figure in it: what a report shows as a flag.
+"""Flags of a technique: reasons to doubt its timings, each a sentence with the figure.
 
-Those that take the study's other techniques to tell are added by the comparison (:mod:`scripts.comparison.drift`).
+The comparison adds those that need the study's other techniques (:mod:`scripts.comparison.drift`).
 """
 
 from collections.abc import Callable
@@ -94,7 +94,7 @@ def _spread(figures: dict[str, Figure], bound: float) -> str | None:
 
 
 def _memory(check: dict[str, Any] | None) -> str | None:
-    """Hold measured parts against the model's shape, and their sum against the whole process."""
+    """Compare measured parts with the model's shape, and their sum with the whole process."""
     if not check:
         return None
     ratios = {"weights": check.get("weights_ratio"), "KV cache": check.get("kv_cache_ratio")}
@@ -103,15 +103,15 @@ def _memory(check: dict[str, Any] | None) -> str | None:
         for name, ratio in ratios.items()
         if ratio is not None and abs(ratio - 1) > memory.TOLERANCE
     ]
-    told = None
+    found = None
     if check.get("agrees") is False:
         what = " and ".join(off) or "it held a KV cache and should have none"
-        told = f"Memory is not what the model's shape implies: {what}."
+        found = f"Memory is not what the model's shape implies: {what}."
     share = check.get("unexplained_share")
     if share is None or share <= memory.TOLERANCE:
-        return told
+        return found
     more = f"Its parts and the whole process differ by {share:.0%} of it (more than {memory.TOLERANCE:.0%})."
-    return f"{told} {more}" if told else more
+    return f"{found} {more}" if found else more
 
 
 def _not_greedy(first: Run, figures: dict[str, Figure]) -> str | None:

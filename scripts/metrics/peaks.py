@@ -1,4 +1,4 @@
-"""What the devices of a run can do: memory bandwidth and arithmetic, as measured in the run and by the data sheet."""
+"""Peak memory bandwidth and FLOP/s of a run's devices, as measured in the run and by the data sheet."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a metrics file keeps of each prompt, in evaluation order: timings, tokens, texts and their scores."""
+"""Per-prompt columns of a metrics file, in evaluation order: timings, tokens, texts and scores."""
 
 from typing import Any
 

@@ -31,7 +31,7 @@ def percentile_figure(times: np.ndarray, q: float, unit: str) -> Figure:
     no such upper rank exists but the maximum still bounds the percentile with 95% confidence, the maximum is the upper
     bound, and the note says that it is one-sided.
 
-    Processes are the other level of variation. How far the runs' own percentiles lie apart, on a log scale and times
+    Processes are the other level of variation. The spread of the runs' own percentiles, on a log scale and times
     Student's t, is added to each bound's distance by the root of the sum of squares (Zou and Donner, Statistics in
     Medicine 27, 2008).
 
@@ -61,9 +61,9 @@ def percentile_figure(times: np.ndarray, q: float, unit: str) -> Figure:
     kept = {"runs": runs, "statistic": PERCENTILE, "requests": int(times.size)}
     if low is None and high is None:
         return figures.figure(value, unit, prompts, note=note, **kept)
-    apart = _between_runs(runs)
-    low = None if low is None else value * math.exp(-math.hypot(math.log(value / low), apart))
-    high = None if high is None else value * math.exp(math.hypot(math.log(high / value), apart))
+    between = _between_runs(runs)
+    low = None if low is None else value * math.exp(-math.hypot(math.log(value / low), between))
+    high = None if high is None else value * math.exp(math.hypot(math.log(high / value), between))
     how = "order statistics over prompts" + (", t over runs" if len(runs) > 1 else "")
     return figures.figure(value, unit, prompts, (low, high), interval=how, note=note, **kept)
 
@@ -72,7 +72,7 @@ def slowest_figure(times: np.ndarray, unit: str, q: float = 0.99) -> Figure:
     """Build the slowest of all requests, which stands for percentile ``q`` where there are too few prompts for it.
 
     The slowest of n independent requests lies above percentile q with a confidence of 1 - q^n; those of one prompt
-    count as one, as in :func:`percentile_figure`. It says what was seen, so it has no interval.
+    count as one, as in :func:`percentile_figure`. It is an observation, so it has no interval.
     """
     prompts, requests = times.shape[1], int(times.size)
     confidence = 100 * (1 - q**prompts)

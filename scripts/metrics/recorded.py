@@ -21,7 +21,7 @@ class Recorded:
 
     @property
     def unscored(self) -> str | None:
-        """Why nothing that it wrote means anything, or None."""
+        """Why its text is not scored, or None."""
         return unscored_reason(self.first)
 
     @property

@@ -1,4 +1,4 @@
-"""The reference that took turns with a technique: the readings beside its samples, and why there may be none."""
+"""The reference process of a technique's runs: its readings per sample, or why there are none."""
 
 from typing import Any
 

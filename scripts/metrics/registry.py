@@ -1,4 +1,4 @@
-"""The registry of figures: what each figure is, told once, by the module that computes it.
+"""The registry of figures: what each figure is, declared once by the module that computes it.
 
 A family of figures is a module in ``scripts/metrics/families``, the project's or a plugin's. It has ``FIGURES``, a
 tuple of :class:`scripts.metrics.entry.Entry`, and ``compute(recorded)``, which returns the figures by key from what a

@@ -1,7 +1,7 @@
 """Times in units of the reference's: each divided by what the reference took just before and after it.
 
-A machine that is slower for some seconds is so for both, so the ratio of two techniques' ratios to one reference holds
-no drift that is slower than their turns. Absolute figures stay as they were measured.
+A slow phase of the machine affects both, so the ratio of two techniques' relative times is free of drift slower than
+the turns. Absolute figures stay as they were measured.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ COLUMNS = ("latency_s", "ttft_s", "tpot_s", "busy_s")
 
 
 def relative(runs: list[Run], batch_size: int) -> dict[str, Any] | None:
-    """Return a technique's times in units of the reference's request; None where a run had no reference.
+    """Return a technique's times in units of the reference's request; None if a run had no reference.
 
     Returns:
         ``natural`` and ``fixed`` (None where that mode was off): per prompt, averaged over runs, the columns of the

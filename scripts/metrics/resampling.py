@@ -1,4 +1,4 @@
-"""The bootstrap over prompts that every interval of a mean, a ratio or a change rests on."""
+"""The bootstrap over prompts behind every interval of a mean, ratio or change."""
 
 import functools
 
@@ -21,9 +21,9 @@ costs fifty times what it saves."""
 def resampled_means(columns: np.ndarray) -> np.ndarray:
     """Return the means of each column over resampled prompts (Efron and Tibshirani, 1993, chapter 6).
 
-    They are moved away from the column's own mean as far as Student's t is wider than what resampling gives, 4% with 48
-    prompts, so that percentile intervals of few prompts hold what they say (Hesterberg, What Teachers Should Know About
-    the Bootstrap, American Statistician 69, 2015: expanded percentiles). No mean of values from 0 on falls below 0.
+    Deviations from the column's mean are expanded by the ratio of Student's t to the bootstrap's normal width, 4% with
+    48 prompts, for nominal coverage with few prompts (Hesterberg, What Teachers Should Know About the Bootstrap,
+    American Statistician 69, 2015: expanded percentiles). Means of non-negative columns are clipped at 0.
 
     Every column sees the same draws, so a difference or a ratio of two columns is paired by prompt. The seed is fixed:
     the same columns always give the same intervals.

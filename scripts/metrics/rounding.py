@@ -1,4 +1,4 @@
-"""Which tokens rounding alone can flip: gaps between logits, held against how far another order of sums moves them."""
+"""Tokens that rounding alone can flip: logit gaps compared with the effect of another summation order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from scripts.metrics.runs import Run
 
-RARE = 1e-3
-"""How often a technique that rounds otherwise, and does nothing else, may be taken for one that is wrong."""
+FALSE_ALARM_RATE = 1e-3
+"""How often a technique that only rounds differently may fail the lossless check."""
 
 Rows = Sequence[Sequence[Any] | None] | None
 
@@ -22,8 +22,8 @@ class Rounding:
 
     Attributes:
         scale: root mean square of the movements that were measured.
-        bound: no gap moves further, but for once in 1/RARE studies: the largest movement that was measured, or the
-            quantile of a normal distribution of that scale with RARE shared out over all tokens, whichever is more.
+        bound: largest plausible movement: the largest that was measured, or the quantile of a normal distribution of
+            that scale with FALSE_ALARM_RATE divided over all tokens (Bonferroni), whichever is larger.
         gaps: the gaps of all tokens, as far as they were recorded.
     """
 
@@ -44,7 +44,7 @@ class Rounding:
         return 0.5 if self.scale == 0 else 0.5 * math.erfc(abs(gap) / self.scale / math.sqrt(2))
 
     def explains(self, count: int) -> bool:
-        """Whether so many flipped tokens are no more than rounding gives, but for once in 1/RARE studies.
+        """Whether rounding explains so many flipped tokens, at the level FALSE_ALARM_RATE.
 
         The number of flipped tokens is a sum of independent draws with those chances.
         """
@@ -53,16 +53,16 @@ class Rounding:
             for flipped in range(len(fewer) - 1, 0, -1):
                 fewer[flipped] = fewer[flipped] * (1 - chance) + fewer[flipped - 1] * chance
             fewer[0] *= 1 - chance
-        return count == 0 or 1 - sum(fewer) >= RARE
+        return count == 0 or 1 - sum(fewer) >= FALSE_ALARM_RATE
 
 
 def measured(margins: Rows, shifts: Rows) -> Rounding | None:
-    """Take up what a run recorded of all its tokens; None where it measured no rounding."""
+    """The rounding of a run's tokens; None if it was not measured."""
     moved = [shift for row in shifts or [] for shift in row or []]
     if not moved:
         return None
     scale = math.sqrt(sum(shift**2 for shift in moved) / len(moved))
-    bound = max(NormalDist().inv_cdf(1 - RARE / (2 * len(moved))) * scale, *map(abs, moved))
+    bound = max(NormalDist().inv_cdf(1 - FALSE_ALARM_RATE / (2 * len(moved))) * scale, *map(abs, moved))
     return Rounding(scale, bound, tuple(gap for row in margins or [] for gap in row or []))
 
 

@@ -16,7 +16,7 @@ STATUSES = ("ok", "unsupported", "out_of_memory", "invalid", "failed")
 
 @dataclass(frozen=True)
 class Run:
-    """One fresh process: what it says of itself (``info``) and its samples, in evaluation order.
+    """One run: its run.json (``info``) and its samples, in evaluation order.
 
     Attributes:
         path: its folder.
@@ -75,12 +75,12 @@ def read_run(directory: str | Path, technique: str, ids: list[str], fixed: bool 
 
 
 def is_random(run: Run, role: str = "target") -> bool:
-    """Say whether a model of the run has random weights, so that what it writes means nothing."""
+    """Whether a model of the run has random weights, so that its text is meaningless."""
     return bool((run.info["models"].get(role) or {}).get("random_weights"))
 
 
 def unscored_reason(run: Run) -> str | None:
-    """Say why nothing that the run wrote means anything, or None where its text can be scored."""
+    """Why the run's text is not scored, or None."""
     if is_random(run):
         return "not measured: random weights"
     if run.settings.get("prompt_tokens"):

@@ -18,7 +18,7 @@ ROUNDING = 1e-3  # nats; the sum of probabilities close to 1 can come out a litt
 
 @dataclass(frozen=True)
 class Sample:
-    """What one request left behind. Times are in seconds since the request began.
+    """Recorded results of one request. Times are in seconds since the request began.
 
     Attributes:
         latency_s: until the request's own last kept token was out.

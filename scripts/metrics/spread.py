@@ -1,4 +1,4 @@
-"""How far the values of a timing figure lie apart: between runs, and between the prompts of a run."""
+"""Spread of a timing figure between runs, and between the prompts of a run."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def relative_deviation_percent(values: Sequence[float | None]) -> float | None:
 
 
 def run_scatter(per_prompt: np.ndarray, together: int = 1) -> float | None:
-    """Return the relative variance that the scatter of single requests gives the mean of one run.
+    """Return the relative variance of a run's mean that is due to the scatter of single requests.
 
     What is left of the times without the runs' and the prompts' own levels is the scatter: a two-way layout with one
     observation a cell.

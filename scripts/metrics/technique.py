@@ -1,4 +1,4 @@
-"""The metrics file of one technique: every figure, the raw values per sample, and what the runs say of themselves."""
+"""The metrics file of one technique: every figure, the raw values per sample, and metadata of the runs."""
 
 from typing import Any
 
@@ -82,10 +82,10 @@ def _figures(recorded: Recorded) -> dict[str, figures.Figure]:
     result = {}
     for family in registry.families():
         found = family.compute(recorded)
-        told = {entry.key: entry.unit for entry in family.FIGURES}
-        if {key: figure["unit"] for key, figure in found.items()} != told:
+        units = {entry.key: entry.unit for entry in family.FIGURES}
+        if {key: figure["unit"] for key, figure in found.items()} != units:
             raise StudyError(f"{family.__file__}: compute gives other figures or units than FIGURES; correct it.")
-        result |= {key: found[key] for key in told}
+        result |= {key: found[key] for key in units}
     return result
 
 

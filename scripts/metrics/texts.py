@@ -21,7 +21,7 @@ from scripts.metrics.runs import Run, unscored_reason
 
 
 class NotScoredError(StudyError):
-    """A stage before could not score the text; its own words say why."""
+    """An earlier stage could not score the text; its reason is the message."""
 
 
 def headlines_digest(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""The tokenizer by which ROUGE is computed: the library's own, which is for English, or one for every script."""
+"""The tokenizer of ROUGE: the library's own for English, or a Unicode one for all scripts."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -9,14 +9,14 @@ from scripts.foundation import words
 ROUGE = "rouge"
 UNICODE = "unicode"
 CHOICES = ("auto", ROUGE, UNICODE)
-#: Share of letters beyond a to z from which ``auto`` takes the Unicode tokenizer: English news, with the few accents of
-#: its names, stay below; German, French or Spanish have 1% to 5%.
+#: Share of non-ASCII letters from which ``auto`` chooses the Unicode tokenizer: English news stays below it; German,
+#: French or Spanish have 1% to 5%.
 BEYOND_ASCII = 0.005
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A tokenizer and why it was taken.
+    """A tokenizer and why it was chosen.
 
     Attributes:
         name: ``rouge``: a to z and digits, with rouge_score's stemmer for English. ``unicode``: letters and digits of

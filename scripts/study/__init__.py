@@ -1,1 +1,1 @@
-"""What the workflow knows when it is parsed: the checked study, its techniques, and what makes results stale."""
+"""The study as the workflow parses it: checked configuration, techniques, jobs, and the keys of results."""

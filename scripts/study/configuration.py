@@ -1,4 +1,4 @@
-"""Checks a study's configuration: its form against the schema, its meaning by hand."""
+"""Checks a study's configuration: its form against the schema, then its meaning."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check(config: dict[str, Any]) -> list[Technique]:
     check_form(config)
     entries, sweeps = unfold(config["techniques"], config["sweeps"])
     if sweeps:
-        # The values of a sweep are held to what the schema says of the facet.
+        # The values of a sweep must satisfy the facet's schema too.
         check_form(config | {"techniques": entries})
     points = [point["technique"] for sweep in sweeps for point in sweep["points"]]
     selected = list(dict.fromkeys([*config["select"], *points])) if config["select"] else []
@@ -69,7 +69,7 @@ def check_form(config: dict[str, Any]) -> None:
 
 
 def model_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
-    """A model's settings with the options of its own source alone, so that no other source's can matter."""
+    """A model's settings with only its own source's options, so that those of others do not affect keys."""
     model = config["models"][name]
     source = model["source"]
     if source not in model:
@@ -129,7 +129,7 @@ def _check_drafts(config: dict[str, Any], techniques: list[Technique]) -> None:
 
 
 def _check_forced(config: dict[str, Any], techniques: list[Technique]) -> None:
-    """Tokens that nobody chose are for models that write nothing that means anything."""
+    """Forced acceptance is only for models with random weights."""
     for technique in techniques:
         forced = (technique.settings.get("speculation") or {}).get("forced_acceptance")
         if forced is not None and not model(config, technique.model).options.random_weights:
@@ -150,7 +150,7 @@ def _check_encoder(config: dict[str, Any]) -> None:
 
 
 def _check_choices(config: dict[str, Any]) -> None:
-    """Check the ranking and the scenarios: something must count, and a GPU must be one that is known."""
+    """Check ranking and scenarios: a weight above 0, and GPUs from the table of data sheets."""
     chosen = {f"scenarios.{name}": entry for name, entry in config["scenarios"].items() if entry is not None}
     for where, entry in {"ranking": config["ranking"], **chosen}.items():
         if "weights" in entry and not any(entry["weights"].values()):

@@ -8,7 +8,7 @@ from scripts.foundation import parent
 
 
 def prepare(root: Path) -> None:
-    """Let jobs run the Python that runs Snakemake, find the project from anywhere, and end when Snakemake does."""
+    """Make jobs use Snakemake's Python, find the project from any folder, and end with Snakemake."""
     os.environ[parent.RUN] = str(os.getpid())
     _prepend("PATH", Path(sys.executable).parent)
     _prepend("PYTHONPATH", root)

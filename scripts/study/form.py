@@ -42,19 +42,19 @@ def check(config: dict[str, Any], schema: Path) -> None:
 
 @functools.cache
 def _validator(schemas: tuple[Path, ...]) -> Any:
-    # JSON Schema takes 2.0 for a whole number, and Python's range does not.
+    # JSON Schema accepts 2.0 as an integer; Python's range does not.
     strict = Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
     )
     kind = validators.extend(Draft202012Validator, type_checker=strict)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it takes a tenth of the time
-    return kind(functools.reduce(_joined, (yaml.load(path.read_text(encoding="utf-8"), loader) for path in schemas)))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster
+    return kind(functools.reduce(_merged, (yaml.load(path.read_text(encoding="utf-8"), loader) for path in schemas)))
 
 
-def _joined(schema: Any, more: Any) -> Any:
-    """A schema with what a plugin's adds: keys of mappings, entries of lists (``enum``, ``oneOf``)."""
+def _merged(schema: Any, more: Any) -> Any:
+    """A schema merged with a plugin's: keys of mappings, entries of lists (``enum``, ``oneOf``)."""
     if isinstance(schema, dict) and isinstance(more, dict):
-        return schema | {key: _joined(schema[key], value) if key in schema else value for key, value in more.items()}
+        return schema | {key: _merged(schema[key], value) if key in schema else value for key, value in more.items()}
     if isinstance(schema, list) and isinstance(more, list):
         return [*schema, *(entry for entry in more if entry not in schema)]
     return more
@@ -100,7 +100,7 @@ def _fault(error: ValidationError) -> KeyFault:
 
 
 def _choices(schema: dict[str, Any]) -> list[str]:
-    """What a part of the schema allows, in words: listed values, or mappings by their keys."""
+    """Allowed values in words: enum entries, or the keys of a mapping."""
     if "anyOf" in schema:
         return [choice for branch in schema["anyOf"] for choice in _choices(branch)]
     if "enum" in schema:

@@ -1,4 +1,4 @@
-"""What the project's files import, bind and do, read from their source; kept by content, since parsing them is slow."""
+"""Imports, bound names and code digest of the project's files; cached by content, since parsing is slow."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pathlib import Path
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 
-KEPT = Path(".snakemake") / "udaciheadline-imports.json"  # in the folder that Snakemake works in, beside its records
+CACHE_FILE = Path(".snakemake") / "udaciheadline-imports.json"  # in the working directory
 MAX_FILES = 3000  # files
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Of one file.
+    """Facts about one file.
 
     Attributes:
         imports: dotted names below ``scripts`` that it imports, anywhere in it; names inside a module as module.name.
         names: names that it binds, anywhere in it.
-        code: digest of its syntax tree: the same whatever its comments, docstrings and format.
+        code: digest of its syntax tree: independent of comments, docstrings and formatting.
     """
 
     imports: tuple[str, ...]
@@ -40,25 +40,25 @@ def of(path: Path) -> Facts:
     Raises:
         StudyError: it is no Python, or has a relative import, which this can't follow.
     """
-    known, content = _known(), path.read_bytes()
+    cache, content = _cache(), path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()[:16]
-    if digest not in known.facts:
-        known.facts[digest] = _read(path, content)
-        known.grown = True
-    known.used.add(digest)
-    return known.facts[digest]
+    if digest not in cache.facts:
+        cache.facts[digest] = _read(path, content)
+        cache.changed = True
+    cache.used.add(digest)
+    return cache.facts[digest]
 
 
-class _Known:
-    """Facts by content: those that an earlier call left, and those found since."""
+class _Cache:
+    """Facts by content: those of the cache file, and new ones."""
 
     def __init__(self) -> None:
-        self.facts, self.used, self.grown = _kept(), set(), False
-        atexit.register(self.keep)
+        self.facts, self.used, self.changed = _read_cache(), set(), False
+        atexit.register(self.write)
 
-    def keep(self) -> None:
-        """Leave them for the next call; one that can't loses a second. Too many are those of code that is gone."""
-        if self.grown and KEPT.parent.is_dir():
+    def write(self) -> None:
+        """Write the cache file if possible; when it grows too large, only the facts in use."""
+        if self.changed and CACHE_FILE.parent.is_dir():
             keys = self.facts if len(self.facts) <= MAX_FILES else self.used
             facts = {key: self.facts[key] for key in sorted(keys)}
             content = {
@@ -66,22 +66,22 @@ class _Known:
                 for key, each in facts.items()
             }
             with contextlib.suppress(OSError):
-                files.write_json(KEPT, {"made_by": _made_by(), "files": content})
+                files.write_json(CACHE_FILE, {"made_by": _made_by(), "files": content})
 
 
 @functools.cache
-def _known() -> _Known:
-    return _Known()
+def _cache() -> _Cache:
+    return _Cache()
 
 
 def _made_by() -> str:
-    """What facts depend on beside a file's content: this code, and the Python that parses."""
+    """What facts depend on besides a file's content: this module and the Python version."""
     return f"{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]} {sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def _kept() -> dict[str, Facts]:
+def _read_cache() -> dict[str, Facts]:
     try:
-        content = json.loads(KEPT.read_text(encoding="utf-8"))
+        content = json.loads(CACHE_FILE.read_text(encoding="utf-8"))
         if content["made_by"] != _made_by():
             return {}
         return {key: _checked(each["imports"], each["names"], each["code"]) for key, each in content["files"].items()}
@@ -119,7 +119,7 @@ def _read(path: Path, content: bytes) -> Facts:
 
 
 def _digest(tree: ast.Module) -> str:
-    """Beginning of the SHA-256 of a syntax tree without docstrings and places."""
+    """Beginning of the SHA-256 of a syntax tree without docstrings and positions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             first = node.body[0] if node.body else None

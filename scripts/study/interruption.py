@@ -1,4 +1,4 @@
-"""Ends the jobs of a workflow at once when it is told to end, which Snakemake itself leaves to the jobs."""
+"""Ends a workflow's jobs on SIGTERM and SIGINT, which Snakemake does not forward."""
 
 import contextlib
 import os
@@ -10,14 +10,14 @@ from types import FrameType
 import psutil
 
 GRACE_S = 4.0
-"""Time for the jobs to remove what they leave; then they are killed, stopped ones too."""
+"""Time for jobs to clean up before they are killed."""
 
 
 def end_jobs_with(process: int) -> None:
-    """From now on, SIGTERM and SIGINT to this process end its jobs too; then what was set for the signal happens.
+    """On SIGTERM and SIGINT, end the jobs of this process, then call the previous handler.
 
     Args:
-        process: id of this process; in a child of it, which has the same handlers, nothing happens.
+        process: id of this process; forked children, which inherit the handlers, do nothing.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         before = signal.getsignal(number)

@@ -1,4 +1,4 @@
-"""The files of a study and the command line's options, laid over the built-in configuration key by key."""
+"""Merges a study's files and command-line options over the built-in configuration."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Study:
-    """A study's whole configuration, and what it was made of."""
+    """A study's merged configuration and its layers."""
 
     config: dict[str, Any]
     layers: list[Layer]
 
     def explain(self, error: StudyError) -> str:
-        """The error's sentence with the file and the line that it is about in front, if they can be told."""
+        """The error's sentence, prefixed with file and line if known."""
         sentence = one_line(str(error))
         path = getattr(error, "path", None)
         path = re.match(r"[\w.]*", sentence)[0].strip(".").split(".") if path is None else path
@@ -66,7 +66,7 @@ class Study:
 
 
 def read(files: Sequence[Path | str], options: Sequence[str], replace: bool = False) -> Study:
-    """Read the built-in configuration and lay the others over it, as Snakemake does.
+    """Read the built-in configuration and merge the others over it, as Snakemake does.
 
     Args:
         files: of ``--configfile``, in their order.
@@ -81,7 +81,7 @@ def read(files: Sequence[Path | str], options: Sequence[str], replace: bool = Fa
     layers += [_option(option) for option in options]
     config: dict[str, Any] = {}
     for layer in layers:
-        _lay_over(config, layer.value)
+        _merge(config, layer.value)
     return Study(config, layers)
 
 
@@ -118,7 +118,7 @@ def _option(option: str) -> Layer:
         if isinstance(document.value, date):
             document = strict_yaml.Document(text, document.node)
     except StudyError:
-        # As in Snakemake, what is no YAML is text; brackets and quotes are meant as YAML.
+        # As in Snakemake, invalid YAML is text, unless brackets or quotes show that YAML was meant.
         if text.lstrip()[:1] in tuple("{[\"'&*!"):
             raise
         document = strict_yaml.Document(text, yaml.ScalarNode("tag:yaml.org,2002:str", text))
@@ -129,12 +129,12 @@ def _option(option: str) -> Layer:
     return Layer(_OPTION, {key: document.value}, node, is_file=False)
 
 
-def _lay_over(config: dict[str, Any], over: dict[str, Any]) -> None:
+def _merge(config: dict[str, Any], over: dict[str, Any]) -> None:
     for key, value in over.items():
         if isinstance(value, dict):
             if not isinstance(config.get(key), dict):
                 config[key] = {}
-            _lay_over(config[key], value)
+            _merge(config[key], value)
         else:
             config[key] = deepcopy(value)
 

@@ -1,4 +1,4 @@
-"""Checks that a study's numbers go together: limits that exclude each other, more rows asked for than there are."""
+"""Checks that a study's numbers are consistent: contradictory limits, more rows than available."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MAX_RUNS = 10_000
 
 
 def check(config: dict[str, Any], techniques: list[Technique]) -> None:
-    """Check a configuration whose form is right.
+    """Check a configuration that satisfies the schema.
 
     Raises:
-        StudyError: two numbers that can't go together; the sentence names the keys.
+        StudyError: two contradictory numbers; the sentence names the keys.
     """
     runs = config["measurement"]["repeats"] * len(techniques)
     if runs > MAX_RUNS:
@@ -45,7 +45,7 @@ def _check_rows(config: dict[str, Any], techniques: list[Technique]) -> None:
 
 
 def _training_rows(config: dict[str, Any]) -> tuple[int | None, str]:
-    """Training rows at most, as far as they are known before the data is read, and the key that decides."""
+    """Maximum number of training rows, None if unknown before the data is read, and the key that sets it."""
     found = dataset_settings.read(config["dataset"])
     rows = found.options.split_rows().get("train_rows")
     if rows is not None:
@@ -55,7 +55,7 @@ def _training_rows(config: dict[str, Any]) -> tuple[int | None, str]:
 
 
 def _asked(config: dict[str, Any], techniques: list[Technique]) -> list[tuple[int, str]]:
-    """How many training rows each part of the study needs, and how to say so."""
+    """Training rows that each part of the study needs, with the clause that says so."""
     shots = config["generation"]["shots"]
     asked = [(shots, f"generation.shots is {shots}")]
     for technique in techniques:

@@ -1,4 +1,4 @@
-"""What a finished workflow says of the runs that failed."""
+"""The closing message of a workflow about failed runs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the workflow's jobs need, depend on and are asked: the rules' helpers, without Snakemake."""
+"""Inputs, code dependencies and requests of the workflow's jobs: the rules' helpers, independent of Snakemake."""
 
 from __future__ import annotations
 
@@ -18,15 +18,12 @@ PLOTS = ("latency_quality", "memory_quality", "throughput_quality")
 
 
 def as_text(value: Any) -> str:
-    """A value as text: equal content is equal text, whatever the order of its keys.
-
-    It is ASCII, since Snakemake prints what changed as it is.
-    """
+    """A value as canonical JSON: sorted keys, ASCII only (Snakemake prints it unescaped)."""
     return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
 def manifest(model: str) -> str:
-    """The manifest that stands for a model."""
+    """Path of a model's manifest."""
     return f"results/models/{model}/manifest.json"
 
 
@@ -56,7 +53,7 @@ class Plan:
 
     @functools.cached_property
     def reference(self) -> Technique | None:
-        """The technique that takes turns with each one, if any."""
+        """The technique of the reference process, if any."""
         return timing_reference.find(self.config["measurement"]["reference"], list(self.techniques.values()))
 
     @functools.cached_property
@@ -64,22 +61,22 @@ class Plan:
         """Whether techniques run on GPUs: those of this machine, or a cluster's where the study asks for them.
 
         Raises:
-            StudyError: the environment names GPUs that there are not.
+            StudyError: CUDA_VISIBLE_DEVICES names a MIG device.
         """
         device = self.config["measurement"]["device"]
         return device == "cuda" if device != "auto" else bool(leases.usable(machine.gpus()))
 
     @functools.cached_property
     def comparable_machine(self) -> str:
-        """What must be equal for two timings to stand in one report."""
+        """What must be equal for timings to be compared in one report."""
         name = self.config["measurement"]["machine"]
         return as_text(machine.identity() if name == "auto" else {"name": name, "versions": machine.versions()})
 
-    def turn(self, technique: str, run: int) -> int:
-        """Priority of a run: the rounds in their order, in each the techniques in an order drawn from the seed.
+    def priority(self, technique: str, run: int) -> int:
+        """Snakemake priority of a run: round by round, techniques in a random order within each round.
 
-        So drift of the machine falls on all techniques alike. A technique's place does not depend on what others there
-        are. Priority makes nothing stale.
+        Interleaving spreads drift of the machine over all techniques. The order depends only on seed, run and name, and
+        is part of no key.
         """
         drawn = hashlib.sha256(f"{self.config['measurement']['order_seed']}/{run}/{technique}".encode()).hexdigest()
         return (len(self.runs) - run + 1) * 1000 + int(drawn, 16) % 1000
@@ -94,7 +91,7 @@ class Plan:
         return inputs
 
     def run_inputs(self, technique: Technique) -> dict[str, str]:
-        """Those of a timed run: the model of the reference too."""
+        """Inputs of a timed run, including the reference's model."""
         reference = {"reference": manifest(self.reference.model)} if self.reference else {}
         return self.generation_inputs(technique) | reference
 
@@ -121,7 +118,7 @@ class Plan:
         return technique.processes if self.on_gpus else cores
 
     def profile_request(self, technique: Technique) -> dict[str, Any]:
-        """What a technique's profile is asked, without its files."""
+        """The request of a technique's profile, without files."""
         measurement = self.config["measurement"]
         return {
             "technique": technique.name,
@@ -135,7 +132,7 @@ class Plan:
         }
 
     def run_request(self, technique: Technique, run: int) -> dict[str, Any]:
-        """What a run is asked, without its files."""
+        """The request of a run, without files."""
         asked = self.profile_request(technique)
         del asked["samples"]
         reference = self.reference
@@ -147,15 +144,15 @@ class Plan:
         }
 
     def dataset_request(self) -> dict[str, Any]:
-        """What preparing the data set is asked."""
+        """The request of the data set stage."""
         return {"settings": configuration.dataset_settings(self.config), "output": "results/dataset"}
 
     def encoder_request(self) -> dict[str, Any]:
-        """What preparing the text encoder is asked."""
+        """The request for the text encoder."""
         return {"kind": "encoder", "name": "encoder", "settings": self.encoder, "output": "results/encoder"}
 
     def model_request(self, name: str) -> dict[str, Any]:
-        """What preparing a model is asked, without its files."""
+        """The request for a model, without files."""
         on_gpu = configuration.model(self.config, name).options.uses_gpu
         return {
             "name": name,
@@ -166,7 +163,7 @@ class Plan:
         }
 
     def comparison_request(self) -> dict[str, Any]:
-        """What the comparison is asked, without its files."""
+        """The request of the comparison, without files."""
         return {
             "study": self.comparison_settings(),
             "output": "results/comparison.json",
@@ -174,7 +171,7 @@ class Plan:
         }
 
     def comparison_settings(self) -> dict[str, Any]:
-        """What the comparison needs to know of the study: order, labels, parents, differences."""
+        """The study as the comparison needs it: order, labels, parents, differences, settings."""
         config, techniques = self.config, list(self.techniques.values())
         keys = ("name", "label", "parent", "lossless", "difference", "settings", "facets")
         return {
@@ -197,7 +194,7 @@ class Plan:
 
 
 def write_request(path: str, asked: str, named_files: dict[str, Any]) -> None:
-    """Write the request of one job: what it is asked, as JSON text, and its input files by the stage's arguments.
+    """Write a job's request file: ``asked`` (JSON text) with the input files by argument name.
 
     Raises:
         OSError: it can't be written.

@@ -1,4 +1,4 @@
-"""Where a result comes from: the state of the project and the digests of what went in."""
+"""Provenance of a result: git revision and digests of data and code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def describe(dataset: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says of the project; None where there is no git, or the project lies in no repository of its own."""
+    """Output of a git command; None without git or outside a repository of the project's own."""
     if not (ROOT / ".git").exists():
         return None
     try:

@@ -1,16 +1,16 @@
-"""The study as a report carries it: a configuration that makes the same runs again, whatever files it was made of."""
+"""The configuration that a report contains, from which the same runs can be repeated."""
 
 from typing import Any
 
 from scripts.study import configuration
 from scripts.study.techniques import Technique, resolve
 
-# What decides nothing about the results is left out, so that it makes no result stale.
+# Keys that do not affect results, and so must not make them stale.
 LEFT_OUT = {"measurement": ("profile",)}
 
 
 def record(config: dict[str, Any], techniques: list[Technique]) -> dict[str, Any]:
-    """Return the keys that a study's results depend on, to be laid over the built-in configuration.
+    """Return the keys that a study's results depend on, to be merged over the built-in configuration.
 
     Args:
         config: the checked configuration.
@@ -40,7 +40,7 @@ def _without(key: str, value: Any) -> Any:
 def _entries(config: dict[str, Any], techniques: list[Technique]) -> dict[str, Any]:
     """Return entries of the techniques and of all that they extend, each as it is resolved.
 
-    Resolved, so that another way to write the same makes nothing stale. Points of sweeps have no entry of their own.
+    Resolved, so that equivalent spellings have the same key. Sweep points have no entry of their own.
     """
     entries, kept = config["techniques"], {}
     names = [technique.name for technique in techniques]

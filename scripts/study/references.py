@@ -1,7 +1,4 @@
-"""Reads the tables of reference studies that the report shows beside this study's own.
-
-They were reported elsewhere: nothing in them was measured by this project.
-"""
+"""Reads tables of published reference studies, which the report compares with this study's figures."""
 
 from __future__ import annotations
 
@@ -63,7 +60,7 @@ def _read(path: str, validator: Draft202012Validator) -> dict[str, Any]:
 
 
 def _said(error: ValidationError) -> str:
-    """Say in one line what is wrong where."""
+    """Describe a schema error in one line."""
     where = ".".join(map(str, error.absolute_path)) or "the file"
     if error.validator == "type":
         wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
@@ -72,7 +69,7 @@ def _said(error: ValidationError) -> str:
 
 
 def _fault(content: dict[str, Any]) -> str | None:
-    """Say what the schema can't, or None."""
+    """Describe an error that the schema can't express, or None."""
     keys = [column["key"] for column in content["columns"]]
     names = [row["name"] for row in content["rows"]]
     for what, known in (("columns", keys), ("rows", names)):
@@ -107,7 +104,7 @@ def _row_fault(row: dict[str, Any], keys: list[str]) -> str | None:
 
 
 def _pair_fault(row: dict[str, Any], names: list[str]) -> str | None:
-    """Say that a row with figures in units is held against no row of the table, or None."""
+    """Check that a row with absolute figures is compared with an existing row; None if so."""
     other = (row.get("against") or {}).get("name")
     if other is not None and (other == row["name"] or other not in names):
         return f"against names '{other}', and absolute columns need another row's name there; name the row."

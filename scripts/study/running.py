@@ -1,4 +1,4 @@
-"""Whether a Snakemake works in this folder, and taking away the lock that a killed one left."""
+"""Detects a running Snakemake in this folder, and removes the lock of a killed one."""
 
 import contextlib
 import fcntl
@@ -14,7 +14,7 @@ _held: list[int] = []
 
 
 def hold() -> None:
-    """Show that this process works in the current folder, as long as it lives: a shared lock of the kernel's."""
+    """Hold a shared flock in the working directory while this process lives."""
     # Without it Snakemake's own lock still holds; only unlock() then leaves things to the user.
     with contextlib.suppress(OSError):
         LOCK.parent.mkdir(exist_ok=True)
@@ -23,7 +23,7 @@ def hold() -> None:
 
 
 def unlock() -> bool:
-    """Remove Snakemake's lock of the current folder if no Snakemake works in it; whether one was removed.
+    """Remove a stale Snakemake lock in the working directory; returns whether there was one.
 
     Where the file system has no locks nothing is removed: ``snakemake --unlock`` is then the user's decision.
 

@@ -1,4 +1,4 @@
-"""Which of the project's files a stage's code consists of, and their digests."""
+"""The project files that a stage's code consists of, and their digests."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def digests(*modules: str, files: tuple[str, ...] = ()) -> dict[str, str]:
 
     Args:
         modules: dotted names, such as ``scripts.generate``.
-        files: paths below the project's root; of a folder, every file in it. One with a ``*`` stands for all that it
-            fits, be it none.
+        files: paths below the project's root; of a folder, every file in it. A pattern with ``*``
+            may match no file.
 
     Raises:
         StudyError: one of them does not exist.
@@ -44,7 +44,7 @@ def _name(path: Path) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Of Python, what it does; of another file, its content."""
+    """Digest of a Python file's syntax tree, or of another file's content."""
     return _facts(path).code if path.suffix == ".py" else file_digest(path)
 
 

@@ -1,4 +1,4 @@
-"""Says in one line what makes a finished job stale, from the params that Snakemake kept and those of now."""
+"""Says in one line why a finished job is stale, from its recorded and current params."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _DIGEST = 16
 
 
 def sentence(before: Iterable[str], now: Iterable[str]) -> str:
-    """What differs between the params of a job then and now, without those that are equal.
+    """The differences between a job's recorded and current params.
 
     Args:
         before: params that only the finished job had, each as Snakemake keeps it (``repr`` of its value).
-        now: those that only the job of now has.
+        now: params that only the current job has.
     """
     before, now = [_value(each) for each in before], [_value(each) for each in now]
     changes: list[str] = []
@@ -50,7 +50,7 @@ def _value(kept: str) -> Any:
 
 
 def _alike(one: Any, other: Any) -> float:
-    """Share of keys that two objects have in common; plain values of one type are a little alike."""
+    """Similarity: share of common keys of two objects; a small value for plain values of one type."""
     if isinstance(one, dict) and isinstance(other, dict):
         return len(one.keys() & other.keys()) / max(len(one.keys() | other.keys()), 1)
     return 0.01 if type(one) is type(other) and not isinstance(one, dict) else 0.0

@@ -1,7 +1,7 @@
-"""Reads YAML and JSON as Snakemake does, and refuses what would be read otherwise than it was meant.
+"""Reads YAML and JSON as Snakemake does, and refuses what would be misread.
 
-Keys given twice, numbers to the base 60 or 8, tags, anchors that hold themselves or grow without bound, and
-several documents are faults, each with its line.
+Duplicate keys, sexagesimal and octal numbers, tags, recursive or exponentially growing anchors, and several documents
+are errors, each with its line.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _JSON_ONLY = {0x09: " ", 0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 @dataclass(frozen=True)
 class Document:
-    """What a file holds, and where each key stands; the node is None where the file holds nothing."""
+    """A file's value and its YAML node (with line numbers); the node is None for an empty file."""
 
     value: Any
     node: yaml.Node | None

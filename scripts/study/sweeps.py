@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from scripts.foundation.errors import StudyError
+from scripts.foundation.wording import suggestion
 from scripts.techniques.registry import facet_names, load_facet
 
 
@@ -31,10 +31,10 @@ def unfold(entries: dict[str, Any], sweeps: dict[str, Any]) -> tuple[dict[str, A
     for name, sweep in sweeps.items():
         where, base = f"sweeps.{name}", sweep["technique"]
         if base not in entries:
-            raise StudyError(f"{where}.technique is '{base}', which is no technique{_hint(base, entries)}.")
+            raise StudyError(f"{where}.technique is '{base}', which is no technique{suggestion(base, entries)}.")
         facet, _, option = sweep["facet"].partition(".")
         if facet not in facet_names():
-            raise StudyError(f"{where}.facet is '{facet}', which is no facet{_hint(facet, facet_names())}.")
+            raise StudyError(f"{where}.facet is '{facet}', which is no facet{suggestion(facet, facet_names())}.")
         points = []
         for value in sweep["values"]:
             point = point_name(name, value)
@@ -61,9 +61,3 @@ def _entry(entries: dict[str, Any], base: str, facet: str, option: str, value: A
         resolved = load_facet(facet).resolve(entry[facet])
         changed = (resolved if isinstance(resolved, dict) else {}) | changed
     return entry | {"label": label, facet: changed}
-
-
-def _hint(name: str, known: Any) -> str:
-    known = sorted(known)
-    close = get_close_matches(name, known, n=1)
-    return f"; perhaps '{close[0]}' is meant" if close else f"; there are {', '.join(known)}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from scripts.foundation.errors import StudyError
+from scripts.foundation.wording import suggestion
 from scripts.techniques import costs, registry
 from scripts.techniques.registry import load_facet
 
@@ -16,7 +16,7 @@ MAX_CHAIN = 50
 
 @dataclass(frozen=True)
 class Technique:
-    """A technique with nothing left to its parent.
+    """A resolved technique.
 
     Attributes:
         name: its key in the configuration.
@@ -67,7 +67,7 @@ class Technique:
 
     @property
     def processes(self) -> int:
-        """Processes, each with a device of its own."""
+        """Number of processes, each with its own device."""
         return max((facet.processes(value) for facet, value in registry.used_facets(self.settings)), default=1)
 
 
@@ -84,7 +84,7 @@ def resolve(entries: dict[str, Any], select: list[str], models: set[str]) -> lis
     """
     for name in select:
         if name not in entries:
-            raise StudyError(f"select names '{name}', which is no technique{_hint(name, entries)}.")
+            raise StudyError(f"select names '{name}', which is no technique{suggestion(name, entries)}.")
     # Every entry is checked, also those not selected: a mistake is found before it is needed.
     resolved = {name: _resolve(name, entries, models) for name in entries}
     return [resolved[name] for name in (select or entries)]
@@ -120,7 +120,7 @@ def _resolve(name: str, entries: dict[str, Any], models: set[str]) -> Technique:
         )
     for key, model in (("model", technique.model), ("speculation.draft", technique.draft)):
         if model is not None and model not in models:
-            raise StudyError(f"{where}.{key} is '{model}', which is no model{_hint(model, models)}.")
+            raise StudyError(f"{where}.{key} is '{model}', which is no model{suggestion(model, models)}.")
     lossless = technique.parent is not None and costs.is_lossless(technique.difference, on)
     return Technique(**(vars(technique) | {"lossless": lossless}))
 
@@ -131,7 +131,7 @@ def _chain(name: str, entries: dict[str, Any]) -> list[str]:
     while (parent := entries[chain[-1]].get("extends")) is not None:
         if parent not in entries:
             raise StudyError(
-                f"techniques.{chain[-1]}.extends is '{parent}', which is no technique{_hint(parent, entries)}."
+                f"techniques.{chain[-1]}.extends is '{parent}', which is no technique{suggestion(parent, entries)}."
             )
         if parent in chain:
             circle = " -> ".join([*chain[chain.index(parent) :], parent])
@@ -160,9 +160,3 @@ def _named(where: str, function: Any, *arguments: Any) -> Any:
         return function(*arguments)
     except StudyError as error:
         raise StudyError(f"{where}: {error}") from None
-
-
-def _hint(name: str, known: Any) -> str:
-    known = sorted(known)  # a set has no order of its own
-    close = get_close_matches(name, known, n=1)
-    return f"; perhaps '{close[0]}' is meant" if close else f"; there are {', '.join(known)}"

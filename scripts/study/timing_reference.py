@@ -1,4 +1,4 @@
-"""Which technique the reference process of the runs is: the yardstick that takes turns with each technique."""
+"""Chooses the technique of the reference process, which is timed in turns with each technique."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def find(setting: str, techniques: list[Technique]) -> Technique | None:
         techniques: those of the study.
 
     Raises:
-        StudyError: the technique is none of the study's, or is more than one process and one model.
+        StudyError: the technique is not in the study, or needs several processes, a draft or calibration rows.
     """
     if setting == NONE:
         return None

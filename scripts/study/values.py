@@ -1,4 +1,4 @@
-"""Refuses values that no key takes, whatever the schema says: they would be found out only after all measuring."""
+"""Refuses values that no key accepts, before they fail at the end of a study."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\u
 
 
 def check(value: Any, path: tuple[Any, ...] = ()) -> None:
-    """Check a configuration, all the way down.
+    """Check a configuration recursively.
 
     Raises:
         KeyFault: a key that is not text, a number that is not finite or too large, text with characters that no text

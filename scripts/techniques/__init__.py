@@ -1,6 +1,6 @@
-"""One package per facet: each knows what its values mean, applies them, proves that they were on, and what they cost.
+"""One package per facet: the meaning of its values, their application, evidence and cost.
 
-A facet is imported only for the techniques that use it, so that a change to it makes just their results stale. Nothing
+A facet is imported only for techniques that use it, so that its code is part of their keys alone. Nothing
 in this package imports torch at import: the workflow checks settings with it when it is parsed.
 """
 

@@ -1,6 +1,6 @@
-"""Costs of facets and methods, found as they are: in a module ``cost`` beside the facet's or the method's own.
+"""Costs of facets and methods, found by name in the module ``cost`` of their package.
 
-No run depends on these modules: they are read when settings are checked, and when figures are computed.
+They are no part of a run's key: only checks of settings and figures use them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def load_cost(facet: str, method: str | None = None) -> Cost:
 
 
 def costs_of(settings: dict[str, Any]) -> Costs:
-    """The costs of resolved settings, of a facet's methods in the place of the facet.
+    """The costs of resolved settings; those of methods where a facet has methods.
 
     Raises:
         NoCostError: one of them has none.
@@ -50,7 +50,7 @@ def cost_modules(settings: dict[str, Any]) -> list[str]:
 
 
 def is_lossless(difference: dict[str, Any], settings: dict[str, Any]) -> bool:
-    """Whether a technique must give the same tokens as one that differs in those facets; unknown costs promise nothing.
+    """Whether a change in those facets must leave the tokens the same; False if a cost is unknown.
 
     Args:
         difference: the facets that are set otherwise, ``model`` among them.

@@ -1,4 +1,4 @@
-"""What every facet can do; a facet overrides what it needs."""
+"""The interface of facets; a facet overrides what it needs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Facet:
         return value
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
-        """Refuse a combination that can't work.
+        """Refuse an invalid value or combination.
 
         Raises:
             StudyError: ``value`` does not compose with the technique's other ``facets``; the message names both.
@@ -58,7 +58,7 @@ class Facet:
         """
 
     def check_prompts(self, value: Any, prompts: list[str]) -> None:
-        """Refuse prompts with which the facet can't do anything, before a model is loaded.
+        """Refuse prompts that leave the facet without effect, before a model is loaded.
 
         Raises:
             UnsupportedError: a sentence that says what they lack.
@@ -105,7 +105,7 @@ class Facet:
         return {}
 
     def reserved_options(self, value: Any, loaded: Loaded, positions: int) -> dict[str, Any]:
-        """More of them, once it is known that no prompt with its headline is longer than so many tokens."""
+        """Further arguments for ``generate``, given the maximum length of prompt and headline in tokens."""
         return {}
 
     def compiles_shapes(self, value: Any) -> bool:
@@ -117,11 +117,11 @@ class Facet:
         return None
 
     def recorder(self, value: Any, loaded: Loaded) -> SampleRecorder | None:
-        """What counts per-sample facts while samples are timed, if the facet has any."""
+        """Counter of per-sample facts while samples are timed, or None."""
         return None
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
-        """Facts that prove that the facet was on, as JSON.
+        """Facts that show that the facet was applied, as JSON.
 
         Raises:
             EvidenceError: the facts contradict the settings.

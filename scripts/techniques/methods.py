@@ -1,4 +1,4 @@
-"""Facets that have methods, of which a technique uses one."""
+"""Facets with methods, of which a technique uses one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Method(Facet):
 
 
 def _by_method(hook: str) -> Callable[..., Any]:
-    """A hook of the facet that leaves it to the method of the value."""
+    """A facet hook that delegates to the value's method."""
 
     def call(self: MethodFacet, value: Any, *arguments: Any) -> Any:
         return getattr(self.method(value), hook)(value, *arguments)

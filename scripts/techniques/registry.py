@@ -1,4 +1,4 @@
-"""Facets and their methods, found by the folders that hold them, those of plugins among them.
+"""Registry of facets and their methods, found by their folders, including those of plugins.
 
 A facet is a package of ``scripts/techniques`` with a module ``facet``; a method of it is a package in the facet's with
 a module ``method``. They are imported by name, so that a technique depends on the code of those that it uses alone.
@@ -63,9 +63,9 @@ def companion_settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def code_modules(settings: dict[str, Any]) -> list[str]:
-    """Modules by which resolved settings are applied and proved, those of the second model's facets among them.
+    """Modules that apply resolved settings and collect evidence, including those of the draft's facets.
 
-    What a facet costs and how it is described is in other modules, which make no run stale.
+    Costs and words are in other modules, which are in no run's key.
     """
     modules = []
     for facet, value in used_facets(settings):

@@ -1,1 +1,1 @@
-"""How rows stand in files: one module a format, and what they share: encodings, packing, lines, names of columns."""
+"""File formats, one module each, and their common parts: encodings, compression, lines, column names."""

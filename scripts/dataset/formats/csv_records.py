@@ -1,7 +1,7 @@
-"""Records of a CSV file, by its rules for quotes (RFC 4180), and what is left of one whose quotes are wrong.
+"""Records of a CSV file by the quoting rules of RFC 4180, with recovery from stray quotes.
 
-One stray quote opens a value that goes on to the next quote, thousands of rows later. A record of several lines that
-breaks the rules is therefore not taken at its word: its first line is left out, and reading goes on behind it.
+A stray quote opens a value that extends to the next quote, maybe thousands of rows later. So if a record of several
+lines breaks the rules, only its first line is rejected, and reading resumes after it.
 """
 
 import csv
@@ -14,9 +14,9 @@ from scripts.dataset.entries import MALFORMED, ROW_LIMIT, STRAY_QUOTE, TOO_LARGE
 from scripts.dataset.formats.lines import Line, lines
 
 #: So many lines between a record's first and last, each with as many delimiters as a row, are no text by chance.
-_ENOUGH = 3
-_ENOUGH_OF_PAIRS = 8
-_LOOKED_AT = 200
+_MIN_ROWS = 3
+_MIN_ROWS_OF_PAIRS = 8
+_MAX_CHECKED = 200
 _RAW = 1000
 
 
@@ -49,8 +49,8 @@ class Records:
         self._lines = lines(stream)
         self.header = next(self._lines, None)
         self.long = self.like_rows = self.first_like_rows = 0
-        self._again: deque[Line] = deque()
-        self._taken: list[Line] = []
+        self._pushed_back: deque[Line] = deque()
+        self._lines_read: list[Line] = []
         self._ended = False
         self._doubtful = 0
 
@@ -58,14 +58,14 @@ class Records:
         """Yield the records behind the header; ``width`` is how many values each must have."""
         self._delimiter, self._width = delimiter, width
         while line := self._next_line():
-            self._again.appendleft(line)
+            self._pushed_back.appendleft(line)
             found = self._record()
             if found is not None:
                 yield found
 
     def _record(self) -> Record | None:
         """Read one record; None for a blank line."""
-        self._taken, self._ended = [], False
+        self._lines_read, self._ended = [], False
         values: list[str] = []
         try:
             values = next(csv.reader(self._feed(), delimiter=self._delimiter, strict=True))
@@ -73,27 +73,27 @@ class Records:
         except _TooLong:
             problem = TOO_LARGE
         except csv.Error:  # a quote that is not closed, or closed before its value ends; a carriage return on its own
-            problem = STRAY_QUOTE if b'"' in self._taken[0].data else MALFORMED
-        first, *behind = self._taken
+            problem = STRAY_QUOTE if b'"' in self._lines_read[0].data else MALFORMED
+        first, *behind = self._lines_read
         if behind:
             if problem or self._is_rows():
-                return self._left_out(problem or STRAY_QUOTE, first, behind)
+                return self._skip_first(problem or STRAY_QUOTE, first, behind)
             self.long += 1
-            if self._width > 2 and all(map(self._is_row, self._taken)):
+            if self._width > 2 and all(map(self._is_row, self._lines_read)):
                 self.like_rows += 1
                 self.first_like_rows = self.first_like_rows or first.number
         elif not problem and first.number <= self._doubtful and _odd(first):
             problem = STRAY_QUOTE
-        raw = "".join(map(_text, self._taken))[:_RAW]
+        raw = "".join(map(_text, self._lines_read))[:_RAW]
         if problem:
             return Record(first.number, None, raw, problem)
         return Record(first.number, values, raw) if values else None
 
-    def _left_out(self, problem: str, first: Line, behind: list[Line]) -> Record:
-        """Leave the first line out; those behind it are read again as rows, or passed over as a broken text."""
-        self._again.extendleft(reversed(behind))
+    def _skip_first(self, problem: str, first: Line, behind: list[Line]) -> Record:
+        """Reject the first line; the following lines are read again as rows, or skipped as a broken text."""
+        self._pushed_back.extendleft(reversed(behind))
         # Without an end the last line is like the others; else it has the quote at which the value ended.
-        between = (behind if self._ended or problem == TOO_LARGE else behind[:-1])[:_LOOKED_AT]
+        between = (behind if self._ended or problem == TOO_LARGE else behind[:-1])[:_MAX_CHECKED]
         if between and 2 * sum(map(self._is_row, between)) >= len(between):
             problem = STRAY_QUOTE
             self._doubtful = max(self._doubtful, behind[-1].number)
@@ -102,21 +102,21 @@ class Records:
         return Record(first.number, None, _text(first)[:_RAW], problem)
 
     def _skip_text(self, closes: bool) -> None:
-        """Pass over the lines of a broken text, to the line with its closing quote or to one that opens a value.
+        """Skip the lines of a broken text up to its closing quote or a line that opens a value.
 
         ``closes``: the value is known to be open still, so the next odd quote closes it.
         """
         while line := self._next_line():
             if b'"' in line.data:
                 if not (_odd(line) and (closes or _parsed(line, self._delimiter) is not None)):
-                    self._again.appendleft(line)
+                    self._pushed_back.appendleft(line)
                 return
 
     def _is_rows(self) -> bool:
         """Whether each line of the record, quotes aside, is a row by itself, and there are too many for chance."""
-        enough = _ENOUGH_OF_PAIRS if self._width == 2 else _ENOUGH
-        long = self._width > 1 and len(self._taken) - 2 >= enough
-        return long and all(map(self._is_row, (*self._taken[:_LOOKED_AT], self._taken[-1])))
+        enough = _MIN_ROWS_OF_PAIRS if self._width == 2 else _MIN_ROWS
+        long = self._width > 1 and len(self._lines_read) - 2 >= enough
+        return long and all(map(self._is_row, (*self._lines_read[:_MAX_CHECKED], self._lines_read[-1])))
 
     def _is_row(self, line: Line) -> bool:
         return len(_parsed(line, self._delimiter, csv.QUOTE_NONE) or []) == self._width
@@ -124,15 +124,15 @@ class Records:
     def _feed(self) -> Iterator[str]:
         size = 0
         while line := self._next_line():
-            self._taken.append(line)
+            self._lines_read.append(line)
             size += len(line.data)
-            if not line.whole or (size > ROW_LIMIT and len(self._taken) > 1):
+            if not line.whole or (size > ROW_LIMIT and len(self._lines_read) > 1):
                 raise _TooLong
             yield _text(line)
         self._ended = True
 
     def _next_line(self) -> Line | None:
-        return self._again.popleft() if self._again else next(self._lines, None)
+        return self._pushed_back.popleft() if self._pushed_back else next(self._lines, None)
 
 
 def _odd(line: Line) -> bool:

@@ -1,4 +1,4 @@
-"""Text of any encoding and line end, as the UTF-8 with line feeds that the readers take."""
+"""Converts text of any encoding and line end to UTF-8 with line feeds."""
 
 import codecs
 import io

@@ -70,6 +70,6 @@ def _nested(node: dict[str, dict[str, Any]], wanted: tuple[str, ...]) -> list[An
 def _listed(node: dict[str, list[Any]], name: str) -> list[Any]:
     lengths = {column: len(cells) for column, cells in node.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{column} {length}" for column, length in list(lengths.items())[:10])
-        raise StudyError(f"{name} has columns of several lengths ({told}); give every column as many values.")
+        found = ", ".join(f"{column} {length}" for column, length in list(lengths.items())[:10])
+        raise StudyError(f"{name} has columns of several lengths ({found}); give every column as many values.")
     return [dict(zip(node, row, strict=True)) for row in zip(*node.values(), strict=True)]

@@ -1,4 +1,4 @@
-"""What is inside a file: the file itself, or the one file in a gzip or zip."""
+"""Opens a file, or the single file inside a gzip or zip."""
 
 import gzip
 import io

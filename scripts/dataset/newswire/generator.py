@@ -50,7 +50,7 @@ def side_of(key: tuple[str, ...]) -> str:
 
 
 def stories(seed: int, side: str) -> Iterator[Story]:
-    """Yield stories of one side without end. The first n are the same however many are taken."""
+    """Yield stories of one side without end. The first n are the same however many are used."""
     seen: set[tuple[str, str]] = set()
     index = 0
     while True:
@@ -68,16 +68,16 @@ def stories(seed: int, side: str) -> Iterator[Story]:
 
 
 def _values(event: Event, rng: Random) -> dict[str, Value]:
-    """Draw the event's values, all different and no name within another."""
+    """Draw the event's values; no two share a word."""
     values: dict[str, Value] = {name: pick(rng, words) for name, words in event.choices.items()}
     for name in event.slots:
         values[name] = _unlike(list(values.values()), name, rng)
     return values
 
 
-def _unlike(taken: list[Value], kind: str, rng: Random) -> Value:
-    """Draw a value that shares no word with those taken, so that each stands for one thing only."""
-    words = {word for each in taken for word in _words(each)}
+def _unlike(used: list[Value], kind: str, rng: Random) -> Value:
+    """Draw a value that shares no word with those used, so that each stands for one thing only."""
+    words = {word for each in used for word in _words(each)}
     while True:
         drawn = value(kind, rng)
         if not words & _words(drawn):

@@ -47,11 +47,13 @@ class Settings(Source):
                 yield Entry(position, fields, side=side)
 
     def _stories(self, seed: int) -> Iterator[tuple[str, generator.Story]]:
-        """Pass over a training story that happens to have the headline of an evaluation story, so that none leaks."""
-        taken: set[str] = set()
+        """Evaluation and training stories; training stories with an evaluation headline are dropped (leakage)."""
+        headlines: set[str] = set()
         for story in islice(generator.stories(seed, generator.EVALUATION), self.evaluation_rows):
-            taken.add(story.headline.casefold())
+            headlines.add(story.headline.casefold())
             yield "pool", story
-        fresh = (story for story in generator.stories(seed, generator.TRAIN) if story.headline.casefold() not in taken)
+        fresh = (
+            story for story in generator.stories(seed, generator.TRAIN) if story.headline.casefold() not in headlines
+        )
         for story in islice(fresh, self.train_rows):
             yield "train", story

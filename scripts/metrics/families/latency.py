@@ -1,8 +1,8 @@
 """Times of single requests: latency and its percentiles, TTFT, TPOT, inter-token latency, decode time.
 
-For means, times of several runs are averaged per prompt first, so that an interval speaks of prompts; percentiles are
-those of all requests of all runs. ``runs`` holds the figure of each run beside it, so that the spread between runs can
-be seen. Both modes are measured alike: natural, where the model stops by itself, and fixed, where every request has the
+For means, times of several runs are averaged per prompt first, so that intervals are over prompts; percentiles are
+those of all requests of all runs. ``runs`` has the figure of each run, for the spread between
+runs. Both modes are computed alike: natural, where the model stops by itself, and fixed, where every request has the
 same number of new tokens, so that times compare by speed alone.
 """
 

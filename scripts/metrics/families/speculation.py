@@ -1,4 +1,4 @@
-"""How much of what was drafted the target model took.
+"""Acceptance of drafted tokens by the target model.
 
 ``acceptance_rate`` is the chance that a drafted token is accepted when the ones before it were (alpha of Leviathan et
 al., 2023): accepted / (accepted + rejected); tokens drafted behind a rejected one are never judged. ``drafted_kept``

@@ -1,4 +1,4 @@
-"""Why a technique is as fast as it is: how much of the machine's bandwidth and arithmetic it uses, and what is lost.
+"""Why a technique is as fast as it is: utilisation of bandwidth and arithmetic, and the host-bound share.
 
 MBU (memory bandwidth utilisation; Databricks, LLM Inference Performance Engineering, 2023) is the bytes that decoding
 must move over the bytes that the devices could have moved meanwhile. MFU (model FLOPs utilisation; PaLM, Chowdhery et

@@ -64,7 +64,7 @@ class BatchSize(Facet):
     def _trace_evidence(
         self, value: int, seen: Observation, trace: ContinuousBatchTrace, rows: list[int]
     ) -> dict[str, Any]:
-        """Where requests join and leave between the forwards: all were run, and some of them together."""
+        """Under continuous batching: all requests were run, some of them together."""
         answered = sum(count > 0 for count in trace.generated)
         if answered != seen.requests or seen.requests > value:
             raise EvidenceError(f"batch_size is {value}, but {answered} of {seen.requests} requests were run.")

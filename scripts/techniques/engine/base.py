@@ -1,4 +1,4 @@
-"""What every engine other than stock ``generate`` says of itself."""
+"""Base class of engines other than stock ``generate``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class EngineMethod(Method):
         cache_class: class of the cache that generation must have used.
         alone: whether it composes neither with speculation nor with parallel.
         forces_acceptance: whether it can accept drafted tokens by a draw.
-        runs_micro_batches: whether it has several micro-batches under way, on pipeline stages of equal time.
+        runs_micro_batches: whether it keeps several micro-batches in flight, on balanced pipeline stages.
     """
 
     cache_class: str

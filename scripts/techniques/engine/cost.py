@@ -1,4 +1,4 @@
-"""Cost of facet ``engine``: none computes or stores anything else, unless its own cost says so."""
+"""Cost of facet ``engine``: by default an engine computes and stores the same."""
 
 from scripts.hardware.cost import Cost
 

@@ -64,7 +64,7 @@ class KVCache(Facet):
 
 
 def _trace_evidence(seen: Observation, trace: ContinuousBatchTrace) -> dict[str, Any]:
-    """Where requests join between the forwards: each token but a request's last passes the model once."""
+    """Under continuous batching: each token but a request's last passes the model once."""
     facts = {
         "cache_class": type(seen.cache).__name__,
         "tokens_given": sum(map(sum, trace.given)),

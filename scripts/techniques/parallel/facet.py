@@ -2,8 +2,8 @@
 
 ``{tensor: n}``: every linear layer's weight is split over n ranks (Megatron-LM; Shoeybi et al., 2019) by transformers'
 own sharding. ``{pipeline: n}``: each rank holds a run of layers and hands its activations on (GPipe; Huang et al.,
-2019). Under ``generate``, and at batch size 1, one micro-batch is in flight, so that pipeline stages take turns and
-memory is what they save. The project's own loop (``engine: graph``) cuts a batch into ``micro_batches``.
+2019). Under ``generate``, and at batch size 1, one micro-batch is in flight, so pipeline stages take turns and only
+save memory. The project's own loop (``engine: graph``) cuts a batch into ``micro_batches``.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Parallel(Facet):
                 raise UnsupportedError(f"the model's {what} of {number} can't be split over {value['tensor']} ranks.")
 
     def change_config(self, value: Any, config: Any) -> None:
-        """Nothing is changed; how long the output head takes settles how layers are shared out."""
+        """Change nothing; note the output head's relative time for balancing the stages."""
         self._head_in_layers = head_in_layers(config)
 
     def load_options(self, value: Any, process: Process, facets: dict[str, Any]) -> dict[str, Any]:
@@ -84,11 +84,11 @@ class Parallel(Facet):
 
         if value["tensor"] > 1:
             return {"distributed_config": DistributedConfig(tp_size=value["tensor"])}
-        _share_out(self._head_in_layers if _runs_micro_batches(facets) else None)
+        _balance_stages(self._head_in_layers if _runs_micro_batches(facets) else None)
         return {"distributed_config": DistributedConfig(pp_size=value["pipeline"])}
 
     def after_load(self, value: Any, loaded: Loaded) -> None:
-        """Free what shards are cut from; tell stages in which dtype to hand on."""
+        """Free the unsharded weights; register the dtype of activations between stages."""
         import torch
 
         if value["tensor"] > 1:
@@ -121,10 +121,10 @@ def _runs_micro_batches(facets: dict[str, Any]) -> bool:
     return engine is not None and engine.runs_micro_batches
 
 
-def _share_out(head: float | None) -> None:
-    """Let transformers cut the layers so that stages take equal time, or (None) as it does by itself.
+def _balance_stages(head: float | None) -> None:
+    """Make transformers balance pipeline stages by time, or (None) use its own split.
 
-    It gives every stage as many layers, and the last one the output head besides.
+    Its own split gives every stage equally many layers, and the last one also the output head.
     """
     from transformers.distributed.pipeline_parallel import PipelineStage
 

@@ -1,4 +1,4 @@
-"""What every pruning method does: prune a checkpoint, compare it with the stored one, and count what was loaded."""
+"""Base class of pruning methods: prunes a checkpoint, checks it against the stored one, counts zeros after loading."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class PruningMethod(Method, ABC):
 
     @abstractmethod
     def check_order(self, value: dict[str, Any], checkpoint: Checkpoint, details: dict[str, Any]) -> Order:
-        """Compare the outcome with the stored checkpoint, so that a removal of other weights than named is found."""
+        """Check against the stored checkpoint that the weights with the smallest scores were removed."""
 
     @abstractmethod
     def counted(self, value: dict[str, Any], name: str, layer: torch.nn.Module, weights: int) -> float:
@@ -63,14 +63,14 @@ class PruningMethod(Method, ABC):
 
     @abstractmethod
     def check_counts(self, value: dict[str, Any], loaded: Loaded, counts: Counts) -> dict[str, Any]:
-        """Hold the counts of all processes against the settings; returns further facts.
+        """Check the counts of all processes against the settings; returns further facts.
 
         Raises:
             EvidenceError: the loaded weights are not pruned as was asked.
         """
 
-    def refuse_nothing(self, value: dict[str, Any], checkpoint: Checkpoint, order: Order) -> None:
-        """Refuse a checkpoint that the method leaves as it is.
+    def refuse_no_effect(self, value: dict[str, Any], checkpoint: Checkpoint, order: Order) -> None:
+        """Refuse a checkpoint that the method does not change.
 
         Raises:
             UnsupportedError: a sentence that says why nothing is removed.
@@ -91,7 +91,7 @@ class PruningMethod(Method, ABC):
             )
         details = self.prune(value, checkpoint)
         order = self.check_order(value, checkpoint, details)
-        self.refuse_nothing(value, checkpoint, order)
+        self.refuse_no_effect(value, checkpoint, order)
         notes["pruning"] = details | {"order": order}
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:

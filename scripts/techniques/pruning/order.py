@@ -1,4 +1,4 @@
-"""Whether what was removed has the smallest scores: the proof that a criterion was followed."""
+"""Evidence that a pruning criterion was followed: removed weights have the smallest scores."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class ZeroingMethod(PruningMethod):
         """Weights of the layer that must be zero; the widths are the whole layer's, also of a shard."""
         return self.zero_share(value, *widths(layer)) * weights
 
-    def refuse_nothing(self, value: dict[str, Any], checkpoint: Checkpoint, order: Order) -> None:
+    def refuse_no_effect(self, value: dict[str, Any], checkpoint: Checkpoint, order: Order) -> None:
         """Refuse where no weight that was not zero has become zero."""
         if order.removed_weights:
             return

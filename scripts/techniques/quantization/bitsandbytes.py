@@ -1,4 +1,4 @@
-"""What bitsandbytes' methods share: loading, shards, and the settings and bytes of the layers that come out."""
+"""Base class of bitsandbytes' methods: loading, sharding, and the settings and bytes of quantised layers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.layers import linear_layers
 from scripts.techniques.methods import Method
-from scripts.techniques.quantization.layers import local_weight, refuse_bias, refuse_none, replace, stored_facts
+from scripts.techniques.quantization.layers import local_weight, refuse_bias, refuse_no_layers, replace, stored_facts
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +77,7 @@ class BitsAndBytesMethod(Method, ABC):
 
     def after_load(self, value: Any, loaded: Loaded) -> None:
         """Quantise each rank's shards, since bitsandbytes' packed weights can't be sharded once packed."""
-        refuse_none(value["method"], loaded.model)
+        refuse_no_layers(value["method"], loaded.model)
         if _is_sharded(loaded.facets):
             self.quantize_shards(value, loaded.model, loaded.process)
         else:

@@ -1,4 +1,4 @@
-"""What every method does with the layers of a model: put others in their place, and hold them against the method."""
+"""Common to all methods: replacing linear layers, and checking the stored layers against the method."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def _keep_split(name: str, layer: torch.nn.Module, made: torch.nn.Module) -> Non
     ALL_PARALLEL_STYLES["colwise" if placement.dim == 0 else "rowwise"].install_forward(made, layer.weight.device_mesh)
 
 
-def refuse_none(method: str, model: torch.nn.Module) -> None:
-    """A method that finds nothing to quantise would leave the model as it is."""
+def refuse_no_layers(method: str, model: torch.nn.Module) -> None:
+    """Refuse a model without linear layers, or with weights that no linear layer holds."""
     if not linear_layers(model):
         raise UnsupportedError(
             f"quantization '{method}' works on linear layers, and this '{model.config.model_type}' model has none "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.runtime.errors import EvidenceError
 from scripts.runtime.layers import linear_layers
 from scripts.techniques.methods import Method
-from scripts.techniques.quantization.layers import local_weight, refuse_none, replace, stored_facts
+from scripts.techniques.quantization.layers import local_weight, refuse_no_layers, replace, stored_facts
 
 if TYPE_CHECKING:
     import torch
@@ -64,9 +64,9 @@ class WeightOnlyMethod(Method, ABC):
         """Quantise every linear layer, or this rank's shard of it; its dense weight is let go before the next."""
         from scripts.techniques.quantization import weight_only_linear
 
-        refuse_none(value["method"], loaded.model)
+        refuse_no_layers(value["method"], loaded.model)
         self.check_layers(loaded.model)
-        # What the evidence holds the stored weights against.
+        # Kept for the evidence's round-trip error.
         rows = loaded.notes["quantization_rows"] = {}
 
         def made(name: str, layer: torch.nn.Module) -> torch.nn.Module:
@@ -104,7 +104,7 @@ class WeightOnlyMethod(Method, ABC):
         return facts | self.layout() | {"round_trip_error": error, "products": products}
 
     def _product(self, method: str, layer: Any, rows: int, loaded: Loaded) -> dict[str, Any]:
-        """How a product is made, by what it takes and gives.
+        """How a product is computed, inferred from its memory and error.
 
         On a GPU its memory tells whether the weight is dequantized, which takes room for all of it. Its error tells
         whether inputs are rounded to 8 bits first.
@@ -152,9 +152,9 @@ def _round_trip_error(layers: dict[str, Any], rows: dict[str, torch.Tensor]) -> 
     """By norm, over the first row of every layer: the stored weight against the checkpoint's, which was kept."""
     if set(layers) != set(rows):
         return float("inf")
-    apart = whole = 0.0
+    error = whole = 0.0
     for name, layer in layers.items():
         row = rows[name].float()
-        apart += float((layer.first_row().cpu() - row).square().sum())
+        error += float((layer.first_row().cpu() - row).square().sum())
         whole += float(row.square().sum())
-    return (apart / whole) ** 0.5 if whole else 0.0
+    return (error / whole) ** 0.5 if whole else 0.0

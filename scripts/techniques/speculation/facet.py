@@ -25,7 +25,7 @@ from scripts.techniques.registry import load_facet, method_of
 if TYPE_CHECKING:
     import torch
 
-STORED = "draft_quantization"
+DRAFT_QUANTIZATION = "draft_quantization"
 LOOKUPS = {"PromptLookupCandidateGenerator", "PromptLookup"}  # of transformers, of the graph engine
 
 
@@ -41,16 +41,16 @@ class Speculation(Facet):
             return None
         if ("draft" in value) == ("prompt_lookup" in value):
             raise StudyError("speculation needs either 'draft' (a model's name) or 'prompt_lookup' (tokens), not both.")
-        given = {key: option for key, option in value.items() if key != STORED}
-        stored = value.get(STORED)
+        given = {key: option for key, option in value.items() if key != DRAFT_QUANTIZATION}
+        stored = value.get(DRAFT_QUANTIZATION)
         if stored in (None, "none"):
             return {"tokens": 4} | given if "draft" in given else given
         if "draft" not in given:
-            raise StudyError(f"speculation.{STORED} needs a draft model; remove it from prompt lookup.")
-        return {"tokens": 4} | given | {STORED: _resolve_stored(stored)}
+            raise StudyError(f"speculation.{DRAFT_QUANTIZATION} needs a draft model; remove it from prompt lookup.")
+        return {"tokens": 4} | given | {DRAFT_QUANTIZATION: _resolve_quantization(stored)}
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
-        """Acceptance is forced by a draw of the engine's."""
+        """Forced acceptance needs a draft, a share, and an engine that supports it."""
         if "forced_acceptance" not in value:
             return
         if "draft" not in value:
@@ -67,7 +67,7 @@ class Speculation(Facet):
 
     def companion_facets(self, value: Any) -> dict[str, Any]:
         """How the draft's linear layers are stored."""
-        return {"quantization": value[STORED]} if STORED in value else {}
+        return {"quantization": value[DRAFT_QUANTIZATION]} if DRAFT_QUANTIZATION in value else {}
 
     def generation_options(self, value: Any, loaded: Loaded) -> dict[str, Any]:
         """Assisted generation with a constant number of drafted tokens, unless another loop takes its place."""
@@ -124,8 +124,8 @@ class Speculation(Facet):
                 "speculation by prompt lookup found nothing to propose: no token came again in any prompt or headline."
             )
         facts["proposed_by"] = sorted(counter.generators)
-        if STORED in value:
-            facts[STORED] = _stored_evidence(value[STORED], loaded, seen)
+        if DRAFT_QUANTIZATION in value:
+            facts[DRAFT_QUANTIZATION] = _quantization_evidence(value[DRAFT_QUANTIZATION], loaded, seen)
         if "forced_acceptance" in value:
             facts["forced_acceptance"] = value["forced_acceptance"]
             _check_forced(value["forced_acceptance"], counter)
@@ -136,22 +136,22 @@ class Speculation(Facet):
         return value.get("tokens") or value["prompt_lookup"]
 
 
-def _resolve_stored(value: Any) -> dict[str, Any]:
-    """The draft's form with its defaults filled in, as the facet of that name has them."""
-    # By name: techniques whose draft is stored as it is don't depend on that facet's code.
+def _resolve_quantization(value: Any) -> dict[str, Any]:
+    """The draft's quantisation with defaults, as the facet ``quantization`` resolves it."""
+    # By name, so that techniques without a quantised draft don't depend on that facet's code.
     try:
         return load_facet("quantization").resolve(value)
     except StudyError as error:
-        raise StudyError(f"speculation.{STORED}: {error}") from None
+        raise StudyError(f"speculation.{DRAFT_QUANTIZATION}: {error}") from None
 
 
-def _stored_evidence(value: dict[str, Any], loaded: Loaded, seen: Observation) -> dict[str, Any]:
-    """The method's own evidence, of the very model that drafts."""
+def _quantization_evidence(value: dict[str, Any], loaded: Loaded, seen: Observation) -> dict[str, Any]:
+    """The method's evidence for the draft model."""
     draft = dataclasses.replace(loaded.companion, model=loaded.draft)
     try:
         return load_facet("quantization").evidence(value, draft, seen)
     except EvidenceError as error:
-        raise EvidenceError(f"speculation.{STORED}: {error}") from None
+        raise EvidenceError(f"speculation.{DRAFT_QUANTIZATION}: {error}") from None
 
 
 def _check_forced(share: float, counter: RoundCounter) -> None:
@@ -221,10 +221,10 @@ class VerificationCounter(RoundCounter):
 def _judged(proposal: torch.Tensor, tokens: list[int]) -> Round:
     """How much of a proposal was accepted, from the tokens that were generated."""
     proposed = proposal.tolist()
-    taken = next((at for at, pair in enumerate(zip(proposed, tokens, strict=False)) if pair[0] != pair[1]), None)
-    if taken is None:
+    accepted = next((at for at, pair in enumerate(zip(proposed, tokens, strict=False)) if pair[0] != pair[1]), None)
+    if accepted is None:
         return Round(len(proposed), min(len(proposed), len(tokens)), 0)
-    return Round(len(proposed), taken, 1)
+    return Round(len(proposed), accepted, 1)
 
 
 FACET = Speculation()

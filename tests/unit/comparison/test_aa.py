@@ -29,7 +29,7 @@ def test_a_technique_measured_twice_is_hardly_ever_called_different():
 
 def test_prompts_alone_would_call_it_different(monkeypatch):
     """Without what processes add the same studies fail, so the test above has something to find."""
-    nothing = (two_levels.Component(0.0, 1.0), two_levels.APART)
+    nothing = (two_levels.Component(0.0, 1.0), two_levels.WELCH)
     monkeypatch.setattr(two_levels, "run_component", lambda numerators, denominators: nothing)
     assert len(false_alarms(20, ORDINARY)) >= 10
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scripts.metrics.rounding import RARE, Rounding, measured
+from scripts.metrics.rounding import FALSE_ALARM_RATE, Rounding, measured
 
 
 def rounding(gaps, scale=1e-5):
@@ -14,7 +14,7 @@ def test_the_bound_is_that_of_the_largest_of_so_many_normal_movements():
     kept = [measured([[1.0]], [row.tolist()]) for row in shifts[:1000]]
     others = shifts[1000:]
     beyond = sum(np.abs(row).max() > each.bound for each, row in zip(kept, others, strict=True))
-    assert beyond / 1000 < 5 * RARE
+    assert beyond / 1000 < 5 * FALSE_ALARM_RATE
     assert all(each.bound < 7e-5 for each in kept)
 
 
@@ -43,7 +43,7 @@ def test_so_many_turned_tokens_are_as_rare_as_draws_say():
     turned = (draw.normal(0, 1e-5, (200_000, len(gaps))) > np.array(gaps)).sum(axis=1)
     for count in range(len(gaps) + 1):
         share = (turned >= count).mean()
-        if not 0.5 * RARE < share < 2 * RARE:
-            assert known.explains(count) == (share >= RARE), count
+        if not 0.5 * FALSE_ALARM_RATE < share < 2 * FALSE_ALARM_RATE:
+            assert known.explains(count) == (share >= FALSE_ALARM_RATE), count
     assert known.explains(3)
     assert not known.explains(6)

@@ -15,10 +15,10 @@ def built_in() -> plan.Plan:
 
 
 def test_a_round_is_done_before_the_next_and_its_order_is_drawn(built_in):
-    turns = {run: [built_in.turn(name, run) for name in built_in.techniques] for run in built_in.runs}
+    turns = {run: [built_in.priority(name, run) for name in built_in.techniques] for run in built_in.runs}
     assert min(turns[1]) > max(turns[2]) > min(turns[2]) > max(turns[3])
     assert sorted(turns[1]) != turns[1]
-    order = [sorted(built_in.techniques, key=lambda name: -built_in.turn(name, run)) for run in built_in.runs]
+    order = [sorted(built_in.techniques, key=lambda name: -built_in.priority(name, run)) for run in built_in.runs]
     assert order[0] != order[1]
 
 

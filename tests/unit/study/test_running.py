@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.study import place, running
+from scripts.study import results_folder, running
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -70,9 +70,9 @@ def test_nothing_is_unlocked_where_it_cannot_be_told(locked, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     results = tmp_path / "results"
     (results / "logs").mkdir(parents=True)
-    place.check(results)
-    place.check(tmp_path / "not yet")
-    monkeypatch.setattr(place.os, "access", lambda path, _: Path(path).name != "logs")
+    results_folder.check(results)
+    results_folder.check(tmp_path / "not yet")
+    monkeypatch.setattr(results_folder.os, "access", lambda path, _: Path(path).name != "logs")
     with pytest.raises(StudyError, match=r"results/logs can't be written; .+\."):
-        place.check(results)
+        results_folder.check(results)
     assert sorted(results.iterdir()) == [results / "logs"]

@@ -175,45 +175,45 @@ def test_only_what_a_file_does_counts(project, text, same):
 
 
 def test_what_an_earlier_call_read_is_taken_up_by_content(project, tmp_path, monkeypatch):
-    monkeypatch.setattr(import_facts, "KEPT", tmp_path / "kept" / "imports.json")
+    monkeypatch.setattr(import_facts, "CACHE_FILE", tmp_path / "kept" / "imports.json")
     (tmp_path / "kept").mkdir()
 
     parsed = []
     original = import_facts._read
     monkeypatch.setattr(import_facts, "_read", lambda path, content: parsed.append(path) or original(path, content))
-    import_facts._known.cache_clear()
+    import_facts._cache.cache_clear()
     first = project.digests("scripts.stage")
     assert len(parsed) == 5  # the contents of seven files, of which three are empty
-    import_facts._known().keep()
+    import_facts._cache().write()
     parsed.clear()
-    import_facts._known.cache_clear()
+    import_facts._cache.cache_clear()
     assert (project.digests("scripts.stage"), parsed) == (first, [])
     project.write("scripts/part/helper.py", "from scripts import other\nLIMIT = 3\n")
-    import_facts._known.cache_clear()
+    import_facts._cache.cache_clear()
     assert "scripts/other.py" in project.digests("scripts.stage")
     assert [path.name for path in parsed] == ["helper.py"]
-    import_facts._known().keep()
-    kept = json.loads(import_facts.KEPT.read_text())
+    import_facts._cache().write()
+    kept = json.loads(import_facts.CACHE_FILE.read_text())
     wrong = ({"imports": "scripts"}, {"imports": [3]}, {"names": [1]}, {"code": None})
     spoiled = [kept | {"files": {key: each | part for key, each in kept["files"].items()}} for part in wrong]
     spoiled += [[], {"files": {}}, kept | {"made_by": "another version", "files": {"a": {}}}]
     for damaged in ("{", "[" * 100_000, *map(json.dumps, spoiled)):
-        import_facts.KEPT.write_text(damaged)
-        import_facts._known.cache_clear()
+        import_facts.CACHE_FILE.write_text(damaged)
+        import_facts._cache.cache_clear()
         assert "scripts/other.py" in project.digests("scripts.stage")
-    import_facts._known.cache_clear()
+    import_facts._cache.cache_clear()
 
 
 def test_what_another_version_of_the_reader_kept_is_read_again(project, tmp_path, monkeypatch):
-    monkeypatch.setattr(import_facts, "KEPT", tmp_path / "imports.json")
-    import_facts._known.cache_clear()
+    monkeypatch.setattr(import_facts, "CACHE_FILE", tmp_path / "imports.json")
+    import_facts._cache.cache_clear()
     before = project.digests("scripts.stage")
-    import_facts._known().keep()
+    import_facts._cache().write()
     monkeypatch.setattr(import_facts, "_made_by", lambda: "another")
     monkeypatch.setattr(import_facts, "_digest", lambda tree: "new")
-    import_facts._known.cache_clear()
+    import_facts._cache.cache_clear()
     assert set(project.digests("scripts.stage").values()) == {"new"} != set(before.values())
-    import_facts._known.cache_clear()
+    import_facts._cache.cache_clear()
 
 
 @pytest.mark.parametrize("text", [b"def f(:\n", b"x = '\0'\n", b"caf\xe9 = 1\n"])

@@ -1,6 +1,6 @@
 """The project's decode loop: a static cache and fused operations.
 
-On a GPU every step is recorded once as a CUDA graph and started again by a single call.
+On a GPU every step is captured once as a CUDA graph and replayed.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Graph(EngineMethod):
         return GraphEngine(loaded, shared_prefix=shared, pad=pad)
 
     def facts(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
-        """What was recorded, and that nothing was while samples were timed."""
+        """Captured graphs; none may be captured while samples are timed."""
         facts = loaded.generator.facts()
         if value["shared_prefix"] and not facts["prefix_tokens"]:
             raise UnsupportedError("engine.shared_prefix finds nothing to share: the prompts begin with other tokens.")

@@ -1,7 +1,7 @@
-"""Continuous batching as transformers has it: requests wait for a slot, and take it as soon as it is free.
+"""Continuous batching by transformers: requests wait for a free slot.
 
-transformers runs the model in a thread of its own and packs what the requests under way need next, a token or a prompt,
-into one row of tokens. Keys and values lie in pages of one memory that is reserved before the first request.
+transformers runs the model in a thread of its own and packs the next input of all active requests, a token or a prompt,
+into one row of tokens. Keys and values are in pages of memory reserved before the first request.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from transformers.generation.continuous_batching import ContinuousBatchingManager
     from transformers.generation.continuous_batching.requests import GenerationOutput
 
-PAGE_TOKENS = 16  # the library's 256 would hold more room than a headline ever fills
+PAGE_TOKENS = 16  # the library's default of 256 is more than a headline fills
 PROMPT_TOKENS = 1024  # of all prompts that are read in one forward; a longer one is still read at once
-LOOK_AGAIN_S = 1.0  # without news for so long, the thread is asked whether it still runs
+LOOK_AGAIN_S = 1.0  # interval of checks that the thread still runs
 
 
 class ContinuousEngine(Generator):
@@ -33,7 +33,7 @@ class ContinuousEngine(Generator):
 
     Args:
         loaded: the model, on its device, with the facets that change it already applied.
-        slots: how many requests are under way together at most.
+        slots: maximum number of active requests.
         pad: a token for places that nothing looks at.
     """
 
@@ -69,7 +69,7 @@ class ContinuousEngine(Generator):
                 seed=0,
             ),
         )
-        # Here, and not in the thread, so that memory that is not there is an error of this call.
+        # Here and not in the thread, so that running out of memory raises in this call.
         self.manager.warmup()
         synchronise(self.loaded.process.device)  # the thread works on a stream of its own
         # A thread is a daemon where the one that starts it is: a process that fails must not wait for it.
@@ -110,7 +110,7 @@ class ContinuousEngine(Generator):
         """
         manager = self.manager
         try:
-            # Which requests share the first forward would else depend on when the thread looks.
+            # Otherwise the first forward's requests would depend on the thread's timing.
             with manager.pause():
                 names = [
                     manager.add_request(
@@ -132,13 +132,13 @@ class ContinuousEngine(Generator):
         return [ended[name] for name in names]
 
     def _stopped(self, error: Any) -> RuntimeError:
-        """What the thread ran into is the reason, whichever call finds out."""
+        """An error with the thread's own error as the reason."""
         reason = self.manager.background_thread_status.fatal_error or error or "its thread ended."
         return RuntimeError(f"transformers' continuous batching stopped before all requests had ended: {reason}")
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[list[list[int]]]:
-        """In the block, what each forward is given is added to the list: tokens of each of its sequences."""
+        """In the block, append the tokens per sequence of each forward to the list."""
         given: list[list[int]] = []
 
         def called(module: Any, args: Any, kwargs: Any) -> None:
@@ -188,7 +188,7 @@ class ContinuousEngine(Generator):
         return {"target_forward_s": median(steps) if steps else None, "draft_forward_s": None}
 
     def facts(self) -> dict[str, Any]:
-        """What was reserved, and the CPU threads of each operator: as watched, and as they should be."""
+        """Reserved pages, and CPU threads of operators: observed and requested."""
         config = self.manager.continuous_batching_config
         return {
             "slots": self.slots,

@@ -23,9 +23,9 @@ class TransformersStatic(EngineMethod):
         return {"cache_implementation": "static"}
 
     def reserved_options(self, value: Any, loaded: Loaded, positions: int) -> dict[str, Any]:
-        """The static cache's greatest length from the start: a longer one would be compiled for again.
+        """The static cache's maximum length, so that it is compiled once.
 
-        It is also kept from request to request, since a CUDA graph holds for the addresses that it was recorded with.
+        The cache is reused between requests, since a CUDA graph is bound to its memory addresses.
         """
         loaded.notes["static_positions"] = positions
         loaded.notes["static_caches"] = _keep_static_caches(loaded.model)
@@ -45,7 +45,7 @@ class TransformersStatic(EngineMethod):
 
 
 def _keep_static_caches(model: Any) -> dict[tuple[int, int], Any]:
-    """Let ``generate`` take up its last static cache again; caches by number of requests and positions."""
+    """Make ``generate`` reuse its static caches; returns them by batch size and positions."""
     make = model._prepare_static_cache
     kept: dict[tuple[int, int], Any] = {}
 

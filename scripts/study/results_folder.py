@@ -1,4 +1,4 @@
-"""Whether results can be written where they belong, asked before anything runs."""
+"""Checks, before anything runs, that results can be written."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from scripts.foundation.errors import StudyError
 
 
 def check(results: Path) -> None:
-    """Look whether a folder for results, or the place where it is to be made, can be written.
+    """Check that a results folder, or the folder that will contain it, is writable.
 
     Raises:
         StudyError: it, or a folder in it, can't be written, or its disk is full.

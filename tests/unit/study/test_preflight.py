@@ -3,14 +3,14 @@
 import pytest
 
 from scripts.foundation import plugins
-from scripts.study import configuration, door
+from scripts.study import configuration, preflight
 
 
 def test_a_study_that_cannot_be_used_ends_with_a_sentence(tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text("title: [1\n", encoding="utf-8")
     with pytest.raises(SystemExit, match=r"^error: .*study\.yaml, line"):
-        door.check([study], [], replace=False)
+        preflight.check([study], [], replace=False)
 
 
 def test_a_fault_of_the_checks_is_left_to_the_workflow_to_show(monkeypatch):
@@ -20,7 +20,7 @@ def test_a_fault_of_the_checks_is_left_to_the_workflow_to_show(monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr(configuration, "check_form", broken)
-    door.check([], [], replace=False)
+    preflight.check([], [], replace=False)
 
 
 def test_keys_that_a_plugin_adds_are_known(tmp_path, monkeypatch):
@@ -30,10 +30,10 @@ def test_keys_that_a_plugin_adds_are_known(tmp_path, monkeypatch):
     schema.write_text("properties: {dataset: {properties: {telegraph: {type: object}}}}", encoding="utf-8")
     study = tmp_path / "study.yaml"
     study.write_text("{plugins: [%s], dataset: {telegraph: {}}}" % (tmp_path / "plugin"), encoding="utf-8")
-    door.check([study], [], replace=False)
+    preflight.check([study], [], replace=False)
     study.write_text("{plugins: [%s], dataset: {telegram: {}}}" % (tmp_path / "plugin"), encoding="utf-8")
     with pytest.raises(SystemExit, match=r"'telegram'; .* perhaps 'telegraph' is meant"):
-        door.check([study], [], replace=False)
+        preflight.check([study], [], replace=False)
     study.write_text("{plugins: [elsewhere], dataset: {telegraph: {}}}", encoding="utf-8")
-    door.check([study], [], replace=False)  # the workflow, which may run in another folder, says so
+    preflight.check([study], [], replace=False)  # the workflow, which may run in another folder, says so
     plugins.use([])

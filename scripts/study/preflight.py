@@ -1,7 +1,7 @@
-"""Reads a study before Snakemake does: profiles/default/config.yaml calls this before anything else is done.
+"""Checks a study before Snakemake reads it; called by profiles/default/config.yaml.
 
-Snakemake reads the files of ``--configfile`` before the workflow, waits for ever at a named pipe, and says of most
-mistakes neither the file nor the line.
+Snakemake reads the files of ``--configfile`` before the workflow, blocks on a named pipe, and names neither file
+nor line for most mistakes.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from scripts.study import configuration, layers
 
 
 def check(files: Sequence[Path], options: Sequence[str], replace: bool) -> None:
-    """Read the study that Snakemake's options name and check its form; end the program where it can't be used."""
+    """Check the form of the study named by Snakemake's options; exit with one sentence if it is wrong."""
     study = None
     try:
         study = layers.read(files, options, replace)
-        if not _take_up_plugins(study.config):
+        if not _use_plugins(study.config):
             return
         configuration.check_form(study.config)
     except StudyError as error:
         sys.exit(f"error: {study.explain(error) if study else one_line(str(error))}")
     except Exception:
-        # Snakemake would print its usage. The workflow reads the study again, and shows a fault of ours as one.
+        # The workflow reads the study again and shows the traceback; here Snakemake would print its usage.
         return
 
 
-def _take_up_plugins(config: dict[str, Any]) -> bool:
-    """Whether the plugins could be taken up here: the workflow may run in another folder, and says what is wrong."""
+def _use_plugins(config: dict[str, Any]) -> bool:
+    """Whether the plugins are found here; the workflow, which may run in another folder, reports what is wrong."""
     try:
         plugins.use(config.get("plugins") or [])
     except StudyError:

@@ -1,4 +1,4 @@
-"""What is said plainly of a scenario: limits that nothing meets here, several devices that beat no single one."""
+"""Caveats of a scenario: limits that no technique meets, and several devices that don't beat a single one."""
 
 import math
 from typing import Any
@@ -41,7 +41,7 @@ def one_device(
     counted: dict[str, float],
     on_gpus: bool,
 ) -> dict[str, Any] | None:
-    """Hold the winner of a scenario that asks for several devices against the best technique on one of them.
+    """Compare the winner of a scenario that asks for several devices with the best technique on one device.
 
     Args:
         scenario: with its ``limits``.
