@@ -9,13 +9,6 @@ const Decision = (() => {
   const score = (value) => `${Numbers.fixed(value, 2)}${Numbers.TIMES}`;
   const interval = ({ low, high }) => (low === null || low === high ? "" : `${Numbers.fixed(low, 2)}${Numbers.DASH}${Numbers.fixed(high, 2)}`);
 
-  // From a limited number of draws: never as certain as 0% or 100%.
-  function chance(value) {
-    if (value === null) return "not known";
-    if (value >= 0.995) return "over 99%";
-    return value < 0.005 ? "under 1%" : `${Numbers.fixed(100 * value, 0)}%`;
-  }
-
   function reason({ limit, value, bound }) {
     if (limit in CRITERIA) return `${CRITERIA[limit]} was not measured`;
     if (limit === "fits_gpu") {
@@ -61,7 +54,7 @@ const Decision = (() => {
   const of = () => Dom.find("#top")?.dataset.of ?? "the reference";
   const named = (name) => Dom.el("a", { href: `#technique-${name}` }, Dom.el("bdi", null, Data.label(name)));
   const told = (row, whole) =>
-    `${score(row.score)}${whole ? ` ${of()} overall` : ""}${whole && interval(row) ? ` (${interval(row)})` : ""}, chance ${whole ? "of being the best " : ""}${chance(row.chance_best)}`;
+    `${score(row.score)}${whole ? ` ${of()} overall` : ""}${whole && interval(row) ? ` (${interval(row)})` : ""}, chance ${whole ? "of being the best " : ""}${Numbers.chance(row.chance_best)}`;
 
   function sayChoice(found) {
     const [first, second] = found.ranked;
@@ -98,7 +91,7 @@ const Decision = (() => {
     Dom.find(".rank", item).textContent = String(index + 1);
     Dom.find(".times", item).textContent = score(row.score);
     Dom.find(".interval", item).textContent = interval(row);
-    Dom.find(".share", item).textContent = chance(row.chance_best);
+    Dom.find(".share", item).textContent = Numbers.chance(row.chance_best);
     const bar = Dom.find(".filled", item);
     if (bar) bar.style.width = `${100 * (row.chance_best ?? 0)}%`;
     return item;

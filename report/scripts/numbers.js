@@ -48,5 +48,12 @@ const Numbers = (() => {
   const signedPercent = (value, decimals = 1) =>
     known(value) ? (value > 0 && /[1-9]/.test(fixed(value, decimals)) ? "+" : "") + fixed(value, decimals) + "%" : NOTHING;
 
-  return { MINUS, NOTHING, TIMES, DASH, fixed, decimalsFor, known, scale, show, signedPercent };
+  // A chance from a limited number of draws: never as certain as 0% or 100%.
+  function chance(value) {
+    if (value === null) return "not known";
+    if (value >= 0.995) return "over 99%";
+    return value < 0.005 ? "under 1%" : `${fixed(100 * value, 0)}%`;
+  }
+
+  return { MINUS, NOTHING, TIMES, DASH, fixed, decimalsFor, known, scale, show, signedPercent, chance };
 })();

@@ -1,10 +1,9 @@
 // The results table: which columns and rows are shown, in which order, and copies of what is shown.
 const Table = (() => {
   const ROWS = "tr[data-technique]";
-  const NEUTRAL = { ranked: [], failing: {}, winner: null };
   let table, body, columns, rows;
 
-  const choice = () => State.get("choice") ?? NEUTRAL;
+  const choice = () => State.get("choice");
   const chosen = () => new Set(State.get("columns"));
   const shown = () => columns.filter((column) => chosen().has(column.key));
 

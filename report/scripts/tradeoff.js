@@ -2,11 +2,10 @@
 const Tradeoff = (() => {
   const { X, Y, figure, known, unit, scaleOf, named, shown, ticks, position } = Axes;
   const RADIUS = 5.5, NARROW = 560, FONT = 12;
-  const NEUTRAL = { ranked: [], failing: {}, winner: null };
   let axesX, axesY, drawn = null, last = null, current = null;
   let places = { key: null, of: new Map() };
 
-  const choice = () => State.get("choice") ?? NEUTRAL;
+  const choice = () => State.get("choice");
   const baseline = () => Data.comparison.baseline.name;
 
   const chosen = () => {
@@ -27,8 +26,6 @@ const Tradeoff = (() => {
   // Those that are on it for certain, and those that may be.
   const front = () => placed("firm");
   const possible = () => placed("possible");
-  // As Decision has it: from a limited number of draws, never as certain as 0% or 100%.
-  const percent = (chance) => (chance >= 0.995 ? "over 99%" : chance < 0.005 ? "under 1%" : `${Numbers.fixed(100 * chance, 0)}%`);
 
   // ---- drawing
 
@@ -53,7 +50,7 @@ const Tradeoff = (() => {
     const points = present.map((technique) => {
       const [fx, fy] = [figure(technique, x), figure(technique, y)];
       const px = across.at(fx.value), py = up.at(fy.value), name = technique.name;
-      const text = Labels.cut(technique.label, narrow ? 20 : 34) + (perhaps.has(name) ? ` (${percent(chanceOf.get(name))})` : "");
+      const text = Labels.cut(technique.label, narrow ? 20 : 34) + (perhaps.has(name) ? ` (${Numbers.chance(chanceOf.get(name))})` : "");
       const shy = narrow && !best.has(name) && !perhaps.has(name) && name !== baseline() && name !== choice().winner;
       return { technique, name, fx, fy, px, py, text, shy, width: pen(text) + 2, box: { left: px - 7, right: px + 7, top: py - 7, bottom: py + 7 } };
     }).sort((a, b) => a.px - b.px || a.py - b.py);
@@ -132,7 +129,7 @@ const Tradeoff = (() => {
 
   const membership = (name) => {
     const chance = chances().get(name), where = Fronts.place(chance ?? 0);
-    return where === "firm" ? "on the Pareto front" : where === "possible" ? `possibly on the Pareto front (chance ${percent(chance)})` : "";
+    return where === "firm" ? "on the Pareto front" : where === "possible" ? `possibly on the Pareto front (chance ${Numbers.chance(chance)})` : "";
   };
 
   function marker(point, best, perhaps, tabStop, axes, scales) {
@@ -159,7 +156,7 @@ const Tradeoff = (() => {
     const out = [...drawn.points.keys()].filter((name) => name in choice().failing).length;
     const among = out ? `Of the ${count - out} that your limits leave` : `Of these ${count}`;
     const told = (point, more = "") => `${point.technique.label} (${shown(point.technique, x, scales[0])[0]}; ${shown(point.technique, y, scales[1])[0]}${more})`;
-    const named = points.map((point) => told(point)), unsure = maybe.map((point) => told(point, `; chance ${percent(chances().get(point.name))}`));
+    const named = points.map((point) => told(point)), unsure = maybe.map((point) => told(point, `; chance ${Numbers.chance(chances().get(point.name))}`));
     const text = points.length || maybe.length
       ? `${among}, on the Pareto front of ${inText(x.name)} and ${inText(y.name)}: ${named.join(", ") || "none for certain"}.${unsure.length ? ` Possibly on it: ${unsure.join(", ")}.` : ""}${left - out > 0 ? ` For each of the other ${left - out} there is in most draws one that is at least as good on both axes and better on one.` : ""}`
       : "Your limits leave no technique.";

@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison import verdicts
 from scripts.comparison.verdicts import SAME
-from scripts.report import limits, numbers, rouge_words, words
+from scripts.report import limits, numbers, rouge_words, rows, words
 
 # The verdict on quality -> how it is said; ``of`` are the figures that it rests on.
 QUALITY = {
@@ -45,12 +45,12 @@ def _failed(techniques: list[dict[str, Any]]) -> list[str]:
     if not failed:
         return []
     verb = "has" if len(failed) == 1 else "have"
-    return [f"{len(failed)} of {len(techniques)} techniques failed and {verb} no figures: {_listed(failed, 'and')}."]
+    return [f"{len(failed)} of {len(techniques)} techniques failed and {verb} no figures: {words.listed(failed)}."]
 
 
 def _answer(comparison: dict[str, Any]) -> list[str]:
     answer = comparison["answer"]
-    by_name = {technique["name"]: technique for technique in comparison["techniques"]}
+    by_name = rows.by_name(comparison)
     if not answer["fastest"]:
         return [f"None of the {len(by_name)} techniques ran to the end on this machine; the table says why."]
     reference = by_name.get(answer["reference"])
@@ -94,14 +94,14 @@ def _overall(comparison: dict[str, Any], by_name: dict[str, Any], reference: dic
     ]
     weighed = "under the study's own weights"
     if rivals and (first["chance_best"] or 0) < LEADS:
-        return f"Which technique is the best overall {weighed} is not decided: {_listed(named, 'or')}."
+        return f"Which technique is the best overall {weighed} is not decided: {words.listed(named, 'or')}."
     sure = _chance(first, "chance of being the best")
     if best["name"] == ranking["reference"]:
         lead = f"No technique scores higher overall than {best['label']} {weighed} ({sure})"
     else:
         lead = f"{best['label']} is the best overall {weighed}: {limits.score(first['score'])} {of}, {sure}"
     if rivals:
-        lead += f"; not ruled out: {_listed(named[1:], 'and')}"
+        lead += f"; not ruled out: {words.listed(named[1:])}"
     return f"{lead}{_bargain(best, reference)}{_doubt(best, reference)}."
 
 
@@ -117,7 +117,7 @@ def _bargain(technique: dict[str, Any], reference: dict[str, Any] | None) -> str
         verdict = ("lower" if change["value"] < 0 else "higher") if memory else change.get("verdict")
         if verdict in (good, bad):
             sides["gives" if verdict == good else "costs"].append(f"{name} {numbers.percent(change['value'])}")
-    told = [f"{verb} {_listed(parts, 'and')}" for verb, parts in sides.items() if parts]
+    told = [f"{verb} {words.listed(parts)}" for verb, parts in sides.items() if parts]
     return f"; against {reference['label']} it {' and '.join(told)}" if told else ""
 
 
@@ -133,10 +133,6 @@ def _doubt(technique: dict[str, Any], reference: dict[str, Any] | None) -> str:
     if reference is None or technique is reference or technique["quality_kept"]["verdict"] in (None, "kept"):
         return ""
     return f"; {_quality(technique, reference)}"
-
-
-def _listed(parts: list[str], last: str) -> str:
-    return f"{', '.join(parts[:-1])} {last} {parts[-1]}" if len(parts) > 1 else parts[0]
 
 
 def _speed(answer: dict[str, Any], by_name: dict[str, Any], reference: dict[str, Any] | None) -> str:
@@ -161,7 +157,7 @@ def _speed(answer: dict[str, Any], by_name: dict[str, Any], reference: dict[str,
 def _memory(smallest: dict[str, Any], reference: dict[str, Any] | None) -> str:
     """Say which technique has the lowest peak memory, and what that costs in quality."""
     value = smallest["figures"]["peak_memory_bytes"]["value"]
-    size = numbers.column_scale([value], numbers.BYTES).show_with_unit(value)
+    size = words.amount(value, numbers.BYTES)
     if reference is None:
         return f"{smallest['label']} has the smallest peak memory ({size})."
     if smallest is reference:
@@ -180,7 +176,7 @@ def _memory(smallest: dict[str, Any], reference: dict[str, Any] | None) -> str:
 def _latency(technique: dict[str, Any], reference: dict[str, Any] | None) -> str:
     """Return the mean latency and, against the baseline, its change with the interval or what can't be said of it."""
     value = technique["figures"]["latency_s"]["value"]
-    told = f"{numbers.column_scale([value], numbers.TIME).show_with_unit(value)} a headline"
+    told = f"{words.amount(value, numbers.TIME)} a headline"
     if reference is None or technique is reference:
         return told
     change = technique["changes"]["baseline"]["figures"]["latency_change_percent"]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scripts.report import rows
 from scripts.report.templates import told
 
 
@@ -10,5 +11,5 @@ def lines(comparison: dict[str, Any]) -> list[str]:
     beside = comparison.get("timed_beside")
     if not beside:
         return []
-    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+    labels = rows.labels(comparison)
     return [told("doubts", "beside", label=labels.get(beside["technique"], beside["technique"]), all=beside["all"])]

@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from scripts.report import knee, numbers, plots, text, words
+from scripts.report import knee, numbers, plots, rows, text, words
 
 PANEL, HEIGHT = 290, 190
 FEWEST = 2
@@ -22,7 +22,7 @@ def panels(comparison: dict[str, Any], sweep: dict[str, Any]) -> list[dict[str, 
         Per panel ``label``, ``name`` as it stands in a sentence, ``points`` of (index of the value in the sweep, y,
         low, high), and ``knee``; quality only where it was measured. Empty with fewer than two points that ran.
     """
-    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
+    techniques = rows.by_name(comparison)
     ran = [
         (index, techniques[point["technique"]]["figures"])
         for index, point in enumerate(sweep["points"])

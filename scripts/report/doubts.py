@@ -33,7 +33,7 @@ def summary(comparison: dict[str, Any]) -> dict[str, Any]:
 
 def _named(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the techniques that the answer names."""
-    by_name = {technique["name"]: technique for technique in comparison["techniques"]}
+    by_name = rows.by_name(comparison)
     best = ((comparison["ranking"] or {}).get("overall") or [{}])[0].get("technique")
     wanted = [*(comparison["answer"].get(key) for key in NAMED), best]
     return [by_name[name] for name in dict.fromkeys(wanted) if name in by_name]

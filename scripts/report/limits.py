@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.report import numbers, tail
+from scripts.report import numbers, rows, tail
 from scripts.report.numbers import Scale
 
 GIGABYTES = [(1.0, "GB"), (1e-3, "MB"), (1e-6, "kB")]
@@ -59,7 +59,7 @@ class Words:
     def __init__(self, comparison: Mapping[str, Any]) -> None:
         ranking = comparison["ranking"]
         self._currency = currency(comparison)
-        self._labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+        self._labels = rows.labels(comparison)
         self._reference = reference(comparison)
         self._peak = ranking["limit_values"][ranking["reference"]].get("peak_memory_gb")
         self._titles = titles(comparison)

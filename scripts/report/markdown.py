@@ -4,11 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, TemplateError, TemplateNotFound
-
-from scripts.foundation.errors import StudyError
 from scripts.report import answer, text
-from scripts.report.page import loader
+from scripts.report.page import render
 from scripts.report.sections import sections
 
 # What can start something in Markdown. A minus within a word, and a point without a letter after it, start nothing and
@@ -30,16 +27,6 @@ def document(comparison: dict[str, Any], template: str | Path) -> str:
     Raises:
         StudyError: the template is missing or has a fault.
     """
-    template = Path(template)
-    environment = Environment(
-        loader=loader(template),
-        autoescape=False,  # that would be for HTML; `finalize` escapes for Markdown
-        finalize=lambda value: value if isinstance(value, text.Safe) else escaped(str(value)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     comparison = text.inert_values(comparison)
     views = {each.id: (each, each.short(comparison)) for each in sections() if each.short}
     report = {
@@ -48,14 +35,12 @@ def document(comparison: dict[str, Any], template: str | Path) -> str:
         "sections": [each for each, view in views.values() if view is not None],
         "views": {name: view for name, (_, view) in views.items()},
     }
-    try:
-        return environment.get_template(template.name).render(report=report)
-    except TemplateNotFound as error:
-        raise StudyError(
-            f"{template.parent / str(error.name)} does not exist; restore the report's template."
-        ) from None
-    except TemplateError as error:
-        raise StudyError(f"{template}: {error}; correct the report's template.") from error
+    return render(
+        Path(template),
+        {"report": report},
+        finalize=lambda value: value if isinstance(value, text.Safe) else escaped(str(value)),
+        keep_trailing_newline=True,
+    )
 
 
 def escaped(value: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
 from markupsafe import Markup
 
 from scripts.foundation import plugins
@@ -56,36 +56,45 @@ def page(view: dict[str, Any], template: str | Path, contents: Contents) -> str:
     template = Path(template)
     if not template.is_file():
         raise StudyError(f"{template} does not exist; restore the report's template.")
-    environment = Environment(
-        loader=loader(template),
+    script = _script(template.parent / "scripts")
+    return render(
+        template,
+        {
+            "report": view,
+            "style": _style(template.parent / "styles"),
+            "script": Markup(script),
+            "script_digest": _digest(script),
+            "numbers": Markup(embedded(contents.numbers)),
+            "table": Markup(embedded(contents.table)),
+            "drawings": {name: Markup(svg) for name, svg in contents.drawings.items()},
+            "curves": [Markup(svg) for svg in contents.curves],
+        },
         autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    )
+
+
+def render(template: Path, context: Mapping[str, Any], **options: Any) -> str:
+    """Render a template of the report; its partials lie beside it, or in the ``report/`` of a plugin.
+
+    Args:
+        template: the Jinja template.
+        context: the names that it can use.
+        options: more of the Jinja environment's, e.g. how text is escaped.
+
+    Raises:
+        StudyError: the template or one of its partials is missing, or has a fault.
+    """
+    folders = [template.parent, *plugins.files("report")[1:]]
+    environment = Environment(
+        loader=FileSystemLoader(folders), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options
     )
     try:
-        script = _script(template.parent / "scripts")
-        return environment.get_template(template.name).render(
-            report=view,
-            style=_style(template.parent / "styles"),
-            script=Markup(script),
-            script_digest=_digest(script),
-            numbers=Markup(embedded(contents.numbers)),
-            table=Markup(embedded(contents.table)),
-            drawings={name: Markup(svg) for name, svg in contents.drawings.items()},
-            curves=[Markup(svg) for svg in contents.curves],
-        )
+        return environment.get_template(template.name).render(context)
     except TemplateNotFound as error:
-        raise StudyError(
-            f"{template.parent / str(error.name)} does not exist; restore the report's template."
-        ) from None
+        missing = template.parent / str(error.name)
+        raise StudyError(f"{missing} does not exist; restore the report's template.") from None
     except TemplateError as error:
         raise StudyError(f"{template}: {error}; correct the report's template.") from error
-
-
-def loader(template: Path) -> ChoiceLoader:
-    """Return what finds partials: beside the template, then in the plugins' ``report/``."""
-    return ChoiceLoader([FileSystemLoader(folder) for folder in (template.parent, *plugins.files("report")[1:])])
 
 
 def embedded(value: Any) -> str:

@@ -25,6 +25,16 @@ def head(technique: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def by_name(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the techniques by their names."""
+    return {technique["name"]: technique for technique in comparison["techniques"]}
+
+
+def labels(comparison: dict[str, Any]) -> dict[str, str]:
+    """Return the label of each technique by its name."""
+    return {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+
+
 def flags(technique: dict[str, Any]) -> list[dict[str, str]]:
     """Return the doubts about a technique: a few words for a chip, and the sentence."""
     known = templates.general("flags")

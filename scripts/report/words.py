@@ -51,9 +51,9 @@ def verdict(figure: dict[str, Any]) -> str:
     return known or "not tested"
 
 
-def listed(parts: list[str]) -> str:
+def listed(parts: list[str], last: str = "and") -> str:
     """Return parts as ``a``, ``a and b`` or ``a, b and c``."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+    return f"{', '.join(parts[:-1])} {last} {parts[-1]}" if len(parts) > 1 else "".join(parts)
 
 
 def sentence(text: str) -> str:

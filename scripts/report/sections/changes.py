@@ -17,7 +17,7 @@ TITLES = {"parent": "Against the parent", "baseline": "Against the baseline"}
 
 def tables(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one table a kind of reference, each with interval plots of the latency."""
-    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+    labels = rows.labels(comparison)
     return [_table(comparison, kind, labels) for kind in TITLES]
 
 

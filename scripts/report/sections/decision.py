@@ -24,7 +24,7 @@ def decision(comparison: dict[str, Any]) -> dict[str, Any]:
     ranking = comparison["ranking"]
     if not ranking:
         return {"sentences": sentences, "ranked": [], "top": TOP, "form": None}
-    by_name = {technique["name"]: technique for technique in comparison["techniques"]}
+    by_name = rows.by_name(comparison)
     scales = columns.scales(results_columns.measured(), comparison["techniques"])
     return {
         "sentences": sentences,
@@ -161,7 +161,7 @@ def _form(comparison: dict[str, Any]) -> dict[str, Any]:
 
 def short(comparison: dict[str, Any]) -> list[dict[str, str]] | None:
     """Return the best of the ranking with the study's own weights."""
-    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+    labels = rows.labels(comparison)
     ranked = ((comparison["ranking"] or {}).get("overall") or [])[:TOP]
     return [
         {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.report import numbers
+from scripts.report import numbers, rows
 from scripts.report.section import Section
 
 FIRST = 12
@@ -17,16 +17,16 @@ def headlines(comparison: dict[str, Any]) -> dict[str, Any]:
         and label, ``categories``, and ``baseline``, the label of the baseline where it wrote headlines.
     """
     prompts = comparison["prompts"]
-    rows, wrote = prompts.get("rows") or [], prompts.get("wrote") or {}
-    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+    shown, wrote = prompts.get("rows") or [], prompts.get("wrote") or {}
+    labels = rows.labels(comparison)
     baseline = comparison["baseline"]["name"]
     return {
-        "shown": len(rows),
-        "total": prompts.get("total") or len(rows),
+        "shown": len(shown),
+        "total": prompts.get("total") or len(shown),
         "scores": list(SCORES.values()),
-        "examples": [_example(index, row, wrote, labels) for index, row in enumerate(rows[:FIRST])],
+        "examples": [_example(index, row, wrote, labels) for index, row in enumerate(shown[:FIRST])],
         "techniques": [{"name": name, "label": labels.get(name, name)} for name in wrote],
-        "categories": sorted({row["category"] for row in rows if row["category"]}),
+        "categories": sorted({row["category"] for row in shown if row["category"]}),
         "baseline": labels.get(baseline, baseline) if baseline in wrote else "",
     }
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from scripts.comparison import interactions as squares
-from scripts.report import columns, forest, numbers
+from scripts.report import columns, forest, numbers, rows
 from scripts.report.section import Section
 
 FOREST = 260
@@ -16,7 +16,7 @@ COMBINED = {
 
 def interactions(comparison: dict[str, Any]) -> list[dict[str, Any]] | None:
     """Return each pair of differences that was measured alone and together, in words; None where there is none."""
-    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+    labels = rows.labels(comparison)
     found = []
     axis = forest.forest([square["ratio"] for square in comparison["interactions"]], FOREST)
     for square, placed in zip(comparison["interactions"], axis["rows"], strict=True):

@@ -6,6 +6,8 @@ from typing import Any
 from scripts.report import columns, numbers, rows
 from scripts.report.section import Section
 
+AUDITED = {"tie": "equal but for ties", "error": "error: differs"}
+
 
 def audit(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     """Return every technique with a parent, those that must match it first; also those whose figures were withdrawn."""
@@ -61,8 +63,7 @@ def _verdict(match: dict[str, Any]) -> dict[str, str]:
         return {"text": verdict, "tone": "good"}
     if match["lossless"] is None:
         return {"text": "may differ", "tone": ""}
-    words = {"tie": "equal but for ties", "error": "error: differs"}
-    return {"text": words.get(verdict, verdict), "tone": columns.tone(verdict)}
+    return {"text": AUDITED.get(verdict, verdict), "tone": columns.tone(verdict)}
 
 
 def _bound(audit: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from scripts.report import limits, numbers, plainly
+from scripts.report import limits, numbers, plainly, rows
 from scripts.report.section import Section
 
 TOP = 3
@@ -13,7 +13,7 @@ SAME_DIRECTION = 0.005
 
 def references(comparison: dict[str, Any]) -> list[dict[str, Any]] | None:
     """Return the reference studies as text; None where the study names none."""
-    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+    labels = rows.labels(comparison)
     return [_study(study, comparison, labels) for study in comparison["references"]] or None
 
 

@@ -9,10 +9,10 @@ from scripts.report.column import Column
 from scripts.report.numbers import Scale
 from scripts.report.results_columns import QUALITY, measured
 from scripts.report.section import Section
+from scripts.report.sections import lossless
 from scripts.report.text import Safe
 
 CHIPS = ("good", "bad")
-AUDITED = {"tie": "equal but for ties", "error": "error: differs"}
 SHORT = (
     Column("latency_s", "", "Latency", numbers.TIME),
     Column("latency_p99_s", "", "P99", numbers.TIME),
@@ -132,7 +132,7 @@ def _audit_cell(technique: dict[str, Any]) -> dict[str, Any]:
     audit = match["audit"] or {}
     verdict = audit.get("verdict") or ""
     promised = verdict == "identical" or technique["lossless"]
-    text = AUDITED.get(verdict, verdict) if promised else "may differ"
+    text = lossless.AUDITED.get(verdict, verdict) if promised else "may differ"
     return {
         "text": text if verdict else numbers.NOTHING,
         "note": audit.get("sentence") or match["reason"] or "",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.report import limits, numbers, plainly
+from scripts.report import limits, numbers, plainly, rows
 from scripts.report.limits import Words
 from scripts.report.section import Section
 from scripts.report.text import Safe
@@ -20,8 +20,8 @@ def scenarios(comparison: dict[str, Any]) -> dict[str, Any]:
 def _scenarios(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     ranking = comparison["ranking"]
     words = Words(comparison)
-    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
-    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
+    labels = rows.labels(comparison)
+    techniques = rows.by_name(comparison)
     return [
         _scenario(scenario, words, labels, ranking) | {"plain": plainly.sentences(scenario, words, techniques)}
         for scenario in comparison["scenarios"]
@@ -69,7 +69,7 @@ def short(comparison: dict[str, Any]) -> dict[str, Any] | None:
     """Return each scenario's choice, and what must be said plainly of some."""
     if not comparison["scenarios"]:
         return None
-    labels = {technique["name"]: technique["label"] for technique in comparison["techniques"]}
+    labels = rows.labels(comparison)
     return {
         "scenarios": [_short(scenario, labels) for scenario in comparison["scenarios"]],
         "plain": _plain(comparison) if comparison["ranking"] else [],
@@ -93,7 +93,7 @@ def _short(scenario: dict[str, Any], labels: dict[str, str]) -> dict[str, str]:
 def _plain(comparison: dict[str, Any]) -> list[dict[str, str]]:
     """Return what must be said plainly of each scenario that something must be said of."""
     words = Words(comparison)
-    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
+    techniques = rows.by_name(comparison)
     told = {each["label"]: plainly.sentences(each, words, techniques) for each in comparison["scenarios"]}
     return [{"label": label, "text": " ".join(sentences)} for label, sentences in told.items() if sentences]
 

@@ -29,7 +29,7 @@ def sweeps(comparison: dict[str, Any]) -> list[dict[str, Any]] | None:
     Returns:
         Per sweep its table, ``knees``, and ``curve``: the drawing of a sweep that the study does not name, else empty.
     """
-    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
+    techniques = rows.by_name(comparison)
     found = [_sweep(sweep, techniques) | {"curve": "", "knees": curves.knees(comparison, sweep)}
              for sweep in comparison["sweeps"]]  # fmt: skip
     for number, sweep in enumerate(batches(comparison)):

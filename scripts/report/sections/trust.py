@@ -10,18 +10,9 @@ from scripts.report.section import Section
 Pairs = list[tuple[str, str]]
 Runs = list[tuple[str, dict[str, Any]]]
 HEADS = (
-    "Technique",
-    "Run",
-    "Started (UTC)",
-    "Took",
-    "Read, GB/s",
-    "Copy, GB/s",
-    "Matrix product, GFLOP/s",
-    "Other programs",
-    "CPU taken away",
-    "Clocks held down",
-    "Load before",
-)
+    "Technique", "Run", "Started (UTC)", "Took", "Read, GB/s", "Copy, GB/s", "Matrix product, GFLOP/s",
+    "Other programs", "CPU taken away", "Clocks held down", "Load before",
+)  # fmt: skip
 INTERLEAVED = {True: "yes", False: "no", None: "not known"}
 SHARES = {"foreign_cpu_share": "Other programs on the CPU", "steal_share": "CPU taken away by the hypervisor"}
 CALIBRATED = (
@@ -34,7 +25,7 @@ METHODS = {"nvml": "the GPU's energy counter (NVML)", "rapl": "the processor pac
 
 def trust(comparison: dict[str, Any]) -> dict[str, Any]:
     """Return the doubts, then the order of the runs, provenance, calibration, conditions, energy, and a line a run."""
-    labels = _labels(comparison)
+    labels = rows.labels(comparison)
     runs = list(_runs(comparison["techniques"]))
     order = comparison["order"]
     return {
@@ -51,10 +42,6 @@ def trust(comparison: dict[str, Any]) -> dict[str, Any]:
         "heads": HEADS,
         "runs": [_line(label, run) for label, run in sorted(runs, key=lambda pair: pair[1].get("started_at") or "")],
     }
-
-
-def _labels(comparison: dict[str, Any]) -> dict[str, str]:
-    return {technique["name"]: technique["label"] for technique in comparison["techniques"]}
 
 
 FEW = 4

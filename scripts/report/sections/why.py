@@ -98,7 +98,7 @@ def _speculation(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     The speed-ups are that of the model, that with the verification's own time, and the measured one.
     """
     found = []
-    techniques = {technique["name"]: technique for technique in comparison["techniques"]}
+    techniques = rows.by_name(comparison)
     for row in comparison["break_even"]:
         measured = row["measured_speedup"]
         word = {"higher": "faster", "lower": "slower"}.get(measured.get("verdict"), measured.get("verdict") or "")
