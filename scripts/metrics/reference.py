@@ -23,12 +23,14 @@ def described(runs: list[Run]) -> dict[str, Any]:
 
 def columns(runs: list[Run]) -> dict[str, list[list[float]]]:
     """Return the readings by run and prompt in seconds, of each mode in which every run has them."""
-    result = {}
-    for key, fixed in COLUMNS.items():
-        readings = [[sample.reference_s for sample in run.mode(fixed)] for run in runs]
-        if all(row and None not in row for row in readings):
-            result[key] = readings
-    return result
+    found = {key: readings(runs, fixed) for key, fixed in COLUMNS.items()}
+    return {key: values for key, values in found.items() if values is not None}
+
+
+def readings(runs: list[Run], fixed: bool) -> list[list[float]] | None:
+    """Return the readings of a mode in seconds by run and prompt; None where one is missing."""
+    found = [[sample.reference_s for sample in run.mode(fixed)] for run in runs]
+    return found if all(row and None not in row for row in found) else None
 
 
 def flag(runs: list[Run]) -> dict[str, str] | None:

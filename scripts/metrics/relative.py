@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.metrics import spread
+from scripts.metrics import reference, spread
 from scripts.metrics.families import latency, throughput
 from scripts.metrics.runs import Run
 
@@ -22,10 +22,9 @@ def relative(runs: list[Run], batch_size: int) -> dict[str, Any] | None:
         ``natural`` and ``fixed`` (None where that mode was off): per prompt, averaged over runs, the columns of the
         samples. ``figures``: of each timing, natural and ``fixed_``, the value of each run, and ``run_scatter``.
     """
-    readings = {fixed: _readings(runs, fixed) for fixed in (False, True)}
-    if readings[False] is None:
+    natural, fixed = (_times(runs, mode) for mode in (False, True))
+    if natural is None:
         return None
-    natural, fixed = (None if of is None else _times(runs, of, mode) for mode, of in readings.items())
     tokens = throughput.per_sample(runs)["new_tokens"]
     found = _figures(natural, "", batch_size)
     found["throughput_tokens_per_s"] = _rate(tokens, natural["busy_s"], batch_size)
@@ -34,16 +33,13 @@ def relative(runs: list[Run], batch_size: int) -> dict[str, Any] | None:
     return {"natural": _averaged(natural), "fixed": None if fixed is None else _averaged(fixed), "figures": found}
 
 
-def _readings(runs: list[Run], fixed: bool) -> np.ndarray | None:
-    """Return the readings of the reference in seconds, shape (runs, prompts); None where one is missing."""
-    found = [[sample.reference_s for sample in run.mode(fixed)] for run in runs]
-    complete = all(row and None not in row for row in found)
-    return np.array(found, dtype=float) if complete else None
-
-
-def _times(runs: list[Run], readings: np.ndarray, fixed: bool) -> dict[str, np.ndarray]:
+def _times(runs: list[Run], fixed: bool) -> dict[str, np.ndarray] | None:
+    """Return relative times, shape (runs, prompts); None where a reading of the reference is missing."""
+    readings = reference.readings(runs, fixed)
+    if readings is None:
+        return None
     times = latency.per_sample(runs, fixed) | throughput.per_sample(runs, fixed)
-    return {key: times[key] / readings for key in COLUMNS}
+    return {key: times[key] / np.array(readings) for key in COLUMNS}
 
 
 def _averaged(times: dict[str, np.ndarray]) -> dict[str, list[float | None]]:
