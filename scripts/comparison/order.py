@@ -14,7 +14,7 @@ def order(metrics: Metrics) -> dict[str, Any]:
 
     Returns:
         ``blocks``: the k-th block has the techniques in the order in which their k-th runs started; ``interleaved``:
-        whether each block ended before the next began, None where that can't be told; ``note``: a sentence.
+        whether each block ended before the next began, None if unknown; ``note``: a sentence.
     """
     spans = {name: _spans(content) for name, content in metrics.items() if content["status"] == "ok"}
     longest = max((len(runs) for runs in spans.values()), default=0)
@@ -41,7 +41,7 @@ def order(metrics: Metrics) -> dict[str, Any]:
 
 
 def in_rounds(metrics: Metrics) -> set[str]:
-    """Return the techniques whose runs went in rounds with one another's; none where that can't be told."""
+    """Return the techniques whose runs are interleaved in rounds; none if times are unknown."""
     spans = {name: _spans(content) for name, content in metrics.items() if content["status"] == "ok"}
     if any(run is None for runs in spans.values() for run in runs):
         return set()

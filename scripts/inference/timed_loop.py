@@ -83,7 +83,7 @@ def time_batch(
     Returns:
         For each prompt a line of samples.jsonl without its id: times in seconds since the request began. Whatever
         generates, a request is done when its last kept token has reached the host, and the batch when the call has
-        returned and nothing of it is under way any more.
+        returned and the device is idle.
     """
     timed = _by_generator if loaded.generator is not None else _by_generate
     began, elapsed, lengths, each = timed(prompts, tokenizer, loaded, options, recorder, prompt_tokens)

@@ -106,7 +106,7 @@ def nearest_rank(ordered: Sequence[float], q: float) -> float:
 
 
 def repeated_figure(values: Sequence[float], unit: str) -> Figure:
-    """Build the mean of one reading a run; the readings themselves stand beside it, in place of an interval."""
+    """Build the mean of one reading a run; the readings are kept in place of an interval."""
     runs = [float(value) for value in values]
     note = None if len(runs) > 1 else ONE_READING
     return figure(float(np.mean(runs)), unit, len(runs), note=note, runs=runs)

@@ -71,7 +71,7 @@ def _measured_weights(run: Run) -> float | None:
 
 
 def computed_weights(run: Run, facts: model_facts.ModelFacts) -> int:
-    """Bytes by arithmetic; bitsandbytes lays 4-bit weights out anew at their first use on some processors."""
+    """Bytes by arithmetic; on some processors bitsandbytes repacks 4-bit weights at first use."""
     computed = [
         sizes.weight_bytes(facts.architecture, facts.costs, facts.dtype, facts.draft, repacked=repacked)
         for repacked in (False, True)

@@ -24,7 +24,7 @@ class Sample:
         latency_s: until the request's own last kept token was out.
         batch: the batch that it was in, from 0.
         batch_requests: how many requests that batch had.
-        batch_time_s: until the batch's call had returned and nothing of it was under way any more.
+        batch_time_s: until the batch's call returned and the device was idle.
         reference_nll: the reference headline's negative log-likelihood in nats, summed over ``reference_tokens``.
         margins: per generated token its logit minus that of the best other token.
         runners_up: per generated token that other one.

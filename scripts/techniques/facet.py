@@ -113,7 +113,7 @@ class Facet:
         return False
 
     def generator(self, value: Any, loaded: Loaded, pad: int) -> Generator | None:
-        """A decode loop that takes the place of ``generate``; ``pad`` is a token for places that nothing looks at."""
+        """A decode loop used instead of ``generate``; ``pad`` is the padding token."""
         return None
 
     def recorder(self, value: Any, loaded: Loaded) -> SampleRecorder | None:

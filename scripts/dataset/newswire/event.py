@@ -1,4 +1,4 @@
-"""Types of events, read from one file a section of the paper: how such a story is told and how its headline is written.
+"""Event types with sentence and headline templates, read from one file per section of the paper.
 
 A file, such as ``events/business.yaml``, holds ``asides``, sentences about something else that must not enter a
 headline, and ``events`` by name, each with

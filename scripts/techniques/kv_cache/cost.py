@@ -8,7 +8,7 @@ from scripts.hardware.cost import Cost
 
 
 class KVCacheCost(Cost):
-    """The same keys and values, kept or computed anew."""
+    """The same keys and values, cached or recomputed."""
 
     lossless = True
 

@@ -1,4 +1,4 @@
-"""Facet ``kv_cache``: keep the keys and values of past tokens (``dynamic``), or compute them anew (``none``)."""
+"""Facet ``kv_cache``: keep the keys and values of past tokens (``dynamic``), or recompute them (``none``)."""
 
 from __future__ import annotations
 

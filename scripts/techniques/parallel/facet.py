@@ -111,7 +111,7 @@ class Parallel(Facet):
         held = _shards(value["tensor"], loaded) if value["tensor"] > 1 else _stage(value["pipeline"], loaded)
         if loaded.generator is None:
             return facts | {"collective_call_time_share": seen.communication_share} | held
-        # A loop of the project's own says how it measured its share, and how many micro-batches were under way.
+        # A loop of the project's own says how it measured its share, and how many micro-batches were in flight.
         return facts | {"communication_share": seen.communication_share} | held | loaded.generator.parallel_facts()
 
 

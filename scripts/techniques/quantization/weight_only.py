@@ -61,7 +61,7 @@ class WeightOnlyMethod(Method, ABC):
         return {"scales": "one a row"}
 
     def after_load(self, value: Any, loaded: Loaded) -> None:
-        """Quantise every linear layer, or this rank's shard of it; its dense weight is let go before the next."""
+        """Quantise every linear layer, or this rank's shard of it; its dense weight is freed before the next."""
         from scripts.techniques.quantization import weight_only_linear
 
         refuse_no_layers(value["method"], loaded.model)

@@ -34,7 +34,7 @@ class ContinuousEngine(Generator):
     Args:
         loaded: the model, on its device, with the facets that change it already applied.
         slots: maximum number of active requests.
-        pad: a token for places that nothing looks at.
+        pad: the padding token.
     """
 
     own_thread = True
@@ -200,6 +200,6 @@ class ContinuousEngine(Generator):
         }
 
     def close(self) -> None:
-        """End the thread; what is still under way is lost."""
+        """Stop the thread; active requests are lost."""
         if self.manager is not None:
             self.manager.stop(hard_stop=True)

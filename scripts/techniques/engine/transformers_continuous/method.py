@@ -1,6 +1,6 @@
 """transformers' continuous batching: a request of the batch begins as soon as another has left its slot.
 
-Of the requests of a batch as many are under way as there are slots.
+At most ``slots`` requests of a batch are active.
 """
 
 from __future__ import annotations
