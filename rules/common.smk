@@ -21,7 +21,7 @@ from scripts.foundation import failures, files, plugins
 from scripts.foundation.errors import StudyError
 from scripts.foundation.text import one_line
 from scripts.inference import machine
-from scripts.metrics import families
+from scripts.metrics import families, registry
 from scripts.report import facet_words
 from scripts.report import sections as report_sections
 from scripts.study import (
@@ -47,10 +47,14 @@ ParamsChange.__str__ = lambda change: staleness.sentence(
 
 
 def checked(function, *arguments, **options):
-    """Call what may find fault with the study; a fault is one sentence and exit status 1."""
+    """Call what may find fault with the study or a plugin; a fault is one sentence and exit status 1."""
     try:
         return function(*arguments, **options)
-    except StudyError as error:
+    except Exception as error:
+        if not isinstance(error, StudyError):
+            if (said := plugins.fault(error)) is None:
+                raise
+            error = StudyError(said)
         said = STUDY.explain(error) if STUDY else one_line(str(error))
         print(f"error: {said}", file=sys.stderr, flush=True)
         os._exit(1)
@@ -84,6 +88,10 @@ PLAN = plan.Plan(config, TECHNIQUES, checked(references.read, config["references
 checked(lambda: PLAN.on_gpus)
 if workflow.is_main_process:
     checked(facet_words.check, [each.settings for each in TECHNIQUES.values()])
+    if plugins.roots():
+        # Not after hours, when figures are computed and shown.
+        checked(registry.families)
+        checked(report_sections.check)
 
 
 wildcard_constraints:

@@ -43,9 +43,20 @@ def changes() -> dict[str, Entry]:
 def _families(_: tuple[Path, ...]) -> tuple[ModuleType, ...]:
     found, seen = [importlib.import_module(name) for name in found_by_name.modules()], {}
     for family in found:
-        if not hasattr(family, "FIGURES") or not hasattr(family, "compute"):
+        figures = getattr(family, "FIGURES", None)
+        if not isinstance(figures, tuple) or not callable(getattr(family, "compute", None)):
             raise StudyError(f"{family.__file__}: a family of figures has FIGURES and compute(recorded); add them.")
-        for entry in family.FIGURES:
-            if seen.setdefault(entry.key, family) is not family:
-                raise StudyError(f"{family.__file__}: {seen[entry.key].__file__} has '{entry.key}' too; rename it.")
+        for entry in figures:
+            if not isinstance(entry, Entry):
+                raise StudyError(f"{family.__file__}: FIGURES holds {entry!r}, which is no Entry; correct it.")
+            names = {
+                ("key", entry.key),
+                ("column of the CSV", entry.csv),
+                ("change", entry.change and entry.change.key),
+            }
+            for what, name in sorted(each for each in names if each[1]):
+                if (what, name) in seen:
+                    other = seen[what, name].__file__
+                    raise StudyError(f"{family.__file__}: {other} has the {what} '{name}' too; rename it.")
+                seen[what, name] = family
     return tuple(sorted(found, key=lambda family: getattr(family, "ORDER", LAST)))

@@ -55,7 +55,8 @@ def find(facet: str, setting: Any) -> Written:
     """Return what is written of a setting of a facet.
 
     Raises:
-        StudyError: the facet, or the method that the setting names, has no words, or one that is required is missing.
+        StudyError: the facet, or the method that the setting names, has no words, or one that is required is missing
+            or has another form.
     """
     path = _file(facet)
     content = templates.read(path)
@@ -68,6 +69,8 @@ def find(facet: str, setting: Any) -> Written:
     for key in REQUIRED:
         if key not in found.content:
             raise StudyError(f"{list(found.places.values())[-1]} has no '{key}', nor has the facet's; add it.")
+    if not isinstance(found.content["summary"], list):
+        raise StudyError(f"{found.places['summary']}, summary: this is no list of sentences; make it one.")
     return found
 
 
@@ -82,7 +85,11 @@ def check(techniques: Iterable[Mapping[str, Any]]) -> None:
     """
     for settings in techniques:
         for facet, setting in settings.items():
-            find(facet, _off(setting))
+            found = find(facet, _off(setting))
+            for key, written in found.content.items():
+                for template in written if isinstance(written, list) else [written]:
+                    if isinstance(template, str):
+                        templates.check(f"{found.places.get(key, facet)}, {key}", template)
 
 
 def _file(facet: str, method: str = "") -> Path:

@@ -94,7 +94,8 @@ def render(template: Path, context: Mapping[str, Any], **options: Any) -> str:
         missing = template.parent / str(error.name)
         raise StudyError(f"{missing} does not exist; restore the report's template.") from None
     except TemplateError as error:
-        raise StudyError(f"{template}: {error}; correct the report's template.") from error
+        place = getattr(error, "filename", None) or template
+        raise StudyError(f"{place}: {error}; correct the report's template.") from error
 
 
 def embedded(value: Any) -> str:

@@ -71,6 +71,14 @@ def _read(path: Path, changed: int) -> Mapping[str, Any]:
     return content
 
 
+def check(place: str, template: str) -> None:
+    """See that a template can be parsed, with arguments and errors as of :func:`say`."""
+    try:
+        _template(template)
+    except TemplateError as error:
+        raise StudyError(f"{place}: {str(error).rstrip('.')}; correct the template.") from None
+
+
 def say(place: str, template: str, context: Mapping[str, Any]) -> str:
     """Render a template to one line of text.
 

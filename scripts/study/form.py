@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import SchemaError, best_match
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
 from scripts.foundation.wording import KeyFault, dotted, shown
-from scripts.study import values
+from scripts.study import strict_yaml, values
 
 MAX_NAME_LENGTH = 64
 _TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number",
@@ -48,16 +52,53 @@ def _validator(schemas: tuple[Path, ...]) -> Any:
     )
     kind = validators.extend(Draft202012Validator, type_checker=strict)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster
-    return kind(functools.reduce(_merged, (yaml.load(path.read_text(encoding="utf-8"), loader) for path in schemas)))
+    schema = yaml.load(schemas[0].read_text(encoding="utf-8"), loader)
+    for path in schemas[1:]:
+        schema = _with_plugin(schema, path)
+    return kind(schema)
 
 
-def _merged(schema: Any, more: Any) -> Any:
-    """A schema merged with a plugin's: keys of mappings, entries of lists (``enum``, ``oneOf``)."""
+def _with_plugin(schema: dict[str, Any], path: Path) -> dict[str, Any]:
+    try:
+        more = strict_yaml.read_file(path, str(path)).value
+        if not isinstance(more, dict):
+            raise ValueError("it is no mapping; write what it adds as config/config.schema.yaml is written.")
+        joined = _joined(schema, more, ())
+        Draft202012Validator.check_schema(joined)
+        resolver = Registry().with_resource("", DRAFT202012.create_resource(joined)).resolver()
+        for reference in _references(joined):
+            resolver.lookup(reference)
+    except ValueError as error:
+        raise StudyError(f"{path}: {error}") from None
+    except SchemaError as error:
+        raise StudyError(f"{path}: {dotted(tuple(error.path))}: {error.message}; correct this JSON Schema.") from None
+    except Unresolvable as error:
+        raise StudyError(f"{path}: $ref {error.ref!r} names nothing that the schema has; correct it.") from None
+    return joined
+
+
+def _joined(schema: Any, more: Any, at: tuple[Any, ...]) -> Any:
+    """A schema with what a plugin's adds: keys of mappings, entries of lists (``enum``, ``oneOf``)."""
     if isinstance(schema, dict) and isinstance(more, dict):
-        return schema | {key: _merged(schema[key], value) if key in schema else value for key, value in more.items()}
+        return schema | {
+            key: _joined(schema[key], value, (*at, key)) if key in schema else value for key, value in more.items()
+        }
     if isinstance(schema, list) and isinstance(more, list):
         return [*schema, *(entry for entry in more if entry not in schema)]
-    return more
+    if schema != more:
+        raise ValueError(
+            f"{dotted(at)} is {shown(more)}, and the project's schema has {shown(schema)}; a plugin adds to the schema "
+            "and changes nothing in it, so leave this out."
+        )
+    return schema
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        yield from ([schema["$ref"]] if isinstance(schema.get("$ref"), str) else [])
+    inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    for each in inner:
+        yield from _references(each)
 
 
 def _fault(error: ValidationError) -> KeyFault:

@@ -102,7 +102,7 @@ def _read(path: Path, content: bytes) -> Facts:
     try:
         tree = ast.parse(content, filename=str(path))
     except (SyntaxError, ValueError) as error:
-        raise StudyError(f"{path} is no Python that can be read ({error}); restore it.") from None
+        raise StudyError(f"{path} is no Python that can be read ({error}); correct it.") from None
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)

@@ -59,7 +59,10 @@ def _files(path: Path) -> set[Path]:
 def _collect(module: str, found: set[Path]) -> None:
     path = _locate(module)
     if path is None:
-        raise StudyError(f"the module {module.replace('.', '/')}.py is missing; restore it from the repository.")
+        name = module.replace(".", "/")
+        is_folder = any((root / name).is_dir() for root in (ROOT, *plugins.roots()))
+        missing = f"{name}/__init__.py is missing; add it, be it empty" if is_folder else f"{name}.py is missing"
+        raise StudyError(f"{missing}{'' if is_folder else '; restore it from the repository'}.")
     if path in found:
         return
     found.add(path)

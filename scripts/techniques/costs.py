@@ -5,10 +5,10 @@ They are no part of a run's key: only checks of settings and figures use them.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from typing import Any
 
+from scripts.foundation import plugins
 from scripts.hardware.cost import Cost, Costs
 from scripts.techniques.registry import PACKAGE, companion_settings, facet_names, used_facets
 
@@ -27,7 +27,7 @@ def load_cost(facet: str, method: str | None = None) -> Cost:
     if importlib.util.find_spec(module) is None:
         what = f"the facet {facet}" if method is None else f"the method {method} of {facet}"
         raise NoCostError(f"{what} has no cost: {module.replace('.', '/')}.py is missing")
-    return importlib.import_module(module).COST
+    return plugins.member(module, "COST", Cost)
 
 
 def costs_of(settings: dict[str, Any]) -> Costs:

@@ -7,13 +7,15 @@ a module ``method``. They are imported by name, so that a technique depends on t
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
+from scripts.techniques.facet import Facet
 
 if TYPE_CHECKING:
-    from scripts.techniques.facet import Facet
     from scripts.techniques.methods import Method
 
 PACKAGE = "scripts.techniques"
@@ -33,16 +35,21 @@ def load_facet(name: str) -> Facet:
     """The facet of that name.
 
     Raises:
-        StudyError: there is none.
+        StudyError: there is none, or one without name or order.
     """
     if name not in facet_names():
-        raise StudyError(f"the facet '{name}' has no module scripts/techniques/{name}/facet.py; restore it.")
-    return importlib.import_module(f"{PACKAGE}.{name}.facet").FACET
+        raise StudyError(f"the facet '{name}' has no module scripts/techniques/{name}/facet.py; add it.")
+    module = f"{PACKAGE}.{name}.facet"
+    facet = plugins.member(module, "FACET", Facet)
+    if getattr(facet, "name", None) != name or type(getattr(facet, "order", None)) is not int:
+        path = sys.modules[module].__file__
+        raise StudyError(f"{path}: the facet must have the name '{name}' and a whole number as order; set them.")
+    return facet
 
 
 def load_method(facet: str, name: str) -> Method:
     """The method of that name, one of :func:`method_names`."""
-    return importlib.import_module(f"{PACKAGE}.{facet}.{name}.method").METHOD
+    return plugins.member(f"{PACKAGE}.{facet}.{name}.method", "METHOD", Facet)
 
 
 def method_of(facet: str, settings: dict[str, Any]) -> Method | None:
@@ -78,5 +85,5 @@ def code_modules(settings: dict[str, Any]) -> list[str]:
 
 def _packages_with(package: str, module: str) -> list[str]:
     folders = importlib.import_module(package).__path__
-    found = {path.parent.name for folder in folders for path in Path(folder).glob(f"*/{module}.py")}
+    found = {path.parent.name for folder in folders for path in Path(folder).glob(f"*/{module}.py") if path.is_file()}
     return sorted(found)

@@ -1,7 +1,8 @@
 """The report's sections: each module is one, found by listing; plugins can add to them."""
 
-import importlib
 import sys
+
+from jinja2 import Environment, TemplateSyntaxError
 
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
@@ -15,18 +16,32 @@ def modules() -> list[str]:
     return [f"{__name__}.{name}" for name in plugins.modules(sys.modules[__name__])]
 
 
+def check() -> None:
+    """See that every section is whole, before anything is run.
+
+    Raises:
+        StudyError: as :func:`sections`, or a partial is no Jinja template.
+    """
+    for path in (path for each in sections() for path in plugins.files(f"report/partials/{each.id}.html.j2")):
+        try:
+            Environment().parse(path.read_text(encoding="utf-8"))
+        except (TemplateSyntaxError, UnicodeDecodeError) as error:
+            line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+            raise StudyError(f"{path}{line}: {str(error).rstrip('.')}; correct the template.") from None
+
+
 def sections() -> list[Section]:
     """All sections, in the order in which they stand in the report.
 
     Raises:
-        StudyError: a module has no section, or two have the same id.
+        StudyError: a module has no section, or one without a partial, or two have the same id.
     """
     found: dict[str, Section] = {}
     for name in modules():
-        section = getattr(importlib.import_module(name), "SECTION", None)
-        if not isinstance(section, Section):
-            raise StudyError(f"the module {name} has no SECTION, which each section of the report has; add it.")
+        section = plugins.member(name, "SECTION", Section)
         if section.id in found:
             raise StudyError(f"two sections of the report have the id '{section.id}'; rename that of {name}.")
+        if not plugins.files(f"report/partials/{section.id}.html.j2"):
+            raise StudyError(f"report/partials/{section.id}.html.j2 does not exist; write what shows {name}.")
         found[section.id] = section
     return sorted(found.values(), key=lambda section: (section.order, section.id))

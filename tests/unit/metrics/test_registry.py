@@ -97,6 +97,8 @@ def test_families_from_outside_are_part_of_the_keys(plugin):
     [
         ("FIGURES = ()", r"letters.py: a family of figures has FIGURES and compute\(recorded\); add them"),
         (VOWELS.replace('"vowels"', '"latency_s"'), r"'latency_s' too; rename it"),
+        (VOWELS.replace('"vowels_mean"', '"latency_mean_s"'), r"the column of the CSV 'latency_mean_s' too; rename it"),
+        (VOWELS.replace("FIGURES = (", "FIGURES = (3,"), "FIGURES holds 3, which is no Entry"),
     ],
 )
 def test_a_family_that_is_none_is_one_sentence(plugin, source, said):

@@ -8,7 +8,7 @@ import pytest
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
 from scripts.report import markdown, page, view
-from scripts.report.sections import modules, sections
+from scripts.report.sections import check, modules, sections
 from scripts.study import sources
 from tests.support.report_pages import TEMPLATE
 
@@ -76,6 +76,12 @@ def test_a_section_with_nothing_to_show_is_left_out(compared, plugin):
     assert "weather" not in page.page(view.report_view(compared), TEMPLATE, page.Contents())
 
 
+def test_a_partial_that_is_no_template_is_told_before_anything_runs(plugin):
+    plugin(module=SECTION, partial="<p>\n{% if %}")
+    with pytest.raises(StudyError, match=r"weather\.html\.j2, line 2: .*; correct the template\.$"):
+        check()
+
+
 def test_without_a_plugin_its_section_is_gone(compared):
     assert "weather" not in [section.id for section in sections()]
 
@@ -84,7 +90,7 @@ def test_without_a_plugin_its_section_is_gone(compared):
     ("files", "told"),
     [
         ({"module": "x = 1"}, "has no SECTION"),
-        ({"module": SECTION, "twin": SECTION}, "the id 'weather'"),
+        ({"module": SECTION, "twin": SECTION, "partial": PARTIAL}, "the id 'weather'"),
         ({"module": SECTION}, "weather.html.j2 does not exist"),
     ],
 )

@@ -3,6 +3,7 @@
 import pytest
 
 from scripts.foundation import plugins
+from scripts.foundation.errors import StudyError
 from scripts.study import configuration, preflight
 
 
@@ -36,4 +37,26 @@ def test_keys_that_a_plugin_adds_are_known(tmp_path, monkeypatch):
         preflight.check([study], [], replace=False)
     study.write_text("{plugins: [elsewhere], dataset: {telegraph: {}}}", encoding="utf-8")
     preflight.check([study], [], replace=False)  # the workflow, which may run in another folder, says so
+    plugins.use([])
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ("properties: [", "is not YAML"),
+        ("- a", "it is no mapping"),
+        ("properties: 5", "properties is 5, and the project's schema has"),
+        ("properties: {dataset: {properties: {samples: {maximum: 1}}}}", "samples.maximum is 1, and .* has 1000000"),
+        ("properties: {mine: {type: banana}}", "properties.mine.type: 'banana' is not valid"),
+        ("properties: {mine: {$ref: '#/$defs/yours'}}", r"\$ref '/\$defs/yours' names nothing"),
+    ],
+)
+def test_a_schema_of_a_plugin_that_cannot_be_used_is_named(tmp_path, monkeypatch, schema, said):
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    path = tmp_path / "config" / "config.schema.yaml"
+    path.parent.mkdir()
+    path.write_text(schema, encoding="utf-8")
+    plugins.use([str(tmp_path)])
+    with pytest.raises(StudyError, match=rf"^{path}.*{said}"):
+        configuration.check_form({})
     plugins.use([])

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -105,7 +106,7 @@ def test_a_missing_module_is_an_error_that_names_it(project, path):
     with pytest.raises(StudyError) as error:
         project.write(path, None).digests("scripts.stage")
     assert path.removesuffix("/__init__.py") in str(error.value)
-    assert str(error.value).endswith("is missing; restore it from the repository.")
+    assert re.search(r"is missing; (restore it from the repository|add it, be it empty)\.$", str(error.value))
 
 
 def test_a_missing_name_of_a_package_is_a_missing_module(project):
@@ -219,7 +220,7 @@ def test_what_another_version_of_the_reader_kept_is_read_again(project, tmp_path
 @pytest.mark.parametrize("text", [b"def f(:\n", b"x = '\0'\n", b"caf\xe9 = 1\n"])
 def test_what_is_no_python_is_one_sentence(project, tmp_path, text):
     (tmp_path / "scripts/other.py").write_bytes(text)
-    with pytest.raises(StudyError, match=r"scripts/other\.py is no Python that can be read .*; restore it\.$"):
+    with pytest.raises(StudyError, match=r"scripts/other\.py is no Python that can be read .*; correct it\.$"):
         project.digests("scripts.other")
 
 

@@ -50,6 +50,7 @@ METHOD_COST = '''
             return matrix.weights // 4
     COST = TernaryCost()
 '''
+NAMELESS = r"toy/facet\.py: the facet must have the name 'toy' and a whole number as order; set them"
 BASE = {"model": "small", "kv_cache": "dynamic"}
 
 
@@ -117,6 +118,31 @@ def test_a_forgotten_cost_is_told_and_promises_nothing(plugin, path, settings, r
     with pytest.raises(costs.NoCostError, match=f"{reason}.*{path} is missing"):
         costs.costs_of(BASE | settings)
     assert not costs.is_lossless(settings, BASE | settings)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "said"),
+    [
+        ("toy/facet.py", "FACET =", "OTHER =", r"toy/facet\.py has no FACET, an instance of Facet; add it"),
+        ("toy/facet.py", "Toy()", "Toy", r"toy/facet\.py has no FACET, an instance of Facet; add it"),
+        ("toy/facet.py", 'name, order = "toy", 15', 'name = "toy"', NAMELESS),
+        ("toy/facet.py", '"toy"', '"doll"', NAMELESS),
+        ("toy/cost.py", "COST =", "OTHER =", r"toy/cost\.py has no COST, an instance of Cost; add it"),
+        ("quantization/ternary/method.py", "METHOD =", "OTHER =", r"method\.py has no METHOD, an instance of Method"),
+    ],
+)
+def test_what_is_not_whole_is_one_sentence(plugin, path, old, new, said):
+    text = (plugin / path).read_text(encoding="utf-8")
+    assert old in text
+    (plugin / path).write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(StudyError, match=said):
+        costs.is_lossless(dict.fromkeys(made := resolved(toy=2, quantization="ternary").settings), made)
+
+
+def test_a_package_without_an_init_is_named(plugin):
+    (plugin / "toy" / "__init__.py").unlink()
+    with pytest.raises(StudyError, match=r"scripts/techniques/toy/__init__\.py is missing; add it"):
+        sources.digests("scripts.techniques.toy.facet")
 
 
 def test_a_quantization_method_must_say_its_bytes(plugin):
