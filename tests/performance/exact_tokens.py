@@ -10,6 +10,7 @@ and 4 bits are held against the same weights, dequantised.
 
 from __future__ import annotations
 
+import argparse
 import copy
 import sys
 from collections.abc import Callable, Iterator
@@ -138,6 +139,7 @@ def compared(plain: Any, prompts: Tokens, tokens: Tokens, *, exact: bool) -> tup
 
 def main() -> int:
     """Compare and print line by line."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     config = config_of("llama-3.2-1b" if device.type == "cuda" else "small", **WIDE)
     # Of weights that bfloat16 can hold, so that both dtypes compute the same model.

@@ -99,7 +99,7 @@ def test_a_plugins_source_is_known_only_while_it_is_used(twin):
 
 def test_a_module_that_is_no_source_is_named(twin):
     (twin / "scripts/models/sources/empty.py").write_text("", encoding="utf-8")
-    with pytest.raises(StudyError, match=r"scripts\.models\.sources\.empty has no class Settings\(Source\)"):
+    with pytest.raises(StudyError, match=r"sources/empty\.py has no class Settings\(Source\)"):
         sources.find("empty")
     sys.modules.pop("scripts.models.sources.empty", None)
 
