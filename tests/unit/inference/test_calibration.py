@@ -63,17 +63,18 @@ def test_what_is_read_does_not_fit_the_last_level_caches(monkeypatch, tmp_path, 
 
 
 def test_a_type_without_a_fast_path_does_not_hold_the_run_up(monkeypatch):
-    multiply = torch.mm
+    multiply, seconds = torch.mm, []
 
     def slow(a, b, **options):
-        time.sleep(a.shape[0] ** 3 * 3e-9)  # 768 wide: 1.4 s
+        seconds.append(a.shape[0] ** 3 * 3e-9)  # 768 wide: 1.4 s
+        time.sleep(seconds[-1])
         return multiply(a, b, **options)
 
     monkeypatch.setattr(torch, "mm", slow)
-    began = time.perf_counter()
     peaks = calibrate(CPU, torch.float32)
-    assert time.perf_counter() - began < 0.8
-    assert peaks["matmul_flops_per_s"] == pytest.approx(2 / 3e-9, rel=0.5)
+    # The widths are judged, not the clock, which a busy machine stretches.
+    assert sum(seconds) < 0.4
+    assert 0 < peaks["matmul_flops_per_s"] < 2 / 3e-9 * 1.01
 
 
 def test_nothing_of_it_stays_in_the_resident_set():
