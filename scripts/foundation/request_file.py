@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.foundation.errors import StudyError
+from scripts.foundation.wording import shown
 
 
 def parse(parser: argparse.ArgumentParser, given: list[str] | None = None) -> argparse.Namespace:
@@ -37,12 +38,25 @@ def _apply(parser: argparse.ArgumentParser, path: Path) -> None:
             raise StudyError(f"{path} names {name!r}, which this stage does not have; it has {', '.join(actions)}.")
         if value is None:
             continue
-        takes_one = actions[name].nargs is None and actions[name].type in (Path, int, float)
-        if takes_one and isinstance(value, dict | list):
-            raise StudyError(f"{path}: {name!r} takes one value; correct it.")
+        if wanted := _wanted(actions[name], value):
+            raise StudyError(f"{path}: {name!r} is {shown(value)}, and takes {wanted}; correct it.")
         actions[name].required = False
         # argparse converts defaults that are text as it converts what the command line gives.
         parser.set_defaults(**{name: value})
+
+
+def _wanted(action: argparse.Action, value: Any) -> str | None:
+    """What an argument takes in place of this value, since argparse looks at text alone; None where the value fits."""
+    if action.choices is not None:
+        return None if value in action.choices else " or ".join(map(str, action.choices))
+    if action.nargs in ("*", "+"):
+        return None if isinstance(value, list) and all(isinstance(each, str) for each in value) else "a list of texts"
+    if action.nargs is None and action.type in (None, str, Path):
+        fits = str if action.type else str | dict  # a stage reads what is JSON on the command line by itself
+        return None if isinstance(value, fits) else "text"
+    if action.nargs is None and action.type in (int, float):
+        return None if isinstance(value, str) or type(value) in (int, action.type) else "a number"
+    return None
 
 
 def _read(path: Path) -> dict[str, Any]:

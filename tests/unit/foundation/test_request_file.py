@@ -16,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--output", type=Path, required=True)
     made.add_argument("--time-limit", type=float, default=3)
     made.add_argument("--metrics", nargs="+")
+    made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     return made
 
 
@@ -48,7 +49,11 @@ def test_without_a_request_the_command_line_is_all_there_is():
         ("{", "is no JSON"),
         ([1], "is no JSON object"),
         ({"setting": 1}, "names 'setting', which this stage does not have; it has settings, output"),
-        ({"output": ["x"]}, "'output' takes one value"),
+        ({"output": ["x"]}, r"'output' is \[.x.\], and takes text; correct it"),
+        ({"output": 5}, "'output' is 5, and takes text"),
+        ({"time_limit": True}, "'time_limit' is true, and takes a number"),
+        ({"metrics": "x"}, "'metrics' is \"x\", and takes a list of texts"),
+        ({"device": []}, r"'device' is \[\], and takes cpu or cuda"),
     ],
 )
 def test_a_request_that_the_stage_cant_take_is_one_sentence(tmp_path, content, said):
