@@ -54,6 +54,8 @@ def _wanted(action: argparse.Action, value: Any) -> str | None:
     if action.nargs is None and action.type in (None, str, Path):
         fits = str if action.type else str | dict  # a stage reads what is JSON on the command line by itself
         return None if isinstance(value, fits) else "text"
+    if action.type is json.loads:
+        return None if isinstance(value, str | dict) else "a JSON object"
     if action.nargs is None and action.type in (int, float):
         return None if isinstance(value, str) or type(value) in (int, action.type) else "a number"
     return None

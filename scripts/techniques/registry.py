@@ -49,6 +49,8 @@ def load_facet(name: str) -> Facet:
 
 def load_method(facet: str, name: str) -> Method:
     """The method of that name, one of :func:`method_names`."""
+    if name not in method_names(facet):
+        raise StudyError(f"{facet} has no method {name!r}; it has {', '.join(method_names(facet))}.")
     return plugins.member(f"{PACKAGE}.{facet}.{name}.method", "METHOD", Facet)
 
 

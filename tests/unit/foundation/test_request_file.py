@@ -51,6 +51,7 @@ def test_without_a_request_the_command_line_is_all_there_is():
         ({"setting": 1}, "names 'setting', which this stage does not have; it has settings, output"),
         ({"output": ["x"]}, r"'output' is \[.x.\], and takes text; correct it"),
         ({"output": 5}, "'output' is 5, and takes text"),
+        ({"settings": 5}, "'settings' is 5, and takes a JSON object"),
         ({"time_limit": True}, "'time_limit' is true, and takes a number"),
         ({"metrics": "x"}, "'metrics' is \"x\", and takes a list of texts"),
         ({"device": []}, r"'device' is \[\], and takes cpu or cuda"),

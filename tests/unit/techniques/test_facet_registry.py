@@ -139,6 +139,11 @@ def test_what_is_not_whole_is_one_sentence(plugin, path, old, new, said):
         costs.is_lossless(dict.fromkeys(made := resolved(toy=2, quantization="ternary").settings), made)
 
 
+def test_a_method_that_is_not_there_is_one_sentence():
+    with pytest.raises(StudyError, match="pruning has no method 'nope'; it has magnitude, structured, wanda"):
+        registry.load_method("pruning", "nope")
+
+
 def test_a_package_without_an_init_is_named(plugin):
     (plugin / "toy" / "__init__.py").unlink()
     with pytest.raises(StudyError, match=r"scripts/techniques/toy/__init__\.py is missing; add it"):
