@@ -24,6 +24,9 @@ const State = (() => {
     notify(changed);
   }
 
+  // Picks a technique, or lets go of the one that is picked.
+  const pick = (name) => set({ picked: values.picked === name ? null : name });
+
   function notify(changed) {
     for (const { keys, run } of listeners) if (keys.some((key) => changed.includes(key))) run();
   }
@@ -85,5 +88,5 @@ const State = (() => {
     });
   }
 
-  return { field, get, set, on, load, followLinks, fragment };
+  return { field, get, set, pick, on, load, followLinks, fragment, decoded };
 })();

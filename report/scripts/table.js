@@ -161,7 +161,7 @@ const Table = (() => {
     section.addEventListener("click", (event) => {
       const row = event.target.closest("tbody " + ROWS);
       if (!row || event.target.closest("a, button, input, summary, label") || !getSelection().isCollapsed) return;
-      State.set({ picked: State.get("picked") === row.dataset.technique ? null : row.dataset.technique });
+      State.pick(row.dataset.technique);
     });
   }
 

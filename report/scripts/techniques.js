@@ -7,9 +7,8 @@ const Techniques = (() => {
   let waiting = null;
 
   function named(fragment) {
-    let id = fragment.replace(/^#/, "").split("&")[0];
-    try { id = decodeURIComponent(id); } catch { return null; }
-    const found = id.startsWith(PREFIX) ? document.getElementById(id) : null;
+    const id = State.decoded(fragment.replace(/^#/, "").split("&")[0]);
+    const found = id?.startsWith(PREFIX) ? document.getElementById(id) : null;
     return found?.tagName === "DETAILS" ? found : null;
   }
 

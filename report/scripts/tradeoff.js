@@ -243,8 +243,6 @@ const Tradeoff = (() => {
     return found;
   }
 
-  const pick = (name) => State.set({ picked: State.get("picked") === name ? null : name });
-
   function moveTo(name) {
     for (const point of Dom.all(".point", drawn.svg)) point.setAttribute("tabindex", point.dataset.technique === name ? 0 : -1);
     current = name;
@@ -257,7 +255,7 @@ const Tradeoff = (() => {
     const names = drawn.order.map((point) => point.name), at = names.indexOf(name);
     const next = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: names.length - 1 }[event.key];
     if (next !== undefined) moveTo(names[(next + names.length) % names.length]);
-    else if (event.key === "Enter" || event.key === " ") pick(name);
+    else if (event.key === "Enter" || event.key === " ") State.pick(name);
     else return;
     event.preventDefault();
   }
@@ -266,7 +264,7 @@ const Tradeoff = (() => {
     const live = (run) => (event) => { if (drawn?.svg) run(event); };
     place.addEventListener("pointermove", Dom.perFrame(live((event) => State.set({ highlight: pointed(event) }))));
     place.addEventListener("pointerleave", () => State.set({ highlight: null }));
-    place.addEventListener("click", live((event) => { const name = pointed(event); if (name) pick(name); }));
+    place.addEventListener("click", live((event) => { const name = pointed(event); if (name) State.pick(name); }));
     place.addEventListener("focusin", (event) => State.set({ highlight: event.target.dataset.technique ?? null }));
     place.addEventListener("focusout", () => State.set({ highlight: null }));
     place.addEventListener("keydown", live(keyed));

@@ -35,9 +35,3 @@ def test_the_study_is_saved_as_a_configuration(open_report, study_report):
     page.locator("#reproduce summary").click()
     assert '"title": "Headlines: synthetic study"' in page.locator("#reproduce details pre").inner_text()
     assert "--configfile study.json" in page.locator("#reproduce pre").first.inner_text()
-
-
-def test_without_scripts_the_page_says_where_the_numbers_are(open_report):
-    page = open_report(java_script_enabled=False)
-    assert page.locator("[data-download]:visible").count() == 0
-    assert "results/comparison.json" in page.locator("#reproduce").inner_text()

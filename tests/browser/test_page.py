@@ -116,6 +116,7 @@ def test_everything_important_is_there_without_scripts(open_report: Callable[...
     assert visible(page, "button, input, select, textarea") == []
     counts = {"#top .candidate": 3, "#results thead th:visible": 14, "#headlines article": 12}
     assert {selector: page.locator(selector).count() for selector in counts} == counts
+    assert "results/comparison.json" in page.locator("#reproduce").inner_text()
     page.locator("#technique-tensor_parallel_4 > summary").click()
     assert page.get_by_role("heading", name="Why it has no figures").first.is_visible()
 

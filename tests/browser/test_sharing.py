@@ -1,4 +1,4 @@
-"""The page where it is shown elsewhere: on paper, on a phone, in the dark, and from a link to one of its parts."""
+"""The page where it is shown elsewhere: on paper, in the dark, and from a link to one of its parts."""
 
 import re
 import shutil
@@ -8,21 +8,6 @@ from collections.abc import Callable
 from playwright.sync_api import Page
 
 from tests.browser.controls import visible
-
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-_UNFOLD = "document.querySelectorAll('details').forEach((part) => { part.open = true; })"
-# What reaches beyond the right edge and does not lie in a box that scrolls, or that cuts it off.
-_BEYOND = """
-(width) => document.documentElement.scrollWidth <= width ? [] : [...document.querySelectorAll("main *")]
-  .filter((part) => part.getBoundingClientRect().right > width + 1 && part.checkVisibility())
-  .filter((part) => {
-    for (let box = part.parentElement; box; box = box.parentElement) {
-      if (getComputedStyle(box).overflowX !== "visible" && box !== document.documentElement) return false;
-    }
-    return true;
-  })
-  .map((part) => part.cloneNode(false).outerHTML.slice(0, 160))
-"""
 
 
 def words(text: str) -> str:
@@ -42,14 +27,6 @@ def test_print_holds_the_answer_and_no_controls(open_report: Callable[..., Page]
     if shutil.which("pdftotext"):
         done = subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True, check=True)
         assert answer in words(done.stdout.decode())
-
-
-def test_no_section_is_wider_than_a_phone(open_report: Callable[..., Page]) -> None:
-    page = open_report(**PHONE)
-    for unfold in (False, True):
-        if unfold:
-            page.evaluate(_UNFOLD)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, page.evaluate(_BEYOND, 390)
 
 
 def test_the_dark_scheme_turns_the_page_dark(open_report: Callable[..., Page]) -> None:

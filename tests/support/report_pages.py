@@ -16,9 +16,9 @@ def rendered(comparison: dict[str, Any], **contents: Any) -> str:
     return page.page(view.report_view(comparison), TEMPLATE, page.Contents(**contents))
 
 
-def short(comparison: dict[str, Any], template: Path = REPORT / "report.md.j2") -> str:
+def short(comparison: dict[str, Any]) -> str:
     """Return the short report in Markdown."""
-    return markdown.document(comparison, template)
+    return markdown.document(comparison, REPORT / "report.md.j2")
 
 
 def visible(source: str) -> str:

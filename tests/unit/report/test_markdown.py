@@ -84,14 +84,6 @@ def test_hostile_texts_leave_the_document_as_it_is(tmp_path):
     assert not {"link_open", "image", "html_inline", "html_block"} & blocks(source)[0]
 
 
-def test_a_missing_or_broken_template_is_one_sentence(tmp_path, whole):
-    with pytest.raises(StudyError, match="does not exist; restore the report's template"):
-        short(whole, tmp_path / "report.md.j2")
-    (tmp_path / "report.md.j2").write_text("{{ report.nothing }}", encoding="utf-8")
-    with pytest.raises(StudyError, match="nothing"):
-        short(whole, tmp_path / "report.md.j2")
-
-
 def print_answer(monkeypatch, folder, comparison):
     (folder / "comparison.json").write_text(json.dumps(comparison), encoding="utf-8")
     arguments = ["--comparison", str(folder / "comparison.json"), "--report", "results/report.html"]
