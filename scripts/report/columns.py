@@ -115,6 +115,16 @@ def change_cell(figure: dict[str, Any] | None, key: str) -> dict[str, Any]:
     }
 
 
+def quality(change: dict[str, Any]) -> dict[str, str]:
+    """Return the verdict on quality as every part of the report shows it: with its tone and its reason.
+
+    Args:
+        change: a technique's changes against its parent or the baseline; ``quality_kept`` of them has decided.
+    """
+    kept = change["quality_kept"]
+    return {"verdict": kept["verdict"] or "", "tone": tone(kept["verdict"]), "reason": kept["reason"]}
+
+
 def tone(verdict: str | None) -> str:
     """Return how a verdict is coloured."""
     return TONES.get(verdict or "", "unclear" if verdict else "")

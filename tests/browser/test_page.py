@@ -72,13 +72,13 @@ def test_choices_outlive_links_within_the_page_and_the_way_back(open_report: Cal
     assert all(before)
     for section in ("headlines", "definitions"):
         page.locator(f"nav a[href='#{section}']").click()
-        page.wait_for_function(f"location.hash.startsWith('#{section}&')")
+        page.wait_for_url(re.compile(f"#{section}&"))
         assert state() == before
     page.go_back()
-    page.wait_for_function("location.hash.startsWith('#headlines&')")
+    page.wait_for_url(re.compile("#headlines&"))
     assert state() == before
     page.go_forward()
-    page.wait_for_function("location.hash.startsWith('#definitions&')")
+    page.wait_for_url(re.compile("#definitions&"))
     assert state() == before
     page.reload()
     assert state() == before

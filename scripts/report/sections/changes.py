@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison import changes as compared
 from scripts.metrics import registry
-from scripts.report import beside, columns, forest, numbers, quality, rows
+from scripts.report import beside, columns, forest, numbers, rows
 from scripts.report.section import Section
 
 KEYS = (
@@ -39,7 +39,7 @@ def _table(comparison: dict[str, Any], kind: str, labels: dict[str, str]) -> dic
                 "forest": plotted,
                 "reason": change["reason"] if change["figures"] is None else "",
                 "cells": [ratio_cell(change["figures"][key], key) for key in KEYS] if change["figures"] else [],
-                "quality": quality.shown(change),
+                "quality": columns.quality(change),
             }
         )
     judged = [technique for technique in shown if technique["changes"][kind]["figures"]]

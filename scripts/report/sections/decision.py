@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.report import answer, columns, limits, numbers, quality, results_columns, rows
+from scripts.report import answer, columns, limits, numbers, results_columns, rows
 from scripts.report.reasons import why_sentence
 from scripts.report.section import Section
 from scripts.report.text import Safe
@@ -79,7 +79,7 @@ def _facts(technique: dict[str, Any], comparison: dict[str, Any], scales: dict[s
             }
         )
     kept = columns.change_cell(against.get(key := "quality_kept_percent_rougeL"), key)
-    judged = quality.shown(technique["changes"]["baseline"])
+    judged = columns.quality(technique["changes"]["baseline"])
     figure = technique["figures"]["rougeL"]
     if kept["text"] == numbers.NOTHING:
         measured = technique["quality_measured"] and figure["value"] is not None

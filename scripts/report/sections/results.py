@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison.verdicts import GATED
 from scripts.metrics.figures import ONE_READING
-from scripts.report import beside, columns, numbers, quality, results_columns, rows, tail
+from scripts.report import beside, columns, numbers, results_columns, rows, tail
 from scripts.report.column import Column
 from scripts.report.numbers import Scale
 from scripts.report.results_columns import QUALITY, measured
@@ -115,7 +115,7 @@ def _cell(
 def _quality_cell(technique: dict[str, Any]) -> dict[str, Any]:
     """Return the verdict on a technique's quality against the baseline as a cell, how much of ROUGE-L is left below."""
     change = technique["changes"]["baseline"]
-    kept, score = quality.shown(change), columns.change_cell((change["figures"] or {}).get(GATED), GATED)["text"]
+    kept, score = columns.quality(change), columns.change_cell((change["figures"] or {}).get(GATED), GATED)["text"]
     return {
         "interval": "" if score == numbers.NOTHING else f"ROUGE-L {score}",
         "text": kept["verdict"] or numbers.NOTHING,
@@ -220,7 +220,7 @@ def _short_rows(techniques: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for technique in ran:
         against = technique["changes"]["baseline"]["figures"] or {}
         changes = [columns.change_cell(against.get(key), key) for key in SHORT_CHANGES]
-        kept = quality.shown(technique["changes"]["baseline"])
+        kept = columns.quality(technique["changes"]["baseline"])
         found.append(
             {
                 "label": technique["label"],

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scripts.report import columns, curves, drawing, numbers, quality, rows, text
+from scripts.report import columns, curves, drawing, numbers, rows, text
 from scripts.report.columns import Column
 from scripts.report.section import Section
 from scripts.report.sections import changes
@@ -107,7 +107,7 @@ def _row(
         return row | {"reason": f"{status}: {point['reason'] or 'no reason was recorded'}"}
     own = point["technique"] == sweep["technique"]
     figures = None if own else technique["changes"]["parent"]["figures"]
-    kept = quality.shown(technique["changes"]["parent"])
+    kept = columns.quality(technique["changes"]["parent"])
     verdicts = [changes.ratio_cell(figures[key], key) for key in VERDICTS] if figures else []
     if verdicts:
         verdicts.append({"text": kept["verdict"] or numbers.NOTHING, "interval": "", "verdict": "",

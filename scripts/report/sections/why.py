@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison import predictions
 from scripts.metrics import figures
-from scripts.report import columns, failed_predictions, numbers, rows, words
+from scripts.report import columns, numbers, rows, templates, words
 from scripts.report.columns import Column
 from scripts.report.section import Section
 
@@ -72,8 +72,19 @@ def utilisation(technique: dict[str, Any]) -> str:
         told += (
             f" A roofline predicts {words.times(predicted)} the parent's speed; {words.times(measured)} was measured."
         )
-    failed = " ".join(failed_predictions.failures(technique))
+    failed = " ".join(failures(technique))
     return f"{told} {failed}".strip()
+
+
+def failures(technique: dict[str, Any], *kinds: str) -> list[str]:
+    """Return a sentence for each prediction of these kinds that failed here; of all kinds where none is given."""
+    found = technique.get("predictions") or []
+    return [_sentence(entry) for entry in found if not entry["holds"] and (not kinds or entry["kind"] in kinds)]
+
+
+def _sentence(entry: dict[str, Any]) -> str:
+    facts = [templates.told("predictions", fact["fact"], fact=fact) for fact in entry["facts"]]
+    return templates.told("predictions", "failed", entry=entry, facts=facts)
 
 
 def _failed(techniques: list[dict[str, Any]]) -> dict[str, Any]:
@@ -87,7 +98,7 @@ def _failed(techniques: list[dict[str, Any]]) -> dict[str, Any]:
     lines = [
         {"name": technique["name"], "label": technique["label"], "text": sentence}
         for technique in techniques
-        for sentence in failed_predictions.failures(technique)
+        for sentence in failures(technique)
     ]
     return {"lines": lines, "lead": lead}
 
@@ -120,7 +131,7 @@ def _speculation(comparison: dict[str, Any]) -> list[dict[str, Any]]:
                 "cells": cells,
                 "notes": [
                     *sorted(note for note in notes if note),
-                    *failed_predictions.failures(techniques.get(row["technique"]) or {}, "speculation"),
+                    *failures(techniques.get(row["technique"]) or {}, "speculation"),
                 ],
             }
         )

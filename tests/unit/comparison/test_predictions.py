@@ -4,7 +4,7 @@ import pytest
 
 from scripts.comparison import predictions
 from scripts.metrics import figures
-from scripts.report import failed_predictions
+from scripts.report.sections import why
 
 KIND = "roofline_time"
 
@@ -34,7 +34,7 @@ def found(row, model=None, on_gpus=False):
 
 
 def told(row):
-    return " ".join(failed_predictions.failures(row))
+    return " ".join(why.failures(row))
 
 
 def drafting(predicted, verified=None, ratio=None, tokens=4):
