@@ -147,14 +147,23 @@ def _add_splits(
     _finish(result, scales, bias, residual, y, rows, outputs, tokens, T, N, SCALED, BIAS, RESIDUAL, GATED, R, 1)
 
 
-def rule_tile(kind: str, N: int, K: int, tokens: int, count: int) -> TileConfig:
-    """The tile configuration of a product of so many rows of x with a matrix [N, K], by rule."""
+def rule_tile(kind: str, N: int, K: int, tokens: int, count: int, itemsize: int) -> TileConfig:
+    """The tile configuration of a product of so many rows of x with a matrix [N, K], by rule.
+
+    Args:
+        kind: of the matrix.
+        N: its rows.
+        K: its columns.
+        tokens: rows of x.
+        count: multiprocessors.
+        itemsize: bytes of an element of x; with 4, tiles in flight take twice the shared memory, so there are fewer.
+    """
     rows = 64  # what the tensor cores take at once
     columns = GROUP if kind == "int4" or tokens > 64 else 2 * GROUP
     splits = 1
     while splits < 4 and triton.cdiv(N, rows) * splits * 2 <= 2 * count and 1024 * splits <= K:
         splits *= 2
-    return TileConfig(rows, columns, 4, 4, splits)
+    return TileConfig(rows, columns, 4, 4 if itemsize < 4 else 2, splits)
 
 
 def skinny_gemm(
@@ -164,7 +173,7 @@ def skinny_gemm(
     """[T, K] -> [T, N], or gated [T, N / 2]; otherwise as ``reference.linear`` and ``reference.gated_linear``."""
     N, K = matrix.shape
     tokens = len(x)
-    tile = tile or rule_tile(matrix.kind, N, K, tokens, multiprocessors(x.device))
+    tile = tile or rule_tile(matrix.kind, N, K, tokens, multiprocessors(x.device), x.element_size())
     outputs = N // 2 if gated else N
     rows = tile.rows // 2 if gated else tile.rows
     block = min(MAX_BLOCK_ROWS, max(16, triton.next_power_of_2(tokens)))

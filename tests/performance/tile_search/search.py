@@ -92,7 +92,7 @@ def kernels(product: Product, matrix: Any, x: Any, norm: Any, added: Any, count:
 
         return multiply
 
-    rule = triton_skinny.rule_tile(kind, N, K, len(x), count)
+    rule = triton_skinny.rule_tile(kind, N, K, len(x), count, x.element_size())
     found.append(Kernel(tuned.SKINNY, rule, partial(skinny_tiles, kind=kind, K=K), few_rows))
     return found
 

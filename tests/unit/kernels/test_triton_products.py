@@ -154,3 +154,15 @@ def test_every_choice_that_was_measured_names_a_kernel_and_its_tile():
             assert rows == tuned.padded_rows(rows)
             assert kernel == tuned.TORCH or sizes[kernel](*tile)
             assert kernel != tuned.GEMV or rows == 1
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4", "fp8"])
+@pytest.mark.parametrize("tokens", [3, 17, 64, 80, 128])
+@pytest.mark.parametrize("itemsize", [2, 4])
+def test_the_tiles_in_flight_fit_into_a_multiprocessors_shared_memory(kind, tokens, itemsize):
+    tile = triton_skinny.rule_tile(kind, 8192, 2048, tokens, 132, itemsize)
+    block = min(triton_skinny.MAX_BLOCK_ROWS, max(16, 1 << (tokens - 1).bit_length()))
+    inputs = (2 if kind == "int4" else 1) * block * tile.columns * itemsize  # int4 has two columns an element
+    stored = tile.rows * tile.columns
+    unpacked = tile.rows * tile.columns * itemsize * (2 if kind == "int4" else 1)
+    assert tile.stages * (inputs + stored) + unpacked <= 227 * 1024  # of a GPU of compute capability 9.0
