@@ -8,6 +8,7 @@ min_version("9.27")
 
 
 include: "rules/common.smk"
+include: "rules/helpers/params.smk"
 include: "rules/helpers/files.smk"
 include: "rules/helpers/requests.smk"
 include: "rules/helpers/models.smk"

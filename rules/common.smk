@@ -1,6 +1,5 @@
-"""Helpers of the rules: the checked study, what each job depends on, and what it needs."""
+"""The checked study, and the plan of its jobs."""
 
-import importlib.metadata
 import os
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ if not str(getattr(sys.modules.get("scripts"), "__file__", "")).startswith(f"{RO
     for _name in [name for name in sys.modules if name.partition(".")[0] == "scripts"]:
         del sys.modules[_name]
 
-from snakemake.exceptions import WorkflowError
 from snakemake.persistence import ParamsChange
 from snakemake.utils import update_config
 
@@ -98,32 +96,3 @@ wildcard_constraints:
     technique=r"[A-Za-z0-9_]+",
     model=r"[A-Za-z0-9_]+",
     run=r"\d+",
-
-
-def cores():
-    """Cores that this call of Snakemake may use; 1 where it only lists or draws."""
-    try:
-        return workflow.cores or 1
-    except WorkflowError:
-        return 1
-
-
-def constant(value):
-    """A param that is the same for every job; a function, since braces in a plain string would be wildcards."""
-    return lambda wildcards: value
-
-
-def code_of(*modules, files=()):
-    """Digests of a stage's code, so that a change of content, and nothing else, makes it stale."""
-    return constant(
-        plan.as_text(checked(sources.digests, *modules, files=tuple(files)))
-    )
-
-
-def versions_of(*libraries):
-    """Versions of the libraries that a stage's results depend on."""
-    return constant(
-        plan.as_text(
-            {library: importlib.metadata.version(library) for library in libraries}
-        )
-    )

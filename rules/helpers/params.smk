@@ -1,0 +1,34 @@
+"""Params and cores of any job."""
+
+import importlib.metadata
+
+from snakemake.exceptions import WorkflowError
+
+
+def cores():
+    """Cores that this call of Snakemake may use; 1 where it only lists or draws."""
+    try:
+        return workflow.cores or 1
+    except WorkflowError:
+        return 1
+
+
+def constant(value):
+    """A param that is the same for every job; a function, since braces in a plain string would be wildcards."""
+    return lambda wildcards: value
+
+
+def code_of(*modules, files=()):
+    """Digests of a stage's code, so that a change of content, and nothing else, makes it stale."""
+    return constant(
+        plan.as_text(checked(sources.digests, *modules, files=tuple(files)))
+    )
+
+
+def versions_of(*libraries):
+    """Versions of the libraries that a stage's results depend on."""
+    return constant(
+        plan.as_text(
+            {library: importlib.metadata.version(library) for library in libraries}
+        )
+    )
