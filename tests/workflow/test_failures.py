@@ -103,6 +103,7 @@ def test_a_gated_model_without_a_token_says_what_to_do(fresh: Project) -> None:
     assert "HF_TOKEN" in error
 
 
+@pytest.mark.slow
 def test_a_hub_that_cannot_be_reached_is_named(fresh: Project) -> None:
     error = from_hub(fresh, "http://127.0.0.1:9").error
     assert "models.small.hub: owner/gated" in error
