@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from scripts.foundation import files
+from scripts.models import checkpoint
 from scripts.models import tokenizer as tokenizers
+from scripts.models.source import Job
 
 
 def save_generation_config(directory: Path) -> None:
@@ -26,3 +29,16 @@ def save_model(model: Any, dtype: str, directory: Path) -> None:
     model.config.dtype = getattr(torch, dtype)
     model.save_pretrained(directory)
     save_generation_config(directory)
+
+
+def manifest(job: Job) -> dict[str, Any]:
+    """What the manifest says of a checkpoint that was made in the job's folder."""
+    return {
+        "path": ".",
+        "parameters": checkpoint.parameters(job.output),
+        "dtype": job.dtype,
+        "architecture": checkpoint.basics(checkpoint.read_config(job.output)),
+        "tokenizer_digest": files.sha256(job.output / "tokenizer.json"),
+        "weights_digest": checkpoint.weights_digest(job.output),
+        "seed": job.seed,
+    }

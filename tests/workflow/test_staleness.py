@@ -1,63 +1,33 @@
-"""What a change reruns: each test makes one change to a recorded study and reads the jobs that are planned."""
+"""What a change of code, settings or data reruns: each test makes one change to a recorded study and reads the plan."""
 
 import json
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.project import Project, jobs, techniques
-
-ALL = techniques()
-GRAPH_DRAFTED = ["graph_speculative", "graph_speculative_int8"]
-GRAPH = ["graph", "graph_int8", "graph_target", *GRAPH_DRAFTED]
-ENGINES = ["transformers_static", "continuous_batch", *GRAPH]
-LARGE = ["target_only", "speculative", "prompt_lookup", "graph_target", *GRAPH_DRAFTED]
-DATA = {"prepare_dataset", "select_samples"}
-MODELS = jobs("prepare_model", ["small", "large"])
-REPORT = {"compare", "plot", "render"}
-TEXTS = jobs("score_text", ALL)
-SCORES = jobs("score", ALL)
-GENERATIONS = jobs("generate", ALL)
-
-
-def one_a_mechanism(cases: Iterable[str], *fast: str) -> list:
-    """Return the cases as parameters, slow but for those that stand for one mechanism each."""
-    assert set(fast) <= set(cases)
-    return [case if case in fast else pytest.param(case, marks=pytest.mark.slow) for case in cases]
-
-
-def runs(*names: str) -> set[str]:
-    """Return what follows when these techniques run again."""
-    return jobs("generate", names) | jobs("score_text", names) | jobs("score", names) | REPORT
-
-
-EVERYTHING = DATA | MODELS | GENERATIONS | TEXTS | SCORES | REPORT
-
-
-def changed(path: str) -> Callable[[Project], None]:
-    """Return a change of a file: of Python one that its syntax tree shows, and that does nothing."""
-    return lambda project: project.append(path, "\nCHANGED = True\n" if path.endswith(".py") else "\n# Changed.\n")
-
-
-def setting(*keys: str, value: object) -> Callable[[Project], None]:
-    """Return a change of one key of the study."""
-
-    def change(project: Project) -> None:
-        place = project.study
-        for key in keys[:-1]:
-            place = place.setdefault(key, {})
-        place[keys[-1]] = value
-
-    return change
-
-
-def selection(*names: str) -> Callable[[Project], None]:
-    """Return a change of the techniques that the study runs."""
-    return setting("select", value=list(names))
+from tests.workflow.project import Project, jobs
+from tests.workflow.reruns import (
+    ALL,
+    DATA,
+    ENGINES,
+    EVERYTHING,
+    GENERATIONS,
+    GRAPH,
+    GRAPH_DRAFTED,
+    LARGE,
+    MODELS,
+    REPORT,
+    SCORES,
+    TEXTS,
+    changed,
+    one_a_mechanism,
+    runs,
+    selection,
+    setting,
+)
 
 
 def semantic(project: Project) -> None:
@@ -324,125 +294,3 @@ def test_a_data_file_counts_by_its_content(fresh: Project) -> None:
     assert fresh.plan(target) == DATA
     data.unlink()
     assert "news.jsonl does not exist" in fresh.dry_run(target).error
-
-
-LIBRARIES = {
-    "torch": runs(*ALL),
-    "transformers": runs(*ALL),
-    "evaluate": TEXTS | SCORES | REPORT,
-    "rouge_score": TEXTS | SCORES | REPORT,
-    "scipy": SCORES | REPORT,
-    "pandas": REPORT,
-    "matplotlib": {"plot", "render"},
-    "jinja2": {"render"},
-}
-
-
-@pytest.mark.parametrize("library", one_a_mechanism(LIBRARIES, "torch", "scipy", "jinja2"))
-def test_another_version_of_a_library_reruns_the_stages_that_use_it(planned: Project, library: str) -> None:
-    planned.shadow(library, "99.0")
-    assert planned.plan() == LIBRARIES[library]
-
-
-def test_another_gpu_model_reruns_every_generation(planned: Project) -> None:
-    planned.fake_gpus("NVIDIA Pretended 9000")
-    assert planned.plan() == runs(*ALL)
-
-
-def test_a_named_machine_stands_for_all_that_are_held_to_be_equal(recorded: Project, tmp_path: Path) -> None:
-    """On a cluster the machine that plans is not the one that runs: the name counts, and the libraries' versions."""
-    project = recorded.copy(tmp_path / "project")
-    project.study["measurement"]["machine"] = "cluster"
-    assert project.plan() == runs(*ALL)
-    project.snakemake("--touch")  # takes the results for made with these settings
-    project.fake_gpus("NVIDIA Pretended 9000")
-    assert project.plan() == set()
-    project.shadow("torch", "99.0")
-    assert project.plan() == runs(*ALL)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "scripts/techniques/pruning/facet.py",
-        "scripts/metrics/rouge.py",
-        "scripts/score.py",
-        "config/references/benchmark-2025.yaml",
-        "config/config.schema.yaml",
-    ],
-)
-def test_a_missing_part_of_the_project_is_an_error(planned: Project, path: str) -> None:
-    (planned.root / path).unlink()
-    outcome = planned.dry_run()
-    assert Path(path).name in outcome.error
-    assert "Nothing to be done" not in outcome.text
-
-
-@pytest.mark.slow
-def test_a_missing_part_of_the_report_is_an_error(project: Project) -> None:
-    for path in ("report.html.j2", "styles/base.css", "report.md.j2", "scripts/table.js"):
-        text = (project.root / "report" / path).read_text(encoding="utf-8")
-        (project.root / "report" / path).unlink()
-        assert f"report/{path}" in project.snakemake().error
-        (project.root / "report" / path).write_text(text, encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "generations/nf4/run-1/samples.jsonl",
-        "generations/nf4/run-1/fixed.jsonl",
-        "metrics/text/nf4.json",
-        "metrics/nf4.json",
-        "plots/memory_quality.svg",
-    ],
-)
-def test_a_missing_result_is_made_again(planned: Project, path: str) -> None:
-    (planned.root / "results" / path).unlink()
-    firsts = {"generations": "generate:nf4", "metrics": "score:nf4", "metrics/text": "score_text:nf4", "plots": "plot"}
-    first = firsts.get(path.rpartition("/")[0]) or firsts[path.split("/")[0]]
-    assert first in planned.plan()
-
-
-def test_what_is_planned_is_what_runs(project: Project) -> None:
-    """A change of the report's style runs one job, and then nothing is left to do."""
-
-    def times() -> dict[str, int]:
-        return {
-            str(path): path.stat().st_mtime_ns for path in (project.root / "results").rglob("*.*") if path.is_file()
-        }
-
-    before = times()
-    project.append("report/styles/base.css", "\nbody { color: #123456; }\n")
-    outcome = project.snakemake()
-    assert outcome.status == 0, outcome.text
-    changed = {Path(path).name for path, time in times().items() if time != before.get(path)}
-    assert changed == {"report.html", "report.md", "render.log"}
-    assert "#123456" in (project.root / "results/report.html").read_text(encoding="utf-8")
-    assert project.plan() == set()
-
-
-def test_the_references_code_is_part_of_each_run(recorded: Project, tmp_path: Path) -> None:
-    project = recorded.copy(tmp_path / "project")
-    project.study["measurement"]["reference"] = "baseline"
-    assert project.snakemake("--touch").status == 0
-    assert project.plan() == set()
-    changed("scripts/inference/reference_worker.py")(project)
-    assert project.plan() == runs(*ALL)
-
-
-@pytest.mark.slow
-def test_the_references_code_and_model_are_part_of_each_run(fresh: Project) -> None:
-    fresh.study |= {"select": ["baseline", "kv_cache"]}
-    fresh.study["measurement"]["reference"] = "baseline"
-    fresh.study["models"]["small"]["train"]["steps"] = 2
-    target = "results/metrics/kv_cache.json"
-    outcome = fresh.snakemake(target)
-    assert outcome.status == 0, outcome.text
-    metrics = json.loads((fresh.root / target).read_text(encoding="utf-8"))
-    assert (metrics["reference"]["status"], metrics["reference"]["technique"]) == ("on", "baseline")
-    assert len(metrics["samples"]["run_reference_s"][0]) == metrics["sample_count"]
-    assert fresh.plan(target) == set()
-    again = jobs("generate", ["kv_cache"]) | jobs("score_text", ["kv_cache"]) | jobs("score", ["kv_cache"])
-    changed("scripts/inference/reference_worker.py")(fresh)
-    assert fresh.plan(target) == again

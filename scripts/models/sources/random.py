@@ -73,14 +73,7 @@ class Settings(Source):
         config.save_pretrained(job.output)
         saving.save_generation_config(job.output)
         tokenizers.save(tokenizer, job.output, config.max_position_embeddings)
-        return {
-            "path": ".",
-            "parameters": checkpoint.parameters(job.output),
-            "dtype": job.dtype,
-            "architecture": checkpoint.basics(checkpoint.read_config(job.output)),
-            "tokenizer_digest": files.sha256(job.output / "tokenizer.json"),
-            "weights_digest": checkpoint.weights_digest(job.output),
-            "seed": job.seed,
+        return saving.manifest(job) | {
             "random": {
                 "distribution": "normal, mean 0; norms are 1 and biases 0",
                 "standard_deviation": deviation,

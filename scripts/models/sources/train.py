@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
-from scripts.models import checkpoint, shape
+from scripts.models import shape
 from scripts.models import tokenizer as tokenizers
 from scripts.models.source import WRITER, Job, Source
 
@@ -74,14 +74,7 @@ class Settings(Source):
             trained = training.train(self, sequences, config, job.seed, device)
         saving.save_model(trained.model, job.dtype, job.output)
         tokenizers.save(tokenizer, job.output, _MAX_POSITIONS)
-        return {
-            "path": ".",
-            "parameters": checkpoint.parameters(job.output),
-            "dtype": job.dtype,
-            "architecture": checkpoint.basics(checkpoint.read_config(job.output)),
-            "tokenizer_digest": files.sha256(job.output / "tokenizer.json"),
-            "weights_digest": checkpoint.weights_digest(job.output),
-            "seed": job.seed,
+        return saving.manifest(job) | {
             "prompt": job.prompt,
             "training": {"settings": asdict(self), **trained.figures},
         }
