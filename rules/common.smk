@@ -13,7 +13,6 @@ if not str(getattr(sys.modules.get("scripts"), "__file__", "")).startswith(f"{RO
         del sys.modules[_name]
 
 from snakemake.persistence import ParamsChange
-from snakemake.utils import update_config
 
 from scripts.foundation import failures, files, plugins
 from scripts.foundation.errors import StudyError
@@ -68,10 +67,10 @@ STUDY = checked(
     [] if _MODULE else workflow.overwrite_configfiles,
     [] if _MODULE else workflow.config_settings.config_args or [],
     not _MODULE and workflow.config_settings.replace_workflow_config,
+    _given,
 )
 config.clear()
 config.update(STUDY.config)
-update_config(config, _given)
 workflow.configfiles.append(str(layers.BUILT_IN))
 checked(plugins.use, config.get("plugins") or [])
 

@@ -15,7 +15,7 @@ import yaml
 
 from scripts.foundation.errors import StudyError
 from scripts.foundation.wording import one_line, shown
-from scripts.study import strict_yaml
+from scripts.study import selection, strict_yaml
 
 BUILT_IN = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
 _OPTION = "--config"
@@ -65,13 +65,18 @@ class Study:
         return f"{layer.name}{f', line {line}' if exact else ''}: {sentence}"
 
 
-def read(files: Sequence[Path | str], options: Sequence[str], replace: bool = False) -> Study:
+def read(
+    files: Sequence[Path | str], options: Sequence[str], replace: bool = False, given: dict[str, Any] | None = None
+) -> Study:
     """Read the built-in configuration and merge the others over it, as Snakemake does.
+
+    Where none of the others has ``select``, the techniques that they set are added to the built-in selection.
 
     Args:
         files: of ``--configfile``, in their order.
         options: of ``--config``, each ``key=value``; the values are YAML.
         replace: whether the built-in configuration is left out (``--replace-workflow-config``).
+        given: keys of a workflow that uses this one as a module, merged last.
 
     Raises:
         StudyError: a file or an option that can't be read; one sentence that names it and the line.
@@ -82,6 +87,9 @@ def read(files: Sequence[Path | str], options: Sequence[str], replace: bool = Fa
     config: dict[str, Any] = {}
     for layer in layers:
         _merge(config, layer.value)
+    _merge(config, given or {})
+    if not replace:
+        selection.complete(config, [*(layer.value for layer in layers if layer.is_own), given or {}])
     return Study(config, layers)
 
 

@@ -18,8 +18,8 @@ BUILT_IN = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-
 
 
 def study(text: str) -> dict[str, Any]:
-    """Lay a study over the built-in one, as Snakemake does with ``--configfile``."""
-    config = deepcopy(BUILT_IN)
+    """Lay a study over all that the built-in one defines, as Snakemake does with ``--configfile``."""
+    config = deepcopy(BUILT_IN) | {"select": []}
     update_config(config, yaml.safe_load(text))
     return config
 

@@ -233,7 +233,7 @@ def test_key_order_and_comments_rerun_nothing(planned: Project) -> None:
         return {key: turned(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
 
     planned.study = turned(planned.study)
-    planned.edit("config/config.yaml", "select: []", "# A comment.\nselect:   []   # another")
+    planned.edit("config/config.yaml", "sweeps: {}", "# A comment.\nsweeps:   {}   # another")
     planned.edit(
         "config/config.yaml", "{method: magnitude, amount: 0.3, scope: global}", "{scope: global, amount: 0.3}"
     )

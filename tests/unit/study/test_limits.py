@@ -14,7 +14,7 @@ BUILT_IN = (CONFIG / "config.yaml").read_text(encoding="utf-8")
 
 
 def refusal(text):
-    config = yaml.safe_load(BUILT_IN)
+    config = yaml.safe_load(BUILT_IN) | {"select": []}
     update_config(config, yaml.safe_load(text))
     with pytest.raises(StudyError) as error:
         check(config)

@@ -9,7 +9,7 @@ from scripts.study import configuration, layers, plan
 
 @pytest.fixture(scope="module")
 def built_in() -> plan.Plan:
-    config = layers.read([], ["measurement={device: cpu}"]).config
+    config = layers.read([], ["measurement={device: cpu}", "select=[]"]).config
     techniques = {technique.name: technique for technique in configuration.check(config)}
     return plan.Plan(config, techniques, [])
 

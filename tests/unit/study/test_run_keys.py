@@ -1,4 +1,4 @@
-"""Which techniques of the built-in study an edit of a file makes stale, read from the digests of their code."""
+"""Which of all techniques an edit of a file makes stale, read from the digests of their code."""
 
 import functools
 
@@ -11,7 +11,7 @@ from scripts.study.plan import Plan
 
 @functools.cache
 def plan() -> Plan:
-    config = layers.read([], [], False).config
+    config = layers.read([], ["select=[]"], False).config
     return Plan(config, {technique.name: technique for technique in configuration.check(config)}, [])
 
 

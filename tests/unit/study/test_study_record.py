@@ -43,7 +43,8 @@ def test_what_a_report_carries_makes_the_same_study_again():
 
 
 def test_without_a_selection_every_technique_keeps_its_place():
-    found, techniques = recorded({"techniques": {"a_half": {"extends": "pruned", "pruning": {"amount": 0.5}}}})
+    study = {"techniques": {"a_half": {"extends": "pruned", "pruning": {"amount": 0.5}}}, "select": []}
+    found, techniques = recorded(study)
     sorted_keys = json.loads(json.dumps(found, sort_keys=True))
     assert configuration.check(laid_over(BUILT_IN, sorted_keys)) == techniques
 
@@ -56,7 +57,7 @@ def test_another_way_to_write_the_same_is_the_same_record():
 
 
 def test_every_built_in_technique_can_be_written_as_it_is_resolved():
-    found, techniques = recorded({})
+    found, techniques = recorded({"select": []})
     alone = laid_over(BUILT_IN, {}) | {"techniques": found["techniques"], "select": []}
     assert configuration.check(alone) == techniques
 

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from scripts.foundation.errors import StudyError
-from scripts.study import configuration
+from scripts.study import configuration, layers, references
 from scripts.study.configuration import check, check_form
 from scripts.study.techniques import resolve
 from scripts.techniques.registry import facet_names
@@ -109,7 +109,22 @@ def test_every_facet_is_in_the_schema():
 def test_the_built_in_study_is_valid():
     techniques = check(built_in())
     assert techniques[0].name == "baseline"
-    assert len(techniques) == len(built_in()["techniques"])
+    assert [technique.name for technique in techniques] == built_in()["select"]
+
+
+def test_what_a_built_in_technique_is_compared_with_runs_too():
+    selected = {technique.name: technique.parent for technique in check(built_in())}
+    assert {parent for parent in selected.values() if parent} <= set(selected)
+
+
+def test_the_references_techniques_are_selected():
+    rows = [row for reference in references.read(built_in()["references"]) for row in reference["rows"]]
+    assert {row["technique"] for row in rows} <= set(built_in()["select"])
+
+
+def test_one_study_runs_every_technique():
+    config = layers.read([CONFIG / "studies" / "all-techniques.yaml"], []).config
+    assert [technique.name for technique in check(config)] == list(built_in()["techniques"])
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=[path.stem for path in STUDIES])
