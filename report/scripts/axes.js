@@ -1,25 +1,19 @@
-// What can stand on the axes of the trade-off picture: figures as values and as text, ticks, and places in pixels.
+// The axes of the trade-off picture, as the page's own options have them: figures as values and as text, scales, ticks.
 const Axes = (() => {
-  const X = [
-    { key: "latency_s", name: "Mean latency", kind: "time", change: "latency_change_percent" },
-    { key: "latency_p99_s", name: Data.tail, kind: "time" },
-    { key: "time_per_sample_s", name: "Time per sample", note: "1 / throughput", kind: "time" },
-    { key: "peak_memory_bytes", name: "Peak memory", kind: "bytes", change: "peak_memory_change_percent" },
-    { key: "price_per_1000", name: "Price of 1,000" },
-    { key: "energy_per_sample_j", name: "Energy a headline" },
-  ];
-  const Y = [
-    { key: "rougeL", name: "ROUGE-L", change: "quality_kept_percent_rougeL" },
-    { key: "rouge1", name: "ROUGE-1", change: "quality_kept_percent_rouge1" },
-    { key: "rouge2", name: "ROUGE-2", change: "quality_kept_percent_rouge2" },
-    { key: "reference_nll_per_token", name: "Reference NLL", low: true, change: "reference_nll_change" },
-    { key: "throughput_samples_per_s", name: "Throughput", unit: "samples/s", change: "throughput_change_percent" },
-  ];
-  const LOG_FROM = 6;
-  const MISSING = { value: null, low: null, high: null, n: 0 };
+  const chart = Dom.find("#tradeoff-chart");
+  const LOG_FROM = Number(chart?.dataset.logFrom ?? 10);
+  const SCORE = "score";
+  // From the coarsest to the finest, as in scripts/report/axes.py.
+  const DIGITS = [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 4, 6, 8], Array.from({ length: 45 }, (_, step) => (step + 5) / 5)];
+
+  const read = (select) => Dom.all(`${select} option`).map((option) => {
+    const { low, inverse, log, size, ...text } = option.dataset;
+    return { ...text, key: option.value, option, size: Number(size), low: low !== undefined, inverse: inverse !== undefined, log: log !== undefined };
+  });
+  const X = read("#tradeoff-x"), Y = read("#tradeoff-y");
 
   function figure(technique, axis) {
-    if (axis.key === "price_per_1000") return technique.price_per_1000 ?? MISSING;
+    if (axis.key === Price.KEY) return Price.figure(technique);
     if (axis.key !== "time_per_sample_s") return Data.figure(technique, axis.key);
     const { value, low, high, n } = Data.figure(technique, "throughput_samples_per_s");
     const inverse = (number) => (number ? 1 / number : null);
@@ -27,28 +21,25 @@ const Axes = (() => {
   }
 
   const known = (axis) => Data.ran.some((technique) => Numbers.known(figure(technique, axis).value));
-  const unit = (axis) => axis.unit ?? (axis.key === "price_per_1000" || axis.key === "energy_per_sample_j" || axis.low ? figure(Data.ran.find((t) => Numbers.known(figure(t, axis).value)), axis).unit : "");
-  const scaleOf = (axis) => Numbers.scale(Data.ran.map((technique) => figure(technique, axis).value), axis.kind);
-  const named = (axis, scale) => { const shown = scale.unit || unit(axis); return shown ? `${axis.name} in ${shown}` : axis.name; };
+
+  function scaleOf(axis) {
+    const values = Data.ran.map((technique) => figure(technique, axis).value);
+    if (axis.kind === SCORE) return { size: 1, unit: axis.unit, show: (value) => (Numbers.known(value) ? Numbers.fixed(value, 3) : Numbers.NOTHING) };
+    const scale = Numbers.scale(values, axis.kind === "amount" ? "plain" : axis.kind);
+    return { ...scale, unit: scale.unit || axis.unit };
+  }
+
+  const named = (axis, scale) => (scale.unit ? `${axis.name} in ${scale.unit}` : axis.name);
 
   function shown(technique, axis, scale = scaleOf(axis)) {
     const { value, low, high } = figure(technique, axis);
-    const decimals = axis.key.startsWith("rouge") || axis.low ? 3 : null;
-    const text = (number) => (decimals === null ? scale.show(number) : Numbers.fixed(number, decimals));
-    const unitText = scale.unit || unit(axis);
     if (!Numbers.known(value)) return [Numbers.NOTHING, ""];
-    const between = Numbers.known(low) && Numbers.known(high) ? `${text(low)}${Numbers.DASH}${text(high)}` : Numbers.known(low) ? `\u2265 ${text(low)}` : "";
-    return [unitText ? `${text(value)} ${unitText}` : text(value), between];
+    const between = Numbers.known(low) && Numbers.known(high) ? `${scale.show(low)}${Numbers.DASH}${scale.show(high)}` : Numbers.known(low) ? `at least ${scale.show(low)}` : "";
+    return [scale.unit ? `${scale.show(value)} ${scale.unit}` : scale.show(value), between];
   }
 
   function ticks(low, high, logarithmic, most) {
-    if (logarithmic) {
-      const found = [];
-      for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
-        for (const digit of [1, 2, 5]) found.push(digit * 10 ** power);
-      }
-      return found.filter((tick) => tick >= low && tick <= high);
-    }
+    if (logarithmic) return logTicks(low, high, most);
     const rough = (high - low) / most, size = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].find((times) => times * size >= rough) * size;
     const found = [];
@@ -56,11 +47,27 @@ const Axes = (() => {
     return found;
   }
 
+  // The finest digits of which there are no more ticks than wanted.
+  function logTicks(low, high, most) {
+    let best = null, found = [];
+    for (const digits of DIGITS) {
+      found = [];
+      for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
+        for (const digit of digits) found.push(digit * 10 ** power);
+      }
+      found = found.filter((tick) => tick >= low && tick <= high);
+      if (found.length > most) break;
+      best = found;
+    }
+    return best ?? found;
+  }
+
   // Positions of values between two pixels, with room around them for labels.
-  function position(figures, from, to, { reversed = false, mayBeLog = false, before = 0.07, after = 0.1 } = {}) {
+  function position(axis, figures, from, to, { reversed = false, before = 0.07, after = 0.1 } = {}) {
     const ends = figures.flatMap(({ value, low, high }) => [value, low, high]).filter(Numbers.known);
-    let low = Math.min(...ends), high = Math.max(...ends);
-    const logarithmic = mayBeLog && low > 0 && high / low >= LOG_FROM;
+    const values = figures.map(({ value }) => value);
+    const low = Math.min(...ends), high = Math.max(...ends);
+    const logarithmic = axis.log && low > 0 && Math.max(...values) / Math.min(...values) > LOG_FROM;
     const into = logarithmic ? Math.log : (value) => value;
     const room = into(high) - into(low) || Math.abs(high) || 1;
     let start = into(low) - before * room, stop = into(high) + after * room;
@@ -70,5 +77,5 @@ const Axes = (() => {
     return { at, low: back(start), high: back(stop), logarithmic };
   }
 
-  return { X, Y, figure, known, unit, scaleOf, named, shown, ticks, position };
+  return { X, Y, figure, known, scaleOf, named, shown, ticks, position };
 })();

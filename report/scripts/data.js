@@ -7,7 +7,5 @@ const Data = (() => {
   const label = (name) => byName.get(name)?.label ?? name;
   const ran = techniques.filter((technique) => technique.status === "ok");
   const figure = (technique, key) => technique.figures[key] ?? { value: null, low: null, high: null, n: 0, note: "not recorded" };
-  // What the end of the latencies is called, as everywhere in the report: P99 where there are prompts enough for one.
-  const tail = Dom.find('#results th[data-key="latency_p99_s"]')?.dataset.name ?? "P99 latency";
-  return { comparison, techniques, byName, label, ran, figure, tail, table: () => read("table") };
+  return { comparison, techniques, byName, label, ran, figure, table: () => read("table") };
 })();

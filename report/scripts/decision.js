@@ -15,7 +15,7 @@ const Decision = (() => {
       if (value === null) return `not known to fit ${bound}: what a GPU would need was not measured`;
       return `needs ${Limits.show(limit, value)} on each device, too much for ${bound}`;
     }
-    if (!Numbers.known(value)) return `${Limits.title(limit)} was not measured`;
+    if (!Numbers.known(value)) return `${Limits.title(limit)} ${limit === Price.LIMIT && !Price.isSet() ? "is not known, since no price of a device hour is set" : "was not measured"}`;
     return `${Limits.title(limit)} ${Limits.show(limit, value)}, ${Limits.most(limit) ? "above" : "below"} ${Limits.show(limit, bound)}`;
   }
 
@@ -54,7 +54,7 @@ const Decision = (() => {
   const of = () => Dom.find("#top")?.dataset.of ?? "the reference";
   const named = (name) => Dom.el("a", { href: `#technique-${name}` }, Dom.el("bdi", null, Data.label(name)));
   const told = (row, whole) =>
-    `${score(row.score)}${whole ? ` ${of()} overall` : ""}${whole && interval(row) ? ` (${interval(row)})` : ""}, chance ${whole ? "of being the best " : ""}${Numbers.chance(row.chance_best)}`;
+    `${score(row.score)}${whole ? ` ${of()} overall` : ""}${whole && interval(row) ? ` (${interval(row)})` : ""}, chance ${whole ? "of being the best " : ""}${Numbers.chance(row.chance_best)}${Price.told(row.name) && `, ${Price.told(row.name)}`}`;
 
   function sayChoice(found) {
     const [first, second] = found.ranked;
@@ -141,7 +141,7 @@ const Decision = (() => {
       Dom.el("strong", null, "With your limits and weights."), " The lines above are the study's own answer. ",
       Dom.el("button", { type: "button", onclick: Limits.reset }, "Back to the study's own"));
     Dom.find("#limits-copy").addEventListener("click", copy);
-    State.on(["limits", "weights"], () => {
+    State.on(["limits", "weights", "price"], () => {
       Dom.find("#limits-copied").replaceChildren();
       speak(choose());
     });

@@ -1,9 +1,7 @@
 // Chances of being on a Pareto front, by the same arithmetic and draws as scripts/comparison/fronts.py.
 const Fronts = (() => {
-  const { above, firm, possible } = Data.comparison.fronts;
+  const { above, firm, possible, falling, rising } = Data.comparison.fronts;
   const { ranking } = Ranking;
-  const FALLING = { latency_s: "latency", time_per_sample_s: "throughput", price_per_1000: "throughput" };
-  const RISING = { throughput_samples_per_s: "throughput" };
   const TIE = 1e-9;
   const known = new Map();
 
@@ -29,8 +27,8 @@ const Fronts = (() => {
 
   function counted(points, x, y) {
     const count = ranking?.draws || 1, sign = y.low ? -1 : 1, tested = above[y.key];
-    const across = points.map((point) => drawn(point.name, point.x, FALLING[x.key], -1, count));
-    const up = tested ? null : points.map((point) => drawn(point.name, point.y, RISING[y.key], 1, count).map((value) => sign * value));
+    const across = points.map((point) => drawn(point.name, point.x, falling[x.key], -1, count));
+    const up = tested ? null : points.map((point) => drawn(point.name, point.y, rising[y.key], 1, count).map((value) => sign * value));
     const better = tested ? points.map((one) => points.map((other) => (tested[one.name] ?? []).includes(other.name))) : null;
     return new Map(points.map((point, i) => {
       let on = 0;

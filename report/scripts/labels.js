@@ -18,7 +18,7 @@ const Labels = (() => {
     });
   }
 
-  function cost({ box, anchor }, point, points, bars, placed, frame) {
+  function cost({ box, anchor }, point, { points, bars, word, frame }, placed) {
     const roomy = { left: box.left - 3, right: box.right + 3, top: box.top - 1, bottom: box.bottom + 1 };
     let sum = 200 * (Math.max(frame.left - box.left, 0) + Math.max(box.right - frame.right, 0) + Math.max(frame.top - box.top, 0) + Math.max(box.bottom - frame.bottom, 0));
     for (const other of placed) {
@@ -27,6 +27,7 @@ const Labels = (() => {
     }
     for (const other of points) sum += 30 * overlap(roomy, other.box);
     for (const bar of bars) sum += 0.2 * overlap(box, bar);
+    sum += 30 * overlap(roomy, word);
     for (const [x, y] of lineTo(point, anchor)) {
       for (const other of placed) if (holds(other.box, x, y)) sum += 40;
       for (const other of points) if (other !== point && holds(other.box, x, y)) sum += 25;
@@ -37,29 +38,33 @@ const Labels = (() => {
 
   const lineTo = (point, anchor) => (anchor ? [2, 3, 4, 5, 6, 7, 8].map((step) => [point.px + (step / 8) * (anchor[0] - point.px), point.py + (step / 8) * (anchor[1] - point.py)]) : []);
 
-  function place(points, bars, frame) {
-    const placed = [];
-    const near = (point) => points.filter((other) => Math.hypot(point.px - other.px, point.py - other.py) < 60).length;
-    const turn = [...points].filter((point) => !point.shy).sort((a, b) => near(b) - near(a));
-    for (const point of [...turn, ...points.filter((one) => one.shy)]) {
+  // A place for each label in turn, given what else there is in the picture: {points, bars, word, frame}. Labels that
+  // were placed before are in `placed`, and each new one joins them.
+  function place(turn, scene, placed = []) {
+    for (const point of turn) {
       let best = null, least = Infinity;
-      // A label that is only shown alone may cover others.
-      const others = point.shy ? [] : placed;
       for (const radius of RADII) {
         // Farther out nothing can cost less: the distance alone costs more.
         if (least < 0.7 * radius) break;
         for (const candidate of ring(point, radius, point.width, HEIGHT)) {
-          const price = cost(candidate, point, points, bars, others, frame);
+          const price = cost(candidate, point, scene, placed);
           if (price < least) { least = price; best = candidate; }
         }
       }
       best.line = lineTo(point, best.anchor);
       point.place = best;
-      if (!point.shy) placed.push(best);
+      placed.push(best);
     }
+    return placed;
+  }
+
+  // The most crowded first.
+  function inTurn(points) {
+    const near = (point) => points.filter((other) => Math.hypot(point.px - other.px, point.py - other.py) < 60).length;
+    return [...points].sort((a, b) => near(b) - near(a));
   }
 
   const cut = (text, most) => { const line = text.replace(/\s+/g, " ").trim(); return line.length > most ? line.slice(0, most - 1).trimEnd() + "\u2026" : line; };
 
-  return { place, cut };
+  return { place, inTurn, cut };
 })();

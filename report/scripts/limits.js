@@ -103,7 +103,7 @@ const Limits = (() => {
       input.value = text;
       say("");
     }
-    return { slider, say, put, clear: () => { last = undefined; say(""); } };
+    return { slider, input, say, put, clear: () => { last = undefined; say(""); } };
   }
 
   // Whether a typed text stands for the same number as another.
@@ -131,8 +131,12 @@ const Limits = (() => {
     const bound = bind(entry, wrong, (text) => set({ [key]: text === "" ? null : own(Number(text), size) }), (place) => {
       set({ [key]: places()[place] });
     });
-      function refresh() {
+    function refresh() {
       const value = State.get("limits")[key] ?? null;
+      // Without a price there is no cost to limit; a limit that a link brought can still be taken away.
+      const idle = key === Price.LIMIT && !Price.isSet();
+      bound.slider.disabled = bound.input.disabled = idle && value === null;
+      bound.input.placeholder = idle ? "set a price" : "no limit";
       const stops = places();
       const place = value === null ? stops.indexOf(null) : nearestPlace(stops, value, upper);
       bound.slider.max = String(stops.length - 1);
@@ -177,7 +181,10 @@ const Limits = (() => {
     refresh();
   }
 
-  const reset = () => use({}, ranking.weights);
+  function reset() {
+    Price.reset();
+    use({}, ranking.weights);
+  }
   const everyField = () => [...fields.values(), ...weightFields.values()];
 
   function refresh() {
@@ -203,7 +210,7 @@ const Limits = (() => {
     Dom.find("#limit-quality").addEventListener("change", (event) => set({ quality: event.target.checked ? "shown" : null }));
     Dom.find("#limits-reset").addEventListener("click", reset);
     form.addEventListener("submit", (event) => event.preventDefault());
-    State.on(["limits", "weights"], refresh);
+    State.on(["limits", "weights", "price"], refresh);
     refresh();
   }
 

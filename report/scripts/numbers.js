@@ -45,9 +45,6 @@ const Numbers = (() => {
     return unit === "%" ? `${text}%` : unit ? `${text} ${unit}` : text;
   }
 
-  const signedPercent = (value, decimals = 1) =>
-    known(value) ? (value > 0 && /[1-9]/.test(fixed(value, decimals)) ? "+" : "") + fixed(value, decimals) + "%" : NOTHING;
-
   // A chance from a limited number of draws: never as certain as 0% or 100%.
   function chance(value) {
     if (value === null) return "not known";
@@ -55,5 +52,5 @@ const Numbers = (() => {
     return value < 0.005 ? "under 1%" : `${fixed(100 * value, 0)}%`;
   }
 
-  return { MINUS, NOTHING, TIMES, DASH, fixed, decimalsFor, known, scale, show, signedPercent, chance };
+  return { MINUS, NOTHING, TIMES, DASH, fixed, decimalsFor, known, scale, show, chance };
 })();

@@ -4,14 +4,8 @@ const Ranking = (() => {
   const TIE = 1e-9; // log scores no further apart are equal
   const TAIL = 0.025;
   const CRITERIA = ["latency", "throughput", "memory", "quality"];
-  const AT_MOST = {
-    max_p99_latency_s: "p99_latency_s",
-    max_peak_memory_gb: "peak_memory_gb",
-    max_devices: "devices",
-    max_price_per_1000: "price_per_1000",
-    max_batch_size: "batch_size",
-  };
-  const AT_LEAST = { min_quality_kept_percent: "quality_kept_percent", min_devices: "devices" };
+  // Each limit with the value that it bounds, as the study has them.
+  const bounds = new Map(Data.comparison.limits.map((limit) => [limit.key, limit]));
   const gpus = new Map(Data.comparison.gpus.map((gpu) => [gpu.name, gpu]));
   const names = ranking ? Data.ran.map((technique) => technique.name) : [];
   const moves = new Map();
@@ -47,19 +41,20 @@ const Ranking = (() => {
   // The value of a technique that a limit bounds.
   function value(name, limit, limits) {
     const values = ranking.limit_values[name];
+    if (limit === Price.LIMIT) return Price.of(name);
     if (limit === "min_quality_kept_percent" && limits.quality === "shown") return values.quality_kept_low_percent;
-    return limit === "fits_gpu" ? values.needed_bytes_per_device : values[AT_MOST[limit] ?? AT_LEAST[limit]];
+    return values[bounds.get(limit).value];
   }
 
   function meets(limit, found, bound) {
     if (!Numbers.known(found)) return false;
     if (limit === "fits_gpu") return found <= (gpus.get(bound)?.usable_bytes ?? 0);
-    return limit in AT_LEAST ? found >= bound : found <= bound;
+    return bounds.get(limit).most ? found <= bound : found >= bound;
   }
 
   // What keeps a technique from qualifying: limits that it fails, then criteria that were not measured (bound null).
   function failures(name, limits, counted) {
-    const failed = [...Object.keys(AT_MOST), ...Object.keys(AT_LEAST), "fits_gpu"]
+    const failed = [...bounds.keys()]
       .filter((limit) => Numbers.known(limits[limit]) || limits[limit])
       .map((limit) => ({ limit, value: value(name, limit, limits), bound: limits[limit] }))
       .filter((entry) => !meets(entry.limit, entry.value, entry.bound));

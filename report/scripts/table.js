@@ -8,8 +8,9 @@ const Table = (() => {
   const shown = () => columns.filter((column) => chosen().has(column.key));
 
   // Where a column's figure stands in the numbers; null where a technique has none.
-  function figure(technique, { key, kind }) {
-    if (kind === "change") return technique.changes.baseline.figures?.[key] ?? null;
+  function figure(technique, { key, kind, form }) {
+    if (kind === "change") return Factors.of(technique.changes.baseline.figures?.[key] ?? null, form);
+    if (key === Price.KEY) return Price.figure(technique);
     if (key === "same_headlines") return technique.matches.same_headlines ?? null;
     return technique.figures[key] ?? technique[key] ?? null;
   }
@@ -115,6 +116,30 @@ const Table = (() => {
     Dom.find("#results-columns-count").textContent = `${keys.size} of ${columns.length}`;
   }
 
+  // ---- the cost, which follows the reader's price
+
+  function cost() {
+    const column = columns.find(({ key }) => key === Price.KEY), before = preset("main");
+    const ran = rows.filter((row) => row.ran), found = ran.map((row) => Price.figure(row.technique));
+    const scale = Numbers.scale(found.map(({ value }) => value)), least = Math.min(...found.map(({ value }) => value ?? Infinity));
+    ran.forEach((row, index) => {
+      const cell = row.element.cells[column.index], { value, low, high, n, interval, note } = found[index];
+      const between = Numbers.known(low) && Numbers.known(high) ? `${scale.show(low)}${Numbers.DASH}${scale.show(high)}` : "";
+      cell.replaceChildren(Dom.el("span", { class: "value" }, scale.show(value)), between ? Dom.el("span", { class: "interval" }, between) : "");
+      cell.title = Numbers.known(value) ? [`n = ${n}`, interval].filter(Boolean).join(", ") : note;
+      cell.classList.toggle("best", value === least && found.some((one) => Numbers.known(one.value) && one.value !== least));
+      if (Numbers.known(value)) cell.dataset.value = value; else delete cell.dataset.value;
+    });
+    column.main = Price.isSet();
+    for (const cell of column.cells) cell.classList.toggle("extra", !column.main);
+    // Beside the first columns the cost comes and goes with the price; a reader's own choice of columns stays.
+    const keys = State.get("columns");
+    if (equal(keys, before)) State.set({ columns: preset("main") });
+    else if (!column.main && keys.includes(Price.KEY)) State.set({ columns: keys.filter((key) => key !== Price.KEY) });
+    showColumns();
+    if (State.get("sort").endsWith(Price.KEY)) order();
+  }
+
   function spanReasons(count) {
     for (const cell of Dom.all("td.reason", body)) cell.colSpan = count;
   }
@@ -126,7 +151,7 @@ const Table = (() => {
     return known.length ? known : undefined;
   }
 
-  const writeColumns = (keys) => ["study", "all"].find((name) => equal(preset(name), keys)) ?? keys.join(",");
+  const writeColumns = (keys) => ["main", "study", "all"].find((name) => equal(preset(name), keys)) ?? keys.join(",");
 
   // ---- what the reader's limits and weights do
 
@@ -276,6 +301,7 @@ const Table = (() => {
     State.on(["find", "only"], filter);
     State.on(["axes"], () => { if (State.get("only").includes("front")) filter(); });
     State.on(["choice"], judge);
+    State.on(["price"], cost);
     State.on(["highlight"], () => mark("lit", State.get("highlight")));
     State.on(["picked"], () => mark("picked", State.get("picked")));
     addEventListener("beforeprint", () => spanReasons(preset("main").length));

@@ -1,16 +1,18 @@
 // The trade-off picture: techniques on two axes of the reader's choice, with the Pareto front.
 const Tradeoff = (() => {
-  const { X, Y, figure, known, unit, scaleOf, named, shown, ticks, position } = Axes;
+  const { X, Y, figure, known, scaleOf, named, shown, ticks, position } = Axes;
   const RADIUS = 5.5, NARROW = 560, FONT = 12;
-  let axesX, axesY, drawn = null, last = null, current = null;
-  let places = { key: null, of: new Map() };
+  // The part of the picture's width and height that the better corner takes.
+  const CORNER = [0.34, 0.42], BETTER = "better", SAME_TEXT = "same text";
+  let drawn = null, last = null, current = null;
+  let places = { key: null, placed: [], of: new Map() };
 
   const choice = () => State.get("choice");
   const baseline = () => Data.comparison.baseline.name;
 
   const chosen = () => {
     const [x, y] = State.get("axes").split(",");
-    return [axesX.find((axis) => axis.key === x), axesY.find((axis) => axis.key === y)];
+    return [X.find((axis) => axis.key === x), Y.find((axis) => axis.key === y)];
   };
 
   // The chance of being on the front of each technique that the reader's limits leave.
@@ -44,26 +46,34 @@ const Tradeoff = (() => {
       drawn = { points: new Map(), axes: State.get("axes") };
       return;
     }
-    const across = position(present.map((one) => figure(one, x)), frame.left, frame.right, { mayBeLog: true, after: narrow ? 0.1 : 0.14 });
-    const up = position(present.map((one) => figure(one, y)), frame.bottom, frame.top, { reversed: y.low });
+    const across = position(x, present.map((one) => figure(one, x)), frame.left, frame.right, { after: narrow ? 0.1 : 0.14 });
+    const up = position(y, present.map((one) => figure(one, y)), frame.bottom, frame.top, { reversed: y.low, after: 0.12 });
     const pen = measure();
     const points = present.map((technique) => {
       const [fx, fy] = [figure(technique, x), figure(technique, y)];
       const px = across.at(fx.value), py = up.at(fy.value), name = technique.name;
       const text = Labels.cut(technique.label, narrow ? 20 : 34) + (perhaps.has(name) ? ` (${Numbers.chance(chanceOf.get(name))})` : "");
-      const shy = narrow && !best.has(name) && !perhaps.has(name) && name !== baseline() && name !== choice().winner;
+      // What is labelled at once; the others are when they are pointed at or picked.
+      const shy = !best.has(name) && !perhaps.has(name) && name !== baseline() && name !== choice().winner;
       return { technique, name, fx, fy, px, py, text, shy, width: pen(text) + 2, box: { left: px - 7, right: px + 7, top: py - 7, bottom: py + 7 } };
     }).sort((a, b) => a.px - b.px || a.py - b.py);
     const line = points.filter((point) => best.has(point.name));
-    const bars = points.flatMap((point) => spans(point, across, up)).concat(steps(line));
-    placeLabels(points, bars, frame, [x.key, y.key, width]);
+    const bars = points.flatMap((point) => spans(point, across, up)).concat(steps(line)).map(([x1, y1, x2, y2]) =>
+      ({ left: Math.min(x1, x2) - 1, right: Math.max(x1, x2) + 1, top: Math.min(y1, y2) - 1, bottom: Math.max(y1, y2) + 1 }));
+    const word = { left: frame.left + 4, right: frame.left + 8 + pen(BETTER), top: frame.top + 1, bottom: frame.top + 17 };
+    const scene = { points, bars, word, frame };
+    placeLabels(points, scene, [x.key, y.key, width]);
 
     const byName = new Map(points.map((point) => [point.name, point]));
     const tabStop = focused && byName.has(focused) ? focused : byName.has(current) ? current : points[0].name;
     const picture = { x, y, across, up, frame };
     const bounds = Dom.svg("g", { "aria-hidden": "true" }, Bounds.lines(picture));
+    const labelled = points.filter((point) => !point.shy);
+    const leaders = Dom.svg("g", null, labelled.flatMap(leader));
+    const labels = Dom.svg("g", { "aria-hidden": "true" }, labelled.map((point) => label(point, best, perhaps)));
     const svg = Dom.svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `Trade-off: ${named(x, scales[0])} across, ${named(y, scales[1])} up. ${points.length} techniques; arrow keys go from one to the next.` },
       Dom.svg("g", { "aria-hidden": "true" },
+        corner(frame),
         grid(x, y, across, up, frame, scales, narrow),
         points.filter((point) => byName.has(point.technique.parent)).map((point) => {
           const parent = byName.get(point.technique.parent);
@@ -71,13 +81,13 @@ const Tradeoff = (() => {
         }),
         line.length > 1 ? Dom.svg("path", { class: "front-line", d: line.map(({ px, py }, index) => (index ? `H${px}V${py}` : `M${px} ${py}`)).join("") }) : null,
         points.flatMap((point) => spans(point, across, up).map(([x1, y1, x2, y2]) => Dom.svg("line", { class: "interval-bar", "data-of": point.name, x1, y1, x2, y2 }))),
-        points.filter((point) => point.place.anchor).map((point) => Dom.svg("line", { class: "leader" + (point.shy ? " shy" : ""), "data-of": point.name, x1: point.px, y1: point.py, x2: point.place.anchor[0], y2: point.place.anchor[1] }))),
+        leaders),
       bounds,
       points.map((point) => marker(point, best, perhaps, tabStop, [x, y], scales)),
-      Dom.svg("g", { "aria-hidden": "true" }, points.map((point) => label(point, best, perhaps))));
+      labels);
     place.replaceChildren(svg);
     current = tabStop;
-    drawn = { svg, points: byName, order: points, axes: State.get("axes"), bounds, picture };
+    drawn = { svg, points: byName, order: points, axes: State.get("axes"), bounds, picture, scene, leaders, labels, best, perhaps };
     if (focused) markerOf(focused)?.focus();
     mark("lit", State.get("highlight"));
     mark("picked", State.get("picked"));
@@ -85,14 +95,25 @@ const Tradeoff = (() => {
   }
 
   // Placing is slow. Limits and weights move no point, so labels stay where they are, also for the reader's eye.
-  function placeLabels(points, bars, frame, picture) {
-    const key = [...picture, ...points.map((point) => point.text + point.shy)].join();
+  function placeLabels(points, scene, picture) {
+    const named = points.filter((point) => !point.shy);
+    const key = [...picture, ...named.map((point) => point.name + point.text)].join();
     if (places.key !== key) {
-      Labels.place(points, bars.map(([x1, y1, x2, y2]) => ({ left: Math.min(x1, x2) - 1, right: Math.max(x1, x2) + 1, top: Math.min(y1, y2) - 1, bottom: Math.max(y1, y2) + 1 })), frame);
-      places = { key, of: new Map(points.map((point) => [point.name, point.place])) };
+      places = { key, placed: Labels.place(Labels.inTurn(named), scene), of: new Map(named.map((point) => [point.name, point.place])) };
     }
-    for (const point of points) point.place = places.of.get(point.name);
+    for (const point of named) point.place = places.of.get(point.name);
   }
+
+  // The label of a technique that has none at first, made when it is pointed at.
+  function callOut(name) {
+    const point = drawn.points.get(name);
+    if (!point?.shy || point.place) return;
+    Labels.place([point], drawn.scene, [...places.placed]);
+    drawn.leaders.append(...leader(point));
+    drawn.labels.append(label(point, drawn.best, drawn.perhaps));
+  }
+
+  const leader = (point) => (point.place?.anchor ? [Dom.svg("line", { class: "leader" + (point.shy ? " shy" : ""), "data-of": point.name, x1: point.px, y1: point.py, x2: point.place.anchor[0], y2: point.place.anchor[1] })] : []);
 
   function measure() {
     const context = document.createElement("canvas").getContext("2d");
@@ -108,22 +129,31 @@ const Tradeoff = (() => {
     return lines;
   }
 
+  // The better corner: up and to the left, whichever end of an axis that is.
+  function corner({ left, right, top, bottom }) {
+    const [wide, high] = [CORNER[0] * (right - left), CORNER[1] * (bottom - top)];
+    return [
+      Dom.svg("path", { class: "corner", d: `M${left} ${top}H${left + wide}A${wide} ${high} 0 0 1 ${left} ${top + high}Z` }),
+      Dom.svg("text", { class: "better", x: left + 6, y: top + 13 }, BETTER),
+    ];
+  }
+
   const steps = (line) => line.slice(1).flatMap((point, index) => [[line[index].px, line[index].py, point.px, line[index].py], [point.px, line[index].py, point.px, point.py]]);
 
   function grid(x, y, across, up, frame, scales, narrow) {
     const text = (value, scale) => Number((value / scale.size).toPrecision(6)).toLocaleString("en-US", { maximumFractionDigits: 6 });
-    const rightmost = ticks(across.low, across.high, across.logarithmic, narrow ? 4 : 8).map((tick) => [across.at(tick), text(tick, scales[0])]);
+    const rightmost = ticks(across.low, across.high, across.logarithmic, narrow ? 5 : 9).map((tick) => [across.at(tick), text(tick, scales[0])]);
     const xTicks = rightmost.filter(([px]) => px <= frame.right + 1);
-    const yTicks = ticks(up.low, up.high, false, 7);
-    const better = (low) => (low ? "lower is better" : "higher is better");
+    const yTicks = ticks(up.low, up.high, up.logarithmic, 8);
+    const better = (low, place) => `${low ? "lower" : "higher"} is better${place.logarithmic ? ", log scale" : ""}`;
     return [
       xTicks.map(([px]) => Dom.svg("line", { class: "grid", x1: px, x2: px, y1: frame.top, y2: frame.bottom })),
       yTicks.map((tick) => Dom.svg("line", { class: "grid", x1: frame.left, x2: frame.right, y1: up.at(tick), y2: up.at(tick) })),
       Dom.svg("line", { class: "axis", x1: frame.left, x2: frame.right, y1: frame.bottom, y2: frame.bottom }),
       xTicks.map(([px, shownText]) => Dom.svg("text", { class: "tick", x: px, y: frame.bottom + 17, "text-anchor": "middle" }, shownText)),
       yTicks.map((tick) => Dom.svg("text", { class: "tick", x: frame.left - 7, y: up.at(tick) + 4, "text-anchor": "end" }, text(tick, scales[1]))),
-      Dom.svg("text", { class: "title", x: 0, y: 14 }, `${named(y, scales[1])} (${better(y.low)})`),
-      Dom.svg("text", { class: "title", x: frame.right, y: frame.bottom + 36, "text-anchor": "end" }, `${named(x, scales[0])}${x.note ? `, ${x.note}` : ""} (${better(true)}${across.logarithmic ? ", log scale" : ""})`),
+      Dom.svg("text", { class: "title", x: 0, y: 14 }, `${named(y, scales[1])} (${better(y.low, up)})`),
+      Dom.svg("text", { class: "title", x: frame.right, y: frame.bottom + 36, "text-anchor": "end" }, `${named(x, scales[0])}${x.note ? `, ${x.note}` : ""} (${better(x.low, across)})`),
     ];
   }
 
@@ -166,29 +196,30 @@ const Tradeoff = (() => {
 
   // ---- the panel
 
-  const signed = (figureGiven, ofKept) => {
-    const shift = ofKept ? -100 : 0, { value, low, high } = figureGiven;
-    const between = Numbers.known(low) && Numbers.known(high) ? ` (${Numbers.signedPercent(low + shift).slice(0, -1)} to ${Numbers.signedPercent(high + shift)})` : "";
-    return Numbers.signedPercent(value + shift) + between;
-  };
-
   // "Mean latency" within a sentence; "ROUGE-L" and "P99 latency" as they are.
   const inText = (name) => name.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
 
   // What the technique changed of one axis against its parent: as it was tested, else from the two values alone.
   function step(technique, parent, axis) {
     const tested = axis.change ? technique.changes.parent.figures?.[axis.change] : null;
-    const name = inText(axis.name);
     if (tested && Numbers.known(tested.value)) {
+      if (tested.verdict === SAME_TEXT) return `${inText(axis.name)}: ${SAME_TEXT}`;
       const verdict = tested.verdict ? `, ${tested.verdict}` : "";
-      if (axis.change === "reference_nll_change") {
+      if (axis.form === "difference") {
         const plus = (value) => (value > 0 ? "+" : "") + Numbers.fixed(value, 3);
-        return `${name} ${plus(tested.value)} ${tested.unit}${Numbers.known(tested.low) ? ` (${plus(tested.low)} to ${plus(tested.high)})` : ""}${verdict}`;
+        return `${inText(axis.name)} ${plus(tested.value)} ${tested.unit}${Numbers.known(tested.low) ? ` (${plus(tested.low)} to ${plus(tested.high)})` : ""}${verdict}`;
       }
-      return `${name} ${signed(tested, axis.change.startsWith("quality_kept"))}${verdict}`;
+      return told(axis, tested) + verdict;
     }
     const [own, other] = [figure(technique, axis).value, figure(parent, axis).value];
-    return Numbers.known(own) && other ? `${name} ${Numbers.signedPercent(100 * (own / other - 1))}` : "";
+    return Numbers.known(own) && other && axis.form !== "difference" ? told(axis, { value: 100 * (own / other - (axis.form === "kept" ? 0 : 1)) }) : "";
+  }
+
+  // "2.37\u00d7 as fast (2.30\u20132.44)", "0.62\u00d7 the peak memory" or "98.2% of ROUGE-L kept".
+  function told(axis, change) {
+    const [text, between] = Factors.texts(change, axis.form), name = inText(axis.name);
+    const speed = axis.key === "latency_s" ? "as fast" : `as fast by ${name}`;
+    return `${text} ${{ speed, times: `the ${name}`, kept: `of ${name} kept` }[axis.form]}${between ? ` (${between})` : ""}`;
   }
 
   function panel() {
@@ -199,7 +230,7 @@ const Tradeoff = (() => {
       return;
     }
     const [x, y] = chosen(), parent = Data.byName.get(technique.parent);
-    const rest = [...axesX, ...axesY].filter((axis) => axis !== x && axis !== y && Numbers.known(figure(technique, axis).value));
+    const rest = [...X, ...Y].filter((axis) => axis !== x && axis !== y && Numbers.known(figure(technique, axis).value));
     const ranked = choice().ranked.find((entry) => entry.name === name);
     const said = [technique.status === "ok" ? "" : technique.status.replaceAll("_", " "), membership(name), name === baseline() ? "baseline" : technique.quality_kept?.verdict ? `quality ${technique.quality_kept.verdict}` : "", name === choice().winner ? "highest score" : ranked ? `score ${Numbers.fixed(ranked.score, 2)}` : ""].filter(Boolean).join(" \u00b7 ");
     const pair = (axis) => { const [value, between] = shown(technique, axis); return Dom.el("div", {}, Dom.el("dt", {}, axis.name), Dom.el("dd", {}, value, between ? Dom.el("span", { class: "interval" }, between) : "")); };
@@ -224,6 +255,7 @@ const Tradeoff = (() => {
     for (const element of Dom.all(`.${kind}`, drawn.svg)) element.classList.remove(kind);
     if (kind === "picked") for (const point of Dom.all(".point", drawn.svg)) point.setAttribute("aria-pressed", String(point.dataset.technique === name));
     if (!name || !drawn.points.has(name)) return;
+    callOut(name);
     const own = CSS.escape(name);
     const kin = kind === "lit" ? `, [data-child="${own}"], [data-parent="${own}"]` : "";
     for (const element of Dom.all(`[data-technique="${own}"], [data-of="${own}"]${kin}`, drawn.svg)) element.classList.add(kind);
@@ -271,10 +303,9 @@ const Tradeoff = (() => {
   }
 
   function start() {
-    axesX = X.filter(known);
-    axesY = Y.filter(known);
-    const initial = axesX.length && axesY.length ? `${axesX[0].key},${axesY[0].key}` : "";
-    const sensible = (text) => { const [x, y] = text.split(","); return axesX.some((axis) => axis.key === x) && axesY.some((axis) => axis.key === y); };
+    const [firstX, firstY] = [X, Y].map((axes) => axes.find(known));
+    const initial = firstX && firstY ? `${firstX.key},${firstY.key}` : "";
+    const sensible = (text) => { const [x, y] = text.split(","); return X.some((axis) => axis.key === x) && Y.some((axis) => axis.key === y); };
     State.field("axes", { initial, write: (text) => text, read: (text) => (sensible(text) ? text : undefined) });
     State.field("highlight", { initial: null });
     State.field("picked", { initial: null, write: (name) => name, read: (name) => (Data.byName.has(name) ? name : undefined) });
@@ -283,19 +314,25 @@ const Tradeoff = (() => {
       Dom.find("#tradeoff .picture").replaceChildren(Dom.el("p", {}, "No technique has figures to show."));
       return;
     }
-    const selects = [["#tradeoff-x", axesX, 0], ["#tradeoff-y", axesY, 1]].map(([id, axes, index]) => {
+    const selects = ["#tradeoff-x", "#tradeoff-y"].map((id, index) => {
       const select = Dom.find(id);
-      select.append(...axes.map((axis) => Dom.el("option", { value: axis.key }, axis.note ? `${axis.name} (${axis.note})` : axis.name)));
       select.addEventListener("change", () => { const now = State.get("axes").split(","); now[index] = select.value; State.set({ axes: now.join(",") }); });
       return select;
     });
     const show = () => {
+      if (!known(chosen()[0])) return State.set({ axes: initial }); // the cost, whose price was taken away
       State.get("axes").split(",").forEach((key, index) => { selects[index].value = key; });
       draw();
       panel();
     };
     follow(place);
     State.on(["axes", "choice"], show);
+    State.on(["price"], () => {
+      const cost = X.find((axis) => axis.key === Price.KEY);
+      if (!cost) return;
+      cost.option.hidden = cost.option.disabled = !Price.isSet();
+      if (chosen()[0] === cost) show(); else panel();
+    });
     // A limit may move without striking out other techniques.
     State.on(["limits"], () => drawn?.bounds?.replaceChildren(...Bounds.lines(drawn.picture)));
     State.on(["highlight"], () => { mark("lit", State.get("highlight")); if (State.get("highlight")) { last = State.get("highlight"); panel(); } });
@@ -305,5 +342,5 @@ const Tradeoff = (() => {
     show();
   }
 
-  return { start, front: () => (axesX?.length && axesY?.length ? placed("firm", "possible") : new Set()) };
+  return { start, front: () => (State.get("axes") ? placed("firm", "possible") : new Set()) };
 })();

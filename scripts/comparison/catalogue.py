@@ -19,7 +19,7 @@ COLUMNS = ("Figure", "Key", "Unit", "Better", "Column of the CSV", "Change", "Te
 
 def entries() -> tuple[Entry, ...]:
     """Every figure, those of the metrics files first."""
-    return (*registry.entries(), costs.PRICE, matches.SAME_HEADLINES, verdicts.KEPT, matches.AUDIT)
+    return (*registry.entries(), costs.COST, matches.SAME_HEADLINES, verdicts.KEPT, matches.AUDIT)
 
 
 def terms() -> list[Term]:

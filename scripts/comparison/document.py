@@ -11,6 +11,8 @@ from scripts.comparison import (
     drift,
     fronts,
     interactions,
+    limits,
+    matches,
     order,
     predictions,
     prompts,
@@ -72,6 +74,8 @@ def comparison(
         "ranking": ranked,
         "timed_beside": _timed_beside(ran, columns),
         "fronts": fronts.fronts(rows, ranked, columns),
+        "limits": limits.table(),
+        "price": costs.price(study.get("comparison") or {}),
         "scenarios": scenarios.scenarios(study, rows, ranked),
         "techniques": rows,
         "interactions": interactions.interactions(study, metrics, columns),
@@ -105,7 +109,8 @@ def _technique(
             figures = copy.deepcopy(compared["parent"]["figures"])  # the same changes, judged apart
         elif not reason:
             figures = changes.changes(content, metrics[other], columns)
-        compared[kind] = {"against": other, "reason": reason, "figures": figures}
+        same_text = not reason and matches.same_text(content, metrics[other])
+        compared[kind] = {"against": other, "reason": reason, "same_text": same_text, "figures": figures}
     return {
         "name": name,
         "label": entry.get("label") or name,
@@ -131,7 +136,7 @@ def _several_changes(entry: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _judge(rows: list[dict[str, Any]], metrics: Metrics, settings: dict[str, Any], on_gpus: bool) -> None:
-    """Add verdicts, which need all comparisons, and prices to every technique."""
+    """Add verdicts, which need all comparisons, and costs to every technique."""
     margin = settings.get("non_inferiority_margin", verdicts.MARGIN)
     bound = settings.get("length_bound", verdicts.LENGTH_BOUND)
     for kind in REFERENCES:
@@ -139,6 +144,8 @@ def _judge(rows: list[dict[str, Any]], metrics: Metrics, settings: dict[str, Any
         verdicts.add_verdicts(compared)
         for row in rows:
             change = row["changes"][kind]
+            if change["same_text"]:
+                verdicts.say_same_text(change["figures"])
             change["quality_kept"] = (
                 verdicts.quality_kept(change["figures"], margin, bound)
                 if change["figures"]
@@ -149,7 +156,8 @@ def _judge(rows: list[dict[str, Any]], metrics: Metrics, settings: dict[str, Any
         row["quality_kept"] = row["changes"]["baseline"]["quality_kept"]
         row["measured_speedup"] = verdicts.measured_speedup(parent["figures"], parent["reason"])
         row["predicted_speedup"] = costs.predicted_speedup(content, metrics.get(row["parent"]), parent["reason"])
-        row["price_per_1000"] = costs.price_per_1000(content, settings, on_gpus)
+        row["device_hours_per_million"] = costs.device_hours(content, on_gpus)
+        row["cost_per_million"] = costs.cost_per_million(row["device_hours_per_million"], costs.price(settings))
 
 
 def _configuration(study: dict[str, Any]) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from scripts.metrics.figures import value_of
 TESTED = ("rougeL", "rouge1", "rouge2", "reference_nll_per_token")
 """What quality is tested by."""
 # What has draws -> the criterion whose gains it moves with: more of a gain is less of the first, more of the second.
-FALLING = {"latency_s": "latency", "time_per_sample_s": "throughput", "price_per_1000": "throughput"}
+FALLING = {"latency_s": "latency", "time_per_sample_s": "throughput", "cost_per_million": "throughput"}
 RISING = {"throughput_samples_per_s": "throughput"}
 FIRM = 0.95
 POSSIBLE = 1 - FIRM
@@ -39,7 +39,8 @@ def fronts(rows: list[dict[str, Any]], ranking: dict[str, Any] | None, columns: 
 
     Returns:
         ``above``: per figure of quality that was tested, per technique the techniques that it is shown to be better
-        than. ``firm`` and ``possible``: the least chances of being on a front for certain, and perhaps. ``latency``:
+        than. ``firm`` and ``possible``: the least chances of being on a front for certain, and perhaps. ``falling``
+        and ``rising``: which criterion's draws move a figure, and to which side. ``latency``:
         per technique its ``chance`` of being on the front of latency and quality (throughput, where no quality was
         measured), and ``behind``, the one that keeps it off in most draws, or None.
     """
@@ -50,7 +51,14 @@ def fronts(rows: list[dict[str, Any]], ranking: dict[str, Any] | None, columns: 
     known = {name: point for name, point in points.items() if None not in point}
     found = chances(known, "latency_s", y_key, False, {"ranking": ranking, "fronts": {"above": above}})
     latency = {name: {"chance": chance, "behind": behind} for name, (chance, behind) in found.items()}
-    return {"above": above, "firm": FIRM, "possible": POSSIBLE, "latency": latency}
+    return {
+        "above": above,
+        "firm": FIRM,
+        "possible": POSSIBLE,
+        "falling": FALLING,
+        "rising": RISING,
+        "latency": latency,
+    }
 
 
 def quality_key(rows: list[dict[str, Any]]) -> str:
@@ -93,7 +101,7 @@ def _denied(better: dict[str, Any], worse: dict[str, Any], change: str) -> bool:
             if found["against"] != other["name"] or not found["figures"]:
                 continue
             gained = one is better and found["quality_kept"]["verdict"] == "undecided"
-            if gained or found["figures"][change].get("verdict") == verdicts.SAME:
+            if gained or found["figures"][change].get("verdict") in verdicts.NO_CHANGE:
                 return True
     return False
 

@@ -1,5 +1,6 @@
 """Limits of scenarios: each technique's values, and which limits it fails."""
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from scripts.comparison.columns import NATURAL, Columns
@@ -8,18 +9,38 @@ from scripts.hardware import datasheet, fit
 from scripts.metrics import figures
 
 GIGABYTE = 1e9
-# Limit -> the value that it bounds.
-AT_MOST = {
-    "max_p99_latency_s": "p99_latency_s",
-    "max_peak_memory_gb": "peak_memory_gb",
-    "max_peak_memory_ratio": "peak_memory_ratio",
-    "max_devices": "devices",
-    "max_price_per_1000": "price_per_1000",
-    "max_batch_size": "batch_size",
-}
-AT_LEAST = {"min_quality_kept_percent": "quality_kept_percent", "min_devices": "devices"}
 FITS, KEPT, SHOWN = "fits_gpu", "min_quality_kept_percent", "shown"
-BOUNDED = AT_MOST | AT_LEAST | {FITS: "needed_bytes_per_device"}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit of a scenario or a reader: its key, the value of a technique that it bounds, and from which side."""
+
+    key: str
+    value: str
+    most: bool = True
+
+
+# In the order in which what a technique fails is told. The page reads them from comparison.json: they stand here only.
+LIMITS = (
+    Limit("max_p99_latency_s", "p99_latency_s"),
+    Limit("min_throughput_samples_per_s", "throughput_samples_per_s", most=False),
+    Limit("max_peak_memory_gb", "peak_memory_gb"),
+    Limit("max_peak_memory_ratio", "peak_memory_ratio"),
+    Limit(KEPT, "quality_kept_percent", most=False),
+    Limit("max_cost_per_million", "cost_per_million"),
+    Limit("max_devices", "devices"),
+    Limit("min_devices", "devices", most=False),
+    Limit("max_batch_size", "batch_size"),
+    Limit(FITS, "needed_bytes_per_device"),
+)
+BOUNDED = {limit.key: limit.value for limit in LIMITS}
+AT_LEAST = {limit.key: limit.value for limit in LIMITS if not limit.most}
+
+
+def table() -> list[dict[str, Any]]:
+    """Return every limit with its ``key``, the ``value`` that it bounds, and whether it is the ``most`` allowed."""
+    return [asdict(limit) for limit in LIMITS]
 
 
 def limit_values(row: dict[str, Any], reference: dict[str, Any], columns: Columns) -> dict[str, float | None]:
@@ -36,6 +57,7 @@ def limit_values(row: dict[str, Any], reference: dict[str, Any], columns: Column
     parallel = settings.get("parallel") or {}
     return {
         "p99_latency_s": figures.value_of(row, "latency_p99_s"),
+        "throughput_samples_per_s": figures.value_of(row, "throughput_samples_per_s"),
         "peak_memory_gb": None if memory is None else memory / GIGABYTE,
         "peak_memory_ratio": memory / memory_there if memory is not None and memory_there else None,
         "needed_bytes_per_device": figures.value_of(row, "needed_bytes_per_device"),
@@ -43,7 +65,7 @@ def limit_values(row: dict[str, Any], reference: dict[str, Any], columns: Column
         "quality_kept_low_percent": low,
         # A run that failed early may not have started them all.
         "devices": max(row["processes"] or 1, parallel.get("tensor", 1) * parallel.get("pipeline", 1)),
-        "price_per_1000": row["price_per_1000"]["value"],
+        "cost_per_million": row["cost_per_million"]["value"],
         "batch_size": row["batch_size"] or settings.get("batch_size") or 1,
     }
 

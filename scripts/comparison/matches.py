@@ -15,7 +15,7 @@ SAME_HEADLINES = Entry(
 AUDIT = Entry(
     "lossless_audit", "", "Lossless audit",
     "Whether a technique wrote its parent's tokens, and where it did not, whether rounding explains that.",
-    kind="word", csv="lossless_audit", table=Place(CHANGES, main=True),
+    kind="word", csv="lossless_audit", table=Place(CHANGES),
 )  # fmt: skip
 KEYS = (
     "same_tokens", "same_headlines", "divergences", "first_divergence", "lossless", "dtype", "exact_expected", "audit",
@@ -26,6 +26,20 @@ def divergence(ours: list[int], theirs: list[int]) -> int | None:
     """Return the position of the first token that differs (a missing one differs), or None when all are equal."""
     pairs = zip_longest(ours, theirs)
     return next((position for position, (mine, other) in enumerate(pairs) if mine != other), None)
+
+
+def same_text(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    """Whether a technique wrote what another did: the same tokens and the same headline on every prompt, in every run.
+
+    This alone lets the report say so; an equal score is no equal text.
+
+    Args:
+        ours, theirs: metrics of the two, status ok, over the same prompts.
+    """
+    if ours.get("tokens_differ_between_runs") or theirs.get("tokens_differ_between_runs"):
+        return False
+    columns = ("token_ids", "new_tokens", "headline")
+    return all(ours["samples"][column] == theirs["samples"][column] for column in columns)
 
 
 def matches(ours: dict[str, Any], theirs: dict[str, Any], lossless: bool) -> dict[str, Any]:

@@ -48,8 +48,8 @@ def _row(technique: dict[str, Any]) -> dict[str, Any]:
         if entry.spread:
             between = (figures.get(entry.key) or {}).get("between_run_percent")
             _put(row, f"{entry.key.removesuffix('_s')}_between_run_percent", {"value": between})
-    _put(row, costs.PRICE.csv, technique["price_per_1000"])
-    row["currency"] = inert(technique["price_per_1000"]["unit"]) if row[costs.PRICE.csv] else ""
+    _put(row, costs.COST.csv, technique["cost_per_million"])
+    row["currency"] = inert(technique["cost_per_million"]["unit"]) if row[costs.COST.csv] else ""
     row["flags"] = len(technique["flags"])
     for kind in ("parent", "baseline"):
         against = technique["changes"][kind]

@@ -17,6 +17,9 @@ LENGTH_BOUND = 0.1
 """Output length counts as kept within this share of the reference's, as MLPerf Inference has it."""
 
 SAME = "no measurable difference"
+SAME_TEXT = "same text"
+"""Said in place of any test of what follows from the text, where every token is the other's (``matches.same_text``)."""
+NO_CHANGE = (SAME, SAME_TEXT)
 GATED = "quality_kept_percent_rougeL"
 KEPT = Entry("quality_kept", "", "Quality kept", kind="word", table=Place(CHANGES, main=True))
 
@@ -104,6 +107,15 @@ def judge(
         figure["verdict"] = same if adjusted[name] >= ALPHA else words[name][0 if fell else 1]
 
 
+def say_same_text(changed: dict[str, Figure]) -> None:
+    """Say of every change that follows from the text, and is none, that the text is the same."""
+    for key, change in tested_changes().items():
+        none, figure = 100.0 if change.kept else 0.0, changed[key]
+        ends = [figure[end] for end in ("value", "low", "high") if figure[end] is not None]
+        if change.of_text and ends and all(math.isclose(end, none, abs_tol=1e-9) for end in ends):
+            figure["verdict"] = SAME_TEXT
+
+
 def quality_kept(
     changed: dict[str, Figure], margin: float = MARGIN, length_bound: float = LENGTH_BOUND
 ) -> dict[str, Any]:
@@ -140,6 +152,8 @@ def quality_kept(
         f"({length['low']:+.1f} to {length['high']:+.1f}; within {bound:g} wanted)."
     )
     because = [key for key, word in parts.items() if word == verdict != "kept"]
+    if all(changed[key].get("verdict") == SAME_TEXT for key in parts):
+        reason = "The text is the reference's on every prompt."
     return {"verdict": verdict, "reason": reason, "because": because}
 
 

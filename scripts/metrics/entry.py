@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scripts.metrics import figures
 
 # Groups of the report's table in their order; others come before the changes.
-CHANGES = "Change against the baseline"
+CHANGES = "Against the baseline"
 GROUPS = ("Latency", "Fixed length", "Throughput", "Memory", "Quality", "Headlines", "Cost and machine")
 TIMING, PROMPTS, LIKELIHOOD, READING = "timing", "prompts", "likelihood", "reading"
 FASTER, MORE = ("faster", "slower"), ("lower", "higher")
@@ -41,6 +41,7 @@ class Change:
         numerator, denominator: columns by prompt; the figure is the mean of one over that of the other. None for ones.
         fixed: whether the columns are those of the fixed mode.
         kept: whether it is given as the share of the other's that is kept instead of a change.
+        of_text: whether it follows from the text alone, so that equal texts have no difference to be found.
         family: family of tests that are corrected together.
         after: gatekeeper: a family in which a difference must be significant first.
         words: the verdicts on a fall and on a rise.
@@ -57,6 +58,7 @@ class Change:
     denominator: str | None = None
     fixed: bool = False
     kept: bool = False
+    of_text: bool = False
     family: str = ""
     after: str = ""
     words: tuple[str, str] = ("", "")

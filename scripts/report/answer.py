@@ -199,6 +199,8 @@ def _quality(technique: dict[str, Any], reference: dict[str, Any], subject: str 
     if kept["verdict"] is None:
         return f"its quality can't be judged ({score['note']})"
     of = " and ".join(_rests_on(key, change["figures"][key]) for key in kept["because"] or [verdicts.GATED])
+    if change["same_text"] and not kept["because"]:
+        of = verdicts.SAME_TEXT
     said = QUALITY[kept["verdict"]].format(reference=reference["label"], of=of)
     return said if kept["verdict"] == "undecided" else f"{subject}{said}"
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scripts.report import numbers, rows
+from scripts.comparison import verdicts
+from scripts.report import factors, numbers, rows
 from scripts.report.column import PERCENT as PERCENT
 from scripts.report.column import PLAIN as PLAIN
 from scripts.report.column import Column
@@ -93,7 +94,10 @@ def cell(figure: dict[str, Any], scale: Scale, best: float | None = None, spread
 
 
 def change_cell(figure: dict[str, Any] | None, key: str) -> dict[str, Any]:
-    """Return one cell of a change in percent: value, interval, verdict, and its tone (good, bad, unclear or none)."""
+    """Return one cell of a change: a factor, or what is kept in percent; interval, verdict and its tone.
+
+    The tone is good, bad, unclear or none.
+    """
     if figure is None or figure["value"] is None:
         return {
             "text": numbers.NOTHING,
@@ -102,13 +106,12 @@ def change_cell(figure: dict[str, Any] | None, key: str) -> dict[str, Any]:
             "tone": "",
             "note": (figure or {}).get("note") or "",
         }
-    kept = key.startswith("quality_kept")
-    text = f"{numbers.fixed(figure['value'], 1)}%" if kept else numbers.percent(figure["value"])
+    text, interval = factors.texts(figure, key)
     # How much ROUGE-L is left is a part of what decides on quality, whose verdict stands by itself.
-    verdict = None if kept else figure.get("verdict")
+    verdict = None if factors.form(key) == factors.KEPT else figure.get("verdict")
     return {
         "text": text,
-        "interval": numbers.percent_interval(figure["low"], figure["high"], signed=not kept),
+        "interval": interval,
         "verdict": verdict or "",
         "tone": tone(verdict),
         "note": figure["note"] or "",
@@ -116,23 +119,20 @@ def change_cell(figure: dict[str, Any] | None, key: str) -> dict[str, Any]:
 
 
 def quality(change: dict[str, Any]) -> dict[str, str]:
-    """Return the verdict on quality as every part of the report shows it: with its tone and its reason.
+    """Return the verdict on quality as every part of the report shows it: tone, reason, and where it is, "same text".
 
     Args:
         change: a technique's changes against its parent or the baseline; ``quality_kept`` of them has decided.
     """
     kept = change["quality_kept"]
-    return {"verdict": kept["verdict"] or "", "tone": tone(kept["verdict"]), "reason": kept["reason"]}
+    return {
+        "verdict": kept["verdict"] or "",
+        "tone": tone(kept["verdict"]),
+        "reason": kept["reason"],
+        "same_text": verdicts.SAME_TEXT if change["same_text"] else "",
+    }
 
 
 def tone(verdict: str | None) -> str:
     """Return how a verdict is coloured."""
     return TONES.get(verdict or "", "unclear" if verdict else "")
-
-
-def ratio_texts(value: float | None, low: float | None = None, high: float | None = None) -> tuple[str, str]:
-    """Return a ratio with three digits and its interval with as many decimals, e.g. ``0.422x``."""
-    if value is None:
-        return numbers.NOTHING, ""
-    scale = Scale("", 1.0, min(numbers.digits_after_point(value, 3), 3) if value > 0 else 2)
-    return f"{scale.show(value)}{numbers.TIMES}", scale.interval(low, high)

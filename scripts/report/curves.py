@@ -13,6 +13,8 @@ from scripts.report import knee, numbers, plots, rows, text, words
 
 PANEL, HEIGHT = 290, 190
 FEWEST = 2
+LOG_FROM = 6.0
+"""A ratio of largest to smallest value from which they are placed by their logarithm."""
 
 
 def panels(comparison: dict[str, Any], sweep: dict[str, Any]) -> list[dict[str, Any]]:
@@ -102,7 +104,7 @@ def positions(values: list[Any]) -> list[float]:
     """Place values by their size where all are different numbers (by its logarithm where they lie far apart), else one
     after the other."""
     if _numeric(values):
-        if min(values) > 0 and max(values) / min(values) >= plots.LOG_FROM:
+        if min(values) > 0 and max(values) / min(values) >= LOG_FROM:
             return [math.log(value) for value in values]
         return [float(value) for value in values]
     return [float(index) for index in range(len(values))]

@@ -25,7 +25,15 @@ class Placed:
     anchor: np.ndarray | None
 
 
-def place(points: Pairs, sizes: Pairs, frame: Sequence[float], bars: np.ndarray, radius: float = 5) -> list[Placed]:
+def place(
+    points: Pairs,
+    sizes: Pairs,
+    frame: Sequence[float],
+    bars: np.ndarray,
+    radius: float = 5,
+    others: np.ndarray | None = None,
+    kept_free: np.ndarray | None = None,
+) -> list[Placed]:
     """Place one label a point.
 
     Labels are set one after the other, those of crowded points first, each at the candidate position of lowest cost:
@@ -38,9 +46,13 @@ def place(points: Pairs, sizes: Pairs, frame: Sequence[float], bars: np.ndarray,
         frame: the box in which labels may be.
         bars: boxes of the error bars, (bars, 4).
         radius: of a marker.
+        others: centres of markers without a label, (others, 2).
+        kept_free: boxes that no label should cover, (boxes, 4).
     """
-    centres = np.array(points, dtype=float)
-    markers = np.hstack([centres - radius, centres + radius])
+    centres = np.array(points, dtype=float).reshape(-1, 2)
+    every = centres if others is None else np.vstack([centres, np.reshape(others, (-1, 2))])
+    markers = np.hstack([every - radius, every + radius])
+    free = np.empty((0, 4)) if kept_free is None else kept_free
     crowd = (np.linalg.norm(centres[:, None] - centres, axis=2) < 60).sum(axis=1)
     placed: dict[int, Placed] = {}
     for index in np.argsort(-crowd, kind="stable"):
@@ -48,13 +60,14 @@ def place(points: Pairs, sizes: Pairs, frame: Sequence[float], bars: np.ndarray,
         near = np.clip(point, boxes[:, :2], boxes[:, 2:])
         away = np.repeat(np.array(RADII) > BESIDE, ANGLES)
         roomy = boxes + np.array([-2, -1, 2, 1])
-        others = np.array([other.box for other in placed.values()]).reshape(-1, 4)
+        beside = np.array([other.box for other in placed.values()]).reshape(-1, 4)
         ends = np.array([other.anchor for other in placed.values() if other.anchor is not None]).reshape(-1, 2)
         outside = np.hstack([np.array(frame[:2]) - boxes[:, :2], boxes[:, 2:] - frame[2:]]).clip(min=0)
         line = point + SHARES * (near - point)[:, None]
-        crossed = 40 * _inside(line, others) + 25 * _inside(line, np.delete(markers, index, axis=0))
+        crossed = 40 * _inside(line, beside) + 25 * _inside(line, np.delete(markers, index, axis=0))
         cost = np.linalg.norm(point - near, axis=1) + 200 * outside.sum(axis=1) + away * crossed.sum(axis=1)
-        cost += 50 * _overlap(roomy, others) + 30 * _overlap(roomy, markers) + 2 * _overlap(boxes, bars)
+        cost += 50 * _overlap(roomy, beside) + 30 * _overlap(roomy, np.vstack([markers, free]))
+        cost += 2 * _overlap(boxes, bars)
         cost += 60 * _within(ends[:, None], roomy).sum(axis=0)
         best = np.argmin(cost)
         placed[index] = Placed(boxes[best], near[best] if away[best] else None)

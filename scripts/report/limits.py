@@ -5,32 +5,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.comparison import limits as bounds
 from scripts.report import numbers, rows, tail
 from scripts.report.numbers import Scale
 
 GIGABYTES = [(1.0, "GB"), (1e-3, "MB"), (1e-6, "kB")]
 COUNT: list[tuple[float, str]] = []
 CRITERIA = {"latency": "latency", "throughput": "samples/s", "memory": "peak memory", "quality": "ROUGE-L"}
-GPU, RATIO, LEAST_QUALITY = "fits_gpu", "max_peak_memory_ratio", "min_quality_kept_percent"
+GPU, RATIO, LEAST_QUALITY = bounds.FITS, "max_peak_memory_ratio", bounds.KEPT
 
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit on one value of a technique.
+    """One limit on one value of a technique, as it is shown.
 
     Attributes:
         key: its name among the limits of a scenario.
-        value: the name of what it limits among a technique's ``limit_values``.
         title: what it limits.
-        most: whether it is the most that is allowed, else the least.
         units: those it may be shown in; empty for a count, None for the study's currency.
     """
 
     key: str
-    value: str
     title: str
-    most: bool
     units: list[tuple[float, str]] | None
+
+    @property
+    def value(self) -> str:
+        """The name of what it limits among a technique's ``limit_values``."""
+        return bounds.BOUNDED[self.key]
+
+    @property
+    def most(self) -> bool:
+        """Whether it is the most that is allowed, else the least."""
+        return self.key not in bounds.AT_LEAST
 
     def scale(self, ranking: Mapping[str, Any], currency: str) -> Scale:
         """Return the unit that fits the values of all techniques."""
@@ -40,16 +47,18 @@ class Limit:
         return numbers.column_scale(values, [(1.0, currency)] if self.units is None else self.units)
 
 
-TAIL = "max_p99_latency_s"
+TAIL, COST = "max_p99_latency_s", "max_cost_per_million"
 LIMITS = (
-    Limit(TAIL, "p99_latency_s", tail.P99, True, numbers.TIME),
-    Limit("max_peak_memory_gb", "peak_memory_gb", "peak memory", True, GIGABYTES),
-    Limit(LEAST_QUALITY, "quality_kept_percent", "ROUGE-L kept", False, [(1.0, "%")]),
-    Limit("max_devices", "devices", "devices", True, COUNT),
-    Limit("min_devices", "devices", "devices", False, COUNT),
-    Limit("max_price_per_1000", "price_per_1000", "price of 1,000 headlines", True, None),
-    Limit("max_batch_size", "batch_size", "batch size", True, COUNT),
+    Limit(TAIL, tail.P99, numbers.TIME),
+    Limit("min_throughput_samples_per_s", "samples/s", [(1.0, "")]),
+    Limit(LEAST_QUALITY, "ROUGE-L kept", [(1.0, "%")]),
+    Limit("max_peak_memory_gb", "peak memory", GIGABYTES),
+    Limit("max_batch_size", "batch size", COUNT),
+    Limit("max_devices", "devices", COUNT),
+    Limit("min_devices", "devices", COUNT),
+    Limit(COST, "cost per million headlines", None),
 )
+NO_PRICE = "is not known, since no price of a device hour is set"
 BY_KEY = {limit.key: limit for limit in LIMITS}
 
 
@@ -59,6 +68,7 @@ class Words:
     def __init__(self, comparison: Mapping[str, Any]) -> None:
         ranking = comparison["ranking"]
         self._currency = currency(comparison)
+        self._free = comparison["price"]["per_device_hour"] is None
         self._labels = rows.labels(comparison)
         self._reference = reference(comparison)
         self._peak = ranking["limit_values"][ranking["reference"]].get("peak_memory_gb")
@@ -76,7 +86,7 @@ class Words:
         shown = plain(value / scale.size)
         if limit.units == COUNT:
             return shown
-        return f"{shown}{'' if scale.unit == '%' else ' '}{scale.unit}"
+        return f"{shown}{'' if scale.unit == '%' else ' '}{scale.unit}".strip()
 
     def rule(self, key: str, bound: Any, shown: bool = False) -> str:
         """Return one limit, e.g. ``P99 latency at most 50 ms``."""
@@ -108,7 +118,7 @@ class Words:
             return f"needs {self.value(key, value)} on each device, too much for {bound}"
         title = "peak memory" if key == RATIO else self._titles[key]
         if value is None:
-            return f"{title} was not measured"
+            return f"{title} {self._unknown(key)}"
         beyond = "above" if key == RATIO or BY_KEY[key].most else "below"
         return f"{title} {self.value(key, value)}, {beyond} {self.value(key, bound)}"
 
@@ -116,10 +126,14 @@ class Words:
         """Return that no technique meets a limit here, and how near the nearest comes."""
         rule = self.rule(found["limit"], found["bound"], shown)
         if found["technique"] is None:
-            return f"No technique is known to meet a limit here: {rule}; it was not measured."
+            return f"No technique is known to meet a limit here: {rule}; it {self._unknown(found['limit'])}."
         label = self._labels.get(found["technique"], found["technique"])
         nearest = self.value(found["limit"], found["value"])
         return f"No technique meets a limit here: {rule}. The nearest is {label} with {nearest}."
+
+    def _unknown(self, key: str) -> str:
+        """Return why a value is not known."""
+        return NO_PRICE if key == COST and self._free else "was not measured"
 
     def change(self, change: Mapping[str, Any], chosen: bool) -> str:
         """Return what would change a choice; ``chosen`` tells whether there is one."""
@@ -209,4 +223,4 @@ def plain(value: float) -> str:
 
 def currency(comparison: Mapping[str, Any]) -> str:
     """Return the unit of the study's price."""
-    return next((technique["price_per_1000"]["unit"] for technique in comparison["techniques"]), "")
+    return comparison["price"]["currency"]

@@ -3,13 +3,13 @@
 import re
 from typing import Any
 
-from scripts.report import columns, numbers, rows, tail, words
+from scripts.report import factors, numbers, rows, tail, words
 from scripts.report.templates import sentences, told
 
 UNCHANGED = 0.5
 """Weights that differ by less than this in percent are the same ones."""
-TESTED = {"latency_change_percent": "latency", "throughput_change_percent": "samples/s"}
-PARTS = {"ttft_change_percent": "TTFT", "tpot_change_percent": "TPOT"}
+TESTED = {"latency_change_percent": "speed-up", "throughput_change_percent": "samples/s"}
+PARTS = {"ttft_change_percent": "TTFT speed-up", "tpot_change_percent": "TPOT speed-up"}
 SCORES = (("rouge1", "ROUGE-1"), ("rouge2", "ROUGE-2"), ("rougeL", "ROUGE-L"))
 MEMORY = {"weight_bytes": "weights", "kv_cache_bytes": "KV cache", "graph_pool_bytes": "pools of CUDA graphs"}
 
@@ -76,10 +76,10 @@ def _against(technique: dict[str, Any], labels: dict[str, str]) -> list[str]:
         change = technique["changes"][kind]
         if change["figures"] is None or (kind == "baseline" and change["against"] == technique["parent"]):
             continue
-        parts = [_tested(change["figures"][key], what) for key, what in TESTED.items()]
+        parts = [_tested(change["figures"], key, what) for key, what in TESTED.items()]
         if kind == "parent":
-            further = ((change["figures"][key], what) for key, what in PARTS.items())
-            parts += [_tested(figure, what) for figure, what in further if _differs(figure)]
+            further = ((key, what) for key, what in PARTS.items() if _differs(change["figures"][key]))
+            parts += [_tested(change["figures"], key, what) for key, what in further]
         label = labels.get(change["against"], change["against"])
         found.append(words.sentence(told("measured", "against", label=label, parts=parts)))
     return found
@@ -89,9 +89,10 @@ def _differs(figure: dict[str, Any]) -> bool:
     return figure.get("verdict") not in (None, words.NO_DIFFERENCE)
 
 
-def _tested(figure: dict[str, Any], what: str) -> str:
+def _tested(figures: dict[str, Any], key: str, what: str) -> str:
     """Return a change as its verdict allows it to be said."""
-    ratio, interval = columns.ratio_texts(figure.get("ratio"), figure.get("ratio_low"), figure.get("ratio_high"))
+    figure = figures[key]
+    ratio, interval = factors.texts(figure, key)
     verdict = words.verdict(figure)
     return told("measured", "tested", figure=figure, what=what, ratio=ratio, interval=interval, verdict=verdict)
 

@@ -72,13 +72,25 @@ def digits_after_point(value: float, digits: int) -> int:
     return min(max(digits - 1 - math.floor(math.log10(value)), 0), 4)
 
 
+def ratio_texts(value: float | None, low: float | None = None, high: float | None = None) -> tuple[str, str]:
+    """Return a ratio with two decimals, fewer from 10 on and three below 0.1, and its interval with as many."""
+    if value is None:
+        return NOTHING, ""
+    scale = Scale("", 1.0, min(digits_after_point(value, 3), 2 if value >= 0.1 else 3) if value > 0 else 2)
+    return f"{scale.show(value)}{TIMES}", scale.interval(low, high)
+
+
+def signed(value: float, decimals: int) -> str:
+    """Return a number with its sign; zero has none."""
+    text = fixed(value, decimals)
+    return text if text.startswith(MINUS) or not text.strip("0.") else f"+{text}"
+
+
 def percent(value: float | None, decimals: int = 1) -> str:
     """Return a signed percentage, e.g. of a change."""
     if value is None:
         return NOTHING
-    text = fixed(value, decimals)
-    zero = not text.strip("0.")
-    return f"{'' if text.startswith(MINUS) or zero else '+'}{text}%"
+    return f"{signed(value, decimals)}%"
 
 
 def percent_interval(low: float | None, high: float | None, signed: bool = True, decimals: int = 1) -> str:

@@ -20,8 +20,8 @@ STYLES = (
     "trust", "print",
 )  # fmt: skip
 SCRIPTS = (
-    "dom", "data", "numbers", "state", "ranking", "fronts", "limits", "decision", "scenarios", "table", "axes",
-    "labels", "bounds", "tradeoff", "techniques", "diff", "headlines", "downloads", "room", "start",
+    "dom", "data", "numbers", "factors", "state", "price", "ranking", "fronts", "limits", "decision", "scenarios",
+    "table", "axes", "labels", "bounds", "tradeoff", "techniques", "diff", "headlines", "downloads", "room", "start",
 )  # fmt: skip
 
 

@@ -4,14 +4,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scripts.comparison import fronts
-from scripts.report import limits, numbers, rows, text
+from scripts.report import axes, limits, numbers, rows, text
+from scripts.report.axes import Axis
 
 
 @dataclass(frozen=True)
 class Point:
     """One technique: its place, the ends of its intervals, whether it is the baseline, and its parent's place.
 
-    ``chance`` is that of being on the Pareto front.
+    ``chance`` is that of being on the Pareto front; ``leads``: whether it has the highest score.
     """
 
     label: str
@@ -22,6 +23,7 @@ class Point:
     baseline: bool = False
     parent: tuple[float, float] | None = None
     chance: float = 1.0
+    leads: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,23 +36,12 @@ class Plot:
     points: list[Point]
     left_out: list[str]
     empty: str = "No technique has figures to show."
+    x_axis: Axis = axes.ACROSS[0]
+    y_axis: Axis = axes.UP[0]
 
 
-@dataclass(frozen=True)
-class Axis:
-    """What the x axis of a plot shows: its figure, what is set against the other axis, and how the axis is called."""
-
-    title: str
-    label: str
-    units: list[tuple[float, str]]
-
-
-AXES = {
-    "latency_s": Axis("Latency", "Mean latency", numbers.TIME),
-    "peak_memory_bytes": Axis("Peak memory", "Peak memory over all devices", numbers.BYTES),
-    # Time a sample, so that less is better on every x axis and the front lies on the same side.
-    rows.PER_SAMPLE: Axis("Throughput", "Time per sample, 1 / throughput,", numbers.TIME),
-}
+TITLES = {"latency_s": "Latency", "peak_memory_bytes": "Peak memory", rows.PER_SAMPLE: "Throughput"}
+"""What each x axis sets against the other one."""
 FILES = {"latency_quality": "latency_s", "memory_quality": "peak_memory_bytes", "throughput_quality": rows.PER_SAMPLE}
 """The name of each plot's file, and what is on its x axis."""
 
@@ -63,6 +54,12 @@ def front(points: list[Point]) -> set[int]:
 def possible(points: list[Point]) -> set[int]:
     """Return the indexes of the points that may be on the Pareto front."""
     return {index for index, point in enumerate(points) if fronts.place(point.chance) == "possible"}
+
+
+def named(points: list[Point]) -> set[int]:
+    """Return the indexes of the points that have a label: the front, the baseline and the highest score."""
+    others = {index for index, point in enumerate(points) if point.baseline or point.leads}
+    return front(points) | possible(points) | others
 
 
 def front_sentence(plot: Plot) -> str:
@@ -92,14 +89,15 @@ def plot_of(comparison: dict[str, Any], x_key: str) -> Plot:
 
     Args:
         comparison: the content of comparison.json.
-        x_key: one of :data:`AXES`.
+        x_key: one of :data:`TITLES`.
     """
-    axis, y_key = AXES[x_key], quality_key(comparison)
+    axis, y_key = axes.BY_KEY[x_key], quality_key(comparison)
     measured = y_key == "rougeL"
     # Throughput against itself would be one line.
     shown = [] if x_key == rows.PER_SAMPLE and not measured else _shown(comparison, x_key, y_key)
-    scale = numbers.column_scale([rows.figure(technique, x_key)["value"] for technique in shown], axis.units)
+    scale = numbers.column_scale([rows.figure(technique, x_key)["value"] for technique in shown], axes.UNITS[axis.kind])
     places = {t["name"]: (rows.figure(t, x_key)["value"] / scale.size, t["figures"][y_key]["value"]) for t in shown}
+    leading = ((comparison["ranking"] or {}).get("overall") or [{}])[0].get("technique")
     found = fronts.chances(places, x_key, y_key, False, comparison)
     points = [
         Point(
@@ -110,19 +108,24 @@ def plot_of(comparison: dict[str, Any], x_key: str) -> Plot:
             technique["name"] == comparison["baseline"]["name"],
             places.get(technique["parent"]),
             found[technique["name"]][0],
+            technique["name"] == leading,
         )
         for technique in shown
     ]
     against = "quality" if measured else "throughput (quality was not measured: random weights)"
     plot = Plot(
-        f"{axis.title} against {against}",
-        f"{axis.label} in {scale.unit} (lower is better)",
+        f"{TITLES[x_key]} against {against}",
+        f"{axis.name}{f', {axis.note},' if axis.note else ''} in {scale.unit} (lower is better)",
         "ROUGE-L F1, mean (higher is better)" if measured else "Throughput in samples/s (higher is better)",
         points,
         [text.inert(t["label"]) for t in comparison["techniques"] if t not in shown],
+        x_axis=axis,
+        y_axis=axes.BY_KEY[y_key],
     )
     if x_key == rows.PER_SAMPLE and not measured:
-        return replace(plot, title=f"{axis.title} against quality", empty="Quality was not measured: random weights.")
+        return replace(
+            plot, title=f"{TITLES[x_key]} against quality", empty="Quality was not measured: random weights."
+        )
     return plot
 
 

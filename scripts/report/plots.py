@@ -13,10 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.patches import Wedge
+from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import Affine2D, Transform
 
+from scripts.report import axes as scales
 from scripts.report import labels, limits
-from scripts.report.picture import Plot, Point, front, front_sentence, possible
+from scripts.report.picture import Plot, Point, front, front_sentence, named, possible
 
 Line = tuple[tuple[float, float], tuple[float, float]]
 
@@ -34,8 +38,14 @@ SETTINGS = {
     "ytick.color": MUTED,
 }
 DPI = 72
-LOG_FROM = 6.0
-"""A ratio of largest to smallest from which the x axis is logarithmic."""
+TICKS = 10
+"""The most ticks of a logarithmic scale."""
+BETTER, CORNER = "better", (0.34, 0.42)
+"""What stands in the better corner, and what parts of the width and height that takes, as in the live picture."""
+
+
+RING = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": FRONT, "markeredgewidth": 1.2}
+"""Around the technique with the highest score."""
 
 
 @contextmanager
@@ -86,7 +96,7 @@ def _draw(axes: Axes, plot: Plot) -> None:
     """Draw points, intervals, front and labels."""
     points, best, maybe = plot.points, front(plot.points), possible(plot.points)
     _limits(axes, plot)
-    axes.set_ylabel(plot.y_label)
+    word = _corner(axes)
     for point in points:
         if point.parent:
             ends = zip((point.x, point.y), point.parent, strict=True)
@@ -111,38 +121,73 @@ def _draw(axes: Axes, plot: Plot) -> None:
             linestyle="none",
             zorder=4,
         )
+        if point.leads:
+            axes.plot(point.x, point.y, **RING, markersize=12, linestyle="none", zorder=3.5)
     # The front goes right and then up from each point to the next.
     corners = [(right, low) for (_, low), (right, _) in pairwise(line)]
     steps = [*zip(line, corners, strict=False), *zip(corners, line[1:], strict=True)]
-    _label(axes, points, best, maybe, bars + steps)
+    _label(axes, points, best, maybe, bars + steps, word)
     _legend(axes)
 
 
 def _limits(axes: Axes, plot: Plot) -> None:
-    """Set the axes so that every interval and most labels fit."""
-    xs = [end for point in plot.points for end in (point.x_bounds or (point.x, point.x))]
-    ys = [end for point in plot.points for end in (point.y_bounds or (point.y, point.y))]
-    low, high = min(xs), max(xs)
-    logarithmic = low > 0 and high / low >= LOG_FROM
-    if logarithmic:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlim(low / (high / low) ** 0.08, high * (high / low) ** 0.16)
-    else:
-        room = (high - low) or high or 1.0
-        axes.set_xlim(max(low - 0.08 * room, 0) if low > 0 else low - 0.08 * room, high + 0.16 * room)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-    axes.set_xlabel(plot.x_label + (", log scale" if logarithmic else ""))
-    room = (max(ys) - min(ys)) or abs(max(ys)) or 0.1
-    axes.set_ylim(min(ys) - 0.09 * room, max(ys) + 0.12 * room)
+    """Set the axes so that every interval and most labels fit, on logarithmic scales where the ranges ask for them."""
+    for scale, axis, places, ends, label, before, after in (
+        ("x", plot.x_axis, [p.x for p in plot.points], [p.x_bounds for p in plot.points], plot.x_label, 0.08, 0.16),
+        ("y", plot.y_axis, [p.y for p in plot.points], [p.y_bounds for p in plot.points], plot.y_label, 0.09, 0.12),
+    ):
+        known = [*places, *(end for pair in ends for end in pair or ())]
+        low, high = min(known), max(known)
+        logarithmic = scales.is_logarithmic(axis, places) and low > 0
+        if logarithmic:
+            low, high = low / (high / low) ** before, high * (high / low) ** after
+        else:
+            room = (high - low) or abs(high) or 1.0
+            low, high = max(low - before * room, 0) if low >= 0 else low - before * room, high + after * room
+        axes.set(**{f"{scale}scale": "log" if logarithmic else "linear", f"{scale}lim": (low, high)})
+        drawn = getattr(axes, f"{scale}axis")
+        if logarithmic:
+            drawn.set_major_locator(FixedLocator(scales.log_ticks(low, high, TICKS)))
+            drawn.set_minor_locator(NullLocator())
+        drawn.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        drawn.set_label_text(_said_logarithmic(label) if logarithmic else label)
 
 
-def _label(axes: Axes, points: list[Point], best: set[int], maybe: set[int], lines: list[Line]) -> None:
-    """Write each technique's label beside its point, with a thin line where it had to move away.
+def _said_logarithmic(label: str) -> str:
+    """Return the label of a logarithmic axis; what it says in brackets stays there."""
+    return f"{label[:-1]}, log scale)" if label.endswith(")") else f"{label}, log scale"
+
+
+def _corner(axes: Axes) -> Text:
+    """Shade the better corner and name it."""
+    axes.add_patch(
+        Wedge((0, 1), 1, 270, 360, transform=_stretched(axes), facecolor=FRONT, alpha=0.09, linewidth=0, zorder=0.3)
+    )
+    return axes.text(
+        0.012,
+        0.985,
+        BETTER,
+        transform=axes.transAxes,
+        va="top",
+        color=FRONT,
+        fontsize=9.5,
+        fontweight="bold",
+        zorder=0.4,
+    )
+
+
+def _stretched(axes: Axes) -> Transform:
+    """Return the place of the corner: a circle around (0, 1), drawn so wide and high, in parts of the axes."""
+    wide, high = CORNER
+    return Affine2D().translate(0, -1).scale(wide, high).translate(0, 1) + axes.transAxes
+
+
+def _label(axes: Axes, points: list[Point], best: set[int], maybe: set[int], lines: list[Line], word: Text) -> None:
+    """Write the labels of the front, the baseline and the highest score, with a thin line where one had to move away.
 
     One that may be on the front has its chance with it.
     """
+    shown = sorted(named(points))
     to_pixels = axes.transData.transform
     renderer = axes.figure.canvas.get_renderer()
     texts = [
@@ -150,29 +195,32 @@ def _label(axes: Axes, points: list[Point], best: set[int], maybe: set[int], lin
         axes.text(
             0,
             0,
-            point.label + (f" ({limits.chance(point.chance)})" if index in maybe else ""),
+            points[index].label + (f" ({limits.chance(points[index].chance)})" if index in maybe else ""),
             fontsize=9.5,
             color=INK if index in best | maybe else MUTED,
             parse_math=False,
             zorder=6,
         )
-        for index, point in enumerate(points)
+        for index in shown
     ]
     extents = [drawn.get_window_extent(renderer) for drawn in texts]
     frame = axes.get_window_extent(renderer)
     ends = to_pixels(np.reshape(lines, (-1, 2))).reshape(-1, 2, 2)
+    centres = to_pixels([(point.x, point.y) for point in points])
     placed = labels.place(
-        to_pixels([(point.x, point.y) for point in points]),
+        centres[shown],
         [(extent.width, extent.height) for extent in extents],
         frame.padded(-2).extents,
         np.hstack([ends.min(axis=1) - 1, ends.max(axis=1) + 1]),
+        others=np.delete(centres, shown, axis=0),
+        kept_free=np.array([word.get_window_extent(renderer).extents]),
     )
     to_data = axes.transData.inverted().transform
-    for point, drawn, spot in zip(points, texts, placed, strict=True):
+    for index, drawn, spot in zip(shown, texts, placed, strict=True):
         drawn.set_position(to_data(spot.box[:2]))
         drawn.set_verticalalignment("bottom")
         if spot.anchor is not None:
-            end = to_data(spot.anchor)
+            end, point = to_data(spot.anchor), points[index]
             axes.plot((point.x, end[0]), (point.y, end[1]), color=DOMINATED, linewidth=0.6, zorder=3)
 
 
@@ -193,15 +241,16 @@ def _legend(axes: Axes) -> None:
         mark(FRONT, "o", FRONT, "on the Pareto front"),
         mark(FRONT, "o", "#ffffff", "possibly (chance)"),
         mark(DOMINATED, "o", "#ffffff", "not on it"),
-        mark(BASELINE, "s", "#ffffff", "baseline (filled: on it)"),
+        mark(BASELINE, "s", "#ffffff", "baseline"),
+        Line2D([], [], **RING, linestyle="none", markersize=8, label="highest score"),
         Line2D([], [], color=DOMINATED, linewidth=1.3, label="95% interval"),
-        Line2D([], [], color=DOMINATED, linewidth=0.8, alpha=0.5, label="to its parent"),
+        Line2D([], [], color=DOMINATED, linewidth=0.8, alpha=0.5, label="parent"),
     ]
     axes.legend(
         handles=handles,
         loc="upper left",
         bbox_to_anchor=(-0.06, -0.13),
-        ncols=6,
+        ncols=7,
         frameon=False,
         fontsize=9,
         labelcolor=MUTED,

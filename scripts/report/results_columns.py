@@ -1,14 +1,18 @@
 """The columns of the results table, in the order of the table; a reader chooses which of them are shown."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from scripts.comparison import catalogue, matches, verdicts
+from scripts.comparison import catalogue, costs, matches, verdicts
 from scripts.metrics import registry
 from scripts.metrics.entry import CHANGES, GROUPS, Entry
-from scripts.report import numbers
+from scripts.report import factors, numbers, rows
 from scripts.report.column import Column, of_figure
 
 QUALITY, AUDIT = verdicts.KEPT.key, matches.AUDIT.key
+SUMMARY, SEQUENCE = "rougeLsum", "rougeL"
+BASELINE_IS_ONE = f"baseline = 1{numbers.TIMES}"
 
 
 def results() -> list[Column]:
@@ -21,6 +25,24 @@ def results() -> list[Column]:
         *changes,
         *(column for column in figures if column.group == CHANGES),
     ]
+
+
+def of(comparison: dict[str, Any]) -> list[Column]:
+    """The columns of one study: without ROUGE-Lsum where it is ROUGE-L; the cost among the first where it is known."""
+    ran = rows.ran(comparison["techniques"])
+    found = [column for column in results() if column.key != SUMMARY or not same_summary(ran)]
+    return [replace(column, main=_at_first(column, ran)) for column in found]
+
+
+def _at_first(column: Column, ran: list[dict[str, Any]]) -> bool:
+    """Whether a column is shown unless the reader chooses otherwise; one without a figure is not."""
+    wanted = column.main or column.key == costs.COST.key
+    return wanted and (column.kind != "figure" or any(rows.figure(t, column.key)["value"] is not None for t in ran))
+
+
+def same_summary(ran: list[dict[str, Any]]) -> bool:
+    """Whether ROUGE-Lsum is ROUGE-L for every technique, as of headlines of one line: then it tells nothing."""
+    return all(rows.figure(t, SUMMARY)["value"] == rows.figure(t, SEQUENCE)["value"] for t in ran)
 
 
 def measured() -> list[Column]:
@@ -38,26 +60,32 @@ def _change(entry: Entry) -> Column:
     return Column(change.key, CHANGES, change.label, None, entry.better, kind="change", main=change.main)
 
 
-def heads(names: dict[str, str], scales: dict[str, numbers.Scale], units: dict[str, str]) -> list[dict[str, Any]]:
+def heads(
+    columns: Sequence[Column], names: dict[str, str], scales: dict[str, numbers.Scale], units: dict[str, str]
+) -> list[dict[str, Any]]:
     """Return the header of each column: what it is called, and the units of the cells and of the raw values.
 
     Args:
+        columns: those of the study.
         names: of columns that are called otherwise in this study.
         scales: unit and decimals of each measured column.
         units: unit of each column's raw values.
     """
     found = []
-    for column in results():
+    for column in columns:
         scale = scales.get(column.key)
+        form = factors.form(column.key) if column.kind == "change" else ""
+        factor = form in (factors.SPEED, factors.TIMES)
         found.append(
             {
                 "key": column.key,
                 "name": names.get(column.key, column.title),
                 "group": column.group,
-                "unit": scale.unit if scale else "",
+                "unit": scale.unit if scale else BASELINE_IS_ONE if factor else "",
                 "raw_unit": "" if units.get(column.key, "") == "1" else units.get(column.key, ""),
                 "kind": column.kind,
-                "better": column.better,
+                "form": form,
+                "better": "high" if form == factors.SPEED else column.better,
                 "main": column.main,
                 "study": column.study,
                 "first": not found or found[-1]["group"] != column.group,

@@ -8,7 +8,7 @@ from scripts.report import templates, text
 STATUS = {"ok": "measured", "unsupported": "not supported here", "out_of_memory": "out of memory",
           "invalid": "invalid: not what was asked for", "failed": "failed"}  # fmt: skip
 # Figures that a comparison holds beside those of the metrics file.
-BESIDE = ("price_per_1000", "measured_speedup", "predicted_speedup")
+BESIDE = ("cost_per_million", "measured_speedup", "predicted_speedup")
 PER_SAMPLE = "time_per_sample_s"
 PARENTLESS = ("it has no parent", "it is the baseline")
 

@@ -83,7 +83,8 @@ def test_each_limit_strikes_out_with_its_reason(page, study_report):
         ("min_quality_kept_percent", "99", "quality_kept_percent"),
         ("max_devices", "1", "devices"),
         ("min_devices", "2", "devices"),
-        ("max_price_per_1000", "0.1", "price_per_1000"),
+        ("min_throughput_samples_per_s", "20", "throughput_samples_per_s"),
+        ("max_cost_per_million", "100", "cost_per_million"),
         ("max_batch_size", "1", "batch_size"),
     ):
         page.locator(f"#limit-{key}").fill(text)
@@ -95,6 +96,47 @@ def test_each_limit_strikes_out_with_its_reason(page, study_report):
         assert len(wrong) > 0
         page.locator("#limits-reset").click()
         assert page.locator(f"#limit-{key}").input_value() == ""
+
+
+def test_a_price_that_the_reader_types_is_counted_everywhere_and_kept_in_the_address(open_report, study_report):
+    page = open_report()
+    study = json.loads((study_report.parent / "comparison.json").read_text(encoding="utf-8"))
+    costs = {t["name"]: t["cost_per_million"]["value"] for t in study["techniques"] if t["status"] == "ok"}
+    hours = {t["name"]: t["device_hours_per_million"]["value"] for t in study["techniques"] if t["status"] == "ok"}
+    price, limit = page.locator("#price"), page.locator("#limit-max_cost_per_million")
+    column = "#results th[data-key='cost_per_million']"
+    assert price.input_value() == "3.6"
+    assert costs == pytest.approx({name: 3.6 * value for name, value in hours.items()})
+    middle = sorted(costs.values())[len(costs) // 2]
+    limit.fill(str(middle))
+    assert qualifying(page) == sum(cost <= middle for cost in costs.values())
+    price.fill("7.2")
+    assert qualifying(page) == sum(2 * cost <= middle for cost in costs.values())
+    limit.fill(str(2 * middle * 1.000001))
+    assert qualifying(page) == sum(cost <= middle * 1.000001 for cost in costs.values())
+    name, _ = winner(page)
+    assert "EUR per million headlines" in page.locator(f"{CHOICE} .winner").inner_text()
+    cell = page.locator(f"#row-{name} td").nth(page.locator(column).evaluate("head => head.cellIndex") - 1)
+    assert float(cell.get_attribute("data-value")) == pytest.approx(2 * costs[name])
+    page.locator("#tradeoff-x").select_option("cost_per_million")
+    page.wait_for_url(re.compile("price=7.2.*axes=cost_per_million"))
+    again = open_report(fragment=page.url.split("#")[1])
+    assert again.locator("#price").input_value() == "7.2"
+    assert again.locator(CHOICE).inner_text() == page.locator(CHOICE).inner_text()
+    assert again.locator("#tradeoff-x").input_value() == "cost_per_million"
+    price.fill("dear")
+    assert page.locator("#price-problem").inner_text().startswith("Write a number above 0")
+    assert page.locator(CHOICE).inner_text() == again.locator(CHOICE).inner_text()
+    # Without a price there are no costs: no column, no axis, and nothing that a limit on them could let in.
+    price.fill("")
+    assert not page.locator(column).is_visible()
+    assert page.locator("#tradeoff-x").input_value() == "latency_s"
+    assert "is not known, since no price of a device hour is set" in page.locator(CHOICE).text_content()
+    page.locator("#limits-reset").click()
+    assert price.input_value() == "3.6"
+    assert page.locator(column).is_visible()
+    price.fill("")
+    assert limit.is_disabled()
 
 
 def test_quality_counts_as_shown_and_a_gpu_can_be_chosen(page, study_report):

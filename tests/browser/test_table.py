@@ -84,9 +84,9 @@ def test_columns_are_chosen_and_stand_in_the_address(open_report):
     page.locator("#results-columns summary").click()
     page.get_by_role("button", name="Reference studies' columns").click()
     study = heads(page)
-    assert len(study) == 8
-    assert study[-1] == "rougeLsum"
-    assert page.locator("#row-huge td").get_attribute("colspan") == "8"
+    assert len(study) == 7
+    assert study[-1] == "rougeL"
+    assert page.locator("#row-huge td").get_attribute("colspan") == "7"
     page.get_by_label("Weights", exact=True).check()
     page.get_by_label("ROUGE-1", exact=True).uncheck()
     assert heads(page) == [key for key in [*study[:4], "weight_bytes", *study[4:]] if key != "rouge1"]
@@ -116,10 +116,13 @@ def test_copies_hold_what_is_shown_in_full(open_report, numbers):
     nf4 = next(technique for technique in numbers["techniques"] if technique["name"] == "nf4")
     assert float(rows[0]["Latency (s)"]) == nf4["figures"]["latency_s"]["value"]
     assert float(rows[0]["Latency low (s)"]) == nf4["figures"]["latency_s"]["low"]
-    assert rows[0]["Latency change verdict"] == "faster"
+    change = nf4["changes"]["baseline"]["figures"]["latency_change_percent"]
+    assert float(rows[0]["Speed-up"]) == pytest.approx(1 / change["ratio"])
+    assert float(rows[0]["Speed-up low"]) == pytest.approx(1 / change["ratio_high"])
+    assert rows[0]["Speed-up verdict"] == "faster"
     page.get_by_role("button", name="Copy as Markdown").click()
     lines = page.get_by_label("Table as text").input_value().splitlines()
-    assert lines[0] == "| Technique | Latency (ms) | Latency change | Lossless audit |"
+    assert lines[0] == "| Technique | Latency (ms) | Speed-up (baseline = 1\N{MULTIPLICATION SIGN}) | Lossless audit |"
     assert lines[2].startswith("| 4-bit NF4 | 10")
     assert len(lines) == 4
 

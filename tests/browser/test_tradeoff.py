@@ -64,11 +64,11 @@ def test_the_front_follows_the_axes_and_is_told_in_words(open_report, techniques
     assert tops["target_only"] < tops["pruned_50"]
     page.wait_for_url("**axes=peak_memory_bytes**")
     # The study sets a price, and measured no energy.
-    assert page.locator("#tradeoff-x option[value='price_per_1000']").count() == 1
+    assert page.locator("#tradeoff-x option[value='cost_per_million']").count() == 1
     assert page.locator("#tradeoff-x option[value='energy_per_sample_j']").count() == 0
 
 
-AXES = [("latency_s", "rougeL"), ("time_per_sample_s", "rouge2"), ("price_per_1000", "throughput_samples_per_s"),
+AXES = [("latency_s", "rougeL"), ("time_per_sample_s", "rouge2"), ("cost_per_million", "throughput_samples_per_s"),
         ("latency_p99_s", "reference_nll_per_token")]  # fmt: skip
 
 
@@ -114,6 +114,28 @@ def test_a_technique_that_may_be_on_the_front_says_its_chance_everywhere(open_re
         assert f"possibly on the Pareto front of mean latency and ROUGE-L (chance {told})" in summary
 
 
+def test_the_front_the_baseline_and_the_best_are_labelled_and_others_when_they_are_asked_for(open_report, study):
+    shown = open_report(fragment="axes=latency_s,rougeL")
+    labels = shown.locator("#tradeoff-chart .label:visible")
+
+    def labelled():
+        return set(labels.evaluate_all("texts => texts.map(text => text.dataset.of)"))
+
+    best = study["ranking"]["overall"][0]["technique"]
+    first = {"baseline", best} | marked(shown) | marked(shown, "perhaps")
+    assert labelled() == first
+    other = next(name for name in ("pruned_50", "nf4", "kv_cache") if name not in first)
+    point(shown, other).focus()
+    assert labelled() == first | {other}
+    shown.evaluate("document.activeElement.blur()")
+    assert labelled() == first
+    point(shown, other).focus()
+    shown.keyboard.press("Enter")
+    shown.evaluate("document.activeElement.blur()")
+    shown.locator(f"#tradeoff-chart .label.picked[data-of='{other}']").wait_for()
+    assert shown.locator("#tradeoff-chart .better").text_content() == "better"
+
+
 def test_points_are_reached_and_picked_by_keyboard(open_report, techniques):
     page = open_report(fragment="axes=latency_s,rougeL")
     assert page.locator("#tradeoff .point[tabindex='0']").count() == 1
@@ -137,7 +159,7 @@ def test_pointing_says_what_a_change_did(open_report):
     page = open_report()
     point(page, "nf4").hover()
     panel = page.locator("#tradeoff-panel")
-    panel.get_by_text("4-bit NF4 from KV cache: mean latency +").wait_for()
+    panel.get_by_text(re.compile(r"4-bit NF4 from KV cache: 0\.\d+\S as fast \(")).wait_for()
     assert "slower" in panel.inner_text()
     lit = page.locator("#tradeoff .kin.lit").evaluate_all("lines => lines.map(line => line.dataset.child)")
     assert sorted(lit) == ["nf4", "nf4_batch"]
@@ -154,6 +176,9 @@ def test_labels_cover_neither_each_other_nor_leave_the_picture(open_report, widt
     for x, y in (("latency_s", "rougeL"), ("peak_memory_bytes", "rougeL"), ("time_per_sample_s", "rouge2")):
         page.get_by_label("Across", exact=True).select_option(x)
         page.get_by_label("Up", exact=True).select_option(y)
+        # Also of the ones that are shown where they are pointed at.
+        point(page, "pruned_50").focus()
+        page.locator("#tradeoff-chart .label.lit[data-of='pruned_50']").wait_for()
         boxes = [label.bounding_box() for label in page.locator("#tradeoff-chart .label:visible").all()]
         assert len(boxes) > 1
         chart = page.locator("#tradeoff-chart svg").bounding_box()

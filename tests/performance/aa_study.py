@@ -86,7 +86,8 @@ def false_alarms(studies: int, machine: Machine, techniques: int = 2) -> list[di
     found = []
     for seed in range(studies):
         verdict = simulated(seed, machine, techniques=techniques)
-        wrong = {f"{name}: {key}": w for name, said in verdict.items() for key, w in said.items() if w != verdicts.SAME}
+        every = ((f"{name}: {key}", word) for name, said in verdict.items() for key, word in said.items())
+        wrong = {what: word for what, word in every if word not in verdicts.NO_CHANGE}
         if wrong:
             found.append(wrong)
     return found

@@ -130,7 +130,7 @@ def test_a_semantic_score_and_a_profile_are_made_where_they_are_asked_for(projec
     comparison = json.loads((project.root / "results/comparison.json").read_text(encoding="utf-8"))
     for technique in comparison["techniques"]:
         assert -1 <= technique["figures"]["semantic_similarity"]["value"] <= 1
-        assert technique["price_per_1000"]["unit"] == "EUR"
+        assert technique["cost_per_million"]["unit"] == "EUR"
     assert comparison["sweeps"][0]["points"][0]["status"] == "ok"
     profile = project.root / "results/profiles/size_2"
     assert "aten::" in (profile / "operators.csv").read_text(encoding="utf-8")

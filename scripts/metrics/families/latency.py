@@ -41,7 +41,7 @@ FIGURES = (
         criterion="latency",
         change=Change(
             "latency_change_percent", TIMING, "latency_s", family="speed", words=FASTER,
-            csv=True, verdict="latency_verdict", label="Latency change",
+            csv=True, verdict="latency_verdict", label="Speed-up",
         ),
     ),
     Entry("latency_p99_s", "s", "P99 latency", SLOWEST, "low",

@@ -52,7 +52,7 @@ PARTS = {
 WEIGHTS, CACHE, NEEDED = "analytic_weight_bytes", "analytic_kv_cache_bytes", "needed_bytes_per_device"
 FIGURES = (
     Entry("peak_memory_bytes", "B", "Peak memory", ADDED, "low", study="peak_memory", csv="peak_memory_mb",
-          table=Place("Memory", 1, main=True), criterion="memory", change=_change("peak_memory", "Memory change")),
+          table=Place("Memory", 1, main=True), criterion="memory", change=_change("peak_memory", "Memory ratio")),
     Entry("load_peak_memory_bytes", "B", "Added while loading", ADDED, csv="load_peak_memory_mb",
           table=Place("Memory", 3), change=_change("load_peak_memory", csv=False)),
     Entry("process_memory_bytes", "B", "Whole process", ANATOMY, csv="process_memory_mb", table=Place("Memory", 2)),

@@ -13,7 +13,7 @@ FIGURES = (
     Entry(
         "new_tokens", "tokens", "New tokens", "Tokens that a request generated.", shown="plain",
         csv="new_tokens_mean", table=Place("Headlines", 1),
-        change=Change("output_length_change_percent", PROMPTS, "new_tokens", family="length",
+        change=Change("output_length_change_percent", PROMPTS, "new_tokens", of_text=True, family="length",
                       words=("shorter", "longer")),
     ),
     Entry("empty_share", "1", "Empty", "Share of headlines without a word.",

@@ -18,12 +18,13 @@ VARIANTS = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "roug
 def _rouge(key: str, label: str) -> Entry:
     gated = key == GATED
     change = Change(
-        f"quality_kept_percent_{key}", PROMPTS, key, kept=True, family="quality", words=("worse", "better"), csv=True,
-        verdict="rougeL_verdict" if gated else "", label=f"{label} kept" if gated else "", main=False,
+        f"quality_kept_percent_{key}", PROMPTS, key, kept=True, of_text=True, family="quality",
+        words=("worse", "better"), csv=True, verdict="rougeL_verdict" if gated else "",
+        label=f"{label} kept" if gated else "", main=False,
     )  # fmt: skip
     return Entry(
         key, "1", label, ROUGE, "high", shown="plain", decimals=3, study=key, csv=f"{key}_f1", bounds=gated,
-        table=Place("Quality", main=True), criterion="quality" if gated else "", change=change,
+        table=Place("Quality", main=gated), criterion="quality" if gated else "", change=change,
     )  # fmt: skip
 
 

@@ -25,7 +25,8 @@ FIGURES = (
         study="throughput", csv=SAMPLES, table=Place("Throughput", main=True), criterion="throughput",
         change=Change(
             "throughput_change_percent", TIMING, None, "busy_s", family="speed", words=MORE,
-            follows="latency_change_percent", csv=True, verdict="throughput_verdict", label="Samples/s change",
+            follows="latency_change_percent", csv=True, verdict="throughput_verdict", label="Samples/s ratio",
+            main=False,
         ),
     ),
     Entry(

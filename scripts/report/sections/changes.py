@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.comparison import changes as compared
 from scripts.metrics import registry
-from scripts.report import beside, columns, forest, numbers, rows
+from scripts.report import beside, columns, factors, forest, numbers, rows
 from scripts.report.section import Section
 
 KEYS = (
@@ -22,12 +22,12 @@ def tables(comparison: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _titles() -> list[tuple[str, str]]:
-    return [(key, registry.changes()[key].label) for key in KEYS]
+    return [(key, factors.title(key)) for key in KEYS]
 
 
 def _table(comparison: dict[str, Any], kind: str, labels: dict[str, str]) -> dict[str, Any]:
     shown = rows.ran(comparison["techniques"])
-    axis = forest.forest([(technique["changes"][kind]["figures"] or {}).get(PLOTTED) for technique in shown])
+    axis = forest.forest([_plotted((technique["changes"][kind]["figures"] or {}).get(PLOTTED)) for technique in shown])
     found = []
     for technique, plotted in zip(shown, axis["rows"], strict=True):
         change = technique["changes"][kind]
@@ -59,29 +59,30 @@ def _table(comparison: dict[str, Any], kind: str, labels: dict[str, str]) -> dic
     }
 
 
+def _plotted(figure: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a change of time as the factor of speed that the interval plots show."""
+    if figure is None:
+        return None
+    value, low, high = factors.factor(figure, PLOTTED)
+    return {"unit": "1", "value": value, "low": low, "high": high}
+
+
 def further(figures: dict[str, Any] | None) -> list[tuple[str, str]]:
     """Return the changes that the tables leave out, each in one line."""
     pairs = []
-    for key, entry in registry.changes().items():
+    for key in registry.changes():
         cell = ratio_cell(figures[key], key) if figures and key not in KEYS else None
         if cell and cell["text"] != numbers.NOTHING:
             between = f" ({cell['interval']})" if cell["interval"] else ""
-            pairs.append((entry.label, f"{cell['text']}{between}{', ' if cell['verdict'] else ''}{cell['verdict']}"))
+            pairs.append(
+                (factors.title(key), f"{cell['text']}{between}{', ' if cell['verdict'] else ''}{cell['verdict']}")
+            )
     return pairs
 
 
 def ratio_cell(figure: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return one cell: the ratio to the reference (a difference for the likelihood), interval, verdict and its test."""
-    if key == compared.NLL and figure["value"] is not None:
-        text = numbers.fixed(figure["value"], 3)
-        text = text if figure["value"] <= 0 or text == "0.000" else f"+{text}"
-        interval = _between(figure["low"], figure["high"])
-    elif figure["value"] is None:
-        text, interval = numbers.NOTHING, ""
-    else:
-        # Memory is one reading a run: its change has no test and so no ratio of its own.
-        ratio = figure.get("ratio", 1 + figure["value"] / 100)
-        text, interval = columns.ratio_texts(ratio, figure.get("ratio_low"), figure.get("ratio_high"))
+    """Return one cell: the change in the report's one form (``factors``), interval, verdict and its test."""
+    text, interval = factors.texts(figure, key)
     verdict = figure.get("verdict")
     return {
         "text": text,
@@ -93,20 +94,10 @@ def ratio_cell(figure: dict[str, Any], key: str) -> dict[str, Any]:
     }
 
 
-def _between(low: float | None, high: float | None) -> str:
-    if low is None or high is None:
-        return ""
-    return f"{numbers.fixed(low, 3)} to {numbers.fixed(high, 3)}"
-
-
 def _test(figure: dict[str, Any]) -> str:
-    """Return what a cell says on hovering: the change in percent, and the p-value and method behind the verdict."""
-    parts = []
-    if figure["unit"] == "%" and figure["value"] is not None and "ratio" in figure:
-        parts.append(f"{numbers.percent(100 * figure['ratio'] - 100)}")
-    if p_value := _p_value(figure):
-        parts.append(f"{p_value} after Holm's correction")
-    return "; ".join([*parts, figure["interval"]] if figure["interval"] else parts)
+    """Return what a cell says on hovering: the p-value and the method behind the verdict."""
+    p_value = _p_value(figure)
+    return "; ".join(filter(None, (p_value and f"{p_value} after Holm's correction", figure["interval"])))
 
 
 def _p_value(figure: dict[str, Any]) -> str:

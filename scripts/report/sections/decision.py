@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scripts.metrics import registry
 from scripts.report import answer, columns, limits, numbers, results_columns, rows
 from scripts.report.reasons import why_sentence
 from scripts.report.section import Section
@@ -71,7 +72,7 @@ def _facts(technique: dict[str, Any], comparison: dict[str, Any], scales: dict[s
         known = cell["text"] != numbers.NOTHING
         found.append(
             {
-                "title": title,
+                "title": registry.changes()[change].change.label if known else title,
                 "text": cell["text"] if known else own,
                 "tone": cell["tone"] if known else "",
                 "under": own if known else "",
@@ -86,7 +87,9 @@ def _facts(technique: dict[str, Any], comparison: dict[str, Any], scales: dict[s
         title, text = ("ROUGE-L", scales["rougeL"].show(figure["value"])) if measured else ("ROUGE-L", "not measured")
         return [*found, {"title": title, "text": text, "tone": "", "under": "", "verdict": ""}]
     change = against[key]
-    if change["low"] == change["high"] == 100:
+    if judged["same_text"]:
+        kept["interval"] = judged["same_text"]
+    elif change["low"] == change["high"] == 100:
         kept["interval"] = "on every prompt"
     return [
         *found,
@@ -127,9 +130,6 @@ def _form(comparison: dict[str, Any]) -> dict[str, Any]:
     titles = limits.titles(comparison)
     fields = []
     for limit in limits.LIMITS:
-        known = [values.get(limit.value) for values in ranking["limit_values"].values()]
-        if limit.units is None and not any(value is not None for value in known):
-            continue  # the study sets no price
         scale = limit.scale(ranking, unit)
         fields.append(
             {
@@ -145,6 +145,7 @@ def _form(comparison: dict[str, Any]) -> dict[str, Any]:
     needed = [values.get("needed_bytes_per_device") for values in ranking["limit_values"].values()]
     return {
         "fields": fields,
+        "currency": unit,
         "gpus": [
             {"name": gpu["name"], "memory": f"{numbers.fixed(gpu['memory_bytes'] / 2**30, 0)} GiB"}
             for gpu in comparison["gpus"]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from scripts.comparison import interactions as squares
-from scripts.report import columns, forest, numbers, rows
+from scripts.report import forest, numbers, rows
 from scripts.report.section import Section
 
 FOREST = 260
@@ -22,7 +22,7 @@ def interactions(comparison: dict[str, Any]) -> list[dict[str, Any]] | None:
     for square, placed in zip(comparison["interactions"], axis["rows"], strict=True):
         figure = square["ratio"]
         combined, partner, alone, base = (labels[square[key]] for key in ("technique", "with", "alone", "base"))
-        text, _ = columns.ratio_texts(figure["value"])
+        text, _ = numbers.ratio_texts(figure["value"])
         between = ""
         if figure["value"] is not None and figure["low"] is not None and figure["high"] is not None:
             between = f" ({numbers.fixed(figure['low'], 2)} to {numbers.fixed(figure['high'], 2)})"

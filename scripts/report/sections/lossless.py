@@ -3,10 +3,11 @@
 import re
 from typing import Any
 
+from scripts.comparison import verdicts
 from scripts.report import columns, numbers, rows
 from scripts.report.section import Section
 
-AUDITED = {"tie": "equal but for ties", "error": "error: differs"}
+AUDITED = {"identical": verdicts.SAME_TEXT, "tie": "equal but for ties", "error": "error: differs"}
 
 
 def audit(comparison: dict[str, Any]) -> list[dict[str, Any]]:
@@ -60,7 +61,7 @@ def _verdict(match: dict[str, Any]) -> dict[str, str]:
     """Return the audit's verdict in words; a technique that promises nothing may differ."""
     verdict = match["audit"]["verdict"]
     if verdict == "identical":
-        return {"text": verdict, "tone": "good"}
+        return {"text": AUDITED[verdict], "tone": "good"}
     if match["lossless"] is None:
         return {"text": "may differ", "tone": ""}
     return {"text": AUDITED.get(verdict, verdict), "tone": columns.tone(verdict)}

@@ -3,8 +3,9 @@
 from typing import Any
 
 from scripts.comparison.verdicts import GATED
+from scripts.metrics import registry
 from scripts.metrics.figures import ONE_READING
-from scripts.report import beside, columns, numbers, results_columns, rows, tail
+from scripts.report import beside, columns, factors, numbers, results_columns, rows, tail
 from scripts.report.column import Column
 from scripts.report.numbers import Scale
 from scripts.report.results_columns import QUALITY, measured
@@ -20,11 +21,7 @@ SHORT = (
     Column("peak_memory_bytes", "", "Peak memory", numbers.BYTES),
     Column("rougeL", "", "ROUGE-L", columns.PLAIN, decimals=3),
 )
-SHORT_CHANGES = {
-    "latency_change_percent": "Latency change",
-    "peak_memory_change_percent": "Memory change",
-    "quality_kept_percent_rougeL": "ROUGE-L kept",
-}
+SHORT_CHANGES = ("latency_change_percent", "peak_memory_change_percent", GATED)
 BLANK = {"interval": "", "spread": "", "verdict": "", "tone": "", "note": "", "best": False, "chip": False}
 
 
@@ -34,16 +31,17 @@ def results(comparison: dict[str, Any]) -> dict[str, Any]:
     Every column that a reader can choose is there, those shown at first marked ``main``.
     """
     techniques = comparison["techniques"]
+    shown = results_columns.of(comparison)
     scales = columns.scales(measured(), techniques)
     best = columns.best_values(measured(), techniques)
-    heads = results_columns.heads(_names(techniques), scales, _units(techniques))
+    heads = results_columns.heads(shown, _names(techniques), scales, _units(techniques))
     return {
         "columns": heads,
         "groups": results_columns.groups(heads),
-        "main": sum(column.main for column in results_columns.results()),
+        "main": sum(column.main for column in shown),
         "baseline_reason": comparison["baseline"]["reason"] or "",
-        "rows": [_row(comparison, technique, scales, best) for technique in techniques],
-        "methods": _methods(rows.ran(techniques), heads),
+        "rows": [_row(comparison, technique, shown, scales, best) for technique in techniques],
+        "methods": _methods(rows.ran(techniques), shown, heads),
         "semantic_model": _semantic_model(techniques),
         "notes": [*beside.lines(comparison), *notes(techniques)],
         "doubts": doubts(techniques),
@@ -72,6 +70,8 @@ def notes(techniques: list[dict[str, Any]]) -> list[str]:
             found.append(
                 f"{technique['label']}: {count} prompts gave other tokens in another run; quality is of run 1."
             )
+    if results_columns.same_summary(ran) and any(rows.figure(t, "rougeL")["value"] is not None for t in ran):
+        found.append("ROUGE-Lsum is ROUGE-L here, as every headline is one line; it has no column of its own.")
     found += columns.notes(measured(), ran)
     if ran and all(technique["run_count"] == 1 for technique in ran):
         found.append("Each technique ran once, so the spread from run to run is not known.")
@@ -79,14 +79,18 @@ def notes(techniques: list[dict[str, Any]]) -> list[str]:
 
 
 def _row(
-    comparison: dict[str, Any], technique: dict[str, Any], scales: dict[str, Scale], best: dict[str, float]
+    comparison: dict[str, Any],
+    technique: dict[str, Any],
+    shown: list[Column],
+    scales: dict[str, Scale],
+    best: dict[str, float],
 ) -> dict[str, Any]:
     ok = technique["status"] == "ok"
     return rows.head(technique) | {
         "baseline": technique["name"] == comparison["baseline"]["name"],
         "batch": "" if technique["batch_size"] in (None, 1) else f"batch {technique['batch_size']}",
         "flags": rows.flags(technique),
-        "cells": [_cell(technique, column, scales, best) for column in results_columns.results()] if ok else [],
+        "cells": [_cell(technique, column, scales, best) for column in shown] if ok else [],
     }
 
 
@@ -102,14 +106,23 @@ def _cell(
         if figure is None:
             cell["note"] = technique["changes"]["baseline"]["reason"] or ""
         cell["chip"] = cell["tone"] in CHIPS
+        value = _raw(figure, column.key)
     else:
         figure = rows.figure(technique, column.key)
         cell = columns.cell(figure, scales[column.key], best.get(column.key), column.spread)
+        value = figure["value"]
     if column.key == tail.KEY and tail.runs_away(figure):
         cell |= {"spread": "a runaway", "note": "; ".join(filter(None, (cell["note"], tail.told(figure))))}
     found = figure or {"value": None, "n": 0, "interval": None}
     method = f"n = {found['n']}" + (f", {found['interval']}" if found["interval"] else "") if found["n"] else ""
-    return BLANK | cell | {"value": found["value"], "note": "; ".join(filter(None, (cell["note"], method)))}
+    return BLANK | cell | {"value": value, "note": "; ".join(filter(None, (cell["note"], method)))}
+
+
+def _raw(figure: dict[str, Any] | None, key: str) -> float | None:
+    """Return what rows are sorted by: the number that the cell shows."""
+    if figure is None or factors.form(key) in (factors.KEPT, factors.DIFFERENCE):
+        return figure and figure["value"]
+    return factors.factor(figure, key)[0]
 
 
 def _quality_cell(technique: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +130,7 @@ def _quality_cell(technique: dict[str, Any]) -> dict[str, Any]:
     change = technique["changes"]["baseline"]
     kept, score = columns.quality(change), columns.change_cell((change["figures"] or {}).get(GATED), GATED)["text"]
     return {
-        "interval": "" if score == numbers.NOTHING else f"ROUGE-L {score}",
+        "interval": kept["same_text"] or ("" if score == numbers.NOTHING else f"ROUGE-L {score}"),
         "text": kept["verdict"] or numbers.NOTHING,
         "note": kept["reason"],
         "tone": kept["tone"],
@@ -145,13 +158,14 @@ def _audit_cell(technique: dict[str, Any]) -> dict[str, Any]:
 def _units(techniques: list[dict[str, Any]]) -> dict[str, str]:
     """Return the unit of each column's raw values."""
     units = {column.key: rows.figure(techniques[0], column.key)["unit"] for column in measured()} if techniques else {}
-    return units | {column.key: "%" for column in results_columns.results() if column.kind == "change"}
+    kept = [column.key for column in results_columns.results() if column.kind == "change"]
+    return units | {key: "%" for key in kept if factors.form(key) == factors.KEPT}
 
 
-def _methods(ran: list[dict[str, Any]], heads: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def _methods(ran: list[dict[str, Any]], shown: list[Column], heads: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """Return per measured column on how many observations its figures rest, and how their intervals were made."""
     found = []
-    for column, head in zip(results_columns.results(), heads, strict=True):
+    for column, head in zip(shown, heads, strict=True):
         if column.kind == "word":
             continue
         figures = [
@@ -172,8 +186,8 @@ def _methods(ran: list[dict[str, Any]], heads: list[dict[str, Any]]) -> list[tup
 def _names(techniques: list[dict[str, Any]]) -> dict[str, str]:
     """Return the names of columns that depend on the study."""
     length = _fixed_length(techniques)
-    shown = results_columns.results() if length else []
-    fixed = {column.key: column.title.replace("fixed length", f"{length} tokens") for column in shown}
+    known = results_columns.results() if length else []
+    fixed = {column.key: column.title.replace("fixed length", f"{length} tokens") for column in known}
     return fixed | {tail.KEY: tail.title(techniques)}
 
 
@@ -201,7 +215,7 @@ def short(comparison: dict[str, Any]) -> dict[str, Any]:
         "rows": _short_rows(techniques),
         "beside": [*beside.lines(comparison), *tail.lines(techniques)],
         "baseline": labels.get(comparison["baseline"]["name"], "") if not comparison["baseline"]["reason"] else "",
-        "changes": [*(Safe(title) for title in SHORT_CHANGES.values()), Safe("Quality kept")],
+        "changes": [*(Safe(registry.changes()[key].change.label) for key in SHORT_CHANGES), Safe("Quality kept")],
         "absent": [_absent(technique) for technique in techniques if technique["status"] != "ok"],
     }
 
@@ -227,7 +241,7 @@ def _short_rows(techniques: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "cells": [Safe(_short_cell(technique, c.key, scales)) for c in SHORT],
                 "changes": [
                     *({"text": Safe(cell["text"]), "verdict": cell["verdict"]} for cell in changes),
-                    {"text": Safe(kept["verdict"] or numbers.NOTHING), "verdict": ""},
+                    {"text": Safe(kept["verdict"] or numbers.NOTHING), "verdict": kept["same_text"]},
                 ],
                 "flagged": bool(technique["flags"]),
             }

@@ -2,17 +2,20 @@
 
 from typing import Any
 
-from scripts.report import numbers, picture, rows
+from scripts.report import axes, numbers, picture, rows
 from scripts.report.section import Section
 
 
 def tradeoff(comparison: dict[str, Any]) -> dict[str, Any]:
-    """Return the drawings by name, each with the Pareto front in words, and the techniques without a place in any."""
+    """Return the drawings by name, each with its Pareto front in words, the axes to choose from, and who is in none."""
     return {
         "drawings": [
             {"name": name, "sentence": picture.front_sentence(picture.plot_of(comparison, key))}
             for name, key in picture.FILES.items()
         ],
+        "across": axes.options(axes.ACROSS, comparison),
+        "up": axes.options(axes.UP, comparison),
+        "log_from": axes.LOG_FROM,
         "left_out": _left_out(comparison),
         "method": _method(comparison),
     }

@@ -140,7 +140,7 @@ def _speculation(comparison: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _cell(figure: dict[str, Any], ratio: bool = False) -> dict[str, Any]:
     if ratio:
-        text, interval = columns.ratio_texts(figure["value"], figure["low"], figure["high"])
+        text, interval = numbers.ratio_texts(figure["value"], figure["low"], figure["high"])
         return {"text": text, "interval": interval, "note": figure["note"] or ""}
     return columns.cell(figure, numbers.Scale("%", 0.01, 1)) | {
         "text": numbers.share(figure["value"]),

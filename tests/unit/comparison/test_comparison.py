@@ -266,7 +266,7 @@ def test_no_text_of_others_is_raw_in_the_table(tmp_path):
     failed = Technique("c", label=bad, status="invalid", reason=bad)
     comparison = small(tmp_path, [Technique("baseline", None, bad), failed])
     for technique in comparison["techniques"]:
-        technique["price_per_1000"] |= {"value": 1.0, "unit": bad}
+        technique["cost_per_million"] |= {"value": 1.0, "unit": bad}
     text = table.table(comparison)
     assert not DANGEROUS.search(text)
     row = next(csv.DictReader(io.StringIO(text)))

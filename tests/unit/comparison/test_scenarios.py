@@ -12,8 +12,8 @@ from tests.support.synthetic_study import built_in_choices, compare, everything,
 
 VALUES = {
     "p99_latency_s": 0.2, "peak_memory_gb": 4.0, "peak_memory_ratio": 0.5, "needed_bytes_per_device": 20e9,
-    "quality_kept_percent": 99.0, "quality_kept_low_percent": 94.0, "devices": 2, "price_per_1000": 0.3,
-    "batch_size": 8,
+    "quality_kept_percent": 99.0, "quality_kept_low_percent": 94.0, "devices": 2, "cost_per_million": 300.0,
+    "batch_size": 8, "throughput_samples_per_s": 20.0,
 }  # fmt: skip
 EQUAL = {"latency": 1, "throughput": 1, "memory": 1, "quality": 1}
 LATENCY = {"latency": 1, "throughput": 0, "memory": 0, "quality": 0}
@@ -50,9 +50,10 @@ def choose(ranking, bounds=None, weights=None, **entry):
         ("max_peak_memory_gb", "peak_memory_gb", 1),
         ("max_peak_memory_ratio", "peak_memory_ratio", 1),
         ("max_devices", "devices", 1),
-        ("max_price_per_1000", "price_per_1000", 1),
+        ("max_cost_per_million", "cost_per_million", 1),
         ("max_batch_size", "batch_size", 1),
         ("min_devices", "devices", -1),
+        ("min_throughput_samples_per_s", "throughput_samples_per_s", -1),
         ("min_quality_kept_percent", "quality_kept_percent", -1),
     ],
 )
@@ -301,9 +302,9 @@ def test_a_limit_that_nothing_meets_is_named_with_the_nearest():
         {"limit": "min_quality_kept_percent", "bound": 99.5, "technique": "a", "value": 99.0},
     ]
     assert choose(ranking, {"max_p99_latency_s": 0.2})["unmet"] == []
-    unknown = {name: {"price_per_1000": None} for name in values}
-    found = choose(made({"a": [0.1] * 4}, unknown), {"max_price_per_1000": 1})
-    assert found["unmet"] == [{"limit": "max_price_per_1000", "bound": 1, "technique": None, "value": None}]
+    unknown = {name: {"cost_per_million": None} for name in values}
+    found = choose(made({"a": [0.1] * 4}, unknown), {"max_cost_per_million": 1})
+    assert found["unmet"] == [{"limit": "max_cost_per_million", "bound": 1, "technique": None, "value": None}]
 
 
 def test_several_devices_are_held_against_the_best_on_one():

@@ -119,25 +119,31 @@ def test_speculation_is_shown_beside_what_its_model_says(draft):
         assert "not reachable" in found["break_even_acceptance"]["note"]
 
 
-def test_price_counts_every_device():
+def test_cost_counts_every_device():
     techniques = [Technique("base"), Technique("two", "base", changes={"processes": 2})]
     price = {"price_per_device_hour": 3.6, "currency": "EUR"}
-    priced = compared(techniques, comparison=price, on_gpus=True)["techniques"]
-    throughput = priced[0]["figures"]["throughput_samples_per_s"]["value"]
-    assert priced[0]["price_per_1000"]["value"] == pytest.approx(1000 * 3.6 / 3600 / throughput)
-    assert priced[0]["price_per_1000"]["unit"] == "EUR"
-    assert priced[1]["price_per_1000"]["value"] / priced[0]["price_per_1000"]["value"] == pytest.approx(2, rel=0.02)
+    priced = compared(techniques, comparison=price, on_gpus=True)
+    assert priced["price"] == {"per_device_hour": 3.6, "currency": "EUR"}
+    one, two = priced["techniques"]
+    throughput = one["figures"]["throughput_samples_per_s"]["value"]
+    assert one["cost_per_million"]["value"] == pytest.approx(1e6 * 3.6 / 3600 / throughput)
+    assert one["cost_per_million"]["unit"] == "EUR"
+    assert two["cost_per_million"]["value"] / one["cost_per_million"]["value"] == pytest.approx(2, rel=0.02)
     shared = compared(techniques, comparison=price, on_gpus=False)["techniques"]
-    assert shared[1]["price_per_1000"]["value"] == pytest.approx(priced[0]["price_per_1000"]["value"], rel=0.02)
-    free = compared(techniques)["techniques"][0]["price_per_1000"]
-    assert (free["value"], free["note"]) == (None, "the study sets no price of a device hour")
+    assert shared[1]["cost_per_million"]["value"] == pytest.approx(one["cost_per_million"]["value"], rel=0.02)
+    free = compared(techniques)
+    assert free["price"] == {"per_device_hour": None, "currency": "USD"}
+    cost, hours = (free["techniques"][0][key] for key in ("cost_per_million", "device_hours_per_million"))
+    assert (cost["value"], cost["note"]) == (None, "no price of a device hour is set")
+    assert hours["value"] == pytest.approx(1e6 / 3600 / throughput, rel=0.02)
 
 
-def test_the_price_of_the_highest_throughput_is_the_lowest():
+def test_the_cost_of_the_highest_throughput_is_the_lowest():
     throughput = figures.figure(10.0, "samples/s", 48, (8.0, 12.5), "bootstrap")
     content = {"figures": {"throughput_samples_per_s": throughput}, "processes": 1}
-    price = costs.price_per_1000(content, {"price_per_device_hour": 3.6}, on_gpus=True)
-    assert [price[key] for key in ("low", "value", "high")] == pytest.approx([0.08, 0.1, 0.125])
+    hours = costs.device_hours(content, on_gpus=True)
+    cost = costs.cost_per_million(hours, {"per_device_hour": 3.6, "currency": "USD"})
+    assert [cost[key] for key in ("low", "value", "high")] == pytest.approx([80, 100, 125])
 
 
 def test_two_changes_at_once_are_flagged():

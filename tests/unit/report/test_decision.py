@@ -29,7 +29,8 @@ def study(compared):
     study = copy.deepcopy(compared)
     values = {
         "p99_latency_s": 0.3, "peak_memory_gb": 0.42, "peak_memory_ratio": 1.0, "needed_bytes_per_device": 9e8,
-        "quality_kept_percent": 100.0, "quality_kept_low_percent": 100.0, "devices": 1, "price_per_1000": None,
+        "quality_kept_percent": 100.0, "quality_kept_low_percent": 100.0, "devices": 1, "cost_per_million": None,
+        "throughput_samples_per_s": 4.0,
         "batch_size": 1,
     }  # fmt: skip
     study["ranking"] = {
@@ -161,11 +162,11 @@ def test_the_top_three_state_their_figures_and_how_they_are_made(study):
         "97%",
     )
     latency, memory, quality = first["facts"]
-    assert latency["title"] == "Latency"
-    assert latency["text"].startswith("\N{MINUS SIGN}6")
+    assert latency["title"] == "Speed-up"
+    assert latency["text"].startswith("3.0")
     assert latency["tone"] == "good"
     assert memory["under"].endswith("MB")
-    assert quality == {"title": "ROUGE-L kept", "text": "100.0%", "tone": "good", "under": "on every prompt",
+    assert quality == {"title": "ROUGE-L kept", "text": "100.0%", "tone": "good", "under": "same text",
                        "verdict": "quality kept"}  # fmt: skip
     assert first["why"]
     assert "gains over the baseline" in shown["method"]
@@ -173,11 +174,11 @@ def test_the_top_three_state_their_figures_and_how_they_are_made(study):
     assert "1,000 draws; they cover prompts and runs." in shown["covers"]
 
 
-def test_the_form_has_the_units_of_the_data_and_no_price_that_nobody_set(study):
+def test_the_form_has_the_units_of_the_data(study):
     form = decision_view.decision(study)["form"]
     fields = {field["key"]: field for field in form["fields"]}
     assert (fields["max_p99_latency_s"]["unit"], fields["max_peak_memory_gb"]["unit"]) == ("ms", "MB")
-    assert "max_price_per_1000" not in fields
+    assert fields["max_cost_per_million"]["unit"] == form["currency"] == "USD"
     assert form["gpus"]
     assert form["gpus_missing"] == ""
     for values in study["ranking"]["limit_values"].values():

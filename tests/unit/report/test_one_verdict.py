@@ -32,9 +32,15 @@ def compared(tmp_path_factory):
         Technique("unsure", label="Length unsure", difference={"batch_size": 2}, speed=3),
         Technique("longer", label="Longer", difference={"batch_size": 3}, speed=2),
         Technique("pruned", label="Pruned", difference={"pruning": {"amount": 0.5}}, damage=0.7, seed=2),
+        Technique("respelt", label="Other tokens", difference={"batch_size": 4}, speed=1.2),
     ]
     written = write_study(tmp_path_factory.mktemp("study"), techniques, count=20, runs=2, sweeps=[SWEEP])
     for path in map(Path, written["metrics"]):
+        if path.stem == "respelt":
+            # The same headlines in other tokens.
+            content = json.loads(path.read_text(encoding="utf-8"))
+            content["samples"]["token_ids"][0][0] += 1
+            path.write_text(json.dumps(content), encoding="utf-8")
         if path.stem in LENGTHS:
             content = json.loads(path.read_text(encoding="utf-8"))
             lengths = content["samples"]["new_tokens"]
@@ -66,7 +72,7 @@ def words(text):
 
 def test_the_study_has_every_verdict(compared):
     assert expected(compared) == {
-        "same": "kept", "unsure": "undecided", "longer": "not kept", "pruned": "not kept"
+        "same": "kept", "unsure": "undecided", "longer": "not kept", "pruned": "not kept", "respelt": "kept"
     }  # fmt: skip
     for name in ("unsure", "longer"):
         figures = technique(compared, name)["changes"]["baseline"]["figures"]
@@ -81,7 +87,7 @@ def test_the_table_and_its_file_say_it(compared, source):
     for name, verdict in expected(compared).items():
         cells = re.findall(r"<td.*?</td>", cut(results, f'<tr id="row-{name}"', "</tr>"), re.DOTALL)
         shown = {key: visible(cell) for key, cell in zip(keys, cells, strict=True)}
-        assert shown["quality_kept"].partition(" ROUGE-L ")[0] == verdict
+        assert re.sub(r" (ROUGE-L .*|same text)$", "", shown["quality_kept"]) == verdict
         assert {word for key, text in shown.items() if key != "quality_kept" for word in words(text)} == set()
         assert rows[name]["quality_kept_vs_baseline"] == rows[name]["quality_kept_vs_parent"] == verdict
         assert {
@@ -114,7 +120,7 @@ def test_the_short_report_says_it(compared):
     place = [head.strip() for head in heads.split("|")].index("Quality kept")
     for name, verdict in expected(compared).items():
         row = next(line for line in lines if line.startswith(f"| {labels[name]}") and len(line.split("|")) > place)
-        assert row.split("|")[place].strip() == verdict
+        assert row.split("|")[place].strip().removesuffix(" (same text)") == verdict
         assert words(row) == {verdict}
 
 
@@ -122,4 +128,21 @@ def test_the_answer_says_it_with_what_it_rests_on(compared):
     told = " ".join(answer.sentences(compared))
     assert "Length unsure is faster still" in told
     assert "whether it keeps Plain's quality is undecided (length +" in told
-    assert "Same text is the fastest that keeps Plain's quality (the same ROUGE-L on every prompt)" in told
+    assert "Same text is the fastest that keeps Plain's quality (same text)" in told
+
+
+def test_the_same_text_is_said_where_every_token_is_the_other_s_and_nowhere_else(compared, source):
+    tested = ("quality_kept_percent_rouge1", "quality_kept_percent_rougeL", "output_length_change_percent")
+    for name, said in (("same", "same text"), ("respelt", "no measurable difference")):
+        change = technique(compared, name)["changes"]["baseline"]
+        assert change["same_text"] == (said == "same text")
+        assert {change["figures"][key]["verdict"] for key in tested} == {said}
+        assert change["figures"]["latency_change_percent"]["verdict"] == "faster"
+        for section in ("results", "changes"):
+            part = cut(source, f'<section id="{section}">', "</section>")
+            row = visible(cut(part, f'<tr [^>]*data-technique="{name}"', "</tr>"))
+            assert ("same text" in row) == (said == "same text")
+    reason = technique(compared, "same")["quality_kept"]["reason"]
+    assert reason == "The text is the reference's on every prompt."
+    (line,) = (line for line in short(compared).splitlines() if line.startswith("| Same text |"))
+    assert line.endswith("kept (same text) |")

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from scripts.report import forest, labels, numbers, picture, plots, text
+from scripts.report import axes, factors, forest, labels, numbers, picture, plots, text
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -33,14 +33,19 @@ def test_labels_stay_text_and_dollars_stay_dollars():
 
 
 def test_what_may_be_on_the_front_is_hollow_and_has_its_chance():
-    points = [point("sure", 1, 1), point("perhaps", 2, 2, chance=0.71), point("off", 3, 1.5, chance=0.01)]
+    points = [
+        point("sure", 1, 1), point("perhaps", 2, 2, chance=0.71), point("off", 3, 1.5, chance=0.01),
+        point("base", 4, 1.2, chance=0.0, baseline=True), point("best", 2.5, 1.7, chance=0.0, leads=True),
+    ]  # fmt: skip
     assert picture.front(points) == {0}
     assert picture.possible(points) == {1}
     source = drawn(points)
     shown = [element.text for element in ElementTree.fromstring(source).iter(f"{SVG}text")]
-    assert {"sure", "perhaps (71%)", "off"} <= set(shown)
+    assert {"sure", "perhaps (71%)", "base", "best", "better"} <= set(shown)
+    assert "off" not in shown
     assert "On the Pareto front (x; y): sure (1.00; 1). Possibly on it: perhaps (2.00; 2; chance 71%)." in source
-    assert source.count(f"fill: {plots.FRONT}") == 2  # the one that is sure, and the legend's mark
+    # The one that is sure, the legend's mark, the better corner and its word.
+    assert source.count(f"fill: {plots.FRONT}") == 4
     ElementTree.fromstring(drawn([point("perhaps", 2, 2, chance=0.71)]))
 
 
@@ -60,8 +65,18 @@ def test_thirty_crowded_labels_do_not_overlap():
 
 
 def test_wide_ranges_are_logarithmic_and_say_so():
-    assert "log scale" in drawn([point("a", 1, 0.5), point("b", 100, 0.6)])
-    assert "log scale" not in drawn([point("a", 1, 0.5), point("b", 2, 0.6)])
+    assert "x, log scale" in drawn([point("a", 1, 0.5), point("b", 100, 0.6)])
+    assert "log scale" not in drawn([point("a", 1, 0.5), point("b", 9, 0.6)])
+    # A score is a share, and a tenth of one is no tenth of the quality.
+    assert "log scale" not in drawn([point("a", 1, 0.05), point("b", 2, 0.6)])
+
+
+def test_a_logarithmic_scale_has_as_many_ticks_as_there_is_room_for():
+    assert axes.log_ticks(21, 430, 9) == [30, 40, 60, 80, 100, 150, 200, 300, 400]
+    for low, high in ((1, 12), (3, 3e3), (0.02, 40.0), (1, 1e12)):
+        ticks = axes.log_ticks(low, high, 9)
+        assert 3 <= len(ticks) <= 13
+        assert all(low <= tick <= high for tick in ticks)
 
 
 def test_a_line_goes_from_a_technique_to_its_parent():
@@ -85,6 +100,22 @@ def test_forest_puts_no_change_between_faster_and_slower():
     assert axis["rows"][0][0] < axis["one"] < axis["rows"][2][0]
     assert axis["rows"][0][1] < axis["rows"][0][0] < axis["rows"][0][2]
     assert {tick["text"] for tick in axis["ticks"]} >= {"1×", "2×"}  # noqa: RUF001
+
+
+def test_changes_have_one_form():
+    tested = {"value": -50.0, "low": -60.0, "high": -40.0, "ratio": 0.5, "ratio_low": 0.4, "ratio_high": 0.6}
+    assert factors.texts(tested, "latency_change_percent") == ("2.00\N{MULTIPLICATION SIGN}", "1.67\N{EN DASH}2.50")
+    assert factors.texts(tested, "throughput_change_percent") == (
+        "0.50\N{MULTIPLICATION SIGN}",
+        "0.40\N{EN DASH}0.60",
+    )
+    reading = {"value": -38.0, "low": None, "high": None}
+    assert factors.texts(reading, "peak_memory_change_percent") == ("0.62\N{MULTIPLICATION SIGN}", "")
+    kept = {"value": 98.24, "low": 97.1, "high": 99.3, "ratio": 0.9824}
+    assert factors.texts(kept, "quality_kept_percent_rougeL") == ("98.2%", "97.1\N{EN DASH}99.3%")
+    nats = {"value": 0.0123, "low": -0.01, "high": 0.03}
+    assert factors.texts(nats, "reference_nll_change") == ("+0.012", "\N{MINUS SIGN}0.010 to +0.030")
+    assert factors.texts({"value": None}, "latency_change_percent") == (numbers.NOTHING, "")
 
 
 def test_numbers():

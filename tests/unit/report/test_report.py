@@ -104,7 +104,7 @@ def test_the_report_holds_what_a_reader_looks_for(tmp_path, monkeypatch, whole):
         "169", "0.8", "not P99, which needs 299 prompts", "Slowest of 60 requests",
         "no measurable difference", "Acceptance rate", "DynamicCache",
         "Generate a concise headline for the following news summary: {summary}",
-        "Example CPU 2.0 GHz", "5.23.0", "counts.rejected", "28 M parameters", "identical",
+        "Example CPU 2.0 GHz", "5.23.0", "counts.rejected", "28 M parameters", "same text",
         whole["prompts"]["rows"][0]["summary"],
     ):  # fmt: skip
         assert expected in reader.text, expected

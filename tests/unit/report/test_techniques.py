@@ -74,7 +74,7 @@ def test_the_words_of_performance_are_those_of_the_tests(whole):
     for verdict in ("faster", "slower", SAME):
         change(whole, "nf4", "latency_change_percent")["verdict"] = verdict
         sentence = next(s for s in told(whole, "nf4", "Performance").split(". ") if "Against KV cache" in s)
-        assert re.search(rf"latency [\d.]+\S* \(\S+\), {verdict}[^;]*; samples/s", sentence)
+        assert re.search(rf"speed-up [\d.]+\S* \(\S+\), {verdict}[^;]*; samples/s", sentence)
         others = {"faster", "slower"} - {verdict}
         assert not any(word in sentence.split(";")[0] for word in others)
 

@@ -61,29 +61,29 @@ def test_figures_without_a_value_say_why_once(whole):
     assert "Latency, fixed length: the fixed mode was off (4-bit NF4)." in read(whole)[0]
 
 
-def test_price_is_shown_in_its_currency(whole):
+def test_cost_is_shown_in_its_currency(whole):
     shown = view.report_view(whole)["views"]["results"]
-    place = column(shown, "price_per_1000")
+    place = column(shown, "cost_per_million")
     assert shown["columns"][place]["unit"] == "EUR"
-    # 3.6 an hour is 0.001 a second: 1,000 samples cost 1 / (samples a second).
+    # 3.6 an hour is 0.001 a second: a million samples cost 1,000 / (samples a second).
     throughput = technique(whole, "baseline")["figures"]["throughput_samples_per_s"]["value"]
     cell = named(shown["rows"], "baseline")["cells"][place]
-    assert cell["value"] == pytest.approx(1 / throughput)
-    assert float(cell["text"]) == pytest.approx(1 / throughput, rel=0.02)
+    assert cell["value"] == pytest.approx(1000 / throughput)
+    assert float(cell["text"].replace(",", "")) == pytest.approx(1000 / throughput, rel=0.02)
 
 
-def test_changes_are_ratios_with_verdicts_against_both_references(whole):
+def test_changes_are_factors_with_verdicts_against_both_references(whole):
     figure = technique(whole, "nf4")["changes"]["baseline"]["figures"]["fixed_latency_change_percent"]
     figure |= {"ratio": 0.5, "ratio_low": 0.45, "ratio_high": 0.56, "verdict": "faster", "adjusted_p_value": 0.0123}
     parent, baseline = view.report_view(whole)["views"]["changes"]
     assert (parent["kind"], baseline["kind"]) == ("parent", "baseline")
-    cell = named(baseline["rows"], "nf4")["cells"][baseline["keys"].index("Latency, fixed length")]
+    cell = named(baseline["rows"], "nf4")["cells"][baseline["keys"].index("Speed-up, fixed length")]
     assert (cell["text"], cell["interval"], cell["verdict"], cell["tone"]) == (
-        "0.500\N{MULTIPLICATION SIGN}", "0.450\N{EN DASH}0.560", "faster", "good",
+        "2.00\N{MULTIPLICATION SIGN}", "1.79\N{EN DASH}2.22", "faster", "good",
     )  # fmt: skip
     assert "p = 0.012 after Holm's correction" in cell["note"]
     # What stands behind a cell can also be read without pointing at it.
-    assert named(baseline["tested"], "nf4")["p_values"][baseline["keys"].index("Latency, fixed length")] == "0.012"
+    assert named(baseline["tested"], "nf4")["p_values"][baseline["keys"].index("Speed-up, fixed length")] == "0.012"
     assert any("inside rounds" in method for method in baseline["methods"])
     assert named(parent["rows"], "baseline")["reason"] == "it has no parent"
 
@@ -93,14 +93,14 @@ def test_worse_likelihood_is_a_signed_difference(whole):
     figure |= {"value": 0.125, "low": 0.12, "high": 0.13, "verdict": "worse"}
     table = view.report_view(whole)["views"]["changes"][0]
     cell = named(table["rows"], "nf4")["cells"][table["keys"].index("Reference NLL")]
-    assert (cell["text"], cell["interval"], cell["tone"]) == ("+0.125", "0.120 to 0.130", "bad")
+    assert (cell["text"], cell["interval"], cell["tone"]) == ("+0.125", "+0.120 to +0.130", "bad")
 
 
 def test_quality_verdict_has_its_sentence(whole):
     kept = technique(whole, "pruned")["changes"]["parent"]["quality_kept"]
     assert kept["verdict"] == "not kept"
     row = named(view.report_view(whole)["views"]["changes"][0]["rows"], "pruned")
-    assert row["quality"] == {"verdict": "not kept", "tone": "bad", "reason": kept["reason"]}
+    assert row["quality"] == {"verdict": "not kept", "tone": "bad", "reason": kept["reason"], "same_text": ""}
     assert f"Pruned 30% : not kept . {kept['reason']}" in read(whole)[0]
 
 
@@ -257,7 +257,7 @@ def test_drafting_stands_beside_where_it_breaks_even(whole):
     shown = view.report_view(whole)["views"]["why"]["speculation"][0]
     assert shown["tokens"] == 4
     rate = technique(whole, row["technique"])["figures"]["acceptance_rate"]["value"]
-    expected = ["0.300×", f"{100 * rate:.1f}%", "62.0%", "1.40×"]  # noqa: RUF001
+    expected = ["0.30×", f"{100 * rate:.1f}%", "62.0%", "1.40×"]  # noqa: RUF001
     assert [cell["text"] for cell in shown["cells"][:4]] == expected
     row["break_even_acceptance"] = figures.missing("1", "not reachable: a draft costs too much")
     text, _ = read(whole)
@@ -318,7 +318,7 @@ def test_hostile_text_in_the_new_parts_is_inert(whole):
     entry["smallest_gpu"] |= {"name": bad, "note": bad}
     entry["changes"]["parent"]["quality_kept"]["reason"] = bad
     entry["figures"]["mbu_datasheet"]["note"] = bad
-    entry["price_per_1000"]["unit"] = bad
+    entry["cost_per_million"]["unit"] = whole["price"]["currency"] = bad
     entry["energy"] = {"method": bad, "reason": bad, "domains": [bad]}
     entry["runs"][0]["provenance"] = {"git_revision": bad, "git_modified": None, "code_digest": bad}
     entry["runs"][0]["started_at"] = bad
