@@ -1,6 +1,8 @@
 """The content of comparison.json."""
 
 import copy
+import hashlib
+import json
 from typing import Any
 
 from scripts.comparison import (
@@ -36,6 +38,8 @@ COPIED = (
     "processes", "runs", "calibration", "conditions", "energy", "time", "provenance",
 )  # fmt: skip
 REFERENCES = ("parent", "baseline")
+FORMAT = 1
+"""Of comparison.json: another number where a reader of the old form would misread the new one."""
 
 
 def comparison(
@@ -67,6 +71,7 @@ def comparison(
     break_even = speculation.break_evens(metrics, {row["name"]: row["measured_speedup"] for row in rows})
     predictions.add(rows, break_even, bool(study.get("on_gpus")))
     return {
+        "format": FORMAT,
         "title": study.get("title") or "Inference optimisation study",
         "prompt": study.get("prompt"),
         "baseline": {"name": baseline, "reason": None if present else audit.no_figures(baseline, metrics)},
@@ -123,7 +128,15 @@ def _technique(
         "flags": (content.get("flags") or []) + _several_changes(entry),
         "changes": compared,
         "matches": match,
+        "tokens_digest": _tokens_digest(content),
     }
+
+
+def _tokens_digest(content: dict[str, Any]) -> str | None:
+    """Return a digest of the tokens that a technique wrote for all prompts, by which two studies' can be compared."""
+    if content["status"] != "ok":
+        return None
+    return hashlib.sha256(json.dumps(content["samples"]["token_ids"]).encode()).hexdigest()[:16]
 
 
 def _several_changes(entry: dict[str, Any]) -> list[dict[str, str]]:

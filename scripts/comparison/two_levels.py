@@ -13,7 +13,7 @@ The scatter of single requests inside a run is in both components, so it is take
 (``Quantity.scatter``).
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from scipy import stats
@@ -58,8 +58,20 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class Component:
+    """A component of the variance of a log ratio, with its degrees of freedom."""
+
+    variance: float
+    freedom: float
+
+
+@dataclass(frozen=True)
 class Ratio:
-    """A ratio of quantities; bounds, p-value of "the ratio is 1" and their method are None where they are not known."""
+    """A ratio of quantities; bounds, p-value of "the ratio is 1" and their method are None where they are not known.
+
+    ``components`` are those of its logarithm's variance by their source, ``prompts`` and ``runs``; empty without a test
+    over runs.
+    """
 
     prompts: int
     value: float
@@ -69,14 +81,7 @@ class Ratio:
     interval: str | None = None
     note: str | None = None
     verdict: str | None = None  # set where there is no test
-
-
-@dataclass(frozen=True)
-class Component:
-    """A component of the variance of a log ratio, with its degrees of freedom."""
-
-    variance: float
-    freedom: float
+    components: dict[str, Component] = field(default_factory=dict)
 
 
 def ratio(numerators: list[Quantity], denominators: list[Quantity]) -> Ratio | None:
@@ -115,11 +120,15 @@ def _over_runs(
 ) -> Ratio:
     """Build a ratio from what prompts and runs make its logarithm vary."""
     over_runs, method = run_component(numerators, denominators)
-    error, freedom = _combined([one for one in (over_prompts, over_runs) if one is not None])
+    known = {"prompts": over_prompts, "runs": over_runs}
+    components = {source: one for source, one in known.items() if one is not None}
+    error, freedom = combined(list(components.values()))
     reach = error * stats.t.ppf((1 + resampling.LEVEL) / 2, freedom) if error else 0.0
     low, high = np.exp(np.log(value) + np.array([-reach, reach]))
     interval = method if over_prompts is None else TWO_LEVELS.format(runs=method)
-    return Ratio(numerators[0].prompts, value, float(low), float(high), _p_value(value, error, freedom), interval, note)
+    p_value = _p_value(value, error, freedom)
+    prompts = numerators[0].prompts
+    return Ratio(prompts, value, float(low), float(high), p_value, interval, note, components=components)
 
 
 def _p_value(value: float, error: float, freedom: float) -> float:
@@ -129,8 +138,8 @@ def _p_value(value: float, error: float, freedom: float) -> float:
     return float(2 * stats.t.sf(abs(np.log(value)) / error, freedom))
 
 
-def _combined(components: list[Component]) -> tuple[float, float]:
-    """Return the standard error of independent components together, and Satterthwaite's degrees of freedom."""
+def combined(components: list[Component]) -> tuple[float, float]:
+    """Return the standard error of independent components together, and Satterthwaite's degrees of freedom (1 if 0)."""
     total = sum(one.variance for one in components)
     if total == 0:
         return 0.0, 1.0
@@ -146,12 +155,12 @@ def run_component(numerators: list[Quantity], denominators: list[Quantity]) -> t
     quantities = [*numerators, *denominators]
     if not all(quantity.in_rounds for quantity in quantities):
         own = [Component(float(np.var(np.log(q.runs), ddof=1)) / len(q.runs), len(q.runs) - 1) for q in quantities]
-        error, freedom = _combined(own)
+        error, freedom = combined(own)
         return Component(error**2, freedom), WELCH
     rounds = len(quantities[0].runs)
     if all(quantity.noise for quantity in quantities):
         own = [Component(quantity.noise.variance / rounds, quantity.noise.freedom) for quantity in quantities]
-        error, freedom = _combined(own)
+        error, freedom = combined(own)
         return Component(error**2, min(freedom, quantities[0].noise.most)), IN_ROUNDS
     signs = [1] * len(numerators) + [-1] * len(denominators)
     differences = sum(sign * np.log(quantity.runs) for sign, quantity in zip(signs, quantities, strict=True))
@@ -215,4 +224,6 @@ def ratio_figure(found: Ratio | None) -> Figure:
 
 def _with_ratio(built: Figure, found: Ratio) -> Figure:
     built |= {"ratio": found.value, "ratio_low": found.low, "ratio_high": found.high}
+    if found.components:
+        built["log_variance"] = {source: asdict(one) for source, one in found.components.items()}
     return built if found.verdict is None else built | {"verdict": found.verdict}

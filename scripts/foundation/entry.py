@@ -20,8 +20,10 @@ class _Formatter(logging.Formatter):
         return text.lines(super().format(record))
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run ``main`` as a stage: a known error is one sentence on stderr and exit status 1, anything else a traceback.
+def run(main: Callable[[], None], fault: int = 1) -> None:
+    """Run ``main`` as a stage: a known error is one sentence on stderr and an exit status, anything else a traceback.
+
+    ``fault`` is that status, where 1 has a meaning of its own; an unknown error has it too.
 
     All that the stage prints passes through :class:`scripts.foundation.text.InertStream`.
     """
@@ -37,18 +39,25 @@ def run(main: Callable[[], None]) -> None:
         try:
             main()
         except StudyError as error:
-            _fail(str(error))
+            _fail(str(error), fault)
         except Exception as error:
             if sentence := _access_error(error):
-                _fail(sentence)
-            if not disk_is_full(error):
+                _fail(sentence, fault)
+            if disk_is_full(error):
+                where = f" while writing {error.filename}" if getattr(error, "filename", None) else ""
+                _fail(f"the disk is full{where}; free some space and run the same command again to continue.", fault)
+            if fault == 1:
                 raise
-            where = f" while writing {error.filename}" if getattr(error, "filename", None) else ""
-            _fail(f"the disk is full{where}; free some space and run the same command again to continue.")
+            _print_traceback(type(error), error, error.__traceback__)
+            sys.exit(fault)
 
 
-def _fail(sentence: str) -> None:
-    sys.exit(f"error: {text.one_line(sentence)}")
+def _fail(sentence: str, status: int) -> None:
+    said = f"error: {text.one_line(sentence)}"
+    if status == 1:
+        sys.exit(said)
+    print(said, file=sys.stderr)
+    sys.exit(status)
 
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

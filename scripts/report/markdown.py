@@ -1,6 +1,7 @@
 """The short version of the report in Markdown, for a pull request or a wiki."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,17 @@ def document(comparison: dict[str, Any], template: str | Path) -> str:
         "sections": [each for each, view in views.values() if view is not None],
         "views": {name: view for name, (_, view) in views.items()},
     }
+    return rendered(Path(template), {"report": report})
+
+
+def rendered(template: Path, context: Mapping[str, Any]) -> str:
+    """Render a template of a Markdown document, with the context and errors of :func:`scripts.report.page.render`.
+
+    Every text in it that is not :class:`scripts.report.text.Safe` is escaped.
+    """
     return render(
-        Path(template),
-        {"report": report},
+        template,
+        context,
         finalize=lambda value: value if isinstance(value, text.Safe) else escaped(str(value)),
         keep_trailing_newline=True,
     )

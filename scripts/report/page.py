@@ -61,7 +61,7 @@ def page(view: dict[str, Any], template: str | Path, contents: Contents) -> str:
         template,
         {
             "report": view,
-            "style": _style(template.parent / "styles"),
+            "style": style(template.parent / "styles"),
             "script": Markup(script),
             "script_digest": _digest(script),
             "numbers": Markup(embedded(contents.numbers)),
@@ -110,8 +110,13 @@ def embedded(value: Any) -> str:
     return text
 
 
-def _style(folder: Path) -> Markup:
-    return Markup("\n".join(_part(folder / f"{name}.css", "style sheet") for name in STYLES))
+def style(folder: Path, names: Sequence[str] = STYLES) -> Markup:
+    """Return style sheets of a folder as one, to stand in a style element.
+
+    Raises:
+        StudyError: one of them is missing, or could end the element.
+    """
+    return Markup("\n".join(_part(folder / f"{name}.css", "style sheet") for name in names))
 
 
 def _script(folder: Path) -> str:

@@ -31,6 +31,7 @@ class Chance:
         process_sd: between processes.
         drift: how much slower the machine is from one round of runs to the next, for every technique.
         round_sd: between rounds, for every technique.
+        day_sd: between studies, for every technique and round.
         moment_sd: between the machine's states while single runs were made, which a reference run in turn shares.
         noise_sd: between requests of a process.
         outlier_share: how many requests take three times as long.
@@ -42,6 +43,7 @@ class Chance:
     process_sd: float = 0.02
     drift: float = 0.005
     round_sd: float = 0.0
+    day_sd: float = 0.0
     moment_sd: float = 0.0
     noise_sd: float = 0.05
     outlier_share: float = 0.0005
@@ -66,12 +68,16 @@ class Technique:
     """Keys of its metrics file to replace."""
 
 
-def make_study(techniques: list[Technique], chance: Chance, seed: int = 0) -> tuple[dict, list, dict]:
-    """Return the study, the dataset and the metrics of each technique."""
+def make_study(
+    techniques: list[Technique], chance: Chance, seed: int = 0, prompts_seed: int | None = None
+) -> tuple[dict, list, dict]:
+    """Return the study, the dataset and the metrics of each technique; equal seeds of prompts give equal prompts."""
     draw = np.random.default_rng(seed)
-    prompts = np.exp(draw.normal(0, chance.prompt_log_sd, chance.prompts))
+    of_prompts = draw if prompts_seed is None else np.random.default_rng([prompts_seed, 1])
+    prompts = np.exp(of_prompts.normal(0, chance.prompt_log_sd, chance.prompts))
     drift = (1 + chance.drift * np.arange(chance.runs)) * np.exp(draw.normal(0, chance.round_sd, chance.runs))
-    scores = draw.beta(4, 4, (2, chance.prompts))
+    drift = drift * np.exp(draw.normal(0, chance.day_sd)) if chance.day_sd else drift
+    scores = of_prompts.beta(4, 4, (2, chance.prompts))
     metrics = {}
     for place, entry in enumerate(techniques):
         content = make_metrics(entry, chance, draw, prompts, drift, scores)
@@ -83,7 +89,7 @@ def make_study(techniques: list[Technique], chance: Chance, seed: int = 0) -> tu
             {"name": t.name, "parent": t.parent, "lossless": t.lossless, "settings": t.settings} for t in techniques
         ],
     }
-    rows = [{"id": f"{i:04x}", "summary": "s", "headline": "h"} for i in range(chance.prompts)]
+    rows = [{"id": f"{i:04x}", "summary": f"s {prompts_seed}", "headline": "h"} for i in range(chance.prompts)]
     return study, rows, metrics
 
 

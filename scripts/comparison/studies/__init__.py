@@ -1,0 +1,1 @@
+"""Two studies beside each other: what differs between them, what changed, and whether anything is worse."""

@@ -1,0 +1,173 @@
+"""The view of the comparison of two studies: all that page and Markdown show, as text."""
+
+from typing import Any
+
+from scripts.comparison.studies import estimates, judging
+from scripts.comparison.studies.judging import ABSOLUTE, BASELINE
+from scripts.report import column, machines, numbers, text
+from scripts.report.numbers import Scale
+from scripts.report.studies import sentences
+from scripts.report.studies.sentences import Comparison
+
+LONGEST = 160
+MOST = 12
+"""So many entries of a group of differences stand in the page at once; the others are folded."""
+TITLES = {
+    "latency_s": "Latency",
+    "fixed_latency_s": "Latency, fixed length",
+    "throughput_samples_per_s": "Samples/s",
+    "peak_memory_bytes": "Peak memory",
+    "rougeL": "ROUGE-L",
+}
+WAYS = {ABSOLUTE: "The figures as they are", BASELINE: "Each technique against its own study's baseline"}
+EMPTY = {"text": numbers.NOTHING, "interval": "", "from": "", "verdict": "", "tone": "", "chip": False, "p_value": ""}
+
+
+def view(comparison: Comparison) -> dict[str, Any]:
+    """Build the view; every text in it is inert, and the template escapes it."""
+    found = text.inert_values(comparison)
+    tables = [table(found, way) for way in sorted(WAYS, key=lambda way: way != found["decides"])]
+    return {
+        "title": found["new"]["title"],
+        "sides": [_side(found, key, title) for key, title in (("new", "New"), ("old", "Previous"))],
+        "answer": sentences.answer(found),
+        "worse": sentences.worse(found),
+        "failed": bool(found["worse"]),
+        "why": found["why"],
+        "unpaired": found["unpaired"],
+        "prompts": found["prompts"]["note"],
+        "differences": differences(found),
+        "tables": [each for each in tables if each["rows"]],
+        "apart": apart(found),
+        "settings": settings(found),
+        "bounds": bounds(found),
+    }
+
+
+def bounds(found: Comparison) -> str:
+    """Return the bounds in a sentence's end."""
+    return ", ".join(f"{kind.title} {found['bounds'][kind.name]:g}%" for kind in judging.KINDS)
+
+
+def differences(found: Comparison) -> dict[str, Any]:
+    """Return what differs by group, and which groups are the same."""
+    groups = found["differences"]
+    return {
+        "groups": [_group(each["title"], each["entries"]) for each in groups if each["entries"]],
+        "same": [each["title"] for each in groups if not each["entries"]],
+    }
+
+
+def _group(title: str, entries: list[dict[str, str]]) -> dict[str, Any]:
+    """Return differences under a title, those beyond the first few apart."""
+    shown = [{key: text.shortened(entry[key], LONGEST) for key in ("what", "old", "new")} for entry in entries]
+    return {"title": title, "first": shown[:MOST], "rest": shown[MOST:]}
+
+
+def table(found: Comparison, way: str) -> dict[str, Any]:
+    """Return the changes of every technique that could be compared, in one of the two ways."""
+    compared = [row for row in found["techniques"] if row["changes"]]
+    keys = [key for key in TITLES if any(row["changes"][key][way]["value"] is not None for row in compared)]
+    scales = {key: _scale(key, compared) for key in keys}
+    rows = [
+        {
+            "label": row["label"],
+            "baseline": row["name"] == found["baseline"],
+            "cells": [_cell(found, row, key, way, scales[key]) for key in keys],
+            "headlines": sentences.headlines(row["output"]),
+        }
+        for row in compared
+    ]
+    notes = {
+        f"{TITLES[key]}: {note}" for key in TITLES for row in compared
+        if (note := row["changes"][key][way]["note"]) and row["changes"][key][way]["p_value"] is None
+        and note != judging.IS_BASELINE
+    }  # fmt: skip
+    return {
+        "way": way,
+        "title": WAYS[way],
+        "decides": way == found["decides"],
+        "heads": [TITLES[key] for key in keys],
+        "rows": rows if keys else [],
+        "tested": any(cell["p_value"] for row in rows for cell in row["cells"]),
+        "notes": [f"{note}." for note in sorted(notes)],
+    }
+
+
+def apart(found: Comparison) -> list[dict[str, str]]:
+    """Return the techniques that could not be compared, each with the reason."""
+    return [
+        {"label": row["label"], "reason": _why_apart(row)}
+        for row in found["techniques"]
+        if not row["changes"] and not row["settings"]
+    ]
+
+
+def settings(found: Comparison) -> list[dict[str, Any]]:
+    """Return the techniques that were asked something else under the same name, and what."""
+    return [_group(row["label"], row["settings"]) for row in found["techniques"] if row["settings"]]
+
+
+def _why_apart(row: dict[str, Any]) -> str:
+    if row["in"] != "both":
+        which = "new" if row["in"] == "new" else "previous"
+        return f"only in the {which} study ({sentences.status(row['status'][row['in']])})"
+    old, new = (sentences.status(row["status"][side]) for side in ("old", "new"))
+    why = f": {row['reason']}" if row["reason"] else ""
+    return f"no figures in either study ({new}{why})" if old == new else f"was {old}, is {new}{why}"
+
+
+def _side(found: Comparison, key: str, title: str) -> dict[str, Any]:
+    side = found[key]
+    when = machines.time_span(side["started_at"], side["finished_at"]) if side["started_at"] else "not recorded"
+    runs = "/".join(map(str, side["runs"]))
+    facts = [
+        ("Study", side["title"]),
+        ("Measured", when),
+        ("Machine", machines.machine_line(side["machine"])),
+        ("Techniques", f"{side['techniques']}, {runs} run{'s' * (runs != '1')} each, {side['prompts']:,} prompts"),
+    ]
+    return {"title": title, "facts": facts}
+
+
+def _scale(key: str, compared: list[dict[str, Any]]) -> Scale:
+    values = [value for row in compared for value in row["values"][key].values()]
+    entry = estimates.entry_of(key)
+    chosen = numbers.column_scale(values, column.units(entry) or [(1.0, entry.unit)])
+    return chosen if entry.decimals is None else Scale(chosen.unit, chosen.size, entry.decimals)
+
+
+def _cell(found: Comparison, row: dict[str, Any], key: str, way: str, scale: Scale) -> dict[str, Any]:
+    """Return one change as a cell: in percent, its interval, where it came from, and what the tests say."""
+    change = row["changes"][key][way]
+    if change["value"] is None:
+        return EMPTY | {"note": change["note"]}
+    bound, state, verdict = found["bounds"][judging.KIND_OF[key].name], change.get("bound"), change.get("verdict") or ""
+    good = sentences.better(estimates.entry_of(key), change["value"])
+    told = bool(verdict) and verdict != "no measurable difference"
+    tone = "bad" if state == judging.BEYOND else "unclear" if not told else "good" if good else "bad"
+    if change["p_value"] is None and not verdict:
+        verdict = change["note"].partition(" in ")[0]
+    p_values = [
+        f"{name} {said}"
+        for name, value in (
+            ("no change:", change.get("adjusted_p_value")),
+            ("within the bound:", change.get("adjusted_p_beyond")),
+        )
+        if (said := sentences.p_value(value))
+    ]
+    return {
+        "text": numbers.percent(change["value"]),
+        "interval": numbers.percent_interval(change["low"], change["high"]),
+        "from": _from(row["values"][key], scale) if way == ABSOLUTE else "",
+        "verdict": f"beyond {bound:g}%" if state == judging.BEYOND else verdict,
+        "tone": tone,
+        "chip": state == judging.BEYOND or (told and good),
+        "p_value": "; ".join(p_values),
+        "note": "; ".join(filter(None, [*p_values, state and f"{state} of {bound:g}%", change["note"]])),
+    }
+
+
+def _from(values: dict[str, float | None], scale: Scale) -> str:
+    unit = f" {scale.unit}" if scale.unit else ""
+    return f"{scale.show(values['old'])} \N{RIGHTWARDS ARROW} {scale.show(values['new'])}{unit}"
