@@ -29,6 +29,7 @@ from scripts.study import (
     outcomes,
     results_folder,
     plan,
+    previous,
     references,
     running,
     sources,
@@ -85,6 +86,7 @@ PLAN = plan.Plan(config, TECHNIQUES, checked(references.read, config["references
 checked(lambda: PLAN.on_gpus)
 if workflow.is_main_process:
     checked(facet_words.check, [each.settings for each in TECHNIQUES.values()])
+    checked(previous.check, config["report"]["previous"], TECHNIQUES)
     if plugins.roots():
         # Not after hours, when figures are computed and shown.
         checked(registry.families)

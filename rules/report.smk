@@ -17,7 +17,12 @@ rule compare:
     params:
         request=request_of("compare"),
         file=request_file("compare"),
-        code=code_of("scripts.compare", *families.modules()),
+        previous=previous_content(),
+        code=code_of(
+            "scripts.compare",
+            *families.modules(),
+            files=["scripts/comparison/studies/comparison.schema.yaml"],
+        ),
         versions=versions_of("scipy", "numpy", "pandas"),
     shell:
         "python -P -m scripts.compare --request {params.file} 2>&1 | tee {log:q} >&2"

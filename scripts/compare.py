@@ -4,6 +4,7 @@ import argparse
 import logging
 
 from scripts.comparison import document, loading, table
+from scripts.comparison.studies import reading, since
 from scripts.foundation import entry, files, request_file
 from scripts.metrics import dataset as dataset_file
 
@@ -19,12 +20,15 @@ def main() -> None:
     parser.add_argument("--metrics", required=True, nargs="+", help="metrics files, one a technique of the study")
     parser.add_argument("--output", required=True, help="comparison as JSON to write")
     parser.add_argument("--table", required=True, help="comparison as CSV to write")
+    parser.add_argument("--previous", help="comparison.json of an earlier study, to say what changed since")
     arguments = request_file.parse(parser)
     study = loading.read_study(arguments.study)
     rows = dataset_file.read_dataset(arguments.dataset)
     manifest = files.read_json(arguments.dataset_manifest)
     metrics = loading.read_metrics(arguments.metrics, study, rows)
     result = document.comparison(study, rows, manifest, metrics)
+    if arguments.previous:
+        since.add(result, reading.read(arguments.previous))
     files.write_json(arguments.output, result)
     files.write_text(arguments.table, table.table(result))
     logger.info("compared %d techniques, %d with figures", len(result["techniques"]), result["answer"]["ran"])

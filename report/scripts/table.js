@@ -9,6 +9,7 @@ const Table = (() => {
 
   // Where a column's figure stands in the numbers; null where a technique has none.
   function figure(technique, { key, kind, form }) {
+    if (kind === "since") return technique.since_previous?.[key] ?? null;
     if (kind === "change") return Factors.of(technique.changes.baseline.figures?.[key] ?? null, form);
     if (key === Price.KEY) return Price.figure(technique);
     if (key === "same_headlines") return technique.matches.same_headlines ?? null;

@@ -23,7 +23,7 @@ class Column:
         decimals: where they are fixed.
         spread: whether the spread between runs stands in its cells.
         alone: its name where no group stands above it.
-        kind: ``figure`` of the technique, ``change`` against the baseline in percent, or ``word``: a verdict.
+        kind: ``figure`` of the technique, ``change`` against the baseline, ``since`` a previous study, or ``word``.
         main: whether the results table shows it unless the reader chooses otherwise.
         study: whether the reference studies have it.
     """

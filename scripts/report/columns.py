@@ -11,9 +11,11 @@ from scripts.report.column import Column
 from scripts.report.numbers import Scale
 
 TONES = {
-    **dict.fromkeys(("faster", "better", "higher", "kept", "identical"), "good"),
-    **dict.fromkeys(("slower", "worse", "lower", "not kept", "error"), "bad"),
+    **dict.fromkeys(("faster", "better", "higher", "kept", "identical", "smaller"), "good"),
+    **dict.fromkeys(("slower", "worse", "lower", "not kept", "error", "larger"), "bad"),
 }
+
+BLANK_CHANGE = {"text": numbers.NOTHING, "interval": "", "verdict": "", "tone": "", "note": ""}
 
 
 def scales(columns: Sequence[Column], techniques: list[dict[str, Any]]) -> dict[str, Scale]:
@@ -99,13 +101,7 @@ def change_cell(figure: dict[str, Any] | None, key: str) -> dict[str, Any]:
     The tone is good, bad, unclear or none.
     """
     if figure is None or figure["value"] is None:
-        return {
-            "text": numbers.NOTHING,
-            "interval": "",
-            "verdict": "",
-            "tone": "",
-            "note": (figure or {}).get("note") or "",
-        }
+        return BLANK_CHANGE | {"note": (figure or {}).get("note") or ""}
     text, interval = factors.texts(figure, key)
     # How much ROUGE-L is left is a part of what decides on quality, whose verdict stands by itself.
     verdict = None if factors.form(key) == factors.KEPT else figure.get("verdict")
@@ -114,6 +110,19 @@ def change_cell(figure: dict[str, Any] | None, key: str) -> dict[str, Any]:
         "interval": interval,
         "verdict": verdict or "",
         "tone": tone(verdict),
+        "note": figure["note"] or "",
+    }
+
+
+def percent_cell(figure: dict[str, Any] | None) -> dict[str, Any]:
+    """Return one cell of a change since another study: in percent, as its bounds are."""
+    if figure is None or figure["value"] is None:
+        return BLANK_CHANGE | {"note": (figure or {}).get("note") or ""}
+    return {
+        "text": numbers.percent(figure["value"]),
+        "interval": numbers.percent_interval(figure["low"], figure["high"]),
+        "verdict": figure.get("verdict") or "",
+        "tone": tone(figure.get("verdict")),
         "note": figure["note"] or "",
     }
 

@@ -16,8 +16,8 @@ from scripts.foundation.errors import StudyError
 
 # In the order in which they stand in the page; a script may use those before it.
 STYLES = (
-    "base", "decision", "scenarios", "tradeoff", "table", "changes", "techniques", "sweeps", "headlines", "references",
-    "trust", "print",
+    "base", "decision", "scenarios", "tradeoff", "table", "changes", "studies", "techniques", "sweeps", "headlines",
+    "references", "trust", "print",
 )  # fmt: skip
 SCRIPTS = (
     "dom", "data", "numbers", "factors", "state", "price", "ranking", "fronts", "limits", "decision", "scenarios",

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.comparison import catalogue, costs, matches, verdicts
+from scripts.comparison.studies import estimates, judging
 from scripts.metrics import registry
 from scripts.metrics.entry import CHANGES, GROUPS, Entry
 from scripts.report import factors, numbers, rows
@@ -27,10 +28,18 @@ def results() -> list[Column]:
     ]
 
 
+SINCE = "Change since the previous study"
+SINCE_KEYS = tuple(f"since_{key}" for key in judging.KIND_OF)
+
+
 def of(comparison: dict[str, Any]) -> list[Column]:
-    """The columns of one study: without ROUGE-Lsum where it is ROUGE-L; the cost among the first where it is known."""
+    """The columns of one study: without ROUGE-Lsum where it is ROUGE-L; the cost among the first where it is known.
+
+    Where it is compared with a previous study, its changes since are the last columns.
+    """
     ran = rows.ran(comparison["techniques"])
-    found = [column for column in results() if column.key != SUMMARY or not same_summary(ran)]
+    since = [_since(key) for key in judging.KIND_OF] if "previous" in comparison else []
+    found = [column for column in [*results(), *since] if column.key != SUMMARY or not same_summary(ran)]
     return [replace(column, main=_at_first(column, ran)) for column in found]
 
 
@@ -58,6 +67,12 @@ def _order(entry: Entry) -> tuple[int, int]:
 def _change(entry: Entry) -> Column:
     change = entry.change
     return Column(change.key, CHANGES, change.label, None, entry.better, kind="change", main=change.main)
+
+
+def _since(key: str) -> Column:
+    """Return the column of a figure's change since the previous study, which a reader has to choose."""
+    entry = estimates.entry_of(key)
+    return Column(f"since_{key}", SINCE, f"{entry.label} since previous", None, entry.better, kind="since")
 
 
 def heads(

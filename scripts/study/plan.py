@@ -168,6 +168,7 @@ class Plan:
             "study": self.comparison_settings(),
             "output": "results/comparison.json",
             "table": "results/comparison.csv",
+            "previous": self.config["report"]["previous"],
         }
 
     def comparison_settings(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from scripts.study import configuration
 from scripts.study.techniques import Technique, resolve
 
 # Keys that do not affect results, and so must not make them stale.
-LEFT_OUT = {"measurement": ("profile",)}
+LEFT_OUT = {"measurement": ("profile",), "report": ("previous",)}
 
 
 def record(config: dict[str, Any], techniques: list[Technique]) -> dict[str, Any]:

@@ -40,6 +40,17 @@ def semantic(project: Project) -> None:
     project.study["quality"] = {"semantic": {"source": "path", "path": {"path": str(encoder)}}}
 
 
+def previous(project: Project) -> None:
+    """Name an earlier study, of which there is as little as a comparison can hold."""
+    technique = {"name": "kv_cache", "label": "", "status": "failed", "figures": {}, "settings": {},
+                 "changes": {"baseline": {"figures": None}}}  # fmt: skip
+    prompts = {"shown": 0, "total": 0, "rows": [], "wrote": {}, "latency_s": {}, "new_tokens": {}}
+    content = {"title": "", "baseline": {"name": None}, "techniques": [technique], "prompts": prompts,
+               "dataset": {"samples": 0}}  # fmt: skip
+    (project.root / "results/earlier.json").write_text(json.dumps(content), encoding="utf-8")
+    setting("report", "previous", value="results/earlier.json")(project)
+
+
 CODE = {
     "scripts/techniques/pruning/facet.py": runs("pruned", "pruned_wanda", "pruned_structured"),
     "scripts/techniques/batch_size/facet.py": runs("batch_8", "batch_32", "continuous_batch"),
@@ -145,6 +156,7 @@ STUDY = {
     "order": (selection(*reversed(ALL)), REPORT),
     "title": (setting("title", value="Another title"), REPORT),
     "examples": (setting("report", "examples", value=1), REPORT),
+    "previous study": (previous, REPORT),
     "weights": (setting("ranking", value={"weights": {"quality": 1}}), REPORT),
     "scenario": (setting("scenarios", value={"balanced": {"limits": {"max_devices": 1}}}), REPORT),
     "references": (setting("references", value=[]), REPORT),
@@ -202,6 +214,7 @@ STUDY = {
         "parent of several",
         "form of the draft",
         "label",
+        "previous study",
         "technique added",
         "seed of the data",
         "samples",

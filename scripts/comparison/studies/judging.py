@@ -17,13 +17,14 @@ from scripts.comparison.studies.estimates import Estimate, Layout
 from scripts.comparison.studies.pairing import Pairing
 from scripts.comparison.studies.reading import Study
 from scripts.comparison.two_levels import FEW_PROMPTS, ONE_RUN, Component
-from scripts.metrics.entry import MORE, PROMPTS, TIMING
+from scripts.metrics.entry import PROMPTS, TIMING
 
 ABSOLUTE, BASELINE = "absolute", "baseline"
 BEYOND, WITHIN, UNDECIDED = "beyond the bound", "within the bound", "undecided"
 NO_VALUE = "not measured in both"
 IS_BASELINE = "it is the baseline itself"
 NO_BASELINE = "not against the baseline: the studies have no baseline in common that has figures in both"
+SIZES = ("smaller", "larger")
 THESE_PROMPTS = "of these very prompts"
 
 Judged = dict[str, Any]
@@ -111,7 +112,7 @@ def judge(techniques: Iterable[dict[str, dict[str, Judged]]], bounds: dict[str, 
 
 def _say(found: Judged, key: str, bound: float) -> None:
     words = estimates.entry_of(key).change.words
-    words = MORE if words == ("", "") else words
+    words = SIZES if words == ("", "") else words
     told = found["adjusted_p_value"] < verdicts.ALPHA
     found["verdict"] = words[0 if found["value"] < 0 else 1] if told else verdicts.SAME
     worst = found["high"] if estimates.entry_of(key).better == "low" else -found["low"]

@@ -101,14 +101,19 @@ def _cell(
     if column.kind == "word":
         return BLANK | (_quality_cell(technique) if column.key == QUALITY else _audit_cell(technique))
     if column.kind == "change":
-        figure = (technique["changes"]["baseline"]["figures"] or {}).get(column.key)
+        figure = _figure(technique, column)
         cell = columns.change_cell(figure, column.key)
         if figure is None:
             cell["note"] = technique["changes"]["baseline"]["reason"] or ""
         cell["chip"] = cell["tone"] in CHIPS
         value = _raw(figure, column.key)
+    elif column.kind == "since":
+        figure = _figure(technique, column)
+        cell = columns.percent_cell(figure)
+        cell["chip"] = cell["tone"] in CHIPS
+        value = figure and figure["value"]
     else:
-        figure = rows.figure(technique, column.key)
+        figure = _figure(technique, column)
         cell = columns.cell(figure, scales[column.key], best.get(column.key), column.spread)
         value = figure["value"]
     if column.key == tail.KEY and tail.runs_away(figure):
@@ -116,6 +121,15 @@ def _cell(
     found = figure or {"value": None, "n": 0, "interval": None}
     method = f"n = {found['n']}" + (f", {found['interval']}" if found["interval"] else "") if found["n"] else ""
     return BLANK | cell | {"value": value, "note": "; ".join(filter(None, (cell["note"], method)))}
+
+
+def _figure(technique: dict[str, Any], column: Column) -> dict[str, Any] | None:
+    """Return what a column shows of a technique: a figure, or a change, which there may be none of."""
+    if column.kind == "since":
+        return technique["since_previous"].get(column.key)
+    if column.kind == "change":
+        return (technique["changes"]["baseline"]["figures"] or {}).get(column.key)
+    return rows.figure(technique, column.key)
 
 
 def _raw(figure: dict[str, Any] | None, key: str) -> float | None:
@@ -159,7 +173,8 @@ def _units(techniques: list[dict[str, Any]]) -> dict[str, str]:
     """Return the unit of each column's raw values."""
     units = {column.key: rows.figure(techniques[0], column.key)["unit"] for column in measured()} if techniques else {}
     kept = [column.key for column in results_columns.results() if column.kind == "change"]
-    return units | {key: "%" for key in kept if factors.form(key) == factors.KEPT}
+    since = dict.fromkeys(results_columns.SINCE_KEYS, "%")
+    return units | since | {key: "%" for key in kept if factors.form(key) == factors.KEPT}
 
 
 def _methods(ran: list[dict[str, Any]], shown: list[Column], heads: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -168,12 +183,7 @@ def _methods(ran: list[dict[str, Any]], shown: list[Column], heads: list[dict[st
     for column, head in zip(shown, heads, strict=True):
         if column.kind == "word":
             continue
-        figures = [
-            (t["changes"]["baseline"]["figures"] or {}).get(column.key)
-            if column.kind == "change"
-            else rows.figure(t, column.key)
-            for t in ran
-        ]
+        figures = [_figure(t, column) for t in ran]
         known = [figure for figure in figures if figure and figure["value"] is not None]
         if known:
             counts = sorted({figure["n"] for figure in known})

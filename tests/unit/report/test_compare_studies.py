@@ -10,10 +10,12 @@ from markdown_it import MarkdownIt
 
 from scripts import compare_studies
 from scripts.comparison.studies import compare, reading
+from scripts.comparison.studies import since as studies_since
 from scripts.foundation import entry
 from scripts.report.studies import documents
 from scripts.report.text import DANGEROUS
-from tests.support.report_pages import visible
+from scripts.report.view import report_view
+from tests.support.report_pages import rendered, short, visible
 from tests.support.text_everywhere import study_of
 
 RENDERER = MarkdownIt("gfm-like", {"html": True, "linkify": False})
@@ -238,3 +240,32 @@ def test_the_page_names_what_differs_what_is_apart_and_what_was_asked_otherwise(
     assert "kv_cache dynamic other" in page
     assert "no figures in either study (out of memory" in page
     assert "No difference recorded in: Machine" in page
+
+
+@pytest.fixture(scope="module")
+def since(compared):
+    """A study that names an earlier one, in which one technique was faster."""
+    current = slowed(compared)
+    studies_since.add(current, compared)
+    return current
+
+
+def test_the_report_shows_what_changed_since_the_previous_study(since):
+    shown = report_view(since)["views"]["results"]
+    place = next(n for n, column in enumerate(shown["columns"]) if column["key"] == "since_latency_s")
+    assert not any(column["main"] for column in shown["columns"] if column["key"].startswith("since_"))
+    cells = {row["name"]: row["cells"][place] for row in shown["rows"] if row["ok"]}
+    assert cells["pruned"]["text"] == "+50.0%"
+    assert (cells["pruned"]["verdict"], cells["pruned"]["tone"]) == ("slower", "bad")
+    assert "beyond the bound" in cells["pruned"]["note"]
+    assert cells["kv_cache"]["text"] == "0.0%"
+    page = visible(rendered(since))
+    assert "Since the previous study" in page
+    assert "Pruned 30%: latency +50.0%" in page
+    assert "## Since the previous study" in short(since)
+
+
+def test_without_a_previous_study_nothing_is_said_of_one(compared):
+    assert "previous" not in report_view(compared)["views"]
+    assert "previous study" not in visible(rendered(compared))
+    assert "previous study" not in short(compared)
