@@ -12,7 +12,7 @@ from scripts.comparison.studies import compare, judging, reading
 from scripts.foundation import entry, files, text
 from scripts.foundation.errors import StudyError
 from scripts.foundation.wording import shown
-from scripts.report.studies import documents
+from scripts.report import studies_documents as documents
 
 CANNOT = 2
 LARGEST = 1000.0

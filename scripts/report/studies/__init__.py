@@ -1,1 +1,1 @@
-"""The comparison of two studies as a page, as Markdown, and as lines for a terminal."""
+"""What the comparison of two studies says: its view, and its sentences."""

@@ -12,7 +12,7 @@ from scripts import compare_studies
 from scripts.comparison.studies import compare, reading
 from scripts.comparison.studies import since as studies_since
 from scripts.foundation import entry
-from scripts.report.studies import documents
+from scripts.report import studies_documents as documents
 from scripts.report.text import DANGEROUS
 from scripts.report.view import report_view
 from tests.support.report_pages import rendered, short, visible

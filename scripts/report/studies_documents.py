@@ -8,7 +8,7 @@ from scripts.report.studies.sentences import Comparison
 from scripts.report.studies.view import view
 from scripts.report.text import inert_values
 
-TEMPLATES = Path(__file__).resolve().parents[3] / "report"
+TEMPLATES = Path(__file__).resolve().parents[2] / "report"
 STYLES = ("base", "changes", "studies", "print")
 SHOWN = 10
 """So many things that are worse are printed; the documents have them all."""
