@@ -17,6 +17,7 @@ from scripts.foundation.wording import one_line, shown
 
 Study = dict[str, Any]
 DEEPEST = 60
+LARGEST = 1e300
 TOO_DEEP = "is nested deeper than any comparison of a study; give the comparison.json of a study."
 SCHEMA = Path(__file__).with_name("comparison.schema.yaml")
 
@@ -73,16 +74,34 @@ def checked(content: Any, named: str) -> Study:
 def _check_prompts(prompts: dict[str, Any], named: str) -> None:
     """See that what each technique wrote for the prompts is there: one entry a row, and one that exists."""
     rows = prompts["rows"]
+    if not all(map(_is_row, rows)):
+        raise StudyError(f"{named}: prompts.rows has what is no prompt; make the file again from its results.")
+    counts = [len(row["texts"]) for row in rows]
     for key in ("wrote", "latency_s", "new_tokens"):
         for name, values in prompts[key].items():
-            fits = len(values) == len(rows)
+            fits = len(values) == len(rows) and all(map(_is_number, values))
             if fits and key == "wrote":
-                fits = all(place < len(row["texts"]) for place, row in zip(values, rows, strict=True))
+                fits = all(type(at) is int and 0 <= at < count for at, count in zip(values, counts, strict=True))
             if not fits:
                 raise StudyError(
                     f"{named}: prompts.{key}.{one_line(name)} does not go with the prompts; make the file again from "
                     "its results."
                 )
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("texts"), list):
+        return False
+    written = all(
+        isinstance(each, dict) and isinstance(each.get("text"), str) and _is_number(each.get("rougeL"))
+        for each in row["texts"]
+    )
+    return written and isinstance(row.get("summary"), str) and isinstance(row.get("reference"), str)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number of ordinary size, or None."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST)
 
 
 def _depth_exceeds(content: Any, most: int) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scripts.comparison import verdicts
 from scripts.comparison.studies import compare, judging, outputs
 from scripts.comparison.studies.compare import FIGURES, MISSING, STATUS, TEXT, UNSHOWN
 from scripts.metrics.entry import Entry
@@ -56,6 +57,11 @@ def headlines(output: dict[str, Any]) -> str:
     if output["state"] == outputs.CHANGED:
         return "other tokens; the headlines shown are the same" if output["prompts"] else "other tokens"
     return output["state"]
+
+
+def is_told(change: dict[str, Any]) -> bool:
+    """Whether a test shows that there is a change at all."""
+    return change.get("verdict") not in (None, verdicts.SAME)
 
 
 def better(entry: Entry, value: float) -> bool:

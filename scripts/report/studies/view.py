@@ -67,7 +67,7 @@ def _group(title: str, entries: list[dict[str, str]]) -> dict[str, Any]:
 def table(found: Comparison, way: str) -> dict[str, Any]:
     """Return the changes of every technique that could be compared, in one of the two ways."""
     compared = [row for row in found["techniques"] if row["changes"]]
-    keys = [key for key in TITLES if any(row["changes"][key][way]["value"] is not None for row in compared)]
+    keys = [key for key in TITLES if any(_change(row, key, way)["value"] is not None for row in compared)]
     scales = {key: _scale(key, compared) for key in keys}
     rows = [
         {
@@ -80,7 +80,7 @@ def table(found: Comparison, way: str) -> dict[str, Any]:
     ]
     notes = {
         f"{TITLES[key]}: {note}" for key in TITLES for row in compared
-        if (note := row["changes"][key][way]["note"]) and row["changes"][key][way]["p_value"] is None
+        if (note := _change(row, key, way)["note"]) and _change(row, key, way)["p_value"] is None
         and note != judging.IS_BASELINE
     }  # fmt: skip
     return {
@@ -139,15 +139,12 @@ def _scale(key: str, compared: list[dict[str, Any]]) -> Scale:
 
 def _cell(found: Comparison, row: dict[str, Any], key: str, way: str, scale: Scale) -> dict[str, Any]:
     """Return one change as a cell: in percent, its interval, where it came from, and what the tests say."""
-    change = row["changes"][key][way]
+    change = _change(row, key, way)
     if change["value"] is None:
         return EMPTY | {"note": change["note"]}
-    bound, state, verdict = found["bounds"][judging.KIND_OF[key].name], change.get("bound"), change.get("verdict") or ""
-    good = sentences.better(estimates.entry_of(key), change["value"])
-    told = bool(verdict) and verdict != "no measurable difference"
-    tone = "bad" if state == judging.BEYOND else "unclear" if not told else "good" if good else "bad"
-    if change["p_value"] is None and not verdict:
-        verdict = change["note"].partition(" in ")[0]
+    bound, state = found["bounds"][judging.KIND_OF[key].name], change.get("bound")
+    told = sentences.is_told(change)
+    good = told and sentences.better(estimates.entry_of(key), change["value"])
     p_values = [
         f"{name} {said}"
         for name, value in (
@@ -159,13 +156,30 @@ def _cell(found: Comparison, row: dict[str, Any], key: str, way: str, scale: Sca
     return {
         "text": numbers.percent(change["value"]),
         "interval": numbers.percent_interval(change["low"], change["high"]),
-        "from": _from(row["values"][key], scale) if way == ABSOLUTE else "",
-        "verdict": f"beyond {bound:g}%" if state == judging.BEYOND else verdict,
-        "tone": tone,
-        "chip": state == judging.BEYOND or (told and good),
+        "from": _from(row["values"][key], scale) if change is row["changes"][key][ABSOLUTE] else "",
+        "verdict": _verdict(change, told, bound),
+        "tone": "good" if good else "bad" if told or state == judging.BEYOND else "unclear",
+        "chip": state == judging.BEYOND or good,
         "p_value": "; ".join(p_values),
-        "note": "; ".join(filter(None, [*p_values, state and f"{state} of {bound:g}%", change["note"]])),
+        "note": "; ".join(filter(None, [change.get("verdict"), *p_values, change["note"]])),
     }
+
+
+def _change(row: dict[str, Any], key: str, way: str) -> dict[str, Any]:
+    """Return a change in one of the two ways; quality has only one."""
+    return row["changes"][key][ABSOLUTE if judging.KIND_OF[key].name == "quality" else way]
+
+
+def _verdict(change: dict[str, Any], told: bool, bound: float) -> str:
+    """Return the words of a cell: the change that a test shows, else where it lies against the bound."""
+    state = change.get("bound")
+    if state == judging.BEYOND:
+        return f"{change['verdict']}, beyond {bound:g}%"
+    if told:
+        return change["verdict"]
+    if "follows" in change:
+        return ""
+    return {judging.WITHIN: f"within {bound:g}%", judging.UNDECIDED: "undecided"}.get(state, "not tested")
 
 
 def _from(values: dict[str, float | None], scale: Scale) -> str:
