@@ -29,7 +29,7 @@ What can count as worse (--fail-on):
 Exit status:
   0  nothing counts as worse
   1  something does; the summary names it
-  {CANNOT}  the files can't be compared, or an argument is wrong; one sentence says why
+  {CANNOT}  the files can't be compared, nothing in them can, or an argument is wrong; one sentence says why
 """
 
 
@@ -51,6 +51,11 @@ def main() -> None:
     print(f"Written: {arguments.html} and {arguments.markdown}")
     if found["worse"]:
         sys.exit(1)
+    if not any(row["changes"] for row in found["techniques"]):
+        raise StudyError(
+            "no technique has figures in both studies under the same settings, so nothing could be compared; "
+            f"{arguments.html} says why for each."
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -94,7 +94,10 @@ def _counted(found: Comparison) -> str:
         compare.UNTESTED: "not tested",
     }
     parts = [f"{counts[state]} {said}" for state, said in told.items() if counts[state]]
-    return f"Of {total} changes that decide: {', '.join(parts)}."
+    said = f"Of {total} changes that decide: {', '.join(parts)}."
+    if counts[judging.UNDECIDED] > total / 2:
+        said += " The runs lie too far apart for more: more of them, or a calmer machine, would tell."
+    return said
 
 
 def _worse(found: Comparison, each: dict[str, Any], row: dict[str, Any]) -> str:

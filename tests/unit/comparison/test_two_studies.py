@@ -8,13 +8,12 @@ import pytest
 from scripts.comparison.studies import compare, judging
 from scripts.foundation.errors import StudyError
 from scripts.metrics import resampling
-from tests.performance.two_studies import AT_BOUND, QUIET, every, worse
+from tests.performance.two_studies import AT_BOUND, QUIET, every, judged, worse
 from tests.performance.two_studies import study as simulated
 from tests.support import synthetic_runs as synthetic
 from tests.support.synthetic_study import Technique, write_study
 from tests.support.synthetic_study import compare as compared_study
 
-PAIRS = 25
 TECHNIQUES = [
     Technique("baseline", None, "Baseline", {"model": "small", "kv_cache": "none"}),
     Technique("kv_cache", label="KV cache", difference={"kv_cache": "dynamic"}, lossless=True, speed=2.4),
@@ -242,18 +241,26 @@ def test_a_file_from_before_variances_were_kept_can_be_compared(study):
     assert of(found(old, new), "baseline")["output"]["state"] == "same text"
 
 
-@pytest.mark.parametrize("judge", ["absolute", "baseline"])
-def test_studies_of_the_same_are_hardly_ever_called_worse(fewer_resamples, judge):
-    """Where nothing changed, and where everything became slower by exactly the bound."""
+@pytest.mark.parametrize(("pairs", "most"), [(10, 2), pytest.param(60, 7, marks=pytest.mark.slow)])
+def test_studies_of_the_same_are_hardly_ever_called_worse(fewer_resamples, pairs, most):
+    """Where nothing changed, and where all became slower by exactly the bound, whichever comparison decides.
+
+    At a rate of 5% there are more than so many of so many pairs once in 50 times at most.
+    """
     noisy = replace(QUIET, process_sd=0.01, round_sd=0.01)
-    at_bound = every(AT_BOUND) | ({} if judge == "absolute" else {"a": 1.0})
-    alarms = [worse(pair, noisy, slower, judge) for pair in range(PAIRS) for slower in (None, at_bound)]
-    assert sum(map(bool, alarms)) <= 5  # of 50; 5% each would give six or more once in 26 times
+    at_bound = {"absolute": every(AT_BOUND), "baseline": every(AT_BOUND) | {"a": 1.0}}
+    alarms = dict.fromkeys(["absolute", "baseline", "nothing changed"], 0)
+    for pair in range(pairs):
+        old, same = (simulated(2 * pair + number, noisy, prompts_seed=pair) for number in (0, 1))
+        alarms["nothing changed"] += any(judged(old, same, judge) for judge in at_bound)
+        for judge, slower in at_bound.items():
+            alarms[judge] += bool(judged(old, simulated(2 * pair + 1, noisy, slower, pair), judge))
+    assert max(alarms.values()) <= most, alarms
 
 
 def test_a_slowdown_of_ten_percent_is_found_with_three_runs(fewer_resamples):
-    named = [{each["name"] for each in worse(pair, QUIET, {"c3": 1.10})} for pair in range(10)]
-    assert sum(names == {"c3"} for names in named) >= 9
+    named = [{each["name"] for each in worse(pair, QUIET, {"c3": 1.10})} for pair in range(8)]
+    assert sum(names == {"c3"} for names in named) >= 7
 
 
 def test_a_slowdown_of_everything_is_found_as_it_is_and_not_against_the_baseline(fewer_resamples):

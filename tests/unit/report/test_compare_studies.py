@@ -83,6 +83,16 @@ def test_a_technique_that_is_lost_is_named_with_its_reason(run, compared):
     assert "Pruned 30% had figures and has none any more (not supported here: this GPU has no kernels for it)." in out
 
 
+def test_studies_of_which_nothing_can_be_compared_are_status_2(run, compared):
+    others = copy.deepcopy(compared)
+    for technique in others["techniques"]:
+        technique["generation"] = {"max_new_tokens": 99}
+    status, _, err = run(compared, others)
+    assert status == 2
+    assert "nothing could be compared" in err
+    assert "max_new_tokens" in (run.folder / "page.html").read_text(encoding="utf-8")
+
+
 def test_help_says_bounds_and_exit_status(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["compare_studies", "--help"])
     with pytest.raises(SystemExit) as ended:
