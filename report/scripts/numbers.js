@@ -32,7 +32,8 @@ const Numbers = (() => {
     const sorted = values.filter((value) => known(value) && value !== 0).map(Math.abs).sort((a, b) => a - b);
     const median = sorted[Math.floor(sorted.length / 2)] ?? 1;
     const [size, unit] = UNITS[kind].find(([least]) => median >= least) ?? UNITS[kind].at(-1);
-    const decimals = decimalsFor(median / size);
+    // Three digits for the smallest value too, as long as that gives at most one digit more to the others.
+    const usual = decimalsFor(median / size), decimals = Math.min(Math.max(usual, decimalsFor((sorted[0] ?? 1) / size)), usual + 1);
     return { size, unit, show: (value) => (known(value) ? fixed(value / size, decimals) : NOTHING) };
   }
 

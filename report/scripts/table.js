@@ -126,7 +126,7 @@ const Table = (() => {
     ran.forEach((row, index) => {
       const cell = row.element.cells[column.index], { value, low, high, n, interval, note } = found[index];
       const between = Numbers.known(low) && Numbers.known(high) ? `${scale.show(low)}${Numbers.DASH}${scale.show(high)}` : "";
-      cell.replaceChildren(Dom.el("span", { class: "value" }, scale.show(value)), between ? Dom.el("span", { class: "interval" }, between) : "");
+      cell.replaceChildren(Dom.el("span", { class: "value" }, scale.show(value)), between ? " " : "", between ? Dom.el("span", { class: "interval" }, between) : "");
       cell.title = Numbers.known(value) ? [`n = ${n}`, interval].filter(Boolean).join(", ") : note;
       cell.classList.toggle("best", value === least && found.some((one) => Numbers.known(one.value) && one.value !== least));
       if (Numbers.known(value)) cell.dataset.value = value; else delete cell.dataset.value;
@@ -165,8 +165,8 @@ const Table = (() => {
       Dom.find(".fails", element)?.remove();
       Dom.find(".first-choice", element)?.remove();
       const head = element.cells[0];
-      if (reasons.length) head.append(Dom.el("span", { class: "fails" }, Dom.el("b", {}, "left out: "), reasons.join(" ")));
-      if (name === winner) head.append(Dom.el("span", { class: "chip first-choice" }, "highest score"));
+      if (reasons.length) head.append(" ", Dom.el("span", { class: "fails" }, Dom.el("b", {}, "left out: "), reasons.join(" ")));
+      if (name === winner) head.append(" ", Dom.el("span", { class: "chip first-choice" }, "highest score"));
     }
     if (State.get("only").length) filter();
   }

@@ -75,6 +75,7 @@ const Tradeoff = (() => {
       Dom.svg("g", { "aria-hidden": "true" },
         corner(frame),
         grid(x, y, across, up, frame, scales, narrow),
+        Dom.svg("text", { class: "better", x: frame.left + 6, y: frame.top + 13 }, BETTER),
         points.filter((point) => byName.has(point.technique.parent)).map((point) => {
           const parent = byName.get(point.technique.parent);
           return Dom.svg("line", { class: "kin", x1: parent.px, y1: parent.py, x2: point.px, y2: point.py, "data-child": point.name, "data-parent": parent.name });
@@ -132,10 +133,7 @@ const Tradeoff = (() => {
   // The better corner: up and to the left, whichever end of an axis that is.
   function corner({ left, right, top, bottom }) {
     const [wide, high] = [CORNER[0] * (right - left), CORNER[1] * (bottom - top)];
-    return [
-      Dom.svg("path", { class: "corner", d: `M${left} ${top}H${left + wide}A${wide} ${high} 0 0 1 ${left} ${top + high}Z` }),
-      Dom.svg("text", { class: "better", x: left + 6, y: top + 13 }, BETTER),
-    ];
+    return Dom.svg("path", { class: "corner", d: `M${left} ${top}H${left + wide}A${wide} ${high} 0 0 1 ${left} ${top + high}Z` });
   }
 
   const steps = (line) => line.slice(1).flatMap((point, index) => [[line[index].px, line[index].py, point.px, line[index].py], [point.px, line[index].py, point.px, point.py]]);
@@ -233,7 +231,7 @@ const Tradeoff = (() => {
     const rest = [...X, ...Y].filter((axis) => axis !== x && axis !== y && Numbers.known(figure(technique, axis).value));
     const ranked = choice().ranked.find((entry) => entry.name === name);
     const said = [technique.status === "ok" ? "" : technique.status.replaceAll("_", " "), membership(name), name === baseline() ? "baseline" : technique.quality_kept?.verdict ? `quality ${technique.quality_kept.verdict}` : "", name === choice().winner ? "highest score" : ranked ? `score ${Numbers.fixed(ranked.score, 2)}` : ""].filter(Boolean).join(" \u00b7 ");
-    const pair = (axis) => { const [value, between] = shown(technique, axis); return Dom.el("div", {}, Dom.el("dt", {}, axis.name), Dom.el("dd", {}, value, between ? Dom.el("span", { class: "interval" }, between) : "")); };
+    const pair = (axis) => { const [value, between] = shown(technique, axis); return Dom.el("div", {}, Dom.el("dt", {}, axis.name), Dom.el("dd", {}, value, between ? " " : "", between ? Dom.el("span", { class: "interval" }, between) : "")); };
     const steps = parent?.status === "ok" && technique.status === "ok" ? [x, y].map((axis) => step(technique, parent, axis)).filter(Boolean) : [];
     const reasons = technique.status === "ok" ? choice().failing[name] : null;
     place.replaceChildren(

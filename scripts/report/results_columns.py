@@ -44,9 +44,15 @@ def of(comparison: dict[str, Any]) -> list[Column]:
 
 
 def _at_first(column: Column, ran: list[dict[str, Any]]) -> bool:
-    """Whether a column is shown unless the reader chooses otherwise; one without a figure is not."""
-    wanted = column.main or column.key == costs.COST.key
-    return wanted and (column.kind != "figure" or any(rows.figure(t, column.key)["value"] is not None for t in ran))
+    """Whether a column is shown unless the reader chooses otherwise; one in which nothing stands is not."""
+    if not column.main and column.key != costs.COST.key:
+        return False
+    if column.kind == "figure":
+        return any(rows.figure(technique, column.key)["value"] is not None for technique in ran)
+    changes = [technique["changes"]["baseline"] for technique in ran]
+    if column.kind == "change":
+        return any((change["figures"] or {}).get(column.key, {}).get("value") is not None for change in changes)
+    return column.key != QUALITY or any(change["quality_kept"]["verdict"] for change in changes)
 
 
 def same_summary(ran: list[dict[str, Any]]) -> bool:

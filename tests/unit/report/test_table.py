@@ -1,11 +1,12 @@
 import csv
 import io
+import re
 
 from scripts.comparison import table
 from scripts.report import measured, picture, tail
 from scripts.report.sections import results as results_view
 from scripts.report.sections import tradeoff as tradeoff_view
-from tests.support.report_pages import named, technique
+from tests.support.report_pages import named, rendered, technique
 
 # What studies of this kind report.
 STUDY = {
@@ -48,6 +49,13 @@ def test_rouge_lsum_has_a_column_only_where_it_is_another_figure(whole):
     technique(whole, "nf4")["figures"]["rougeLsum"]["value"] += 0.01
     assert "rougeLsum" in keys()
     assert note not in results_view.results(whole)["notes"]
+
+
+def test_the_parts_of_a_cell_are_apart_also_where_it_is_read_or_copied_as_text(whole):
+    joined = re.findall(
+        r'[^\s>]</(?:span|bdi|a)><span class="(?:interval|under|verdict|chip|flags)[^>]*>[^<]*', rendered(whole)
+    )
+    assert joined == []
 
 
 def test_a_cell_has_its_raw_value_and_what_it_rests_on(whole):
