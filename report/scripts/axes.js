@@ -1,7 +1,6 @@
 // The axes of the trade-off picture, as the page's own options have them: figures as values and as text, scales, ticks.
 const Axes = (() => {
-  const chart = Dom.find("#tradeoff-chart");
-  const LOG_FROM = Number(chart?.dataset.logFrom ?? 10);
+  const rules = Dom.find("#tradeoff-chart").dataset;
   const SCORE = "score";
   // From the coarsest to the finest, as in scripts/report/axes.py.
   const DIGITS = [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 4, 6, 8], Array.from({ length: 45 }, (_, step) => (step + 5) / 5)];
@@ -62,12 +61,20 @@ const Axes = (() => {
     return best ?? found;
   }
 
+  // Whether the range of the values asks for a logarithmic scale, by the rule of scripts/report/axes.py.
+  function isLogarithmic(axis, values) {
+    const sorted = [...values].sort((a, b) => a - b), low = sorted[0], high = sorted.at(-1), half = (sorted.length - 1) / 2;
+    if (!axis.log || !(low > 0)) return false;
+    const median = (sorted[Math.floor(half)] + sorted[Math.ceil(half)]) / 2;
+    const crowded = median - low < Number(rules.crowded) * (high - low);
+    return high / low > Number(crowded ? rules.crowdedFrom : rules.logFrom);
+  }
+
   // Positions of values between two pixels, with room around them for labels.
   function position(axis, figures, from, to, { reversed = false, before = 0.07, after = 0.1 } = {}) {
     const ends = figures.flatMap(({ value, low, high }) => [value, low, high]).filter(Numbers.known);
-    const values = figures.map(({ value }) => value);
     const low = Math.min(...ends), high = Math.max(...ends);
-    const logarithmic = axis.log && low > 0 && Math.max(...values) / Math.min(...values) > LOG_FROM;
+    const logarithmic = low > 0 && isLogarithmic(axis, figures.map(({ value }) => value));
     const into = logarithmic ? Math.log : (value) => value;
     const room = into(high) - into(low) || Math.abs(high) || 1;
     let start = into(low) - before * room, stop = into(high) + after * room;

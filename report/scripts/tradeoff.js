@@ -3,7 +3,7 @@ const Tradeoff = (() => {
   const { X, Y, figure, known, scaleOf, named, shown, ticks, position } = Axes;
   const RADIUS = 5.5, NARROW = 560, FONT = 12;
   // The part of the picture's width and height that the better corner takes.
-  const CORNER = [0.34, 0.42], BETTER = "better", SAME_TEXT = "same text";
+  const CORNER = [0.34, 0.42], BETTER = "better", SAME_TEXT = "same text", BOLD = 1.1;
   let drawn = null, last = null, current = null;
   let places = { key: null, placed: [], of: new Map() };
 
@@ -109,6 +109,7 @@ const Tradeoff = (() => {
   function callOut(name) {
     const point = drawn.points.get(name);
     if (!point?.shy || point.place) return;
+    point.width *= BOLD;
     Labels.place([point], drawn.scene, [...places.placed]);
     drawn.leaders.append(...leader(point));
     drawn.labels.append(label(point, drawn.best, drawn.perhaps));

@@ -4,6 +4,7 @@ The page's scripts read them from the options that a reader chooses from, so tha
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,8 @@ from scripts.report import factors, numbers, rows, tail
 
 LOG_FROM = 10.0
 """A ratio of largest to smallest value from which an axis is logarithmic."""
+CROWDED_FROM, CROWDED = 3.0, 1 / 3
+"""And one from which it is where the lower half of the values is crowded into such a part of the linear axis."""
 TIME, BYTES, AMOUNT, SCORE = "time", "bytes", "amount", "score"
 UNITS = {TIME: numbers.TIME, BYTES: numbers.BYTES}
 LEAST = "min_throughput_samples_per_s"
@@ -98,7 +101,11 @@ def options(axes: Sequence[Axis], comparison: dict[str, Any]) -> list[dict[str, 
 
 def is_logarithmic(axis: Axis, values: Sequence[float]) -> bool:
     """Whether the range of the values asks for a logarithmic scale."""
-    return axis.logarithmic and bool(values) and min(values) > 0 and max(values) / min(values) > LOG_FROM
+    if not axis.logarithmic or not values or min(values) <= 0:
+        return False
+    low, high = min(values), max(values)
+    crowded = statistics.median(values) - low < CROWDED * (high - low)
+    return high / low > (CROWDED_FROM if crowded else LOG_FROM)
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:

@@ -67,7 +67,7 @@ def place(
         crossed = 40 * _inside(line, beside) + 25 * _inside(line, np.delete(markers, index, axis=0))
         cost = np.linalg.norm(point - near, axis=1) + 200 * outside.sum(axis=1) + away * crossed.sum(axis=1)
         cost += 50 * _overlap(roomy, beside) + 30 * _overlap(roomy, np.vstack([markers, free]))
-        cost += 2 * _overlap(boxes, bars)
+        cost += 0.3 * _overlap(boxes, bars)
         cost += 60 * _within(ends[:, None], roomy).sum(axis=0)
         best = np.argmin(cost)
         placed[index] = Placed(boxes[best], near[best] if away[best] else None)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Wedge
 from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import Affine2D, Transform
 
 from scripts.report import axes as scales
@@ -149,6 +149,8 @@ def _limits(axes: Axes, plot: Plot) -> None:
         if logarithmic:
             drawn.set_major_locator(FixedLocator(scales.log_ticks(low, high, TICKS)))
             drawn.set_minor_locator(NullLocator())
+        else:
+            drawn.set_major_locator(MaxNLocator(TICKS - 1, steps=[1, 2, 5, 10]))
         drawn.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
         drawn.set_label_text(_said_logarithmic(label) if logarithmic else label)
 
@@ -163,17 +165,11 @@ def _corner(axes: Axes) -> Text:
     axes.add_patch(
         Wedge((0, 1), 1, 270, 360, transform=_stretched(axes), facecolor=FRONT, alpha=0.09, linewidth=0, zorder=0.3)
     )
+    behind = {"facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.7, "pad": 1.0}
     return axes.text(
-        0.012,
-        0.985,
-        BETTER,
-        transform=axes.transAxes,
-        va="top",
-        color=FRONT,
-        fontsize=9.5,
-        fontweight="bold",
-        zorder=0.4,
-    )
+        0.012, 0.985, BETTER, transform=axes.transAxes, va="top", color=FRONT, fontsize=9.5, fontweight="bold",
+        zorder=0.9, bbox=behind,
+    )  # fmt: skip
 
 
 def _stretched(axes: Axes) -> Transform:

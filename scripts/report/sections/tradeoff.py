@@ -16,6 +16,8 @@ def tradeoff(comparison: dict[str, Any]) -> dict[str, Any]:
         "across": axes.options(axes.ACROSS, comparison),
         "up": axes.options(axes.UP, comparison),
         "log_from": axes.LOG_FROM,
+        "crowded_from": axes.CROWDED_FROM,
+        "crowded": axes.CROWDED,
         "left_out": _left_out(comparison),
         "method": _method(comparison),
     }

@@ -67,6 +67,8 @@ def test_thirty_crowded_labels_do_not_overlap():
 def test_wide_ranges_are_logarithmic_and_say_so():
     assert "x, log scale" in drawn([point("a", 1, 0.5), point("b", 100, 0.6)])
     assert "log scale" not in drawn([point("a", 1, 0.5), point("b", 9, 0.6)])
+    # The same range, with most of the values crowded at its lower end.
+    assert "log scale" in drawn([point(str(x), x, 0.5) for x in (1, 1.2, 1.3, 1.5, 9)])
     # A score is a share, and a tenth of one is no tenth of the quality.
     assert "log scale" not in drawn([point("a", 1, 0.05), point("b", 2, 0.6)])
 
