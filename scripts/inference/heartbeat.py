@@ -20,6 +20,14 @@ def open_channel() -> None:
     os.dup2(2, 1)
 
 
+def close_channel() -> None:
+    """Close the channel, in a fork of the worker, which gives no signs of its own."""
+    global _channel
+    if _channel is not None:
+        os.close(_channel)
+        _channel = None
+
+
 def sign(kind: bytes) -> None:
     """Send a heartbeat without blocking; does nothing without a channel."""
     if _channel is not None:

@@ -13,6 +13,7 @@ from scripts.inference.stored_names import stored_names
 from scripts.models.stored_files import weight_files
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.layers import linear_layers, stacked_weights
+from scripts.runtime.libraries import without_compiler
 from scripts.runtime.models import Checkpoint, Loaded, Process
 from scripts.techniques.facet import Facet
 from scripts.techniques.registry import companion_settings, used_facets
@@ -124,9 +125,10 @@ def _load_model(
         # Without its directory, a model would lose the end tokens of its generation_config.json.
         source, options = None, options | {"state_dict": weights, "generation_config": _generation_config(directory)}
     try:
-        model, report = model_class.from_pretrained(
-            source, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
-        )
+        with without_compiler():
+            model, report = model_class.from_pretrained(
+                source, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
+            )
     except OSError as error:
         if error.errno is not None:
             raise
@@ -181,5 +183,5 @@ def _skeleton(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> P
     """The model on the meta device, for the names of its modules."""
     import torch
 
-    with torch.device("meta"):
+    with without_compiler(), torch.device("meta"):
         return model_class(config)

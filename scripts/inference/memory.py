@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.inference import device_memory, resident
 from scripts.runtime.tensors import tensor_places
+from scripts.techniques.registry import companion_settings, used_facets
 
 if TYPE_CHECKING:
     import torch
@@ -184,11 +185,14 @@ def import_libraries(directory: str, settings: dict[str, Any]) -> None:
 
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
-    from scripts.techniques.registry import companion_settings, used_facets
-
     with contextlib.suppress(OSError, ValueError, KeyError):
         MODEL_FOR_CAUSAL_LM_MAPPING[type(AutoConfig.from_pretrained(directory, local_files_only=True))]
-    for facet, value in used_facets(settings) + used_facets(companion_settings(settings)):
-        for name in facet.libraries(value):
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
+    for name in libraries(settings):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+def libraries(settings: dict[str, Any]) -> list[str]:
+    """Modules that a technique's facets import when they act, and those of its draft's."""
+    facets = used_facets(settings) + used_facets(companion_settings(settings))
+    return [name for facet, value in facets for name in facet.libraries(value)]

@@ -10,6 +10,7 @@ from scripts.inference.batches import encode
 from scripts.inference.timed_loop import token_lists
 from scripts.runtime.finite import LogitsCheck
 from scripts.runtime.generation import Observation
+from scripts.runtime.libraries import without_compiler
 from scripts.runtime.models import Loaded
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def observe(
         if loaded.process.world_size > 1:
             from torch.profiler import ProfilerActivity, profile
 
-            with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
+            with without_compiler(), profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
                 output = _generate(loaded, input_ids, mask, options)
             elapsed = time.perf_counter() - began
             events = [event for event in profiler.events() if event.name.startswith(_DISTRIBUTED)]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation import modules
 from scripts.foundation.errors import StudyError
 from scripts.hardware import fit
+from scripts.inference import child, garbage
 from scripts.models.stored_files import weight_files
 
 if TYPE_CHECKING:
@@ -47,17 +48,16 @@ class Reference:
     """The reference process as seen from the worker.
 
     Args:
-        command: what starts it; it reads a line for each turn and ends with its standard input.
+        process: reads a line for each turn and ends with its standard input.
         technique: its name, for messages.
         limit_s: seconds after which this worker counts as hanging; None for no limit.
     """
 
-    def __init__(self, command: list[str], technique: str, limit_s: float | None = None) -> None:
+    def __init__(self, process: subprocess.Popen | child.Forked, technique: str, limit_s: float | None = None) -> None:
         self._technique = technique
         # Time out before this worker itself counts as hanging.
         self._limit_s = math.inf if limit_s is None else limit_s / 2
-        environment = {key: value for key, value in modules.environment().items() if key not in GROUP}
-        self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = process
         self._read = b""
         self.about: dict[str, Any] = {}
 
@@ -152,12 +152,29 @@ class ReferenceClient:
         self.launched = False  # on every rank: whether the reference may have used up memory
         self.started = False  # on every rank: whether there are turns, or would be with enough memory
 
-    def launch(self, rank: int) -> None:
-        """Start the reference process, which imports its libraries in parallel to this one."""
+    def launch(self, run: dict[str, Any], rank: int) -> None:
+        """Start the reference process.
+
+        On a CPU it is a fork of this one, made when the libraries that both need are imported, which takes longest; a
+        process that is to use a GPU has to start by itself, and imports its libraries in parallel to this one.
+
+        Args:
+            run: the request of the run.
+            rank: this process's place in its group; the first has the reference.
+        """
         self.launched = self._reason is None
-        if self.launched and rank == 0:
+        if not self.launched or rank != 0:
+            return
+        if run["device"] == "cpu" and child.can_fork():
+            from scripts.inference import reference_worker
+
+            reference_worker.import_libraries(run)
+            garbage.freeze_libraries()
+            process = child.Forked(lambda: reference_worker.serve(self._request), GROUP)
+        else:
             command = modules.command("scripts.inference.reference_worker", "--request", str(self._request))
-            self._reference = Reference(command, self._asked["technique"], self._asked.get("time_limit_s"))
+            process = child.spawned(command, GROUP)
+        self._reference = Reference(process, self._asked["technique"], self._asked.get("time_limit_s"))
 
     def wait_for_imports(self) -> None:
         """Wait until a reference that was launched is idle again."""

@@ -32,11 +32,20 @@ WARMUP = 3  # requests
 
 
 def main() -> None:
-    """Answer one line on standard output for each line of standard input."""
+    """Serve the request of a run."""
     parser = argparse.ArgumentParser(description="The reference of a generation run, started by its worker.")
     parser.add_argument("--request", type=Path, required=True, help="the run's request, JSON")
     arguments = parser.parse_args()
     parent.end_with_parent()
+    serve(arguments.request)
+
+
+def serve(path: Path) -> None:
+    """Answer one line on standard output for each line of standard input, and exit when that is closed.
+
+    Args:
+        path: the run's request.
+    """
     # Prints of libraries must not mix with the answers.
     answers = os.dup(1)
     os.dup2(2, 1)
@@ -47,7 +56,7 @@ def main() -> None:
     def answer(content: dict[str, Any]) -> None:
         os.write(answers, json.dumps(content).encode() + b"\n")
 
-    run = files.read_json(arguments.request)
+    run = files.read_json(path)
     import_libraries(run)
     answer({"imported": True})
     asked.get()
@@ -71,6 +80,7 @@ def import_libraries(run: dict[str, Any]) -> None:
     """Import slow libraries early; those of facets are imported while loading, since some touch a GPU."""
     from scripts.inference import memory, preparation  # noqa: F401 - what it imports is what is wanted
 
+    worker.import_libraries(run)
     memory.import_libraries(run["reference"]["model"]["path"], {})
 
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation import entry, failures, files, parent
 from scripts.foundation.errors import StudyError
 from scripts.foundation.failures import is_out_of_memory as is_out_of_memory
-from scripts.inference import heartbeat, pinning, reference
+from scripts.inference import heartbeat, memory, pinning, reference
+from scripts.runtime import libraries
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.models import Process
 from scripts.techniques.registry import used_facets
@@ -103,15 +104,14 @@ def _measure(
     # Before this process uses its GPU, to separate other processes' memory.
     gpu = request["leased"][rank] if request["leased"] else None
     whole = ending.enter_context(contextlib.closing(ProcessMemory(gpu)))
-    client.launch(rank)
     pinning.pin(request.get("cpus"), rank, request["threads_per_process"])
+    client.launch(request, rank)
     process = start(request, rank)
     heartbeat.sign(heartbeat.PHASE)
     # After the device is set.
     import torch
 
     from scripts.inference import garbage, readings
-    from scripts.inference.memory import MemoryMeter, import_libraries
     from scripts.inference.observe import observe
     from scripts.inference.preparation import prepare
     from scripts.inference.sampling import longest_batch, score_tokens, time_all
@@ -120,13 +120,13 @@ def _measure(
 
     tokenizer, samples, prompts = texts(request)
     _refuse_unfit(request, tokenizer, prompts)
-    import_libraries(request["models"]["target"]["path"], request["settings"])
-    garbage.freeze_libraries()
+    memory.import_libraries(request["models"]["target"]["path"], request["settings"])
+    garbage.freeze_libraries(again=client.launched)
     heartbeat.sign(heartbeat.PHASE)
     client.wait_for_imports()
     heartbeat.sign(heartbeat.PHASE)
     machine_readings = readings.Readings(process, request["leased"])
-    meter = MemoryMeter(process.device, whole)
+    meter = memory.MemoryMeter(process.device, whole)
     meter.start()
     began = time.perf_counter()
     prepared = ending.enter_context(contextlib.closing(prepare(request, process, tokenizer)))
@@ -258,8 +258,18 @@ def _profile(request: dict[str, Any], rank: int, ending: contextlib.ExitStack) -
     return {"profile": profile_samples(prepared, watched, directory)}
 
 
+def import_libraries(request: dict[str, Any]) -> None:
+    """Import torch and transformers, on a CPU without what neither the technique nor its reference uses."""
+    if request["device"] != "cpu":
+        return  # beside a GPU's start it makes no difference
+    settings = [request["settings"], (request.get("reference") or {}).get("settings") or {}]
+    compiles = any(libraries.COMPILER in memory.libraries(each) for each in settings)
+    libraries.import_transformers(whole=compiles or request["processes"] > 1)
+
+
 def start(request: dict[str, Any], rank: int) -> Process:
     """Set threads and device, and join the process group."""
+    import_libraries(request)
     import torch
     import transformers
 

@@ -11,7 +11,7 @@ import pytest
 
 from scripts import generate
 from scripts.foundation.errors import StudyError
-from scripts.inference import reference, reference_worker
+from scripts.inference import child, reference, reference_worker
 from scripts.inference.reference import Reference, ReferenceClient, Turns, missing_memory
 
 IMPORTED = "import sys, time; print('{}', flush=True); sys.stdin.readline(); "
@@ -25,7 +25,7 @@ def stand_in():
     with contextlib.ExitStack() as ending:
 
         def make(code):
-            made = Reference([sys.executable, "-c", code], "plain")
+            made = Reference(child.spawned([sys.executable, "-c", code]), "plain")
             ending.callback(made.close)
             made.wait_for_imports()
             return made

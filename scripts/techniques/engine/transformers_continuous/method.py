@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from scripts.foundation.errors import StudyError
 from scripts.runtime.errors import EvidenceError
+from scripts.runtime.libraries import COMPILER
 from scripts.techniques.engine.base import EngineMethod
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ class TransformersContinuous(EngineMethod):
             raise StudyError(
                 f"engine '{value['name']}' serves requests that are handed over together; set batch_size to 2 or more."
             )
+
+    def libraries(self, value: Any) -> tuple[str, ...]:
+        """The compiler, which transformers tells of its cache."""
+        return (COMPILER,)
 
     def generator(self, value: Any, loaded: Loaded, pad: int) -> Generator:
         """The loop over transformers' manager of requests."""

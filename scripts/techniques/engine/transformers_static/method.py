@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.runtime.compiles import compiled_graphs
 from scripts.runtime.errors import EvidenceError
+from scripts.runtime.libraries import COMPILER
 from scripts.techniques.engine.base import EngineMethod
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ class TransformersStatic(EngineMethod):
     """transformers' static cache; it compiles the forward by itself on a GPU."""
 
     cache_class = "StaticCache"
+
+    def libraries(self, value: Any) -> tuple[str, ...]:
+        """The compiler, which transformers tells of its cache."""
+        return (COMPILER,)
 
     def generation_options(self, value: Any, loaded: Loaded) -> dict[str, Any]:
         """The static cache."""
