@@ -10,6 +10,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +36,8 @@ def main() -> None:
         try:
             _write(arguments.output, outcome, samples)
         except ValueError as error:  # a number that JSON has no word for
-            outcome = _record(arguments, outcome["started_at"], None, _came_to_nothing(error))
+            nothing = _came_to_nothing(error)
+            outcome = _record(arguments, outcome["started_at"], None, nothing, _described(arguments))
             _write(arguments.output, outcome, NO_SAMPLES)
     if outcome["status"] != "ok":
         logger.warning("%s: %s: %s", arguments.technique, outcome["status"], outcome["reason"])
@@ -100,6 +103,15 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Samples]:
         StudyError: what all techniques share is at fault: the device that is asked for, models, data.
     """
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    with ThreadPoolExecutor(1) as beside:
+        # While the workers import their libraries, and over before anything is timed.
+        described = beside.submit(_described, arguments)
+        return _run(arguments, started, described.result)
+
+
+def _run(
+    arguments: argparse.Namespace, started: str, described: Callable[[], dict[str, Any]]
+) -> tuple[dict[str, Any], Samples]:
     request = None
     try:
         request, devices = prepare(arguments)
@@ -107,11 +119,11 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Samples]:
         request |= {"fixed": arguments.fixed, "thorough": arguments.run == 1}
         request |= {"reference": _reference(arguments, request["device"])}
         outcome = measure(request, devices)
-        return _record(arguments, started, request, outcome), outcome.samples
+        return _record(arguments, started, request, outcome, described()), outcome.samples
     except Exception as error:
         if request is None and isinstance(error, StudyError):
             raise
-        return _record(arguments, started, request, _came_to_nothing(error)), NO_SAMPLES
+        return _record(arguments, started, request, _came_to_nothing(error), described()), NO_SAMPLES
 
 
 def _came_to_nothing(error: Exception) -> Outcome:
@@ -119,9 +131,19 @@ def _came_to_nothing(error: Exception) -> Outcome:
     return Outcome([failures.report(error)], NO_SAMPLES, [])
 
 
+def _described(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What there is to say of machine, libraries, code and data."""
+    return {
+        "machine": machine.describe(),
+        "versions": machine.versions(),
+        "provenance": provenance.describe(arguments.dataset, arguments.settings),
+    }
+
+
 def _record(
-    arguments: argparse.Namespace, started: str, request: dict[str, Any] | None, outcome: Outcome
-) -> dict[str, Any]:
+    arguments: argparse.Namespace, started: str, request: dict[str, Any] | None, outcome: Outcome,
+    described: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
     """The content of run.json."""
     head, measured = outcome.ranks[0], outcome.ranks[0]["status"] == "ok"
     models = request["models"] if request else {}
@@ -136,10 +158,8 @@ def _record(
         "evidence": _merged_evidence(outcome.ranks, arguments.settings) if measured else {},
         "memory": _memory(outcome.ranks) if measured else None,
         **{key: head.get(key) for key in _HEAD_FACTS},
-        "machine": machine.describe(),
-        "versions": machine.versions(),
         "conditions": outcome.conditions,
-        "provenance": provenance.describe(arguments.dataset, arguments.settings),
+        **described,
         "processes": request["processes"] if request else 1,
         "leased_gpus": outcome.leased,
         "started_at": started,

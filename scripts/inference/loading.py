@@ -52,10 +52,11 @@ def load(
         UnsupportedError: this machine or its libraries can't do it.
         StudyError: a checkpoint is not usable.
     """
-    loaded = _load_one(directory, settings, process, calibration)
-    if draft is not None:
-        loaded.companion = _load_draft(draft, settings, process)
-        loaded.draft = loaded.companion.model
+    with without_compiler():
+        loaded = _load_one(directory, settings, process, calibration)
+        if draft is not None:
+            loaded.companion = _load_draft(draft, settings, process)
+            loaded.draft = loaded.companion.model
     return loaded
 
 
@@ -125,10 +126,9 @@ def _load_model(
         # Without its directory, a model would lose the end tokens of its generation_config.json.
         source, options = None, options | {"state_dict": weights, "generation_config": _generation_config(directory)}
     try:
-        with without_compiler():
-            model, report = model_class.from_pretrained(
-                source, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
-            )
+        model, report = model_class.from_pretrained(
+            source, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
+        )
     except OSError as error:
         if error.errno is not None:
             raise
@@ -183,5 +183,5 @@ def _skeleton(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> P
     """The model on the meta device, for the names of its modules."""
     import torch
 
-    with without_compiler(), torch.device("meta"):
+    with torch.device("meta"):
         return model_class(config)

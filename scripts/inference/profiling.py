@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation import files
+from scripts.runtime.libraries import without_compiler
 
 if TYPE_CHECKING:
     from torch.profiler import profile
@@ -34,7 +35,7 @@ def operator_share(function: Callable[[], Any], *, all_threads: bool = False) ->
         between them, and in functions of Python that call them, is not in it.
     """
     # On a GPU only kernels count; not recording operators keeps the overhead low.
-    with _profiler(kernels_only=_has_gpu(), all_threads=all_threads) as profiler:
+    with without_compiler(), _profiler(kernels_only=_has_gpu(), all_threads=all_threads) as profiler:
         began = time.perf_counter()
         function()
         _synchronise()

@@ -28,13 +28,14 @@ class Readings:
         self._energy: dict[str, float | None] = {"natural_j": None, "fixed_j": None}
         self._excluded_j: float | None = 0.0  # joules, or None where one of them could not be read
         self._is_first = process.rank == 0
+        self._before: dict[str, Any] | None = None
         self._before = self._calibrated()
         self._meter = EnergyMeter(gpu_uuids) if self._is_first else None
 
     def _calibrated(self) -> dict[str, Any] | None:
         """Calibrate rank 0's device while the other ranks wait."""
         self._barrier()
-        found = calibrate(self._process.device, self._process.dtype) if self._is_first else None
+        found = calibrate(self._process.device, self._process.dtype, self._before) if self._is_first else None
         self._barrier()
         return found
 

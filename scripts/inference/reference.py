@@ -7,6 +7,7 @@ while the other is timed.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import math
 import os
@@ -166,11 +167,11 @@ class ReferenceClient:
         if not self.launched or rank != 0:
             return
         if run["device"] == "cpu" and child.can_fork():
-            from scripts.inference import reference_worker
-
-            reference_worker.import_libraries(run)
+            # By name: it is a worker itself, and so imports what imports this.
+            served = importlib.import_module("scripts.inference.reference_worker")
+            served.import_libraries(run)
             garbage.freeze_libraries()
-            process = child.Forked(lambda: reference_worker.serve(self._request), GROUP)
+            process = child.Forked(lambda: served.serve(self._request), GROUP)
         else:
             command = modules.command("scripts.inference.reference_worker", "--request", str(self._request))
             process = child.spawned(command, GROUP)

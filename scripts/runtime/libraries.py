@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -50,6 +51,9 @@ def import_transformers(*, whole: bool) -> None:
 
     with contextlib.ExitStack() as omitted:
         omitted.enter_context(_without("scipy"))
+        structure = importlib.import_module("transformers.utils.import_utils")
+        listed = _listed(structure.define_import_structure)
+        omitted.enter_context(_replaced(structure, "define_import_structure", listed))
         if whole:
             importlib.import_module(COMPILER)
         else:
@@ -118,6 +122,17 @@ class _StandIn(ModuleType):
         package, _, own = self.__name__.rpartition(".")
         if vars(sys.modules.get(package, self)).get(own) is self:
             delattr(sys.modules[package], own)
+
+
+def _listed(define: Callable[..., Any]) -> Callable[..., Any]:
+    """``define_import_structure`` that lists the folders of models, where it would read all of their files again."""
+
+    def defined(path: str, *arguments: Any) -> Any:
+        if Path(path).parent.name != "models":
+            return define(path, *arguments)
+        return {frozenset(): {each.name: set() for each in Path(path).parent.iterdir() if each.is_dir()}}
+
+    return defined
 
 
 def _class_at_first_use(module: str, name: str) -> type:

@@ -38,10 +38,18 @@ def test_the_rate_is_bytes_read_and_written_of_the_fastest_repetition(monkeypatc
 
 def test_a_read_counts_each_byte_once_by_the_fastest_way(monkeypatch):
     seconds = iter([0.5, 0.25, 1.0])
-    monkeypatch.setattr(calibration, "_best", lambda action, budget: action() is None or next(seconds))
-    rate, size = calibration._read_on_cpu()
+    monkeypatch.setattr(calibration, "_best", lambda action, budget, least: action() is None or next(seconds))
+    rate, size, way = calibration._read_on_cpu()
     assert size >= 2 * calibration.last_level_cache()
-    assert rate == size / 0.25
+    assert (rate, way) == (size / 0.25, "maximum")
+
+
+def test_memory_is_read_again_as_was_fastest_before(monkeypatch):
+    asked = []
+    monkeypatch.setattr(calibration, "_read_on_cpu", lambda by: (asked.append(by), 64, by or "product"))
+    before = calibrate(CPU, torch.float32)
+    assert calibrate(CPU, torch.float32, before)["read_by"] == "product"
+    assert asked == [None, "product"]
 
 
 @pytest.mark.parametrize(
@@ -58,8 +66,8 @@ def test_what_is_read_does_not_fit_the_last_level_caches(monkeypatch, tmp_path, 
                 (folder / "shared_cpu_list").write_text(f"{shared if level == 3 else core}\n")
     monkeypatch.setattr(calibration, "CACHES", tmp_path)
     monkeypatch.setattr(calibration.os, "sched_getaffinity", lambda process: {0, 1, 2})
-    monkeypatch.setattr(calibration, "_read_all", lambda memory: 1.0)
-    assert calibration._read_on_cpu() == (1.0, size)
+    monkeypatch.setattr(calibration, "_read_all", lambda memory, by: (1.0, "sum"))
+    assert calibration._read_on_cpu() == (1.0, size, "sum")
 
 
 def test_a_type_without_a_fast_path_does_not_hold_the_run_up(monkeypatch):
