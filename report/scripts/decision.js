@@ -3,7 +3,7 @@ const Decision = (() => {
   const { ranking } = Ranking;
   const CRITERIA = { latency: "latency", throughput: "samples/s", memory: "peak memory", quality: "ROUGE-L" };
   let place = null;
-  let own = [];
+  let own = [], ownLine = [], ownCards = [];
   let speaking = null;
 
   const score = (value) => `${Numbers.fixed(value, 2)}${Numbers.TIMES}`;
@@ -74,12 +74,44 @@ const Decision = (() => {
       Dom.el("li", { "data-technique": name }, Dom.el("bdi", null, Data.label(name)), `: ${entries.map(reason).join("; ")}.`)));
   }
 
+  // The big headline and the cards under the reader's limits: of each use the first technique that meets them.
+  function showAnswer(found) {
+    const note = Dom.find("#answer-note"), line = Dom.find("#headline"), beside = Dom.find("#answer-beside"), cards = Dom.find("#cards");
+    const others = Dom.find("#others")?.content;
+    if (!note || !others) return;
+    const limited = Object.keys(State.get("limits")).length > 0;
+    note.hidden = !limited;
+    beside.hidden = limited;
+    if (!limited) {
+      line.replaceChildren(...ownLine);
+      cards.replaceChildren(...ownCards);
+      return;
+    }
+    const meets = (name) => !found.failed.has(name);
+    const { alone, bulk } = Data.comparison.uses;
+    const one = alone.find(meets), most = bulk.find(meets), any = one ?? most ?? found.winner;
+    if (!any) {
+      line.textContent = "No technique meets your limits.";
+      cards.replaceChildren();
+      return;
+    }
+    const of = (name) => Dom.find(`div[data-technique="${CSS.escape(name)}"]`, others);
+    const said = (name, use) => Dom.find(`[data-use="${use}"]`, of(name)).textContent;
+    const wanted = new Map([[one ?? (most ? null : any), "Single requests"], [most, "Bulk work"]].filter(([name]) => name));
+    line.textContent = [...new Set([one ?? (most ? null : any), most && most !== one ? most : null])].filter(Boolean)
+      .map((name) => said(name, name === most && name !== one ? "bulk" : "alone")).join(" ");
+    cards.replaceChildren(...[...wanted].map(([name, use]) => {
+      const card = Dom.find(".card", of(name)).cloneNode(true);
+      Dom.find(".use", card).textContent = name === one && name === most ? "Single requests, bulk work" : use;
+      return card;
+    }));
+  }
+
   // The study's own top three, or that of the reader's limits, filled into copies of the same markup.
   function showTop(found) {
-    const top = Dom.find("#top"), note = Dom.find("#ranked-under");
+    const top = Dom.find("#top");
     if (!top) return;
     const same = studysOwn();
-    note.hidden = same;
     top.classList.toggle("yours", !same);
     top.replaceChildren(...(same ? own : found.ranked.slice(0, Number(top.dataset.top)).map(filled)));
   }
@@ -110,6 +142,8 @@ const Decision = (() => {
     const failing = Object.fromEntries([...found.failed].map(([name, entries]) => [name, entries.map((entry) => `${Limits.capital(reason(entry))}.`)]));
     show(found);
     showTop(found);
+    showAnswer(found);
+    for (const row of Dom.all(".bars tbody tr")) row.classList.toggle("struck", found.failed.has(row.dataset.technique));
     State.set({ choice: { ranked: found.ranked, failing, winner: found.winner } });
     return found;
   }
@@ -134,12 +168,13 @@ const Decision = (() => {
     const box = Dom.find("#choice");
     if (!box) return;
     own = [...(Dom.find("#top")?.children ?? [])];
+    ownLine = [...(Dom.find("#headline")?.childNodes ?? [])];
+    ownCards = [...(Dom.find("#cards")?.children ?? [])];
     place = { answer: Dom.el("div", { class: "gives" }), struck: Dom.el("details", { class: "fold" }), summary: Dom.el("summary"), list: Dom.el("ul", { class: "struck" }) };
     place.struck.append(place.summary, place.list);
     box.append(Dom.el("h4", null, "Under these limits and weights"), place.answer, place.struck);
-    Dom.find("#ranked-under")?.append(
-      Dom.el("strong", null, "With your limits and weights."), " The lines above are the study's own answer. ",
-      Dom.el("button", { type: "button", onclick: Limits.reset }, "Back to the study's own"));
+    Dom.find("#answer-note")?.append(
+      Dom.el("strong", null, "Under your limits."), " ", Dom.el("button", { type: "button", onclick: Limits.reset }, "Back to the study's own"));
     Dom.find("#limits-copy").addEventListener("click", copy);
     State.on(["limits", "weights", "price"], () => {
       Dom.find("#limits-copied").replaceChildren();

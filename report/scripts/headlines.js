@@ -1,6 +1,6 @@
 // The headlines of all prompts: filtered, sorted and compared; only the prompts of one page are ever built.
 const Headlines = (() => {
-  const PAGE = 10;
+  const PAGE = 4;
   const SCORES = ["rouge1", "rouge2", "rougeL", "rougeLsum"];
   const NAMES = ["ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-Lsum"];
   const INITIAL = { show: "all", against: "parent", of: "", category: "", search: "", page: 0, techniques: null };

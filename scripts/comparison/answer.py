@@ -36,13 +36,14 @@ def answer(techniques: list[dict[str, Any]], baseline: str | None, columns: Colu
     }
 
 
-def ties(fastest: str | None, metrics: Metrics, columns: Columns) -> list[str] | None:
-    """Return the techniques that are not shown to be slower than the fastest, by the same test as every change.
+def ties(fastest: str | None, metrics: Metrics, columns: Columns, key: str = changes.LATENCY) -> list[str] | None:
+    """Return the techniques that are not shown to differ from the fastest, by the same test as every change.
 
     Args:
-        fastest: the technique with the lowest mean latency, or None.
+        fastest: the technique with the lowest mean latency, or the best by another quantity; or None.
         metrics: per technique the content of its metrics file.
         columns: of all techniques that ran.
+        key: the change whose quantity is tested.
 
     Returns:
         Names in report order; None where nothing can be tested, as with one run of each.
@@ -54,8 +55,8 @@ def ties(fastest: str | None, metrics: Metrics, columns: Columns) -> list[str] |
     units = columns if columns.relative([fastest, *others]) else columns.in_seconds
     p_values = {}
     for name in others:
-        mine, best = changes.timing_quantities(changes.LATENCY, [metrics[name], metrics[fastest]], units)
-        found = two_levels.ratio([mine], [best])
+        mine, best = changes.timing_quantities(key, [metrics[name], metrics[fastest]], units) or (None, None)
+        found = two_levels.ratio([mine], [best]) if mine and best else None
         if found and found.p_value is not None:
             p_values[name] = found.p_value
     if others and not p_values:

@@ -24,6 +24,7 @@ from scripts.comparison import (
     shapes,
     speculation,
     sweeps,
+    uses,
     verdicts,
 )
 from scripts.comparison.columns import Columns
@@ -76,6 +77,7 @@ def comparison(
         "prompt": study.get("prompt"),
         "baseline": {"name": baseline, "reason": None if present else audit.no_figures(baseline, metrics)},
         "answer": found_answer | {"fastest_ties": answer.ties(found_answer["fastest"], metrics, columns)},
+        "uses": uses.uses(rows, present, metrics, columns),
         "ranking": ranked,
         "timed_beside": _timed_beside(ran, columns),
         "fronts": fronts.fronts(rows, ranked, columns),
@@ -93,6 +95,7 @@ def comparison(
         "configuration": _configuration(study),
         "dataset": {"samples": len(dataset), "manifest": manifest},
         "machine": source.get("machine"),
+        "on_gpus": bool(study["on_gpus"]) if "on_gpus" in study else None,
         "versions": source.get("versions"),
         "provenance": source.get("provenance"),
         "started_at": _extreme(min, metrics, "started_at"),

@@ -107,7 +107,7 @@ def _front(technique: dict[str, Any], comparison: dict[str, Any], labels: dict[s
     own = known[technique["name"]]
     return told(
         "summary", "front", place=fronts.place(own["chance"]), chance=limits.chance(own["chance"]), second=second,
-        drawn=(comparison["ranking"] or {}).get("draws"), behind=labels.get(own["behind"] or "", ""),
+        behind=labels.get(own["behind"] or "", ""),
         tested=second in comparison["fronts"]["above"],
     )  # fmt: skip
 

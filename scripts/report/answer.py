@@ -1,220 +1,161 @@
-"""The sentences that a reader takes away, at most three, derived from the comparison."""
+"""The answer, in the sentences that a reader takes away: what to use, its price, how sure that is, and the doubt."""
 
+from dataclasses import asdict
 from typing import Any
 
-from scripts.comparison import verdicts
-from scripts.comparison.verdicts import SAME
-from scripts.report import limits, numbers, rouge_words, rows, words
-
-# The verdict on quality -> how it is said; ``of`` are the figures that it rests on.
-QUALITY = {
-    "kept": "keeps {reference}'s quality ({of})",
-    "not kept": "does not keep {reference}'s quality ({of})",
-    "undecided": "whether it keeps {reference}'s quality is undecided ({of})",
-}
-
-# What a technique may give or cost: its name, and the verdicts that say which of the two.
-BARGAIN = {
-    "latency_change_percent": ("latency", "faster", "slower"),
-    "throughput_change_percent": ("samples/s", "higher", "lower"),
-    "peak_memory_change_percent": ("peak memory", "lower", "higher"),
-}
-MEMORY = 5.0
-"""Memory is one reading a run and has no test: a change of fewer percent is not worth a word."""
+from scripts.report import gains, rouge_words, rows, templates, words
+from scripts.report.gains import Gains
+from scripts.report.templates import say
 
 POOR = 0.1
 """Headlines of other news score 0.03 to 0.04 on average; below this, little can be lost."""
-
-# From this chance of being the best on, a technique leads; another's chance is worth a word from RIVAL on.
-LEADS = 0.75
-RIVAL = 0.1
+FASTER = "faster"
+MORE = 1.05
+"""A technique for bulk work is worth a second sentence from this gain in samples a second over the first on."""
 
 
 def sentences(comparison: dict[str, Any]) -> list[str]:
-    """Return the answer in at most three lines, and where techniques failed one more that names them.
+    """Return the answer in at most five lines.
 
-    They say which technique is the best by its overall score and how sure that is, which is the fastest at what
-    quality, and which needs the least memory. Each stands only where the study has the figures for it.
+    They say what to use and for what, its price, how sure that is, the one doubt that matters most, and which
+    techniques failed. Each stands only where the study has the figures for it.
     """
-    return [*_answer(comparison), *_failed(comparison["techniques"])]
+    return [line for line in (headline(comparison), *beside(comparison), failed(comparison)) if line]
 
 
-def _failed(techniques: list[dict[str, Any]]) -> list[str]:
-    """Name the techniques that failed, which the next call of the workflow tries again."""
-    failed = [technique["label"] for technique in techniques if technique["status"] == "failed"]
-    if not failed:
-        return []
-    verb = "has" if len(failed) == 1 else "have"
-    return [f"{len(failed)} of {len(techniques)} techniques failed and {verb} no figures: {words.listed(failed)}."]
-
-
-def _answer(comparison: dict[str, Any]) -> list[str]:
-    answer = comparison["answer"]
+def headline(comparison: dict[str, Any]) -> str:
+    """Return what to use: for single requests, and for bulk work where that is another technique."""
     by_name = rows.by_name(comparison)
-    if not answer["fastest"]:
-        return [f"None of the {len(by_name)} techniques ran to the end on this machine; the table says why."]
-    reference = by_name.get(answer["reference"])
-    result = [_overall(comparison, by_name, reference)] if _ranked(comparison) else []
-    speed = _speed(answer, by_name, reference)
-    if answer["fastest_ties"]:
-        tied = ", ".join(by_name[name]["label"] for name in answer["fastest_ties"])
-        speed = f"{speed} Not shown to be slower than {by_name[answer['fastest']]['label']}: {tied}."
-    result.append(speed + _poor(reference))
-    if answer["smallest"]:
-        result.append(_memory(by_name[answer["smallest"]], reference))
-    return result
+    uses = comparison["uses"]
+    if not comparison["answer"]["fastest"]:
+        return _told("headline", "nothing", count=len(by_name))
+    if not uses:
+        fastest = by_name[comparison["answer"]["fastest"]]["label"]
+        return _told("headline", "no_baseline", fastest=fastest, ran=comparison["answer"]["ran"])
+    one, bulk = chosen(comparison)
+    said = [single(comparison, one, both=bulk is one)]
+    if bulk not in (None, one):
+        said.append(in_bulk(bulk, same=bulk.text == one.text))
+    return " ".join(said)
 
 
-def _poor(reference: dict[str, Any] | None) -> str:
-    """Return a warning where the baseline's headlines are hardly better than any others: then little can be lost."""
-    value = reference["figures"]["rouge1"]["value"] if reference else None
-    if value is None or value >= POOR:
-        return ""
-    if unseen := rouge_words.unseen_letters([reference]):
-        return f" Mind that quality kept says little here. {unseen}"
-    like = f"{reference['label']}'s headlines hardly resemble the references (ROUGE-1 {numbers.fixed(value, 3)})"
-    return f" Mind that {like}, so quality kept says little here."
+def chosen(comparison: dict[str, Any]) -> tuple[Gains, Gains | None]:
+    """Return the technique for single requests, and that for bulk work.
+
+    Returns:
+        The second is the first where it serves about as much, and None where nothing beats the baseline at it.
+    """
+    uses = comparison["uses"]
+    of = {name: gains.gains(technique, comparison) for name, technique in rows.by_name(comparison).items()
+          if technique["status"] == "ok"}  # fmt: skip
+    baseline = of[comparison["answer"]["reference"]]
+    one = next((of[name] for name in uses["alone"] if _gains(of[name], baseline)), baseline)
+    if uses["alone"] and one.name != uses["alone"][0]:
+        one = baseline
+    bulk = of[uses["bulk"][0]] if uses["bulk"] else one
+    if (bulk.throughput or 1.0) < MORE:
+        return one, None
+    if (bulk.throughput or 1.0) < MORE * (one.throughput or 1.0) or one.name in (uses["bulk_ties"] or []):
+        return one, one if one is not baseline else None
+    return one, bulk
 
 
-def _ranked(comparison: dict[str, Any]) -> bool:
-    """Tell whether there is a choice: one technique alone is the best of nothing."""
-    return bool(comparison["ranking"]) and len(comparison["ranking"]["overall"]) > 1
+def single(comparison: dict[str, Any], it: Gains, both: bool = False, limited: bool = False) -> str:
+    """Return the sentence that recommends a technique for single requests, or under a reader's limits."""
+    if limited and not it.faster:
+        return _told("headline", "reference", it=asdict(it))
+    if it.name == comparison["answer"]["reference"]:
+        uses = comparison["uses"]
+        return _told(
+            "headline", "stay", it=asdict(it), by=uses["by"], alone=comparison["answer"]["ran"] == 1, bulk=not both
+        )
+    return _told("headline", "one", it=asdict(it), both=both)
 
 
-def _overall(comparison: dict[str, Any], by_name: dict[str, Any], reference: dict[str, Any] | None) -> str:
-    """Say which technique has the highest overall score, or between which ones that is not decided."""
-    ranking = comparison["ranking"]
-    first, *others = ranking["overall"]
-    best = by_name[first["technique"]]
-    of = limits.reference(comparison)
-    rivals = [entry for entry in others if (entry["chance_best"] or 0) >= RIVAL]
-    named = [
-        f"{by_name[entry['technique']]['label']} ({limits.score(entry['score'])} {of}, {_chance(entry)})"
-        for entry in [first, *rivals]
-    ]
-    weighed = "under the study's own weights"
-    if rivals and (first["chance_best"] or 0) < LEADS:
-        return f"Which technique is the best overall {weighed} is not decided: {words.listed(named, 'or')}."
-    sure = _chance(first, "chance of being the best")
-    if best["name"] == ranking["reference"]:
-        lead = f"No technique scores higher overall than {best['label']} {weighed} ({sure})"
-    else:
-        lead = f"{best['label']} is the best overall {weighed}: {limits.score(first['score'])} {of}, {sure}"
-    if rivals:
-        lead += f"; not ruled out: {words.listed(named[1:])}"
-    return f"{lead}{_bargain(best, reference)}{_doubt(best, reference)}."
+def in_bulk(it: Gains, same: bool = False) -> str:
+    """Return the sentence that recommends a technique for bulk work."""
+    return _told("headline", "bulk", it=asdict(it), same=same)
 
 
-def _bargain(technique: dict[str, Any], reference: dict[str, Any] | None) -> str:
-    """Return what a technique gives and what it costs against the baseline: what a test shows, and memory."""
-    if reference is None or technique is reference:
-        return ""
-    figures = technique["changes"]["baseline"]["figures"]
-    sides: dict[str, list[str]] = {"gives": [], "costs": []}
-    for key, (name, good, bad) in BARGAIN.items():
-        change = figures[key]
-        memory = key == "peak_memory_change_percent" and abs(change["value"] or 0) >= MEMORY
-        verdict = ("lower" if change["value"] < 0 else "higher") if memory else change.get("verdict")
-        if verdict in (good, bad):
-            sides["gives" if verdict == good else "costs"].append(f"{name} {numbers.percent(change['value'])}")
-    told = [f"{verb} {words.listed(parts)}" for verb, parts in sides.items() if parts]
-    return f"; against {reference['label']} it {' and '.join(told)}" if told else ""
+def beside(comparison: dict[str, Any]) -> list[str]:
+    """Return price, certainty and doubt, a sentence or two each."""
+    if not comparison["uses"]:
+        return []
+    one, bulk = chosen(comparison)
+    price = [] if one.name == comparison["answer"]["reference"] else [_told("price", "one", it=asdict(one))]
+    if bulk not in (None, one):
+        waits = bulk.latency / one.latency if bulk.latency and one.latency else None
+        price.append(_told("price", "bulk", it=asdict(bulk), waits=waits, one=one.label))
+    return [" ".join(filter(None, price)), _sure(comparison, one), doubt(comparison)]
 
 
-def _chance(entry: dict[str, Any], title: str = "chance") -> str:
-    """Return a chance, or that none is known, where too few prompts were timed to draw one."""
-    if entry["chance_best"] is None:
-        return "its chance of being the best is not known"
-    return f"{title} {limits.chance(entry['chance_best'])}"
+def doubt(comparison: dict[str, Any]) -> str:
+    """Return the doubt that matters most to the answer, or that there is none."""
+    by_name = rows.by_name(comparison)
+    one, bulk = chosen(comparison)
+    baseline = by_name[comparison["answer"]["reference"]]
+    if not comparison["answer"]["quality_measured"]:
+        return _told("doubt", "random")
+    if unseen := rouge_words.unseen_letters([baseline]):
+        return _told("doubt", "unseen", unseen=unseen)
+    score = baseline["figures"]["rouge1"]["value"]
+    if score is not None and score < POOR:
+        return _told("doubt", "poor", label=baseline["label"], score=score)
+    for name in dict.fromkeys([one.name, baseline["name"], *([bulk.name] if bulk else [])]):
+        if flags := list(dict.fromkeys(flag["text"] for flag in rows.flags(by_name[name]))):
+            return _told("doubt", "flagged", label=by_name[name]["label"], flags=flags)
+    if better := _faster_at_a_loss(comparison, one):
+        verdict = by_name[better.name]["quality_kept"]["verdict"]
+        return _told("doubt", "faster", label=better.label, faster=better.faster, verdict=verdict)
+    return _told("doubt", "none")
 
 
-def _doubt(technique: dict[str, Any], reference: dict[str, Any] | None) -> str:
-    """Return what must not be left unsaid of a technique's quality where it is recommended."""
-    if reference is None or technique is reference or technique["quality_kept"]["verdict"] in (None, "kept"):
-        return ""
-    return f"; {_quality(technique, reference)}"
+def failed(comparison: dict[str, Any]) -> str:
+    """Name the techniques that failed, which the next call of the workflow tries again."""
+    labels = [technique["label"] for technique in comparison["techniques"] if technique["status"] == "failed"]
+    return words.sentence(_told("failed", None, failed=labels, count=len(comparison["techniques"]))) if labels else ""
 
 
-def _speed(answer: dict[str, Any], by_name: dict[str, Any], reference: dict[str, Any] | None) -> str:
-    """Say which technique is fastest, and whether it keeps quality."""
-    fastest = by_name[answer["fastest"]]
-    of = f"of the {answer['ran']} techniques that ran"
-    if not answer["quality_measured"] or reference is None:
-        why = "" if answer["quality_measured"] else "; quality was not measured, as the weights are random"
-        return f"{fastest['label']} is the fastest {of}: {_latency(fastest, reference)}{why}."
-    kept = by_name[answer["fastest_kept"]]
-    if kept is fastest:
-        quality = "" if fastest is reference else f" and {_quality(fastest, reference, '')}"
-        return f"{fastest['label']} is the fastest {of}{quality}: {_latency(fastest, reference)}."
-    rest = f"at {_latency(fastest, reference)}, but {_quality(fastest, reference)}"
-    if kept is reference:
-        none = f"No technique is shown to be faster than {reference['label']} and to keep its quality"
-        return f"{none}; {fastest['label']} is the fastest, {rest}."
-    best = f"{kept['label']} is the fastest that {_quality(kept, reference, '')}: {_latency(kept, reference)}"
-    return f"{best}; {fastest['label']} is faster still, {rest}."
+def _gains(it: Gains, baseline: Gains) -> bool:
+    """Whether a technique is shown to be faster than the baseline; untested, whether it was."""
+    if it is baseline or it.latency is None:
+        return False
+    return it.figure.get("verdict") == FASTER if words.is_tested(it.figure) else it.latency < 1
 
 
-def _memory(smallest: dict[str, Any], reference: dict[str, Any] | None) -> str:
-    """Say which technique has the lowest peak memory, and what that costs in quality."""
-    value = smallest["figures"]["peak_memory_bytes"]["value"]
-    size = words.amount(value, numbers.BYTES)
-    if reference is None:
-        return f"{smallest['label']} has the smallest peak memory ({size})."
-    if smallest is reference:
-        return f"No technique needs less memory than {reference['label']} ({size} at its peak)."
-    figures = smallest["changes"]["baseline"]["figures"]
-    change = figures["peak_memory_change_percent"]["value"]
-    # Peaks are single readings: a difference below half a percent is not worth a claim.
-    against = "" if change is None else f", {_less(change)} than {reference['label']}"
-    if change is not None and abs(change) < 0.5:
-        against = f", within 0.5% of {reference['label']}'s"
-    judged = smallest["changes"]["baseline"]["quality_kept"]["verdict"]
-    quality = f"; {_quality(smallest, reference)}" if judged else ""
-    return f"{smallest['label']} has the smallest peak memory, {size}{against}{quality}."
+def _sure(comparison: dict[str, Any], one: Gains) -> str:
+    ties = comparison["uses"]["alone_ties"]
+    runs = min(technique["run_count"] for technique in rows.ran(comparison["techniques"]))
+    tied = [] if one.name != comparison["uses"]["alone"][0] else _ties(comparison, one, ties or [])
+    return _told(
+        "sure", None, tested=ties is not None or (runs > 1 and len(comparison["uses"]["alone"]) < 2), runs=runs,
+        interval=gains.interval(one), prompts=comparison["dataset"]["samples"], ties=tied,
+        by=comparison["uses"]["by"],
+    )  # fmt: skip
 
 
-def _latency(technique: dict[str, Any], reference: dict[str, Any] | None) -> str:
-    """Return the mean latency and, against the baseline, its change with the interval or what can't be said of it."""
-    value = technique["figures"]["latency_s"]["value"]
-    told = f"{words.amount(value, numbers.TIME)} a headline"
-    if reference is None or technique is reference:
-        return told
-    change = technique["changes"]["baseline"]["figures"]["latency_change_percent"]
-    if change.get("verdict") == SAME:
-        return f"{told}, {SAME} from {reference['label']}"
-    interval = numbers.percent_interval(change["low"], change["high"])
-    beside = [f"95% interval {interval}"] if interval else []
-    if change.get("verdict") and not words.is_tested(change):
-        beside.append(change["verdict"])
-    between = f" ({'; '.join(beside)})" if beside else ""
-    return f"{told}, {_less(change['value'])} than {reference['label']}{between}"
+def _ties(comparison: dict[str, Any], one: Gains, names: list[str]) -> list[str]:
+    """Return the techniques that are not shown to be slower than the first, each with what speaks for it."""
+    by_name = rows.by_name(comparison)
+    found = []
+    for it in (gains.gains(by_name[name], comparison) for name in names):
+        memory = it.memory / one.memory if it.memory and one.memory else None
+        rate = it.throughput / one.throughput if it.throughput and one.throughput else None
+        found.append(_told("tie", None, label=it.label, memory=memory, rate=rate, same=it.same, first_same=one.same))
+    return found
 
 
-def _quality(technique: dict[str, Any], reference: dict[str, Any], subject: str = "it ") -> str:
-    """Return the verdict on the quality of a technique against the baseline, with the figures that it rests on."""
-    if technique is reference:
-        return f"{subject}is the reference for quality"
-    change = technique["changes"]["baseline"]
-    kept, score = change["quality_kept"], change["figures"]["quality_kept_percent_rougeL"]
-    if kept["verdict"] is None:
-        return f"its quality can't be judged ({score['note']})"
-    of = " and ".join(_rests_on(key, change["figures"][key]) for key in kept["because"] or [verdicts.GATED])
-    if change["same_text"] and not kept["because"]:
-        of = verdicts.SAME_TEXT
-    said = QUALITY[kept["verdict"]].format(reference=reference["label"], of=of)
-    return said if kept["verdict"] == "undecided" else f"{subject}{said}"
+def _faster_at_a_loss(comparison: dict[str, Any], one: Gains) -> Gains | None:
+    """Return the fastest technique that is shown to be faster than the baseline, and than the first by its mean."""
+    known = [gains.gains(each, comparison) for each in rows.ran(comparison["techniques"])
+             if (each["quality_kept"]["verdict"] or "kept") != "kept" and not gains.is_same(each)]  # fmt: skip
+    ahead = [it for it in known if it.latency and it.latency < (one.latency or 1.0) / MORE
+             and it.figure.get("verdict") == FASTER]  # fmt: skip
+    return min(ahead, key=lambda it: it.latency, default=None)
 
 
-def _rests_on(key: str, figure: dict[str, Any]) -> str:
-    """Return ROUGE-L or the output length against the baseline, with its interval."""
-    score = key == verdicts.GATED
-    if score and figure["low"] == figure["high"] == figure["value"] == 100:
-        return "the same ROUGE-L on every prompt"
-    interval = numbers.percent_interval(figure["low"], figure["high"], signed=not score)
-    told = f"ROUGE-L {numbers.fixed(figure['value'], 1)}%" if score else f"length {numbers.percent(figure['value'])}"
-    return f"{told}, 95% interval {interval}" if interval else f"{told}, no interval"
-
-
-def _less(change: float) -> str:
-    """Return a change in words, e.g. ``57.8% less``."""
-    return f"{numbers.fixed(abs(change), 1)}% {'less' if change < 0 else 'more'}"
+def _told(key: str, part: str | None, **context: Any) -> str:
+    """Render a template of the answer, or of one of its parts."""
+    found = templates.general("answer")[key]
+    place = f"report/words/answer.yaml, {key}" + (f", {part}" if part else "")
+    return say(place, found[part] if part else found, context)

@@ -61,6 +61,9 @@ LIMITS = (
 NO_PRICE = "is not known, since no price of a device hour is set"
 BY_KEY = {limit.key: limit for limit in LIMITS}
 
+PLAUSIBLE = 3.0
+"""A weight that has to change by more than this factor is no doubt about a choice."""
+
 
 class Words:
     """Says limits in the units of one study, in which something ran."""
@@ -142,8 +145,12 @@ class Words:
             return f"{label} may be the best as well: its chance is {chance(change['chance_best'])}."
         if change["kind"] == "weight":
             criterion = CRITERIA[change["criterion"]]
-            weights = f"weighing {plain(change['to'])} instead of {plain(change['from'])}"
-            return f"With {criterion} {weights}: {label} leads."
+            counted = f"weighed {plain(change['to'])}"
+            if change["from"] and change["to"]:
+                counted = f"counted {plain(round(change['to'] / change['from'], 2))}{numbers.TIMES} as much"
+            elif not change["to"]:
+                counted = "did not count"
+            return f"If {criterion} {counted}: {label} leads."
         key, needed, bound = change["limit"], change["needed"], change["bound"]
         result = "leads" if chosen else "qualifies"
         if key == GPU:
@@ -166,6 +173,13 @@ class Words:
         power = 10.0 ** numbers.digits_after_point(abs(inside), 3)
         steps = float(f"{inside * power:.12g}")
         return (math.ceil(steps) if most else math.floor(steps)) / power * scale.size
+
+
+def plausible(change: Mapping[str, Any]) -> bool:
+    """Tell whether a change of a choice is one that a reader may make: no weight by more than a factor of three."""
+    if change["kind"] != "weight" or not change["from"]:
+        return True
+    return 1 / PLAUSIBLE <= change["to"] / change["from"] <= PLAUSIBLE
 
 
 def titles(comparison: Mapping[str, Any]) -> dict[str, str]:

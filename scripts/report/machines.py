@@ -22,11 +22,13 @@ def parameter_count(count: int) -> str:
     return str(count)
 
 
-def machine_line(machine: dict[str, Any] | None) -> str:
-    """Return a machine in one line."""
+def machine_line(machine: dict[str, Any] | None, on_gpus: bool | None = None) -> str:
+    """Return a machine in one line; its GPUs only if they were used, where that is known."""
     if not machine:
         return "not recorded"
     gpus = [gpu.get("name") or "GPU" for gpu in machine.get("gpus") or []]
+    if gpus and on_gpus is False:
+        return f"{machine.get('cpu_model') or 'CPU'}, {cores(machine)}, its GPUs not used"
     if gpus:
         counts = {name: gpus.count(name) for name in gpus}
         return ", ".join(f"{count} \N{MULTIPLICATION SIGN} {name}" for name, count in counts.items())

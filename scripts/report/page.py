@@ -16,12 +16,13 @@ from scripts.foundation.errors import StudyError
 
 # In the order in which they stand in the page; a script may use those before it.
 STYLES = (
-    "base", "decision", "scenarios", "tradeoff", "table", "changes", "studies", "techniques", "sweeps", "headlines",
-    "references", "trust", "print",
+    "base", "sections", "decision", "speedups", "scenarios", "tradeoff", "table", "changes", "studies",
+    "techniques", "sweeps", "headlines", "references", "trust", "print",
 )  # fmt: skip
 SCRIPTS = (
-    "dom", "data", "numbers", "factors", "state", "price", "ranking", "fronts", "limits", "decision", "scenarios",
-    "table", "axes", "labels", "bounds", "tradeoff", "techniques", "diff", "headlines", "downloads", "room", "start",
+    "dom", "data", "numbers", "factors", "state", "sections", "price", "ranking", "fronts", "limits", "decision",
+    "scenarios", "table", "axes", "labels", "bounds", "tradeoff", "techniques", "diff", "headlines", "downloads",
+    "room", "start",
 )  # fmt: skip
 
 

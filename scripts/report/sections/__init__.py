@@ -34,7 +34,8 @@ def sections() -> list[Section]:
     """All sections, in the order in which they stand in the report.
 
     Raises:
-        StudyError: a module has no section, or one without a partial, or two have the same id.
+        StudyError: a module has no section, or one without a partial, two have the same id, or one is within another
+            that is none.
     """
     found: dict[str, Section] = {}
     for name in modules():
@@ -44,4 +45,10 @@ def sections() -> list[Section]:
         if not plugins.files(f"report/partials/{section.id}.html.j2"):
             raise StudyError(f"report/partials/{section.id}.html.j2 does not exist; write what shows {name}.")
         found[section.id] = section
+    for section in found.values():
+        if section.within is not None and (section.within not in found or found[section.within].within is not None):
+            raise StudyError(
+                f"the section '{section.id}' of the report is within '{section.within}', which can have no "
+                "parts; name another."
+            )
     return sorted(found.values(), key=lambda section: (section.order, section.id))

@@ -128,4 +128,4 @@ def _methods(judged: list[dict[str, Any]], kind: str) -> list[str]:
     return [f"{', '.join(titles)}: {method}." for method, titles in named.items()]
 
 
-SECTION = Section("changes", "Changes", 50, tables)
+SECTION = Section("changes", "Changes", 50, tables, within="results")

@@ -85,4 +85,4 @@ def short(comparison: dict[str, Any]) -> list[dict[str, str]]:
     return [{"title": Safe(title), "value": value} for title, value in facts]
 
 
-SECTION = Section("conditions", "What ran on what", 150, conditions, short=short)
+SECTION = Section("conditions", "What ran on what", 150, conditions, within="trust", short=short)

@@ -1,179 +1,37 @@
-"""The decision: the best techniques, how sure that is, and the limits that a reader may set."""
+"""The answer: what to use for what, its price, how sure that is, and what was measured."""
 
 from typing import Any
 
-from scripts.metrics import registry
-from scripts.report import answer, columns, limits, numbers, results_columns, rows
-from scripts.report.reasons import why_sentence
+from scripts.report import answer, cards, gains, rows, scope
 from scripts.report.section import Section
-from scripts.report.text import Safe
-
-TOP = 3
-STEPS = 5
-"""The most that a weight's slider goes to, unless the study itself sets a larger weight."""
 
 
 def decision(comparison: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer, the ranked techniques (best first) and what the form of limits needs.
+    """Return the answer.
 
     Returns:
-        ``sentences``; ``ranked``: every ranked technique as it is shown, the first ``top`` of them at once; ``method``
-        and ``covers``: how the score is made and what its interval and the chances cover; ``form``: None where nothing
-        ran.
+        ``headline``, ``beside`` (price, certainty and doubt) and ``failed``: sentences; ``facts`` and ``limits``: what
+        was measured and what it can't say; ``cards``: one a use; ``others``: of every technique that ran its card and
+        its sentences for single requests and for bulk work, for limits that a reader sets; ``baseline``: its label.
     """
-    sentences = answer.sentences(comparison)
-    ranking = comparison["ranking"]
-    if not ranking:
-        return {"sentences": sentences, "ranked": [], "top": TOP, "form": None}
-    by_name = rows.by_name(comparison)
-    scales = columns.scales(results_columns.measured(), comparison["techniques"])
+    ran = rows.ran(comparison["techniques"]) if comparison["uses"] else []
+    reference = rows.labels(comparison).get(comparison["answer"]["reference"], "")
     return {
-        "sentences": sentences,
-        "ranked": [_ranked(entry, by_name[entry["technique"]], comparison, scales) for entry in ranking["overall"]],
-        "top": TOP,
-        "of": limits.reference(comparison),
-        "method": _method(comparison),
-        "covers": _covers(ranking),
-        "left_out": [f"{limits.CRITERIA[key]}: {reason}" for key, reason in ranking["left_out"].items()],
-        "form": _form(comparison),
+        "headline": answer.headline(comparison),
+        "beside": answer.beside(comparison),
+        "failed": answer.failed(comparison),
+        "facts": scope.facts(comparison),
+        "limits": scope.limits(comparison),
+        "cards": cards.cards(comparison),
+        "others": [_other(technique, comparison) for technique in ran],
+        "baseline": reference,
     }
 
 
-def _ranked(
-    entry: dict[str, Any], technique: dict[str, Any], comparison: dict[str, Any], scales: dict[str, Any]
-) -> dict[str, Any]:
-    """Return a technique as the top three show it."""
-    return {
-        "name": entry["technique"],
-        "label": technique["label"],
-        "rank": entry["rank"],
-        "score": limits.score(entry["score"]),
-        "interval": limits.score_interval(entry["low"], entry["high"]),
-        "chance": limits.chance(entry["chance_best"]),
-        "sure": entry["chance_best"] is not None,
-        "width": round(100 * (entry["chance_best"] or 0), 1),
-        "facts": _facts(technique, comparison, scales),
-        "why": why_sentence(technique, comparison),
-        "flags": rows.flags(technique),
-    }
+def _other(technique: dict[str, Any], comparison: dict[str, Any]) -> dict[str, Any]:
+    it = gains.gains(technique, comparison)
+    card = cards.card(technique, comparison)
+    return card | {"alone": answer.single(comparison, it, limited=True), "bulk": answer.in_bulk(it)}
 
 
-def _facts(technique: dict[str, Any], comparison: dict[str, Any], scales: dict[str, Any]) -> list[dict[str, str]]:
-    """Return latency and memory with their changes against the baseline, and how much of the quality is kept."""
-    against = technique["changes"]["baseline"]["figures"] or {}
-    found = []
-    for title, key, change in (
-        ("Latency", "latency_s", "latency_change_percent"),
-        ("Peak memory", "peak_memory_bytes", "peak_memory_change_percent"),
-    ):
-        value = technique["figures"][key]["value"]
-        own = "not measured" if value is None else scales[key].show_with_unit(value)
-        cell = columns.change_cell(against.get(change), change)
-        known = cell["text"] != numbers.NOTHING
-        found.append(
-            {
-                "title": registry.changes()[change].change.label if known else title,
-                "text": cell["text"] if known else own,
-                "tone": cell["tone"] if known else "",
-                "under": own if known else "",
-                "verdict": cell["verdict"] if cell["tone"] == "unclear" else "",
-            }
-        )
-    kept = columns.change_cell(against.get(key := "quality_kept_percent_rougeL"), key)
-    judged = columns.quality(technique["changes"]["baseline"])
-    figure = technique["figures"]["rougeL"]
-    if kept["text"] == numbers.NOTHING:
-        measured = technique["quality_measured"] and figure["value"] is not None
-        title, text = ("ROUGE-L", scales["rougeL"].show(figure["value"])) if measured else ("ROUGE-L", "not measured")
-        return [*found, {"title": title, "text": text, "tone": "", "under": "", "verdict": ""}]
-    change = against[key]
-    if judged["same_text"]:
-        kept["interval"] = judged["same_text"]
-    elif change["low"] == change["high"] == 100:
-        kept["interval"] = "on every prompt"
-    return [
-        *found,
-        {
-            "title": "ROUGE-L kept",
-            "text": kept["text"],
-            "tone": judged["tone"],
-            "under": kept["interval"],
-            "verdict": f"quality {judged['verdict']}",
-        },
-    ]
-
-
-def _method(comparison: dict[str, Any]) -> str:
-    """Return in one line how a score is made."""
-    ranking = comparison["ranking"]
-    weighed = ", ".join(
-        f"{limits.CRITERIA[key]} {limits.plain(ranking['weights'][key])}" for key in ranking["criteria"]
-    )
-    made = f"Score: the weighted geometric mean of the gains over {limits.reference(comparison)}."
-    made = f"{made} The study's own weights: {weighed}."
-    left_out = [f"{limits.CRITERIA[key]} ({reason.rstrip('.')})" for key, reason in ranking["left_out"].items()]
-    return f"{made} Left out: {'; '.join(left_out)}." if left_out else made
-
-
-def _covers(ranking: dict[str, Any]) -> str:
-    """Return what the intervals of the scores and the chances cover."""
-    if not ranking["draws"]:
-        return f"No interval and no chance can be given: they would cover {ranking['covers'].rstrip('.')}."
-    drawn = f"Intervals (95%) and chances of being the best come from {ranking['draws']:,} draws"
-    return f"{drawn}; they cover {ranking['covers'].rstrip('.')}."
-
-
-def _form(comparison: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of the form: what each limits, in which unit, and why it can't be used."""
-    ranking = comparison["ranking"]
-    unit = limits.currency(comparison)
-    titles = limits.titles(comparison)
-    fields = []
-    for limit in limits.LIMITS:
-        scale = limit.scale(ranking, unit)
-        fields.append(
-            {
-                "key": limit.key,
-                "value": limit.value,
-                "title": titles[limit.key],
-                "bound": "most" if limit.most else "least",
-                "size": scale.size,
-                "unit": scale.unit,
-                "whole": limit.units == limits.COUNT,
-            }
-        )
-    needed = [values.get("needed_bytes_per_device") for values in ranking["limit_values"].values()]
-    return {
-        "fields": fields,
-        "currency": unit,
-        "gpus": [
-            {"name": gpu["name"], "memory": f"{numbers.fixed(gpu['memory_bytes'] / 2**30, 0)} GiB"}
-            for gpu in comparison["gpus"]
-        ],
-        "gpus_missing": "" if any(value is not None for value in needed) else "What a GPU would need was not measured.",
-        "weights": [
-            {"key": key, "title": title, "reason": ranking["left_out"].get(key, "")}
-            for key, title in limits.CRITERIA.items()
-        ],
-        "steps": max(STEPS, *ranking["weights"].values()),
-        "count": len(ranking["limit_values"]),
-    }
-
-
-def short(comparison: dict[str, Any]) -> list[dict[str, str]] | None:
-    """Return the best of the ranking with the study's own weights."""
-    labels = rows.labels(comparison)
-    ranked = ((comparison["ranking"] or {}).get("overall") or [])[:TOP]
-    return [
-        {
-            "rank": Safe(entry["rank"]),
-            "label": labels.get(entry["technique"], entry["technique"]),
-            "score": Safe(limits.score(entry["score"])),
-            "interval": Safe(limits.score_interval(entry["low"], entry["high"])),
-            "chance": Safe(limits.chance(entry["chance_best"])),
-        }
-        for entry in ranked
-    ] or None
-
-
-SECTION = Section("decision", "Answer", 10, decision, short=short)
+SECTION = Section("decision", "Answer", 10, decision)

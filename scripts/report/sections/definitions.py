@@ -12,4 +12,4 @@ def definitions(comparison: dict[str, Any]) -> dict[str, Any]:
     return {"definitions": catalogue.terms(), "tokenizer": rouge_words.described(comparison["techniques"])}
 
 
-SECTION = Section("definitions", "How to read", 170, definitions)
+SECTION = Section("definitions", "How to read", 170, definitions, within="trust")

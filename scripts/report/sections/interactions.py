@@ -46,4 +46,4 @@ def interactions(comparison: dict[str, Any]) -> list[dict[str, Any]] | None:
     return found or None
 
 
-SECTION = Section("interactions", "Interactions", 90, interactions)
+SECTION = Section("interactions", "Interactions", 90, interactions, within="techniques")

@@ -93,4 +93,4 @@ def _divergence(entry: dict[str, Any]) -> dict[str, str]:
     }
 
 
-SECTION = Section("lossless", "Lossless audit", 130, audit)
+SECTION = Section("lossless", "Lossless audit", 130, audit, within="trust")

@@ -164,4 +164,4 @@ def _device_rows(
     ]
 
 
-SECTION = Section("memory", "Memory", 70, memory)
+SECTION = Section("memory", "Memory", 70, memory, within="results")

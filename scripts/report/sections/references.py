@@ -143,4 +143,4 @@ def _overall(percent: float | None) -> str:
     return "no figure" if percent is None else f"{numbers.percent(percent)} overall, by its own count"
 
 
-SECTION = Section("references", "References", 120, references)
+SECTION = Section("references", "References", 120, references, within="results")

@@ -106,4 +106,4 @@ def short(comparison: dict[str, Any]) -> dict[str, Any]:
     return {"commands": [Safe(line) for line in again["setup"]], "notes": again["notes"]}
 
 
-SECTION = Section("reproduce", "Reproduce", 160, reproduce, short=short)
+SECTION = Section("reproduce", "Reproduce", 160, reproduce, within="trust", short=short)

@@ -43,7 +43,7 @@ def _scenario(
         "lead": "Of several" if plainly.short(scenario) else "Use",
         "winner": _choice(ranked[winner], labels) if winner else None,
         "runner_up": _choice(ranked[second], labels) if second else None,
-        "changes": [words.change(change, bool(winner)) for change in scenario["changes"]],
+        "changes": _changes(scenario, words),
         "qualifying": len(scenario["qualifying"]),
         "count": len(scenario["qualifying"]) + len(scenario["failing"]),
         "failing": [
@@ -51,6 +51,13 @@ def _scenario(
             for name, found in scenario["failing"].items()
         ],
     }
+
+
+def _changes(scenario: dict[str, Any], words: Words) -> list[str]:
+    """Return what would change the choice, and that no plausible weights would where that is so."""
+    told = [words.change(each, bool(scenario["winner"])) for each in scenario["changes"] if limits.plausible(each)]
+    weighed = any(each["kind"] == "weight" and limits.plausible(each) for each in scenario["changes"])
+    return told if weighed or not scenario["winner"] else [*told, "Stable: no plausible weights change it."]
 
 
 def _choice(entry: dict[str, Any], labels: dict[str, str]) -> dict[str, str]:
@@ -98,4 +105,4 @@ def _plain(comparison: dict[str, Any]) -> list[dict[str, str]]:
     return [{"label": label, "text": " ".join(sentences)} for label, sentences in told.items() if sentences]
 
 
-SECTION = Section("scenarios", "Scenarios", 20, scenarios, short=short)
+SECTION = Section("scenarios", "Scenarios", 20, scenarios, within="decision", short=short)

@@ -128,4 +128,4 @@ def _against(technique: dict[str, Any], techniques: dict[str, Any]) -> str:
     return parent["label"] if parent else "no parent"
 
 
-SECTION = Section("sweeps", "Sweeps", 100, sweeps)
+SECTION = Section("sweeps", "Sweeps", 100, sweeps, within="tradeoff")

@@ -147,4 +147,4 @@ def _cell(figure: dict[str, Any], ratio: bool = False) -> dict[str, Any]:
     }
 
 
-SECTION = Section("why", "Why this fast", 80, why)
+SECTION = Section("why", "Why this fast", 80, why, within="techniques")
