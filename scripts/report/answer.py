@@ -96,10 +96,12 @@ def doubt(comparison: dict[str, Any]) -> str:
     baseline = by_name[comparison["answer"]["reference"]]
     if not comparison["answer"]["quality_measured"]:
         return _told("doubt", "random")
-    if unseen := rouge_words.unseen_letters([baseline]):
+    # Where the text is the baseline's own, what a score can see does not matter.
+    scored = not all(it.same for it in (one, bulk or one))
+    if scored and (unseen := rouge_words.unseen_letters([baseline])):
         return _told("doubt", "unseen", unseen=unseen)
     score = baseline["figures"]["rouge1"]["value"]
-    if score is not None and score < POOR:
+    if scored and score is not None and score < POOR:
         return _told("doubt", "poor", label=baseline["label"], score=score)
     for name in dict.fromkeys([one.name, baseline["name"], *([bulk.name] if bulk else [])]):
         if flags := list(dict.fromkeys(flag["text"] for flag in rows.flags(by_name[name]))):

@@ -68,7 +68,13 @@ def _speed(technique: dict[str, Any], it: Gains, scales: dict[str, Any]) -> dict
     verdict = it.figure.get("verdict") or ""
     tone = columns.tone(verdict)
     note = low_high if words.is_tested(it.figure) and verdict != words.NO_DIFFERENCE else verdict
-    return {"title": "Speed", "text": it.faster or "reference", "tone": tone, "under": own, "note": note}
+    return {
+        "title": "Speed-up",
+        "text": words.times(1 / it.latency) if it.faster else "reference",
+        "tone": tone,
+        "under": own,
+        "note": note,
+    }
 
 
 def _rate(technique: dict[str, Any], it: Gains, scales: dict[str, Any]) -> dict[str, str]:

@@ -63,17 +63,17 @@ def gains(technique: dict[str, Any], comparison: dict[str, Any]) -> Gains:
 
 
 def speed(latency: float) -> str:
-    """Return a ratio of latencies as how many times faster, or slower."""
-    return f"{words.times(1 / latency)} faster" if latency <= 1 else f"{words.times(latency)} slower"
+    """Return a ratio of latencies as how many times faster, or what part as fast."""
+    return f"{words.times(1 / latency)} {'faster' if latency < 1 else 'as fast'}"
 
 
 def interval(gains_: Gains) -> str:
-    """Return the interval of how many times faster a technique is, e.g. ``2.9 to 3.3x faster``; else empty."""
+    """Return the interval of how many times faster a technique is, e.g. ``2.9 to 3.3x``; else empty."""
     low, high = gains_.figure.get("ratio_low"), gains_.figure.get("ratio_high")
     if not low or not high:
         return ""
     ends = (words.times(1 / high), words.times(1 / low))
-    return f"{ends[0].removesuffix(numbers.TIMES)} to {ends[1]} faster"
+    return f"{ends[0].removesuffix(numbers.TIMES)} to {ends[1]}"
 
 
 def is_same(technique: dict[str, Any], kind: str = "baseline") -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.report import columns, gains, rows, words
+from scripts.report import gains, numbers, rows, words
 from scripts.report.section import Section
 
 TONES = {"kept": "kept", "undecided": "open", "not kept": "lost"}
@@ -78,7 +78,7 @@ def _bar(ends: tuple[float, float, float] | None, top: float) -> dict[str, Any] 
     if ends is None:
         return None
     low, value, high = ends
-    texts = columns.ratio_texts(value, low, high)
+    texts = numbers.ratio_texts(value, low, high)
     return {
         "text": words.times(value),
         "interval": texts[1] if low != high else "",
