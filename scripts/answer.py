@@ -6,7 +6,7 @@ import sys
 from scripts.foundation import entry, files
 from scripts.report import answer, text
 
-LINES = 4
+LINES = 5
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The answer, in the sentences that a reader takes away: what to use, its price, how sure that is, and the doubt."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +11,8 @@ from scripts.report.templates import say
 POOR = 0.1
 """Headlines of other news score 0.03 to 0.04 on average; below this, little can be lost."""
 FASTER = "faster"
+# Flags that are no doubt about a speed.
+MINOR = ("memory", "reference", "several_changes")
 MORE = 1.05
 """A technique for bulk work is worth a second sentence from this gain in samples a second over the first on."""
 
@@ -103,13 +106,24 @@ def doubt(comparison: dict[str, Any]) -> str:
     score = baseline["figures"]["rouge1"]["value"]
     if scored and score is not None and score < POOR:
         return _told("doubt", "poor", label=baseline["label"], score=score)
-    for name in dict.fromkeys([one.name, baseline["name"], *([bulk.name] if bulk else [])]):
-        if flags := list(dict.fromkeys(flag["text"] for flag in rows.flags(by_name[name]))):
-            return _told("doubt", "flagged", label=by_name[name]["label"], flags=flags)
+    named = [by_name[name] for name in dict.fromkeys([one.name, baseline["name"], *([bulk.name] if bulk else [])])]
+    if flagged := _flagged(named, lambda kind: kind not in MINOR):
+        return flagged
     if better := _faster_at_a_loss(comparison, one):
         verdict = by_name[better.name]["quality_kept"]["verdict"]
         return _told("doubt", "faster", label=better.label, faster=better.faster, verdict=verdict)
+    if flagged := _flagged(named, lambda kind: kind in MINOR):
+        return flagged
     return _told("doubt", "none")
+
+
+def _flagged(techniques: list[dict[str, Any]], counts: Callable[[str], bool]) -> str:
+    """Return the doubt of the first technique with flags of the kinds that count."""
+    for technique in techniques:
+        shown = zip(technique["flags"] or [], rows.flags(technique), strict=True)
+        if flags := list(dict.fromkeys(told["text"] for flag, told in shown if counts(flag["kind"]))):
+            return _told("doubt", "flagged", label=technique["label"], flags=flags)
+    return ""
 
 
 def failed(comparison: dict[str, Any]) -> str:

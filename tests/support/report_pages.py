@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import lxml.html
+
 from scripts.report import markdown, page, view
 
 REPORT = Path(__file__).parents[2] / "report"
@@ -25,6 +27,11 @@ def visible(source: str) -> str:
     """Return the text of a page, or of a part of it, on one line."""
     text = re.sub(r"<style>.*?</style>|<script.*?</script>|<[^>]*>", " ", source, flags=re.DOTALL)
     return " ".join(html.unescape(text).split())
+
+
+def part(source: str, name: str) -> str:
+    """Return the markup of the element of a page that has this id."""
+    return lxml.html.tostring(lxml.html.fromstring(source).get_element_by_id(name), encoding="unicode")
 
 
 def named(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -2,11 +2,12 @@ import copy
 
 import pytest
 
-from scripts.report import answer, limits
+from scripts.report import limits
 from scripts.report.limits import Words
-from scripts.report.sections import decision as decision_view
+from scripts.report.sections import overall as overall_view
 from scripts.report.sections import scenarios as scenarios_view
-from tests.support.report_pages import rendered, technique, visible
+from scripts.report.sections import yours as yours_view
+from tests.support.report_pages import rendered, visible
 from tests.support.synthetic_study import Technique, compare, everything, write_study
 
 LIMIT = {"kind": "limit", "technique": "fast"}
@@ -82,79 +83,18 @@ def scenario(**changes):
     } | changes  # fmt: skip
 
 
-def overall(study, *entries):
-    study["ranking"]["overall"] = ranked(*entries)
-    return answer.sentences(study)[0]
-
-
-def test_the_answer_says_how_sure_the_best_is_in_at_most_three_lines(study):
-    study["answer"]["fastest_ties"] = ["small"]
-    lines = answer.sentences(study)
-    assert lines[0] == (
-        "Fast is the best overall under the study's own weights: "
-        "1.62\N{MULTIPLICATION SIGN} the baseline, chance of being the best 97%; "
-        "against Plain it gives latency \N{MINUS SIGN}66.8% and samples/s +201.1%."
-    )
-    assert "Fast is the fastest of the 3" in lines[1]
-    assert "Not shown to be slower than Fast: Small." in lines[1]
-    assert lines[2].startswith("Small has the smallest peak memory")
-    assert len(lines) == 3
-
-
-def test_what_a_recommended_technique_costs_is_said_where_a_test_shows_it(study):
-    changes = technique(study, "fast")["changes"]["baseline"]["figures"]
-    changes["latency_change_percent"] |= {"value": 34.9, "verdict": "slower"}
-    changes["peak_memory_change_percent"] |= {"value": 12.0}
-    assert "it gives samples/s +201.1% and costs latency +34.9% and peak memory +12.0%." in answer.sentences(study)[0]
-    changes["latency_change_percent"] |= {"verdict": "no measurable difference"}
-    changes["peak_memory_change_percent"] |= {"value": -4.9}
-    assert "costs" not in answer.sentences(study)[0]
-
-
-def test_headlines_that_are_worth_nothing_are_not_passed_over(study):
-    figures = technique(study, "baseline")["figures"]
-    assert "Mind" not in " ".join(answer.sentences(study))
-    figures["rouge1"] |= {"value": 0.037}
-    assert "Plain's headlines hardly resemble the references (ROUGE-1 0.037), so quality" in answer.sentences(study)[1]
-
-
-def test_close_chances_are_not_decided(study):
-    said = overall(study, ("fast", 1.62, 0.55), ("small", 1.6, 0.45), ("baseline", 1.0, 0.0))
-    assert said == (
-        "Which technique is the best overall under the study's own weights is not decided: "
-        "Fast (1.62\N{MULTIPLICATION SIGN} the baseline, chance 55%) or "
-        "Small (1.60\N{MULTIPLICATION SIGN} the baseline, chance 45%)."
-    )
-    said = overall(study, ("fast", 1.62, 0.85), ("small", 1.5, 0.15), ("baseline", 1.0, 0.0))
-    assert said.startswith("Fast is the best overall")
-    assert "not ruled out: Small (1.50\N{MULTIPLICATION SIGN} the baseline, chance 15%)" in said
-
-
-def test_a_recommended_technique_that_loses_quality_is_not_praised_alone(study):
-    said = overall(study, ("small", 1.62, 0.99), ("fast", 1.2, 0.01), ("baseline", 1.0, 0.0))
-    assert "Small is the best overall" in said
-    assert "it does not keep Plain's quality (ROUGE-L" in said
-
-
-def test_the_baseline_may_be_the_best(study):
-    said = overall(study, ("baseline", 1.0, 0.999), ("fast", 0.9, 0.001))
-    assert said.startswith("No technique scores higher overall than Plain")
-    assert said.endswith("(chance of being the best over 99%).")
-
-
 def test_without_draws_no_chance_is_claimed(study):
     for entry in study["ranking"]["overall"]:
         entry.update(low=None, high=None, chance_best=None)
     study["ranking"] |= {"draws": 0, "covers": "neither prompts nor runs: 3 prompts are too few"}
-    assert "its chance of being the best is not known" in answer.sentences(study)[0]
-    shown = decision_view.decision(study)
+    shown = overall_view.overall(study)
     assert shown["covers"].startswith("No interval and no chance can be given")
     assert shown["ranked"][0]["chance"] == "not known"
     assert not shown["ranked"][0]["sure"]
 
 
 def test_the_top_three_state_their_figures_and_how_they_are_made(study):
-    shown = decision_view.decision(study)
+    shown = overall_view.overall(study)
     first = shown["ranked"][0]
     assert (first["score"], first["interval"], first["chance"]) == (
         "1.62\N{MULTIPLICATION SIGN}",
@@ -175,7 +115,7 @@ def test_the_top_three_state_their_figures_and_how_they_are_made(study):
 
 
 def test_the_form_has_the_units_of_the_data(study):
-    form = decision_view.decision(study)["form"]
+    form = yours_view.yours(study)
     fields = {field["key"]: field for field in form["fields"]}
     assert (fields["max_p99_latency_s"]["unit"], fields["max_peak_memory_gb"]["unit"]) == ("ms", "MB")
     assert fields["max_cost_per_million"]["unit"] == form["currency"] == "USD"
@@ -183,14 +123,13 @@ def test_the_form_has_the_units_of_the_data(study):
     assert form["gpus_missing"] == ""
     for values in study["ranking"]["limit_values"].values():
         values["needed_bytes_per_device"] = None
-    assert "was not measured" in decision_view.decision(study)["form"]["gpus_missing"]
+    assert "was not measured" in yours_view.yours(study)["gpus_missing"]
 
 
 def test_a_criterion_that_does_not_count_says_why(study):
     study["ranking"] |= {"criteria": ["latency", "memory"], "left_out": {"quality": "the weights are random"}}
-    shown = decision_view.decision(study)
-    assert "Left out: ROUGE-L (the weights are random)." in shown["method"]
-    assert {w["key"]: w["reason"] for w in shown["form"]["weights"]}["quality"] == "the weights are random"
+    assert "Left out: ROUGE-L (the weights are random)." in overall_view.overall(study)["method"]
+    assert {w["key"]: w["reason"] for w in yours_view.yours(study)["weights"]}["quality"] == "the weights are random"
 
 
 def test_a_scenario_in_words(study):
@@ -218,7 +157,7 @@ def test_with_too_few_prompts_a_limit_is_on_the_slowest_request_and_says_so(stud
     (shown,) = scenarios_view.scenarios(study)["scenarios"]
     assert shown["rules"][0] == "slowest of 40 requests at most 250 ms"
     assert shown["failing"][1]["reasons"][0] == "slowest of 40 requests 300 ms, above 250 ms"
-    fields = {field["key"]: field for field in decision_view.decision(study)["form"]["fields"]}
+    fields = {field["key"]: field for field in yours_view.yours(study)["fields"]}
     assert fields["max_p99_latency_s"]["title"] == "slowest of 40 requests"
 
 
@@ -228,7 +167,11 @@ def test_with_too_few_prompts_a_limit_is_on_the_slowest_request_and_says_so(stud
         ({"kind": "chance", "technique": "fast", "chance_best": 0.22},
          "Fast may be the best as well: its chance is 22%."),
         ({"kind": "weight", "criterion": "memory", "from": 3, "to": 0.427, "technique": "fast"},
-         "With peak memory weighing 0.427 instead of 3: Fast leads."),
+         "If peak memory counted 0.14\N{MULTIPLICATION SIGN} as much: Fast leads."),
+        ({"kind": "weight", "criterion": "memory", "from": 0, "to": 0.4, "technique": "fast"},
+         "If peak memory weighed 0.4: Fast leads."),
+        ({"kind": "weight", "criterion": "memory", "from": 2, "to": 0, "technique": "fast"},
+         "If peak memory did not count: Fast leads."),
         (LIMIT | {"limit": "max_p99_latency_s", "bound": 0.05, "needed": 0.061232},
          "With P99 latency at most 61.3 ms instead of 50 ms: Fast leads."),
         (LIMIT | {"limit": "min_quality_kept_percent", "bound": 95, "needed": 89.58},
@@ -246,6 +189,16 @@ def test_what_would_change_a_choice(study, change, said):
     assert Words(study).change(change, chosen=True) == said
     if change["kind"] == "limit":
         assert Words(study).change(change, chosen=False) == said.replace("leads", "qualifies")
+
+
+def test_weights_that_nobody_would_choose_change_nothing(study):
+    far = {"kind": "weight", "criterion": "memory", "from": 1, "to": 0.0702, "technique": "fast"}
+    study["scenarios"] = [scenario(changes=[far])]
+    (shown,) = scenarios_view.scenarios(study)["scenarios"]
+    assert shown["changes"] == ["Stable: no plausible weights change it."]
+    study["scenarios"] = [scenario(changes=[far | {"to": 1.7}])]
+    (shown,) = scenarios_view.scenarios(study)["scenarios"]
+    assert shown["changes"] == ["If peak memory counted 1.7\N{MULTIPLICATION SIGN} as much: Fast leads."]
 
 
 def test_a_relaxed_limit_still_lets_the_technique_in(study):
@@ -274,8 +227,7 @@ def test_page_where_nothing_ran(small):
     comparison = small(broken)
     assert comparison["ranking"] is None
     source = rendered(comparison, numbers=comparison)
-    assert "None of the 1 techniques ran" in source
-    assert "none ran to the end" in visible(source)
+    assert "Nothing can be recommended: none of the 1 techniques ran to the end." in visible(source)
     assert '<form id="limits"' not in source
 
 

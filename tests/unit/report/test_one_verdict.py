@@ -10,7 +10,7 @@ import pytest
 
 from scripts.comparison import table
 from scripts.report import answer
-from tests.support.report_pages import rendered, short, technique, visible
+from tests.support.report_pages import part, rendered, short, technique, visible
 from tests.support.synthetic_study import Technique, compare, write_study
 
 WORD = re.compile(r"\b(not kept|kept|undecided)\b")
@@ -81,7 +81,7 @@ def test_the_study_has_every_verdict(compared):
 
 
 def test_the_table_and_its_file_say_it(compared, source):
-    results = cut(source, '<section id="results">', "</section>")
+    results = part(source, "results")
     keys = re.findall(r'data-key="([^"]*)"', cut(results, "<thead>", "</thead>"))[1:]
     rows = {row["technique"]: row for row in csv.DictReader(io.StringIO(table.table(compared)))}
     for name, verdict in expected(compared).items():
@@ -96,8 +96,8 @@ def test_the_table_and_its_file_say_it(compared, source):
 
 
 def test_changes_and_sweeps_say_it(compared, source):
-    changes = cut(source, '<h3 id="changes-baseline">', "</section>")
-    sweeps = cut(source, '<section id="sweeps">', "</section>")
+    changes = cut(part(source, "changes"), '<h3 id="changes-baseline">', "$")
+    sweeps = part(source, "sweeps")
     for name, verdict in expected(compared).items():
         assert words(visible(cut(changes, f'<tr data-technique="{name}"', "</tr>"))) == {verdict}
         if name in LENGTHS:
@@ -125,10 +125,15 @@ def test_the_short_report_says_it(compared):
 
 
 def test_the_answer_says_it_with_what_it_rests_on(compared):
-    told = " ".join(answer.sentences(compared))
-    assert "Length unsure is faster still" in told
-    assert "whether it keeps Plain's quality is undecided (length +" in told
-    assert "Same text is the fastest that keeps Plain's quality (same text)" in told
+    told = answer.sentences(compared)
+    assert told[0].startswith(
+        "Use Same text: 1.49\N{MULTIPLICATION SIGN} faster, same headlines. For bulk work Other tokens: "
+    )
+    assert told[0].endswith("the throughput, quality kept.")
+    assert told[-1] == (
+        "Doubt: Length unsure is faster still (3.0\N{MULTIPLICATION SIGN} faster), but whether it keeps the quality is "
+        "undecided; more prompts would tell."
+    )
 
 
 def test_the_same_text_is_said_where_every_token_is_the_other_s_and_nowhere_else(compared, source):
@@ -139,8 +144,7 @@ def test_the_same_text_is_said_where_every_token_is_the_other_s_and_nowhere_else
         assert {change["figures"][key]["verdict"] for key in tested} == {said}
         assert change["figures"]["latency_change_percent"]["verdict"] == "faster"
         for section in ("results", "changes"):
-            part = cut(source, f'<section id="{section}">', "</section>")
-            row = visible(cut(part, f'<tr [^>]*data-technique="{name}"', "</tr>"))
+            row = visible(cut(part(source, section), f'<tr [^>]*data-technique="{name}"', "</tr>"))
             assert ("same text" in row) == (said == "same text")
     reason = technique(compared, "same")["quality_kept"]["reason"]
     assert reason == "The text is the reference's on every prompt."

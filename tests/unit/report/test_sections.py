@@ -61,7 +61,7 @@ def test_a_section_of_a_plugin_stands_in_its_place(compared, plugin):
     plugin(module=SECTION, partial=PARTIAL, short="## Weather\n\n{{ view.told }}\n")
     source = page.page(view.report_view(compared), TEMPLATE, page.Contents())
     assert (
-        source.index('<section id="results">') < source.index('id="weather"') < source.index('<section id="changes">')
+        source.index('<section id="results"') < source.index('id="weather"') < source.index('<section id="techniques"')
     )
     assert '<a href="#weather">Weather</a>' in source
     assert f"{len(compared['techniques'])} techniques, &lt;b&gt;rain&lt;/b&gt;" in source

@@ -53,16 +53,22 @@ SAME = "no measurable difference"
     ("outcome", "words"),
     [
         (("faster", "higher"), "Use it rather than KV cache: it is faster and serves more samples a second"),
-        (("slower", "lower"), "No measured reason to use it rather than KV cache: it is slower and serves fewer"),
-        ((SAME, SAME), "nor to avoid it: no measurable difference in speed, and the quality is kept."),
+        (("slower", "lower"), "No gain shown over KV cache: it is slower and serves fewer"),
+        ((SAME, SAME), "No gain shown over KV cache, and no loss: quality is kept."),
         ((None, None), "Neither for nor against it: its speed against KV cache was not tested."),
         (("not tested: one run",) * 2, "Neither for nor against it: its speed against KV cache was not tested."),
-        (("slower", "higher"), "Use it where throughput counts more than latency: against KV cache it serves more"),
-        (("faster", "higher", "not kept"), "Use it where latency and throughput count more than quality"),
-        (("faster", "higher", "undecided"), "Whether it keeps the quality is undecided; more prompts would tell."),
-        (("slower", "lower", "kept", -20.0), "Use it where memory counts more than latency and throughput"),
+        (("slower", "higher"), "A trade: against KV cache it serves more samples a second, but is slower."),
+        (
+            ("faster", "higher", "not kept"),
+            "A trade: against KV cache it is faster and serves more samples a second, but does not keep",
+        ),
+        (("faster", "higher", "undecided"), "Quality undecided: more prompts would tell."),
+        (
+            ("slower", "lower", "kept", -20.0),
+            "A trade: against KV cache it has a smaller peak memory, but is slower and serves fewer",
+        ),
         (("faster", "higher", "kept", 4.0), "Use it rather than KV cache"),
-        (("faster", "higher", "kept", 30.0), "count more than memory: against KV cache it is faster"),
+        (("faster", "higher", "kept", 30.0), "but has a larger peak memory."),
     ],
 )
 def test_the_advice_follows_the_verdicts(whole, outcome, words):
@@ -86,7 +92,7 @@ def test_quality_that_was_not_measured_is_not_judged(whole):
         entry["changes"][kind]["quality_kept"] = {"verdict": None, "reason": ""}
         entry["changes"][kind]["figures"]["quality_kept_percent_rougeL"]["verdict"] = None
     assert told(whole, "nf4", "Quality").startswith("Quality was not measured: random weights.")
-    assert "Its quality is not part of this verdict" in told(whole, "nf4", "Summary")
+    assert "Its quality was not measured or not compared" in told(whole, "nf4", "Summary")
 
 
 def test_the_words_drawing_and_sentence_have_one_pareto_front(whole):
@@ -97,9 +103,9 @@ def test_the_words_drawing_and_sentence_have_one_pareto_front(whole):
     assert {"firm", "off"} <= set(places.values())
     for point in plot.points:
         summary, where = told(whole, labels[point.label], "Summary"), places[labels[point.label]]
-        assert ("is on the Pareto front" in summary) == (where == "firm")
-        assert ("possibly on the Pareto front" in summary) == (where == "possible")
-        assert ("not on the Pareto front" in summary) == (where == "off")
+        assert ("Nothing is both faster and" in summary) == (where == "firm")
+        assert ("Perhaps nothing is both faster and" in summary) == (where == "possible")
+        assert ("behind in ROUGE-L" in summary) == (where == "off")
         assert (f"{point.label} (" in sentence) == (where != "off")
 
 
@@ -108,9 +114,9 @@ def test_a_parallel_technique_gains_by_what_each_device_needs(whole):
     entry, parent = technique(whole, "pipeline_parallel"), technique(whole, "kv_cache")
     entry["smallest_gpu"] |= {"devices": 2, "needed_bytes": 0.6 * parent["smallest_gpu"]["needed_bytes"]}
     summary = told(whole, "pipeline_parallel", "Summary")
-    assert "Use it where memory a device counts more than latency, throughput and memory" in summary
+    assert "A trade: against KV cache it needs less memory on each device, but is slower" in summary
     entry["smallest_gpu"]["needed_bytes"] = parent["smallest_gpu"]["needed_bytes"]
-    assert "Use it" not in told(whole, "pipeline_parallel", "Summary")
+    assert "A trade" not in told(whole, "pipeline_parallel", "Summary")
 
 
 def test_every_technique_has_two_sentences_and_more_of_what_it_keeps(whole):

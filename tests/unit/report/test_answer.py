@@ -1,0 +1,133 @@
+"""The first sentences of the report, the terminal and the Markdown document."""
+
+import pytest
+
+from scripts.report import answer, cards, scope
+from scripts.report.sections import examples, speedups
+from tests.support import synthetic_runs as synthetic
+from tests.support.report_pages import rendered, technique, visible
+from tests.support.synthetic_study import Technique, compare, write_study
+
+X = "\N{MULTIPLICATION SIGN}"
+BATCH = {"batch_size": 8}
+RANDOM = {"models": {"target": synthetic.make_model("small") | {"source": "random", "random_weights": True}}}
+
+
+@pytest.fixture
+def told(tmp_path):
+    """Return a function that returns the comparison of a study of these techniques, three runs of 40 prompts each."""
+
+    def run(*techniques, runs=3, count=40):
+        return compare(write_study(tmp_path, list(techniques), count=count, runs=runs))
+
+    return run
+
+
+PLAIN = Technique("baseline", None, "Plain")
+FAST = Technique("fast", label="Fast", speed=3, peak_mib=480, lossless=True)
+
+
+def test_one_technique_for_single_requests_and_another_for_bulk_work(told):
+    bulk = Technique("bulk", label="Bulk", difference=BATCH, speed=1.2, changes={"batch_size": 8})
+    comparison = told(PLAIN, FAST, bulk)
+    # What a batch of eight serves is known from its runs; here it is said.
+    comparison["uses"] |= {"bulk": ["bulk", "fast", "baseline"], "bulk_ties": []}
+    technique(comparison, "bulk")["changes"]["baseline"]["figures"]["throughput_change_percent"]["value"] = 710.0
+    for each in comparison["techniques"]:
+        each["flags"] = []
+    first, price, sure, doubt = answer.sentences(comparison)
+    assert first == f"Use Fast: 3.0{X} faster, same headlines. For bulk work Bulk: 8.1{X} the throughput."
+    assert price.startswith(
+        f"Price: 1.20{X} the memory (503 MB at its peak). Bulk: each request waits 2.5{X} as long as"
+    )
+    assert sure.startswith(f"How sure: 2.9 to 3.1{X} as fast (95% interval, 40 prompts {X} 3 runs)")
+    assert sure.endswith("no technique of those that keep the quality is as fast.")
+    assert doubt.startswith("No doubt: nothing disturbed the runs")
+
+
+def test_equal_ones_are_named_with_what_each_is_for(told):
+    small = Technique("small", label="Small", speed=3, peak_mib=200)
+    comparison = told(PLAIN, FAST, small)
+    comparison["uses"] |= {"alone": ["fast", "small", "baseline"], "alone_ties": ["small"]}
+    assert f"; not shown to be slower: Small (0.42{X} the memory)." in answer.sentences(comparison)[2]
+
+
+def test_nothing_faster_is_said_as_an_action(told):
+    comparison = told(PLAIN, Technique("slow", label="Slow", speed=0.5))
+    assert answer.sentences(comparison)[0] == (
+        "Stay with Plain for single requests: no technique is shown to be faster and to keep its quality."
+    )
+    (card,) = cards.cards(comparison)
+    assert (card["label"], card["titles"]) == ("Plain", ["Single requests"])
+
+
+def test_a_faster_one_that_loses_quality_is_the_doubt_and_no_advice(told):
+    comparison = told(PLAIN, FAST, Technique("bad", label="Bad", speed=9, damage=0.9, seed=3))
+    sentences = answer.sentences(comparison)
+    assert sentences[0].startswith("Use Fast")
+    assert sentences[-1] == f"Doubt: Bad is faster still (9.0{X} faster), but it does not keep the quality."
+
+
+def test_one_run_is_said_to_test_nothing(told):
+    sure = answer.sentences(told(PLAIN, FAST, runs=1))[2]
+    assert sure == (
+        "How sure: not tested, since each technique ran once; another run may differ. Set measurement.repeats to 3 or "
+        "more."
+    )
+
+
+def test_random_weights_recommend_what_must_give_the_same_text_alone(told):
+    comparison = told(
+        Technique("baseline", None, "Plain", changes=RANDOM),
+        Technique("fast", label="Fast", speed=3, lossless=True, changes=RANDOM),
+        Technique("rough", label="Rough", speed=9, damage=0.9, seed=3, changes=RANDOM),
+    )
+    first, *_, doubt = answer.sentences(comparison)
+    assert first.startswith(f"Use Fast for single requests and for bulk work: 3.0{X} faster, same t")
+    assert doubt == "Doubt: quality was not measured, since the weights are random."
+    limits = scope.limits(comparison)
+    assert limits["sentence"].startswith("This shows speed and memory of this shape on this machine.")
+    assert "--configfile" in limits["command"]
+
+
+def test_flags_of_what_is_recommended_are_the_doubt(told):
+    comparison = told(PLAIN, FAST)
+    technique(comparison, "fast")["flags"] = [{"kind": "spread", "message": "."}]
+    assert answer.sentences(comparison)[-1] == "Doubt: Fast is flagged: runs differ."
+
+
+def test_headlines_that_are_worth_nothing_are_not_passed_over(told):
+    comparison = told(PLAIN, Technique("other", label="Other", speed=3, damage=0.25, seed=5))
+    comparison["uses"]["alone"] = ["other", "baseline"]
+    technique(comparison, "baseline")["figures"]["rouge1"] |= {"value": 0.037}
+    assert answer.doubt(comparison).startswith(
+        "Doubt: Plain's headlines hardly resemble the references (ROUGE-1 0.037)"
+    )
+
+
+def test_what_failed_is_said_last(told):
+    comparison = told(PLAIN, FAST, Technique("gone", label="Gone", status="failed", reason="it ended with 1"))
+    assert answer.sentences(comparison)[-1] == "1 of 3 techniques failed and has no figures: Gone."
+
+
+def test_bars_are_sorted_by_speed_and_coloured_by_quality(told):
+    comparison = told(PLAIN, FAST, Technique("bad", label="Bad", speed=0.5, damage=0.9, seed=3))
+    shown = speedups.speedups(comparison)
+    assert [(row["label"], row["tone"]) for row in shown["rows"]] == [
+        ("Fast", "kept"), ("Plain", "reference"), ("Bad", "lost")
+    ]  # fmt: skip
+    fast, plain, _ = (row["bars"][0] for row in shown["rows"])
+    assert (fast["text"], plain["text"]) == (f"3.0{X}", f"1.00{X}")
+    assert plain["value"] == pytest.approx(fast["value"] / 3, rel=0.02)
+    assert fast["low"] <= fast["value"] <= fast["low"] + fast["span"] <= 100
+
+
+def test_the_examples_are_of_the_recommended_its_parent_and_the_baseline(told):
+    kv = Technique("kv", label="KV", speed=2, lossless=True)
+    comparison = told(PLAIN, kv, Technique("fast", "kv", "Fast", speed=3, lossless=True))
+    shown = examples.examples(comparison)
+    assert shown["names"] == ["Fast", "KV", "Plain"]
+    assert len(shown["prompts"]) == 3
+    assert shown["prompts"][0]["headlines"][0]["by"] == ["Fast", "KV", "Plain"]
+    page = visible(rendered(comparison))
+    assert "Fast, KV, Plain wrote the same on all 40 prompts in this file." in page
