@@ -63,7 +63,7 @@ def test_all_that_a_plugin_adds_is_in_the_report(plugged: Project) -> None:
         "It waits 20 ms before each forward pass",
         "Weights are rounded to bfloat16 and kept in their own dtype.",
         "Characters of a headline, spaces among them.",
-        '<section id="characters">',
+        '<details id="characters"',
     ):
         assert shown in page, shown
 

@@ -10,7 +10,7 @@ from scripts.foundation.errors import StudyError
 from scripts.report import markdown, page, view
 from scripts.report.sections import check, modules, sections
 from scripts.study import sources
-from tests.support.report_pages import TEMPLATE
+from tests.support.report_pages import TEMPLATE, part
 
 ROOT = Path(__file__).parents[3]
 SECTION = """
@@ -21,7 +21,7 @@ def weather(comparison):
 
 SECTION = Section("weather", "Weather", 45, weather, short=weather)
 """
-PARTIAL = '<section id="weather"><p>{{ view.told }}</p></section>\n'
+PARTIAL = "<p>{{ view.told }}</p>\n"
 
 
 @pytest.fixture
@@ -69,6 +69,20 @@ def test_a_section_of_a_plugin_stands_in_its_place(compared, plugin):
     assert short.index("## Results") < short.index("## Weather") < short.index("## Doubts")
     digests = sources.digests("scripts.render", *modules(), files=("report",))
     assert {"plugin:scripts/report/sections/weather.py", "plugin:report/partials/weather.html.j2"} <= set(digests)
+
+
+def test_a_part_is_folded_into_the_details_of_its_section(compared, plugin):
+    plugin(module=SECTION.replace("weather, short", 'weather, within="trust", short'), partial=PARTIAL)
+    source = page.page(view.report_view(compared), TEMPLATE, page.Contents())
+    assert '<a href="#weather">Weather</a>' not in source
+    assert "techniques, &lt;b&gt;rain&lt;/b&gt;" in part(part(source, "trust"), "weather")
+    assert part(source, "weather").startswith('<details id="weather"')
+
+
+def test_a_part_of_nothing_is_one_sentence(compared, plugin):
+    plugin(module=SECTION.replace("weather, short", 'weather, within="memory", short'), partial=PARTIAL)
+    with pytest.raises(StudyError, match="'weather' of the report is within 'memory', which can have no parts; name"):
+        sections()
 
 
 def test_a_section_with_nothing_to_show_is_left_out(compared, plugin):

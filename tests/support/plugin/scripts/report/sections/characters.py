@@ -15,4 +15,4 @@ def characters(comparison: dict[str, Any]) -> list[dict[str, Any]] | None:
     return found or None
 
 
-SECTION = Section("characters", "Characters", 95, characters)
+SECTION = Section("characters", "Characters", 95, characters, within="techniques")
