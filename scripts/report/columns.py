@@ -120,7 +120,7 @@ def percent_cell(figure: dict[str, Any] | None) -> dict[str, Any]:
         return BLANK_CHANGE | {"note": (figure or {}).get("note") or ""}
     return {
         "text": numbers.percent(figure["value"]),
-        "interval": numbers.percent_interval(figure["low"], figure["high"]),
+        "interval": "" if figure["low"] == figure["high"] else numbers.percent_interval(figure["low"], figure["high"]),
         "verdict": figure.get("verdict") or "",
         "tone": tone(figure.get("verdict")),
         "note": figure["note"] or "",

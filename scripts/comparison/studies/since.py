@@ -27,8 +27,10 @@ def add(comparison: Study, previous: Study) -> None:
 
 def _figures(row: dict[str, Any], compared: dict[str, Any]) -> dict[str, figures.Figure]:
     """Return the changes of a technique as figures, those that follow another's test among them."""
+    if not row["changes"]:
+        return {f"since_{key}": figures.missing("%", _absent(row)) for key in KIND_OF}
     found = {}
-    for key in KIND_OF if row["changes"] else ():
+    for key in KIND_OF:
         both = row["changes"][key]
         change = next((one for one in both.values() if one.get("decides")), both[compared["decides"]])
         note = "; ".join(filter(None, [change.get("bound") and f"{change['bound']}", change["note"]])) or None
@@ -42,3 +44,9 @@ def _figures(row: dict[str, Any], compared: dict[str, Any]) -> dict[str, figures
             verdict=change.get("verdict"),
         )
     return found
+
+
+def _absent(row: dict[str, Any]) -> str:
+    if row["in"] == "new":
+        return "not in the previous study"
+    return "asked something else in the previous study" if row["settings"] else "no figures in one of the studies"

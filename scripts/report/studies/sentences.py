@@ -32,12 +32,17 @@ def worse(found: Comparison) -> list[str]:
 
 def changed(key: str, way: str, change: dict[str, Any], bounds: dict[str, float]) -> str:
     """Say how a figure changed, e.g. ``latency +12.3% (95% interval +9.1 to +15.6%), beyond the bound of 5%``."""
-    interval = numbers.percent_interval(change["low"], change["high"])
-    between = f" (95% interval {interval})" if interval else ""
+    between = f" (95% interval {interval(change)})" if interval(change) else ""
     bound = bounds[judging.KIND_OF[key].name]
     state = change.get("bound")
     tail = f", {state} of {bound:g}%" if state in (judging.BEYOND, judging.WITHIN) else ""
     return f"{NAMES[key]}{AGAINST[way]} {numbers.percent(change['value'])}{between}{tail}"
+
+
+def interval(change: dict[str, Any]) -> str:
+    """Return the interval of a change; empty where nothing varies, as with the same text."""
+    low, high = change["low"], change["high"]
+    return "" if low == high else numbers.percent_interval(low, high)
 
 
 def p_value(value: float | None) -> str:

@@ -20,7 +20,10 @@ TITLES = {
     "rougeL": "ROUGE-L",
 }
 WAYS = {ABSOLUTE: "The figures as they are", BASELINE: "Each technique against its own study's baseline"}
-EMPTY = {"text": numbers.NOTHING, "interval": "", "from": "", "verdict": "", "tone": "", "chip": False, "p_value": ""}
+EMPTY = dict.fromkeys(("interval", "from", "verdict", "tone", "p_value", "p_beyond", "note"), "") | {
+    "text": numbers.NOTHING,
+    "chip": False,
+}
 
 
 def view(comparison: Comparison) -> dict[str, Any]:
@@ -145,23 +148,18 @@ def _cell(found: Comparison, row: dict[str, Any], key: str, way: str, scale: Sca
     bound, state = found["bounds"][judging.KIND_OF[key].name], change.get("bound")
     told = sentences.is_told(change)
     good = told and sentences.better(estimates.entry_of(key), change["value"])
-    p_values = [
-        f"{name} {said}"
-        for name, value in (
-            ("no change:", change.get("adjusted_p_value")),
-            ("within the bound:", change.get("adjusted_p_beyond")),
-        )
-        if (said := sentences.p_value(value))
-    ]
+    p_value, beyond = (sentences.p_value(change.get(f"adjusted_{key}")) for key in ("p_value", "p_beyond"))
+    tests = [f"no change: {p_value}" if p_value else "", f"worse by {bound:g}% at most: {beyond}" if beyond else ""]
     return {
         "text": numbers.percent(change["value"]),
-        "interval": numbers.percent_interval(change["low"], change["high"]),
+        "interval": sentences.interval(change),
         "from": _from(row["values"][key], scale) if change is row["changes"][key][ABSOLUTE] else "",
         "verdict": _verdict(change, told, bound),
         "tone": "good" if good else "bad" if told or state == judging.BEYOND else "unclear",
         "chip": state == judging.BEYOND or good,
-        "p_value": "; ".join(p_values),
-        "note": "; ".join(filter(None, [change.get("verdict"), *p_values, change["note"]])),
+        "p_value": p_value,
+        "p_beyond": f"{bound:g}%: {beyond}" if beyond else "",
+        "note": "; ".join(filter(None, [change.get("verdict"), *tests, change["note"]])),
     }
 
 

@@ -256,6 +256,7 @@ def test_the_page_names_what_differs_what_is_apart_and_what_was_asked_otherwise(
 def since(compared):
     """A study that names an earlier one, in which one technique was faster."""
     current = slowed(compared)
+    current["techniques"][5] |= {"settings": current["techniques"][5]["settings"] | {"kv_cache": "other"}}
     studies_since.add(current, compared)
     return current
 
@@ -269,6 +270,11 @@ def test_the_report_shows_what_changed_since_the_previous_study(since):
     assert (cells["pruned"]["verdict"], cells["pruned"]["tone"]) == ("slower", "bad")
     assert "beyond the bound" in cells["pruned"]["note"]
     assert cells["kv_cache"]["text"] == "0.0%"
+    quality = next(n for n, column in enumerate(shown["columns"]) if column["key"] == "since_rougeL")
+    unchanged = next(row for row in shown["rows"] if row["name"] == "kv_cache")["cells"][quality]
+    assert (unchanged["text"], unchanged["interval"]) == ("0.0%", "")
+    assert cells["pruned_50"]["text"] == "\N{EM DASH}"
+    assert cells["pruned_50"]["note"] == "asked something else in the previous study"
     page = visible(rendered(since))
     assert "Since the previous study" in page
     assert "Pruned 30%: latency +50.0%" in page
