@@ -20,7 +20,8 @@ def test_a_report_says_what_changed_since_an_earlier_study(project: Project) -> 
     assert found["previous"]["worse"] == []
     assert {row["output"]["state"] for row in found["previous"]["techniques"]} == {"same tokens"}
     assert all("since_latency_s" in technique["since_previous"] for technique in found["techniques"])
-    assert "Since the previous study" in (results / "report.html").read_text(encoding="utf-8")
+    assert "## Since the previous study" in (results / "report.md").read_text(encoding="utf-8")
+    assert "Runs of two studies are not paired" in (results / "report.html").read_text(encoding="utf-8")
     assert "/earlier.json" not in json.dumps(found["configuration"])
     assert project.plan() == set()
     # Another content is another comparison; the runs stay.

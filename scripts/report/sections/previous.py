@@ -12,4 +12,4 @@ def previous(comparison: dict[str, Any]) -> dict[str, Any] | None:
     return view(found) if found else None
 
 
-SECTION = Section("previous", "Previous study", 55, previous, within="results", short=previous)
+SECTION = Section("previous", "Since the previous study", 55, previous, within="results", folded=False, short=previous)
