@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation.errors import StudyError
 from scripts.foundation.failures import first_line
 from scripts.inference.stored_names import stored_names
+from scripts.models.libraries import without_compiler
 from scripts.models.stored_files import weight_files
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.layers import linear_layers, stacked_weights
-from scripts.runtime.libraries import without_compiler
 from scripts.runtime.models import Checkpoint, Loaded, Process
 from scripts.techniques.facet import Facet
 from scripts.techniques.registry import companion_settings, used_facets

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.inference.batches import encode
 from scripts.inference.timed_loop import token_lists
+from scripts.models.libraries import without_compiler
 from scripts.runtime.finite import LogitsCheck
 from scripts.runtime.generation import Observation
-from scripts.runtime.libraries import without_compiler
 from scripts.runtime.models import Loaded
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation import files
-from scripts.runtime.libraries import without_compiler
+from scripts.models.libraries import without_compiler
 
 if TYPE_CHECKING:
     from torch.profiler import profile

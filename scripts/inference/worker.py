@@ -21,7 +21,7 @@ from scripts.foundation import entry, failures, files, parent
 from scripts.foundation.errors import StudyError
 from scripts.foundation.failures import is_out_of_memory as is_out_of_memory
 from scripts.inference import heartbeat, memory, pinning, reference
-from scripts.runtime import libraries
+from scripts.models import libraries
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.models import Process
 from scripts.techniques.registry import used_facets

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from scripts.metrics import resampling
 
@@ -96,6 +95,8 @@ def share_figure(hits: int, n: int) -> Figure:
         return missing("1", "no prompt has a value")
     if n < resampling.MIN_PROMPTS:
         return figure(hits / n, "1", n, note=few_note(n), count=hits)
+    from scipy import stats  # late: it takes a second
+
     bounds = stats.binomtest(hits, n).proportion_ci(confidence_level=resampling.LEVEL, method="wilson")
     return figure(hits / n, "1", n, (float(bounds.low), float(bounds.high)), interval="wilson", count=hits)
 

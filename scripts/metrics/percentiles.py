@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from scripts.metrics import figures, resampling
 from scripts.metrics.figures import Figure
@@ -46,6 +45,8 @@ def percentile_figure(times: np.ndarray, q: float, unit: str) -> Figure:
     runs = [figures.nearest_rank(np.sort(run), q) for run in times]
     tail = (1 - resampling.LEVEL) / 2
     # X_(r) < percentile has probability P(count >= r); X_(r) >= percentile has probability P(count <= r - 1).
+    from scipy import stats  # late: it takes a second
+
     low_rank = int(stats.binom.ppf(tail, prompts, q))
     high_rank = int(stats.binom.ppf(1 - tail, prompts, q)) + 1
     low = figures.nearest_rank(pooled, low_rank / prompts) if low_rank >= 1 else None
@@ -120,4 +121,6 @@ def _between_runs(runs: Sequence[float]) -> float:
     if len(runs) < 2:
         return 0.0
     error = np.std(np.log(runs), ddof=1) / np.sqrt(len(runs))
+    from scipy import stats  # late: it takes a second
+
     return float(stats.t.ppf((1 + resampling.LEVEL) / 2, len(runs) - 1) * error)

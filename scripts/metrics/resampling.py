@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-from scipy import stats
 
 LEVEL = 0.95
 RESAMPLES = 9_999
@@ -52,6 +51,8 @@ def resampled_means(columns: np.ndarray) -> np.ndarray:
 def _expansion(prompts: int) -> float:
     """Return how much wider t with its unbiased standard error is than the normal with the bootstrap's."""
     upper = (1 + LEVEL) / 2
+    from scipy import stats  # late: it takes a second
+
     return float(stats.t.ppf(upper, prompts - 1) / stats.norm.ppf(upper) * np.sqrt(prompts / (prompts - 1)))
 
 
@@ -111,4 +112,6 @@ def two_sided_p(distribution: np.ndarray, prompts: int, tolerance: float = 1e-9)
         return counted
     error = np.sqrt(variance(distribution, prompts))
     distance = abs(float(distribution.mean())) / error if error else np.inf
+    from scipy import stats  # late: it takes a second
+
     return min(counted, float(2 * stats.t.sf(distance, prompts - 1)))

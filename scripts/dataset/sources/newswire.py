@@ -18,7 +18,7 @@ class Settings(Source):
 
     data_files: ClassVar[tuple[str, ...]] = ("scripts/dataset/newswire/events", "scripts/dataset/newswire/names.yaml")
 
-    train_rows: int = 24000
+    train_rows: int = 12000
     evaluation_rows: int = 1000
 
     @classmethod

@@ -32,7 +32,7 @@ class Settings(Source):
     learning_rate: float = 5e-3  # peak of AdamW's; Muon's is three times that
     copy_steps: int = 150  # optimiser steps on random sequences to copy, before any headline
     max_rows: int | None = None  # training rows used; None uses all
-    threads: int = 2  # CPU threads; another number rounds otherwise, and so gives other weights
+    threads: int = 1  # CPU threads; another number rounds otherwise, and so gives other weights
 
     def check(self, key: str, kind: str = WRITER) -> None:
         """Check that a model with these settings can be built and trained."""
@@ -60,9 +60,10 @@ class Settings(Source):
 
     def prepare(self, job: Job) -> dict[str, Any]:
         """Train the model on the job's device."""
-        import torch
+        from scripts.models import batches, libraries, saving, training
 
-        from scripts.models import batches, saving, training
+        libraries.import_transformers(whole=False)
+        import torch
 
         tokenizers.check_prompt(job.prompt)
         torch.set_num_threads(self.threads)
@@ -70,7 +71,7 @@ class Settings(Source):
         tokenizer = tokenizers.train(rows, job.prompt, self.vocabulary)
         sequences = batches.encode(rows[: self.max_rows], job.prompt, tokenizer)
         config = training.config(self, tokenizer.get_vocab_size(), _MAX_POSITIONS)
-        with job.device() as device:
+        with job.device() as device, libraries.without_compiler():
             trained = training.train(self, sequences, config, job.seed, device)
         saving.save_model(trained.model, job.dtype, job.output)
         tokenizers.save(tokenizer, job.output, _MAX_POSITIONS)

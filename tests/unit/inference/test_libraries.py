@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 BEGIN = """
 import json, sys
-from scripts.runtime import libraries
+from scripts.models import libraries
 libraries.import_transformers(whole={whole})
 from scripts.inference.loading import load, load_tokenizer
 from scripts.runtime.models import Process
@@ -62,7 +62,7 @@ def test_pruned_weights_are_loaded_without_it_too(checkpoint):
 
 def test_more_of_a_module_that_is_stood_in_for_is_had_from_itself():
     code = (
-        "import json, sys\nfrom scripts.runtime import libraries\nimport torch\n"
+        "import json, sys\nfrom scripts.models import libraries\nimport torch\n"
         "with libraries.without_compiler():\n"
         "    import sympy\n    stood_in = type(sympy).__name__\n    value = str(sympy.Symbol('x') + 1)\n"
         "import sympy as real\n"

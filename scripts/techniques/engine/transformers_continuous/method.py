@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from scripts.foundation.errors import StudyError
+from scripts.models.libraries import COMPILER
 from scripts.runtime.errors import EvidenceError
-from scripts.runtime.libraries import COMPILER
 from scripts.techniques.engine.base import EngineMethod
 
 if TYPE_CHECKING:

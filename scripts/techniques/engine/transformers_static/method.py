@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scripts.models.libraries import COMPILER
 from scripts.runtime.compiles import compiled_graphs
 from scripts.runtime.errors import EvidenceError
-from scripts.runtime.libraries import COMPILER
 from scripts.techniques.engine.base import EngineMethod
 
 if TYPE_CHECKING:
