@@ -82,8 +82,7 @@ def without_compiler() -> Iterator[None]:
     try:
         yield
     finally:
-        for each in stand_ins:
-            each.make_way()
+        _make_way()
 
 
 def _stand_ins() -> list[_StandIn]:
@@ -92,7 +91,7 @@ def _stand_ins() -> list[_StandIn]:
     module = _StandIn(item, {_CLASS[1]: _class_at_first_use(item, _CLASS[1])})
     config = _StandIn("torch._inductor.config", {"triton": SimpleNamespace(cudagraphs=False)})  # asked by the profiler
     return [
-        _StandIn(COMPILER, {_CLASS[0]: module} | dict.fromkeys(_DECORATORS, _undecorated)),
+        _StandIn(COMPILER, {_CLASS[0]: module, "graph_break": _nothing} | dict.fromkeys(_DECORATORS, _undecorated)),
         module,
         _StandIn("torch._inductor", {"config": config}),
         config,
@@ -111,16 +110,16 @@ class _StandIn(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        self.make_way()
+        _make_way()  # all of them, since the modules import each other
         return getattr(importlib.import_module(self.__name__), name)
 
-    def make_way(self) -> None:
-        """Take it, and what stands in for parts of it, out of the places where Python looks for modules."""
-        for name, module in list(sys.modules.items()):
-            if isinstance(module, _StandIn) and (name == self.__name__ or name.startswith(f"{self.__name__}.")):
-                del sys.modules[name]
-        package, _, own = self.__name__.rpartition(".")
-        if vars(sys.modules.get(package, self)).get(own) is self:
+
+def _make_way() -> None:
+    """Take every stand-in out of the places where Python looks for modules."""
+    for name, module in [each for each in sys.modules.items() if isinstance(each[1], _StandIn)]:
+        del sys.modules[name]
+        package, _, own = name.rpartition(".")
+        if vars(sys.modules.get(package, module)).get(own) is module:
             delattr(sys.modules[package], own)
 
 
@@ -145,6 +144,10 @@ def _class_at_first_use(module: str, name: str) -> type:
 def _undecorated(function: Callable[..., Any] | None = None, *_: Any, **options: Any) -> Callable[..., Any]:
     """A decorator that changes nothing, with arguments or without."""
     return function if function is not None else _undecorated
+
+
+def _nothing(*_: Any, **options: Any) -> None:
+    """A mark for the compiler in what it compiles."""
 
 
 @contextlib.contextmanager
