@@ -4,11 +4,13 @@ import copy
 
 import numpy as np
 import pytest
+import yaml
 
 from scripts.comparison import limits, scores
 from scripts.comparison.scenarios import scenarios
 from scripts.hardware import datasheet, fit
-from tests.support.synthetic_study import built_in_choices, compare, everything, write_study
+from scripts.report import limits as worded
+from tests.support.synthetic_study import ROOT, built_in_choices, compare, everything, write_study
 
 VALUES = {
     "p99_latency_s": 0.2, "peak_memory_gb": 4.0, "peak_memory_ratio": 0.5, "needed_bytes_per_device": 20e9,
@@ -320,3 +322,11 @@ def test_several_devices_are_held_against_the_best_on_one():
     assert choose(made(gains | {"two": [0.6] * 4}, values), bounds)["one_device"]["beaten"]
     assert choose(made(gains, values), {"min_devices": 1})["one_device"] is None
     assert choose(made({"two": [0.2] * 4}), bounds)["one_device"] is None
+
+
+def test_every_limit_of_a_study_is_one_that_a_choice_knows_and_the_report_can_tell():
+    schema = yaml.safe_load((ROOT / "config" / "config.schema.yaml").read_text(encoding="utf-8"))
+    keys = set(schema["$defs"]["scenario"]["properties"]["limits"]["properties"]) - {"quality"}
+    assert keys == set(limits.BOUNDED)
+    assert keys == {limit.key for limit in worded.LIMITS} | {worded.RATIO, worded.GPU}
+    assert set(limits.BOUNDED.values()) <= set(VALUES)
