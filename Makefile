@@ -1,7 +1,4 @@
-# make report   sets everything up and runs the built-in study to results/report.html
-# make test     sets everything up, checks the code's style and runs the tests that take minutes at most
-# make test-all runs those, and then the slow ones: kills, full disks, the whole tiny study, a browser
-# make help     lists all targets
+# make help     says what to run first, and lists all targets
 
 PYTHON ?= python3
 CORES ?= 4
@@ -11,9 +8,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report dry-run test test-all lint format clean
+.PHONY: help setup report doctor dry-run test test-all lint format clean
 
-help:  ## list the targets
+help:  ## say what to run first, and list the targets
+	@echo "First: make report    sets everything up, runs the built-in study and ends with its answer and the page to open"
+	@echo "                      (about 6 minutes on two cores, and some for the libraries the first time)"
+	@echo "Then:  make doctor STUDY=config/studies/<study>.yaml    what this machine can run of a study, and how long it takes"
+	@echo "       make test      the style and the tests, in about 8 minutes on two cores"
+	@echo
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(VENV)/.ready: envs/requirements.txt envs/requirements-test.txt envs/constraints.txt
@@ -27,14 +29,12 @@ setup: $(VENV)/.ready  ## make the virtual environment with the pinned libraries
 
 report: setup  ## run the study to results/report.html (STUDY=config/studies/<study>.yaml for another)
 	@$(BIN)/python -m scripts.ready
-	@mkdir -p .snakemake && touch .snakemake/report-begun
-	@# Where techniques failed there is a report, and so an answer, all the same.
-	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPUS) $(if $(STUDY),--configfile $(STUDY)); status=$$?; \
-	  if [ $$status -eq 0 ] || [ results/report.html -nt .snakemake/report-begun ]; then \
-	    $(BIN)/python -m scripts.answer --comparison results/comparison.json --report results/report.html; \
-	  fi; exit $$status
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPUS) $(if $(STUDY),--configfile $(STUDY))
 
-dry-run: setup  ## show what would run
+doctor: setup  ## say what this machine can run of the study and what not, and what it will take
+	@$(BIN)/python -m scripts.doctor $(if $(STUDY),--configfile $(STUDY))
+
+dry-run: setup  ## show what would run, and why
 	$(BIN)/snakemake -n --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
 
 lint: setup  ## check style and imports: ruff, import-linter, snakefmt, snakemake --lint

@@ -14,6 +14,7 @@ include: "rules/helpers/requests.smk"
 include: "rules/helpers/models.smk"
 include: "rules/helpers/generation.smk"
 include: "rules/helpers/report.smk"
+include: "rules/helpers/terminal.smk"
 include: "rules/helpers/ending.smk"
 include: "rules/dataset.smk"
 include: "rules/models.smk"
@@ -25,10 +26,16 @@ include: "rules/report.smk"
 onstart:
     interruption.end_jobs_with(os.getpid())
     write_requests()
+    tell_steps()
 
 
 onsuccess:
-    say_what_failed()
+    if conclude():
+        sys.exit(1)
+
+
+onerror:
+    conclude()
 
 
 rule all:

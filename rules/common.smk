@@ -12,18 +12,20 @@ if not str(getattr(sys.modules.get("scripts"), "__file__", "")).startswith(f"{RO
     for _name in [name for name in sys.modules if name.partition(".")[0] == "scripts"]:
         del sys.modules[_name]
 
+from snakemake.logging import logger
 from snakemake.persistence import ParamsChange
 
 from scripts.foundation import failures, files, plugins
 from scripts.foundation.errors import StudyError
 from scripts.foundation.text import one_line
-from scripts.inference import machine
+from scripts.inference import leases, machine
 from scripts.metrics import families, registry
 from scripts.report import facet_words
 from scripts.report import sections as report_sections
 from scripts.study import (
     configuration,
     environment,
+    expected,
     interruption,
     layers,
     outcomes,
@@ -35,6 +37,8 @@ from scripts.study import (
     sources,
     staleness,
 )
+from scripts.terminal import conclusion
+from scripts.terminal.told import TOLD, Step
 
 environment.prepare(ROOT)
 running.hold()
@@ -54,6 +58,8 @@ def checked(function, *arguments, **options):
                 raise
             error = StudyError(said)
         said = STUDY.explain(error) if STUDY else one_line(str(error))
+        # What is still to be shown, before this process ends.
+        workflow.logger_manager.stop()
         print(f"error: {said}", file=sys.stderr, flush=True)
         os._exit(1)
 

@@ -15,8 +15,10 @@ rule prepare_dataset:
         file=request_file("prepare_dataset"),
         content=dataset_content(),
         code=dataset_code(),
+    message:
+        "data set"
     shell:
-        "python -P -m scripts.prepare_dataset --request {params.file} 2>&1 | tee {log:q} >&2"
+        "python -P -m scripts.prepare_dataset --request {params.file} > {log:q} 2>&1"
 
 
 rule select_samples:
@@ -31,6 +33,8 @@ rule select_samples:
     params:
         samples=config["dataset"]["samples"],
         code=code_of("scripts.select_samples"),
+    message:
+        "evaluation samples"
     shell:
         "python -P -m scripts.select_samples --pool {input.pool} --samples {params.samples} --output {output}"
-        " 2>&1 | tee {log:q} >&2"
+        " > {log:q} 2>&1"

@@ -22,9 +22,11 @@ rule generate:
         attempts=failed_attempts("results/generations/{technique}/run-{run}"),
         machine=constant(PLAN.comparable_machine),
         code=code_by(PLAN.run_modules),
+    message:
+        "run {wildcards.run} of {wildcards.technique}"
     shell:
         "python -P -m scripts.generate --request {params.file}"
-        " --time-limit {resources.time_limit_s} --log {log:q} 2>&1 | tee {log:q} >&2"
+        " --time-limit {resources.time_limit_s} --log {log:q} > {log:q} 2>&1"
 
 
 rule profile:
@@ -48,6 +50,8 @@ rule profile:
         attempts=failed_attempts("results/profiles/{technique}"),
         machine=constant(PLAN.comparable_machine),
         code=code_by(PLAN.profile_modules),
+    message:
+        "profile of {wildcards.technique}"
     shell:
         "python -P -m scripts.profile_technique --request {params.file}"
-        " --time-limit {resources.time_limit_s} --log {log:q} 2>&1 | tee {log:q} >&2"
+        " --time-limit {resources.time_limit_s} --log {log:q} > {log:q} 2>&1"

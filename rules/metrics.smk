@@ -15,10 +15,12 @@ rule score_text:
         code=code_of("scripts.score_text", files=["scripts/metrics/evaluate_modules"]),
         attempts=failed_attempts("results/metrics/failed/text/{technique}"),
         versions=versions_of("evaluate", "rouge_score", "nltk", "regex"),
+    message:
+        "ROUGE of {wildcards.technique}"
     shell:
         "python -P -m scripts.score_text --technique {wildcards.technique} --dataset {input.samples} --run {params.run}"
         " --tokenizer {params.tokenizer} --failures results/metrics/failed/text/{wildcards.technique} --log {log:q}"
-        " --output {output} 2>&1 | tee {log:q} >&2"
+        " --output {output} > {log:q} 2>&1"
 
 
 rule score_semantic:
@@ -38,10 +40,12 @@ rule score_semantic:
         code=code_of("scripts.score_semantic"),
         attempts=failed_attempts("results/metrics/failed/semantic/{technique}"),
         versions=versions_of("torch", "transformers"),
+    message:
+        "semantic score of {wildcards.technique}"
     shell:
         "python -P -m scripts.score_semantic --technique {wildcards.technique} --dataset {input.samples}"
         " --run {params.run} --model {input.encoder} --failures results/metrics/failed/semantic/{wildcards.technique}"
-        " --log {log:q} --output {output} 2>&1 | tee {log:q} >&2"
+        " --log {log:q} --output {output} > {log:q} 2>&1"
 
 
 rule score:
@@ -74,8 +78,10 @@ rule score:
         code=code_by(PLAN.score_modules, files=["config/hardware.yaml"]),
         attempts=failed_attempts("results/metrics/failed/{technique}"),
         versions=versions_of("scipy", "numpy"),
+    message:
+        "figures of {wildcards.technique}"
     shell:
         "python -P -m scripts.score --technique {wildcards.technique} --dataset {input.samples} --runs {params.runs}"
         " --text {input.text} {params.semantic} --spread-bound {params.spread_bound}"
         " --failures results/metrics/failed/{wildcards.technique} --log {log:q} --output {output}"
-        " 2>&1 | tee {log:q} >&2"
+        " > {log:q} 2>&1"

@@ -18,8 +18,10 @@ rule prepare_model:
         file=request_file("prepare_model"),
         content=model_content,
         code=model_code,
+    message:
+        "model {wildcards.model}"
     shell:
-        "python -P -m scripts.prepare_model --request {params.file} --threads {threads} 2>&1 | tee {log:q} >&2"
+        "python -P -m scripts.prepare_model --request {params.file} --threads {threads} > {log:q} 2>&1"
 
 
 rule prepare_encoder:
@@ -34,5 +36,7 @@ rule prepare_encoder:
         file=request_file("prepare_encoder"),
         content=encoder_content(),
         code=encoder_code(),
+    message:
+        "text encoder"
     shell:
-        "python -P -m scripts.prepare_model --request {params.file} 2>&1 | tee {log:q} >&2"
+        "python -P -m scripts.prepare_model --request {params.file} > {log:q} 2>&1"

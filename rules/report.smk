@@ -24,8 +24,10 @@ rule compare:
             files=["scripts/comparison/studies/comparison.schema.yaml"],
         ),
         versions=versions_of("scipy", "numpy", "pandas"),
+    message:
+        "comparison"
     shell:
-        "python -P -m scripts.compare --request {params.file} 2>&1 | tee {log:q} >&2"
+        "python -P -m scripts.compare --request {params.file} > {log:q} 2>&1"
 
 
 rule plot:
@@ -48,8 +50,10 @@ rule plot:
     params:
         code=code_of("scripts.plot"),
         versions=versions_of("matplotlib"),
+    message:
+        "plots"
     shell:
-        "python -P -m scripts.plot --comparison {input} --output results/plots 2>&1 | tee {log:q} >&2"
+        "python -P -m scripts.plot --comparison {input} --output results/plots > {log:q} 2>&1"
 
 
 rule render:
@@ -72,6 +76,8 @@ rule render:
             files=["report", "scripts/techniques/**/words.yaml"],
         ),
         versions=versions_of("jinja2", "markupsafe", "matplotlib"),
+    message:
+        "report"
     shell:
         "python -P -m scripts.render --comparison {input.comparison} --table {input.table} --plots {input.plots}"
-        " --output {output.page} --markdown {output.short} 2>&1 | tee {log:q} >&2"
+        " --output {output.page} --markdown {output.short} > {log:q} 2>&1"

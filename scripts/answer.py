@@ -2,9 +2,11 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from scripts.foundation import entry, files
 from scripts.report import answer, text
+from scripts.terminal import opening
 
 LINES = 5
 
@@ -20,7 +22,7 @@ def main() -> None:
     sys.stdout.reconfigure(errors="replace")
     for sentence in answer.sentences(comparison)[:LINES]:
         print(" ".join(sentence.split()))
-    print(f"The report is in {arguments.report}")
+    print(text.inert(opening.sentence(Path(arguments.report))))
 
 
 if __name__ == "__main__":

@@ -175,10 +175,7 @@ _HEAD_FACTS = ("modes", "compiled_while_timed", "garbage_collected", "load_time_
 def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     """What the workers are asked, and the unique ids of the GPUs that may be leased (none: run on the CPU)."""
     processes = _processes(arguments.settings)
-    gpus = machine.gpus() if arguments.device != "cpu" else []
-    devices = leases.usable(gpus)
-    if arguments.device == "cuda" and not devices:
-        raise StudyError("measurement.device is 'cuda', but no NVIDIA GPU is visible; set it to 'auto' or 'cpu'.")
+    devices = leases.chosen(arguments.device)
     models = _models(arguments)
     request = {
         "technique": arguments.technique,
@@ -282,9 +279,8 @@ def measure(request: dict[str, Any], devices: list[str]) -> Outcome:
     if not devices:
         with pinning.reserved(processes * request["threads_per_process"]) as cpus:
             return _watched(request | {"cpus": cpus}, [])
-    if processes > len(devices):
-        plural = "s" if len(devices) > 1 else ""
-        reason = f"Needs {processes} GPUs; this machine has {len(devices)} GPU{plural} to use."
+    reason = leases.lacking(processes, devices)
+    if reason:
         return Outcome([{"status": "unsupported", "reason": reason}], {"natural": [], "fixed": []}, [])
     with leases.lease(devices, processes) as leased:
         return _watched(request, leased)

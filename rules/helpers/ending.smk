@@ -1,8 +1,18 @@
-"""What is said when all jobs are done."""
+"""What is said when all jobs are done, or one has failed."""
 
 
-def say_what_failed():
-    """End with a sentence and exit status 1 where a row of the report has no figures because its run failed."""
+def conclude():
+    """Say what failed, and the study's answer where this call has made its report; returns whether anything failed."""
+    sentence = what_failed()
+    if sentence:
+        logger.error(f"error: {sentence}")
+    if report_made():
+        logger.info(conclusion.of_report())
+    return sentence is not None
+
+
+def what_failed():
+    """The sentence on the rows of the report that have no figures because their runs failed."""
     paths = {str(path) for job in workflow.dag.jobs for path in job.output}
     records = sorted(
         path
@@ -10,7 +20,17 @@ def say_what_failed():
         if Path(path).name in ("run.json", "profile.json")
         or Path(path).parent.name == "metrics"
     )
-    sentence = outcomes.failed_sentence([files.read_json(path) for path in records])
-    if sentence:
-        print(f"error: {sentence}", file=sys.stderr, flush=True)
-        sys.exit(1)
+    return outcomes.failed_sentence(
+        [files.read_json(path) for path in records if Path(path).exists()]
+    )
+
+
+def report_made():
+    """Whether the report is among what was made."""
+    made = {
+        str(path)
+        for job in workflow.dag.jobs
+        if workflow.dag.finished(job)
+        for path in job.output
+    }
+    return not workflow.touch and str(conclusion.REPORT) in made

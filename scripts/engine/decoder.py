@@ -14,13 +14,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from scripts.engine import family
 from scripts.engine.cache import CachedLayer
 from scripts.kernels import operations
 from scripts.kernels.matrix import Matrix, concatenated
 from scripts.kernels.reference import Heads, Norm, Rope
 from scripts.runtime.errors import UnsupportedError
 
-FAMILY = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 Attention = Callable[[torch.Tensor, CachedLayer], torch.Tensor]
 
 
@@ -40,7 +40,7 @@ class Decoder:
     """Runs tokens through a model's layers.
 
     Args:
-        model: one of ``FAMILY``, on its device; its weights become views where they are fused.
+        model: one of ``family.FAMILY``, on its device; its weights become views where they are fused.
         positions: how many positions the rotary tables cover.
 
     Raises:
@@ -140,12 +140,7 @@ def head_width(config: Any) -> int:
 def check(model: Any, positions: int) -> None:
     """Refuse models that are built differently, in a sentence for the report."""
     config = model.config
-    activation = getattr(config, "hidden_act", None)
-    if type(model).__name__ not in FAMILY or activation != "silu":
-        raise UnsupportedError(
-            f"The graph engine runs Llama, Mistral and Qwen2 models with silu; this is {type(model).__name__} with "
-            f"{activation or 'another activation'}."
-        )
+    family.check(config)
     # Qwen2's configuration has a window that only some layers use, if any.
     window = getattr(config, "sliding_window", None)
     if window is not None and window < positions:

@@ -25,9 +25,11 @@ def of_checkpoint(directory: Path) -> dict[str, Any] | None:
     Defaults are those of transformers: as many key/value heads as query heads, head_dim = hidden_size / heads.
     """
     path = directory / "config.json"
-    if not path.is_file():
-        return None
-    config = files.read_json(path)
+    return of_config(files.read_json(path)) if path.is_file() else None
+
+
+def of_config(config: dict[str, Any]) -> dict[str, Any] | None:
+    """The same of the content of a config.json."""
     shape = {name: config.get(key) for name, key in _NAMES.items()}
     shape["kv_heads"] = shape["kv_heads"] or shape["heads"]
     if shape["head_dim"] is None and shape["hidden"] and shape["heads"]:

@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from scripts.foundation.errors import StudyError
+from scripts.inference import machine
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,26 @@ def lock_directory(of: str = "gpu") -> Path:
         # Not sticky: kernels may refuse opening another user's file for writing in a sticky, world-writable place.
         directory.chmod(0o777)
     return directory
+
+
+def chosen(device: str) -> list[str]:
+    """Unique ids of the GPUs that ``measurement.device`` lets a job use; none: it runs on the CPU.
+
+    Raises:
+        StudyError: ``cuda``, but no GPU is visible; or one is divided into MIG devices.
+    """
+    devices = usable([] if device == "cpu" else machine.gpus())
+    if device == "cuda" and not devices:
+        raise StudyError("measurement.device is 'cuda', but no NVIDIA GPU is visible; set it to 'auto' or 'cpu'.")
+    return devices
+
+
+def lacking(processes: int, devices: list[str]) -> str | None:
+    """Why processes with a GPU each can't run on these, in a sentence; None where they can, or run on the CPU."""
+    if not devices or processes <= len(devices):
+        return None
+    plural = "s" if len(devices) > 1 else ""
+    return f"Needs {processes} GPUs; this machine has {len(devices)} GPU{plural} to use."
 
 
 def usable(gpus: list[dict[str, Any]]) -> list[str]:

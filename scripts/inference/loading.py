@@ -15,6 +15,7 @@ from scripts.models.stored_files import weight_files
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.layers import linear_layers, stacked_weights
 from scripts.runtime.models import Checkpoint, Loaded, Process
+from scripts.runtime.place import Place
 from scripts.techniques.facet import Facet
 from scripts.techniques.registry import companion_settings, used_facets
 
@@ -95,11 +96,13 @@ def _load_model(
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise StudyError(f"{directory} holds a '{config.model_type}' model, which does not write text; choose another.")
     options: dict[str, Any] = {"dtype": process.dtype}
+    place = _place(process)
     # The unchanged configuration, for the evidence.
     own_config = notes["checkpoint_config"] = copy.deepcopy(config)
     for facet, value in facets:
         facet.check_model(value, config)
         facet.change_config(value, config)
+        facet.check_machine(value, place)
         options |= facet.load_options(value, process, settings)
     if "distributed_config" not in options:
         options["device_map"] = {"": str(process.device)}
@@ -135,6 +138,14 @@ def _load_model(
         raise StudyError(f"{directory} holds no usable weights ({first_line(error)}).") from None
     _refuse_missing(directory, report["missing_keys"])
     return model
+
+
+def _place(process: Process) -> Place:
+    if process.device.type != "cuda":
+        return Place(process.device.type)
+    import torch
+
+    return Place("cuda", torch.cuda.get_device_capability(process.device))
 
 
 def _refuse_missing(directory: str | Path, names: set[str]) -> None:

@@ -28,8 +28,8 @@ def versions(libraries: tuple[str, ...] = LIBRARIES) -> dict[str, str | None]:
 def gpus() -> list[dict[str, Any]]:
     """The NVIDIA GPUs of this machine in PCI order; empty where there are none.
 
-    Each has uuid, name, memory_bytes, driver, power_limit_w, which bounds its clocks (None if unknown), and
-    mig: whether it is divided into MIG devices.
+    Each has uuid, name, memory_bytes, driver, power_limit_w, which bounds its clocks (None if unknown), mig: whether it
+    is divided into MIG devices, and its compute capability (None if unknown).
     """
     try:
         import pynvml
@@ -52,12 +52,19 @@ def gpus() -> list[dict[str, Any]]:
                     "driver": driver,
                     "power_limit_w": _power_limit(pynvml, handle),
                     "mig": _is_divided(pynvml, handle),
+                    "capability": _capability(pynvml, handle),
                 }
             )
         return devices
     finally:
         with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
+
+
+def _capability(nvml: Any, handle: Any) -> tuple[int, int] | None:
+    with contextlib.suppress(nvml.NVMLError, AttributeError):
+        return tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle))
+    return None
 
 
 def _power_limit(nvml: Any, handle: Any) -> float | None:

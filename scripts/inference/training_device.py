@@ -4,8 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from scripts.foundation.errors import StudyError
-from scripts.inference import leases, machine
+from scripts.inference import leases
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -21,10 +20,8 @@ def leased(wanted: str) -> Iterator[str]:
         StudyError: ``cuda``, but no GPU is visible; or one is divided into MIG devices.
     """
     selection = os.environ.get(_VISIBLE)
-    devices = leases.usable([] if wanted == "cpu" else machine.gpus())
+    devices = leases.chosen(wanted)
     if not devices:
-        if wanted == "cuda":
-            raise StudyError("measurement.device is 'cuda', but no NVIDIA GPU is visible; set it to 'auto' or 'cpu'.")
         yield "cpu"
         return
     with leases.lease(devices, 1) as leased_gpus:

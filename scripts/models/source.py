@@ -75,6 +75,25 @@ class Source:
         """
         return None
 
+    def config_json(self) -> dict[str, Any] | None:
+        """Content of the model's ``config.json``, as far as it is known before the model is here; None if it is not.
+
+        Raises:
+            StudyError: a file can't be read.
+        """
+        return None
+
+    def obstacle(self, key: str) -> str | None:
+        """Why the model can't be had here, in a sentence with what to do; None where nothing is seen in its way.
+
+        Downloads nothing, but may ask a hub, which takes seconds at most. What :meth:`check` finds is not repeated.
+        """
+        return None
+
+    def bytes_to_fetch(self) -> int | None:
+        """Bytes that preparing the model downloads; None if that is not known."""
+        return 0
+
     def cpu_threads(self) -> int | None:
         """CPU threads that preparing a model takes; None for any number."""
         return None

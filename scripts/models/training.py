@@ -37,20 +37,15 @@ class Trained:
 
 
 def config(settings: "Settings", vocabulary: int, max_positions: int) -> Any:
-    """Return the ``LlamaConfig`` of these settings. Input and output embeddings are tied."""
+    """Return the ``LlamaConfig`` of these settings, with as many rows of embeddings as the tokenizer has entries."""
     from transformers import LlamaConfig
 
     from scripts.models import tokenizer
 
+    sizes = settings.config_json() | {"vocab_size": vocabulary, "max_position_embeddings": max_positions}
+    del sizes["model_type"]
     return LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=settings.hidden,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads,
-        num_key_value_heads=settings.kv_heads,
-        intermediate_size=settings.intermediate,
-        max_position_embeddings=max_positions,
-        tie_word_embeddings=True,
+        **sizes,
         bos_token_id=tokenizer.BEGIN_ID,
         eos_token_id=tokenizer.END_ID,
         pad_token_id=tokenizer.PAD_ID,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scripts.runtime.generation import Generator, Observation, SampleRecorder
     from scripts.runtime.models import Checkpoint, Loaded, Process
+    from scripts.runtime.place import Place
 
 
 class Facet:
@@ -55,6 +56,25 @@ class Facet:
 
         Raises:
             UnsupportedError: a sentence that names the figure that does not fit.
+        """
+
+    def check_machine(self, value: Any, place: Place) -> None:
+        """Refuse a machine or libraries that can't do it. Imports nothing heavy.
+
+        Raises:
+            UnsupportedError: a sentence that says what is missing.
+        """
+
+    def check_shapes(self, value: Any, shapes: dict[str, tuple[int, int]], place: Place) -> None:
+        """Refuse linear layers that can't be stored or multiplied so.
+
+        Args:
+            value: the facet's value.
+            shapes: [out, in] of each layer, or of what one process holds of it, by name.
+            place: where it runs.
+
+        Raises:
+            UnsupportedError: a sentence that names the layer.
         """
 
     def check_prompts(self, value: Any, prompts: list[str]) -> None:

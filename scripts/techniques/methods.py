@@ -72,6 +72,8 @@ class MethodFacet(Facet):
     processes = _by_method("processes")
     transform_weights = _by_method("transform_weights")
     check_model = _by_method("check_model")
+    check_machine = _by_method("check_machine")
+    check_shapes = _by_method("check_shapes")
     check_prompts = _by_method("check_prompts")
     change_config = _by_method("change_config")
     libraries = _by_method("libraries")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -50,6 +49,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="session")
+def shown(finished: Project) -> str:
+    """What the terminal showed while the finished study ran."""
+    return finished.root.with_name("finished.done").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
 def whole(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The whole study as it stands after its run, for slow tests; not to be changed."""
 
@@ -65,11 +70,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     def make(folder: Path) -> Outcome:
         project = Project.create(folder)
-        plan = project.dry_run().text
-        for files in re.findall(r"^\s+output: (results/.*)$", plan, re.MULTILINE):
-            for path in (folder / name for name in files.split(", ")):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps({"status": "ok"}), encoding="utf-8")
+        for path in (folder / name for job in project.dry_run().jobs for name in job["output"]):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"status": "ok"}), encoding="utf-8")
         return project.snakemake("--touch", "--forceall")
 
     return Project(made_once("recorded", tmp_path_factory, make))

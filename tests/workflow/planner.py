@@ -4,18 +4,41 @@ import atexit
 import functools
 import importlib
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 # What Snakemake and the rules import late, but nothing that a test replaces by a stand-in.
 LIBRARIES = ("snakemake.cli", "snakemake.report", "docutils.core", "jsonschema", "requests", "smart_open", "yte")
 
 
-def run(arguments: list[str], folder: Path, environment: dict[str, str], timeout: float) -> tuple[int, str]:
-    """Return exit status and output of ``python -m snakemake`` with these arguments, in this folder and environment."""
+class Jobs(logging.Filter):
+    """Writes down the jobs that Snakemake tells of, whatever is shown of them."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "event", None) == "job_info":
+            told = ("rule_name", "wildcards", "output", "priority", "threads", "reason")
+            job = {key: getattr(record, key) for key in told} | {"gpu": record.resources.get("gpu")}
+            with open(self._path, "a", encoding="utf-8") as handle:
+                handle.write(json.dumps(job) + "\n")
+        return True
+
+
+def run(
+    arguments: list[str], folder: Path, environment: dict[str, str], timeout: float
+) -> tuple[int, str, list[dict[str, Any]]]:
+    """Return what ``python -m snakemake`` does with these arguments, in this folder and environment.
+
+    Exit status, output, and the planned jobs with rule_name, wildcards, output, priority, threads, reason and gpu.
+    """
     output = folder / "dry run.log"
     request = [arguments, str(folder), environment, str(output), timeout]
     server = _server()
@@ -25,7 +48,10 @@ def run(arguments: list[str], folder: Path, environment: dict[str, str], timeout
     assert answer, "the process that makes dry runs has ended"
     text = output.read_text(encoding="utf-8", errors="replace")
     output.unlink()
-    return int(answer), text
+    jobs = folder / "dry run.jobs"
+    lines = jobs.read_text(encoding="utf-8").splitlines() if jobs.exists() else []
+    jobs.unlink(missing_ok=True)
+    return int(answer), text, [json.loads(line) for line in lines]
 
 
 @functools.cache
@@ -64,6 +90,7 @@ def become_snakemake(
     shadows = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:0] = [folder, *shadows]
     sys.argv = ["snakemake", *arguments]
+    logging.getLogger("snakemake.logging").addFilter(Jobs(output.removesuffix(".log") + ".jobs"))
     importlib.import_module("snakemake.cli").main(arguments)
 
 

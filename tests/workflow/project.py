@@ -26,16 +26,26 @@ FEW = ["baseline", "kv_cache", "pruned", "nf4", "tensor_parallel", "target_only"
 
 @dataclass
 class Outcome:
-    """What a command left: its exit status and everything it wrote to stdout and stderr."""
+    """What a command left: its exit status, everything it wrote to stdout and stderr, and of a dry run the jobs."""
 
     status: int
     text: str
+    jobs: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def errors(self) -> list[str]:
-        """The project's own error sentences, each once: a failed job's log is shown again below its message."""
+        """The project's own error sentences, each once."""
         found = re.findall(r"^\s*(error: .*)$", self.text, re.MULTILINE)
         return list(dict.fromkeys(found))
+
+    @property
+    def planned(self) -> dict[str, dict[str, Any]]:
+        """The jobs of a dry run as ``rule`` or ``rule:wildcard``, with what Snakemake tells of each."""
+        jobs = {}
+        for job in self.jobs:
+            name = next(iter(job["wildcards"].values()), None)
+            jobs[f"{job['rule_name']}:{name}" if name else job["rule_name"]] = job
+        return jobs
 
     @property
     def error(self) -> str:
@@ -103,7 +113,7 @@ class Project:
         """Name the jobs that the command would run, each as ``rule`` or ``rule:wildcard``; the target rule left out."""
         outcome = self.dry_run(*arguments)
         assert outcome.status == 0, outcome.text
-        jobs = set(planned(outcome.text))
+        jobs = set(outcome.planned)
         assert bool(jobs) != ("Nothing to be done" in outcome.text), outcome.text
         return jobs - {"all"}
 
@@ -157,16 +167,6 @@ def clean_environment() -> dict[str, str]:
     dropped = ("PYTHONPATH", "CUDA_VISIBLE_DEVICES", "SNAKEMAKE_PROFILE")
     kept = {key: value for key, value in os.environ.items() if key not in dropped and not key.startswith("HF_")}
     return kept | {"HF_HUB_OFFLINE": "1"}
-
-
-def planned(text: str) -> dict[str, str]:
-    """Read the jobs and what is said of each from what a dry run prints."""
-    jobs = {}
-    for match in re.finditer(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:[ \t]+.*\n)*)", text, re.MULTILINE):
-        rule, details = match.groups()
-        wildcards = re.search(r"^\s+wildcards: (?:technique|model)=(\w+)", details, re.MULTILINE)
-        jobs[f"{rule}:{wildcards[1]}" if wildcards else rule] = details
-    return jobs
 
 
 def techniques() -> list[str]:

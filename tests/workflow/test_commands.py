@@ -6,20 +6,21 @@ import shutil
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support import dataset_hub
-from tests.workflow.project import Project, jobs, planned, run, techniques
+from tests.workflow.project import Project, jobs, run, techniques
 
 STAGES = ["prepare_dataset", "select_samples", "prepare_model", "generate", "score_text", "score", "compare", "plot",
           "render"]  # fmt: skip
 
 
 def test_a_dry_run_shows_every_job_and_makes_nothing(fresh: Project) -> None:
-    outcome = fresh.snakemake("--dry-run")
+    outcome = fresh.dry_run()
     assert outcome.status == 0, outcome.text
-    assert set(planned(outcome.text)) - {"all"} == (
+    assert set(outcome.planned) - {"all"} == (
         {"prepare_dataset", "select_samples", "compare", "plot", "render"}
         | jobs("prepare_model", ["small", "large"])
         | jobs("generate", techniques())
@@ -27,6 +28,12 @@ def test_a_dry_run_shows_every_job_and_makes_nothing(fresh: Project) -> None:
         | jobs("score", techniques())
     )
     assert not (fresh.root / "results").exists()
+    # A short line for each, with the reason, and how many there are.
+    lines = [line for line in outcome.text.splitlines() if line.endswith("not made yet")]
+    assert len(lines) == len(outcome.jobs) - 1
+    assert {"model small", "run 1 of nf4", "report"} <= {line.removesuffix("not made yet").strip() for line in lines}
+    assert f"{len(lines)} steps would run" in outcome.text
+    assert max(map(len, outcome.text.splitlines())) < 240
 
 
 PLACES = {
@@ -46,28 +53,30 @@ def test_a_technique_asks_for_its_gpus_or_for_all_cores(fresh: Project, place: s
     fresh.study["measurement"]["device"] = device
     if visible is not None:
         fresh.environment["CUDA_VISIBLE_DEVICES"] = visible
-    jobs = planned(fresh.dry_run().text)
+    jobs = fresh.dry_run().planned
     for technique, (asked, threads) in (("kv_cache", one), ("tensor_parallel", two)):
-        details = jobs[f"generate:{technique}"]
-        assert f"gpu={asked}" in details
-        assert (f"threads: {threads}" in details) == (threads > 1)
+        job = jobs[f"generate:{technique}"]
+        assert (job["gpu"], job["threads"]) == (asked, threads)
+
+
+def runs_of(project: Project) -> list[dict[str, Any]]:
+    """The planned runs."""
+    return [job for job in project.dry_run().jobs if job["rule_name"] == "generate"]
 
 
 def turns(project: Project) -> dict[str, list[str]]:
     """The techniques of each round in the order in which Snakemake is to take them."""
-    text = project.dry_run().text
     found: dict[str, list[tuple[int, str]]] = {}
-    for technique, number, priority in re.findall(r"wildcards: technique=(\w+), run=(\d+)\n\s+priority: (\d+)", text):
-        found.setdefault(number, []).append((-int(priority), technique))
+    for job in runs_of(project):
+        found.setdefault(job["wildcards"]["run"], []).append((-job["priority"], job["wildcards"]["technique"]))
     return {number: [technique for _, technique in sorted(round_)] for number, round_ in sorted(found.items())}
 
 
 def test_all_techniques_run_once_before_any_runs_again(fresh: Project) -> None:
     fresh.study["measurement"]["repeats"] = 3
-    text = fresh.dry_run().text
     priorities: dict[int, list[int]] = {}
-    for number, priority in re.findall(r"wildcards: technique=\w+, run=(\d+)\n\s+priority: (\d+)", text):
-        priorities.setdefault(int(number), []).append(int(priority))
+    for job in runs_of(fresh):
+        priorities.setdefault(int(job["wildcards"]["run"]), []).append(job["priority"])
     assert {number: len(found) for number, found in priorities.items()} == dict.fromkeys((1, 2, 3), len(techniques()))
     assert min(priorities[1]) > max(priorities[2]) > min(priorities[2]) > max(priorities[3])
 
@@ -178,6 +187,7 @@ def test_it_is_started_from_anywhere(project: Project, tmp_path: Path) -> None:
     command = project.command("results/dataset/eval.jsonl", "--snakefile", str(project.root / "Snakefile"))
     outcome = run(command, place, {})
     assert outcome.status == 0, outcome.text
+    assert re.search(r"^2/2  evaluation samples, \S+ s$", outcome.text, re.MULTILINE)
     rows = (place / "results/dataset/eval.jsonl").read_text(encoding="utf-8").splitlines()
     assert len([json.loads(row)["id"] for row in rows]) == 4
 

@@ -3,6 +3,7 @@
 import gzip
 import html
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ import pytest
 
 from scripts.study import configuration
 from scripts.techniques.registry import facet_names
-from tests.workflow.project import FEW, ROOT, Project, planned, run, techniques
+from tests.workflow.project import FEW, ROOT, Project, run, techniques
 from tests.workflow.test_errors import BUILT_IN, study
 
 LOSSLESS = {
@@ -126,7 +127,8 @@ def test_a_semantic_score_and_a_profile_are_made_where_they_are_asked_for(projec
     project.study["select"] = ["baseline", "kv_cache"]
     outcome = project.snakemake()
     assert outcome.status == 0, outcome.text
-    assert {job for job in planned(outcome.text) if job.startswith("generate:")} == {"generate:size_2"}
+    runs = [line for line in outcome.text.splitlines() if "  run " in line]
+    assert [line.split(",")[0].split("  ")[-1] for line in runs] == ["run 1 of size_2"]
     comparison = json.loads((project.root / "results/comparison.json").read_text(encoding="utf-8"))
     for technique in comparison["techniques"]:
         assert -1 <= technique["figures"]["semantic_similarity"]["value"] <= 1
@@ -139,6 +141,23 @@ def test_a_semantic_score_and_a_profile_are_made_where_they_are_asked_for(projec
     page = html.unescape((project.root / "results/report.html").read_text(encoding="utf-8"))
     assert "batch_size 2" in page
     assert "EUR" in page
+
+
+def test_the_terminal_has_a_line_for_each_step_and_ends_with_the_answer(finished: Project, shown: str) -> None:
+    lines = [line for line in shown.splitlines() if not line.startswith("Using workflow specific profile")]
+    names = re.findall(r"^ *\d+/\d+  ([^,]+), \S+ s", shown, re.MULTILINE)
+    each = [f"{what} of {name}" for name in FEW for what in ("run 1", "ROUGE", "figures")]
+    around = ["data set", "evaluation samples", "model small", "model large", "comparison", "plots", "report"]
+    assert sorted(names) == sorted([*each, *around])
+    assert re.fullmatch(rf"{len(names)} steps, (about|roughly) \d+ min\.", lines[0])
+    assert any(re.search(r"; (about \d+ min|less than a minute) left$", line) for line in lines)
+    assert lines[-1].startswith(f"The report is {finished.root.resolve()}/results/report.html; ")
+    # Nothing else, but for the answer.
+    assert len(lines) < len(names) + 12
+    assert not set(shown) & set("\r\x1b")
+    [log] = (finished.root / ".snakemake/log").iterdir()
+    assert "python -P -m scripts.generate" not in shown
+    assert "Finished jobid" in log.read_text(encoding="utf-8")
 
 
 def test_the_results_own_page_tells_of_every_file_and_folder(finished: Project) -> None:

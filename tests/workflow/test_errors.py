@@ -188,6 +188,6 @@ def test_a_study_file_is_read_before_snakemake_waits_for_it_or_fails_on_it(fresh
 
 def test_nested_options_of_the_command_line_have_their_kinds(fresh: Project) -> None:
     fresh.study["measurement"]["repeats"] = 5
-    text = fresh.snakemake("--dry-run", "--config", "measurement={repeats: 2}", "select=[baseline]").text
-    assert "run-2/run.json" in text
-    assert "run-3/run.json" not in text
+    text = fresh.dry_run("--config", "measurement={repeats: 2}", "select=[baseline]").text
+    assert "run 2 of baseline" in text
+    assert "run 3 of baseline" not in text

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -80,6 +81,9 @@ def test_a_technique_with_too_few_gpus_is_a_row_of_the_report(project: Project) 
         "Needs 2 GPUs; this machine has 1 GPU to use.",
     )
     assert record["reason"] in (project.root / "results/report.html").read_text(encoding="utf-8")
+    # The terminal says so when the run is over, and ends with the answer.
+    assert re.search(r"  run 1 of tensor_parallel, \S+ s: unsupported: Needs 2 GPUs; this machine has 1 ", outcome.text)
+    assert outcome.text.splitlines()[-1].startswith(f"The report is {project.root.resolve()}/results/report.html; ")
 
 
 # --- models ---
@@ -98,9 +102,14 @@ def from_hub(project: Project, address: str) -> Outcome:
 def test_a_gated_model_without_a_token_says_what_to_do(fresh: Project) -> None:
     repository = hub.Repository(files={"config.json": b"{}", "model.safetensors": b""}, commit=COMMIT, gated=True)
     with hub.serve({"owner/gated": repository}) as served:
-        error = from_hub(fresh, served.address).error
-    assert "models.small.hub: owner/gated is gated" in error
-    assert "HF_TOKEN" in error
+        outcome = from_hub(fresh, served.address)
+    assert outcome.error.startswith("error: model small: models.small.hub: owner/gated is gated")
+    assert "HF_TOKEN" in outcome.error
+    assert outcome.error.endswith("; the log is results/logs/models/small.log.")
+    # The sentence is all: no command line, no log.
+    assert "scripts.prepare_model" not in outcome.text
+    assert "1 step failed; the same command tries again what is missing." in outcome.text
+    assert len(outcome.text.splitlines()) < 8, outcome.text
 
 
 @pytest.mark.slow
@@ -376,6 +385,9 @@ def test_after_an_interrupt_the_same_command_goes_on(project: Project) -> None:
         time.sleep(1)
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(timeout=60) != 0
+    said = (project.root / "first run.log").read_text(encoding="utf-8").splitlines()
+    assert said[-1] == "Interrupted; the jobs are ended, and the same command goes on from here."
+    assert not [line for line in said if line.startswith("error")]
     wait_for_none(project)
     assert {"generate:kv_cache", "score:kv_cache"} <= project.plan()
     assert "Directory cannot be locked" not in project.snakemake("results/metrics/nf4.json").text

@@ -239,6 +239,7 @@ def test_nothing_reruns_when_nothing_changed(project: Project) -> None:
     outcome = project.snakemake("--cores", "4")
     assert outcome.status == 0
     assert "Nothing to be done" in outcome.text
+    assert f"The report is {project.root.resolve()}/results/report.html; " in outcome.text
 
 
 def test_key_order_and_comments_rerun_nothing(planned: Project) -> None:

@@ -1,7 +1,9 @@
 """Source ``hub``: a repository of a model hub at a pinned commit, in the hub client's ordinary cache."""
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 # Safetensors and text only: no pickle and no code is ever fetched.
+_ANSWER_S = 5.0  # how long a hub may take to say whether it has a file
 _FIRST = [*stored_files.SMALL_FILES, stored_files.WHOLE, stored_files.INDEX]
 
 
@@ -33,6 +36,40 @@ class Settings(Source):
                 f"{key}.hub.revision is {self.revision!r}; give the full 40-digit commit, which the repository's page "
                 "shows under its files' history, so that the study always gets the same weights."
             )
+
+    def config_json(self) -> dict[str, Any] | None:
+        """That of the snapshot in the cache; None where there is none yet."""
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
+        return checkpoint.read_object(Path(found), "", "fetch it again") if isinstance(found, str) else None
+
+    def obstacle(self, key: str) -> str | None:
+        """That the hub does not give it, or can't be reached while the cache is incomplete."""
+        if self._cached() is not None:
+            return None
+        try:
+            _ask(f"{key}.hub: {self.id}", self)
+        except StudyError as error:
+            return str(error)
+        return None
+
+    def bytes_to_fetch(self) -> int | None:
+        """None of a snapshot in the cache."""
+        return 0 if self._cached() is not None else None
+
+    def _cached(self) -> Path | None:
+        """The snapshot, if all of its weights are in the cache."""
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
+        if not isinstance(found, str):
+            return None
+        directory = Path(found).parent
+        whole = (directory / stored_files.WHOLE).is_file()
+        shards = [] if whole else stored_files.shard_names(directory)
+        complete = whole or (shards and all((directory / shard).is_file() for shard in shards))
+        return directory if complete else None
 
     def prepare(self, job: Job) -> dict[str, Any]:
         """Fetch the snapshot, or find it in the cache, and return a manifest that refers to it."""
@@ -58,12 +95,36 @@ def fetch(where: str, options: Settings) -> Path:
     Raises:
         StudyError: the hub refuses, does not have it, or cannot be reached while the cache is incomplete.
     """
-    from huggingface_hub import errors
-
-    try:
+    with _in_words(where, options):
         directory = _download(options, _FIRST)
         shards = [] if (directory / stored_files.WHOLE).is_file() else stored_files.shard_names(directory)
         return _download(options, [*_FIRST, *shards]) if shards else directory
+
+
+def _ask(where: str, options: Settings) -> None:
+    """Ask the hub for the head of a file.
+
+    Raises:
+        StudyError: it refuses, does not have it, or cannot be reached.
+    """
+    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.utils import httpx  # its HTTP client, under whatever name it is installed
+
+    with _in_words(where, options):
+        try:
+            url = hf_hub_url(options.id, "config.json", revision=options.revision)
+            get_hf_file_metadata(url, timeout=_ANSWER_S)
+        except (errors.OfflineModeIsEnabled, httpx.TransportError) as error:
+            raise errors.LocalEntryNotFoundError(str(error)) from None
+
+
+@contextlib.contextmanager
+def _in_words(where: str, options: Settings) -> Iterator[None]:
+    """Say an error of the hub's in a sentence."""
+    from huggingface_hub import errors
+
+    try:
+        yield
     except errors.GatedRepoError:
         raise StudyError(
             f"{where} is gated; accept its licence on its page ({_endpoint()}/{options.id}) and set HF_TOKEN to a "

@@ -35,6 +35,10 @@ class Settings(Source):
         """Digest of the checkpoint's vocabulary."""
         return checkpoint.tokenizer_identity(Path(self.path))
 
+    def config_json(self) -> dict[str, Any]:
+        """That of the checkpoint."""
+        return checkpoint.read_object(Path(self.path) / "config.json", "", "restore it")
+
     def prepare(self, job: Job) -> dict[str, Any]:
         """Check the checkpoint and return a manifest that refers to it."""
         with _naming(job.key):

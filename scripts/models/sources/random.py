@@ -60,6 +60,10 @@ class Settings(Source):
         """The same as that of a trained model with this vocabulary."""
         return tokenizers.trained_identity(self._tokens(self._content()))
 
+    def config_json(self) -> dict[str, Any]:
+        """The architecture."""
+        return self._content()
+
     def prepare(self, job: Job) -> dict[str, Any]:
         """Draw the weights; they do not depend on the number of threads."""
         from scripts.models import saving

@@ -54,6 +54,20 @@ class Settings(Source):
         """The vocabulary's size: all tokenizers of a study are trained on the same rows."""
         return tokenizers.trained_identity(self.vocabulary)
 
+    def config_json(self) -> dict[str, Any]:
+        """A Llama of these sizes; input and output embeddings are tied."""
+        return {
+            "model_type": "llama",
+            "vocab_size": self.vocabulary,
+            "hidden_size": self.hidden,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "intermediate_size": self.intermediate,
+            "max_position_embeddings": _MAX_POSITIONS,
+            "tie_word_embeddings": True,
+        }
+
     def cpu_threads(self) -> int | None:
         """The option, since another number of threads gives other weights."""
         return self.threads

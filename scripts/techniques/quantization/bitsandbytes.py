@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from scripts.runtime.generation import Observation
     from scripts.runtime.models import Loaded, Process
+    from scripts.runtime.place import Place
 
 
 class BitsAndBytesMethod(Method, ABC):
@@ -63,12 +64,15 @@ class BitsAndBytesMethod(Method, ABC):
         """bitsandbytes, and what transformers uses it by."""
         return ("bitsandbytes", "transformers.integrations.bitsandbytes")
 
-    def load_options(self, value: Any, process: Process, facets: dict[str, Any]) -> dict[str, Any]:
-        """A BitsAndBytesConfig; a tensor-parallel model is quantised shard by shard after loading instead."""
+    def check_machine(self, value: Any, place: Place) -> None:
+        """The library must be there."""
         from importlib.util import find_spec
 
         if find_spec("bitsandbytes") is None:
             raise UnsupportedError("bitsandbytes is not installed; install it with envs/requirements.txt.")
+
+    def load_options(self, value: Any, process: Process, facets: dict[str, Any]) -> dict[str, Any]:
+        """A BitsAndBytesConfig; a tensor-parallel model is quantised shard by shard after loading instead."""
         if _is_sharded(facets):
             return {}
         from transformers import BitsAndBytesConfig

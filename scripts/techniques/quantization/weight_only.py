@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.runtime.errors import EvidenceError
 from scripts.runtime.layers import linear_layers
+from scripts.runtime.place import Place
 from scripts.techniques.methods import Method
 from scripts.techniques.quantization.layers import local_weight, refuse_no_layers, replace, stored_facts
 
@@ -45,13 +46,6 @@ class WeightOnlyMethod(Method, ABC):
         """The module of the layer, which imports torch and the kernels."""
         return ("scripts.techniques.quantization.weight_only_linear",)
 
-    def check_layers(self, model: torch.nn.Module) -> None:
-        """Refuse widths that can't be stored.
-
-        Raises:
-            UnsupportedError: a sentence that names the layer.
-        """
-
     def analytic_bytes(self, rows: int, columns: int, size: int) -> int:
         """Bytes of a stored weight without its bias, of a model whose dtype has ``size`` bytes."""
         return rows * columns + rows * 4
@@ -65,7 +59,10 @@ class WeightOnlyMethod(Method, ABC):
         from scripts.techniques.quantization import weight_only_linear
 
         refuse_no_layers(value["method"], loaded.model)
-        self.check_layers(loaded.model)
+        layers = linear_layers(loaded.model)
+        shapes = {name: tuple(local_weight(layer).shape) for name, layer in layers.items()}
+        self.check_shapes(value, shapes, Place(loaded.process.device.type))
+        del layers  # each is freed as it is replaced
         # Kept for the evidence's round-trip error.
         rows = loaded.notes["quantization_rows"] = {}
 

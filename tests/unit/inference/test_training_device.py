@@ -8,7 +8,7 @@ from scripts.inference import training_device as device
 
 @pytest.fixture
 def two_gpus(monkeypatch, tmp_path):
-    monkeypatch.setattr(device.machine, "gpus", lambda: [{"uuid": "GPU-a"}, {"uuid": "GPU-b"}])
+    monkeypatch.setattr(device.leases.machine, "gpus", lambda: [{"uuid": "GPU-a"}, {"uuid": "GPU-b"}])
     monkeypatch.setattr(device.leases, "lock_directory", lambda of="gpu": tmp_path)
     monkeypatch.setattr(device, "_usable", lambda: True)
 
@@ -41,6 +41,6 @@ def test_a_library_without_gpu_support_trains_on_the_cpu(two_gpus, monkeypatch):
 
 
 def test_a_gpu_that_is_asked_for_and_not_there_is_one_sentence(monkeypatch):
-    monkeypatch.setattr(device.machine, "gpus", list)
+    monkeypatch.setattr(device.leases.machine, "gpus", list)
     with pytest.raises(StudyError, match=r"measurement\.device is 'cuda', but no NVIDIA GPU"), device.leased("cuda"):
         pass

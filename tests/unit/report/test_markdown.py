@@ -1,6 +1,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
@@ -96,7 +97,7 @@ def test_the_answer_is_printed_with_the_place_of_the_report(tmp_path, monkeypatc
     lines = capsys.readouterr().out.splitlines()
     assert 2 <= len(lines) <= 6
     assert "Compiled" in lines[0]
-    assert lines[-1] == "The report is in results/report.html"
+    assert lines[-1].startswith(f"The report is {Path('results/report.html').resolve()}; ")
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path, monkeypatch, capsys, whole):

@@ -13,6 +13,7 @@ from scripts.kernels.matrix import quantize
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.layers import linear_layers, stored_shape, stored_weight
 from scripts.runtime.models import Process
+from scripts.runtime.place import Place
 from scripts.runtime.tensors import module_bytes
 from scripts.techniques.quantization import layers as methods_layers
 from scripts.techniques.quantization.facet import FACET
@@ -161,15 +162,14 @@ def test_four_bits_need_whole_pairs_of_groups(tmp_path, evaluation_set):
 
 
 @pytest.mark.parametrize(("capability", "refused"), [((8, 6), True), ((8, 9), False), ((9, 0), False)])
-def test_a_gpu_that_does_not_know_fp8_is_named(monkeypatch, capability, refused):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    process = Process(torch.device("cuda"), torch.bfloat16)
+def test_a_gpu_that_does_not_know_fp8_is_named(capability, refused):
+    place = Place("cuda", capability)
     if refused:
         with pytest.raises(UnsupportedError, match=r"capability 8\.9 or above; this one has 8\.6\."):
-            FACET.load_options({"method": "fp8"}, process, {})
+            FACET.check_machine({"method": "fp8"}, place)
     else:
-        assert FACET.load_options({"method": "fp8"}, process, {}) == {}
-    assert FACET.load_options({"method": "int8_weight_only"}, process, {}) == {}
+        FACET.check_machine({"method": "fp8"}, place)
+    FACET.check_machine({"method": "int8_weight_only"}, place)
 
 
 @pytest.mark.parametrize("method", BYTES)

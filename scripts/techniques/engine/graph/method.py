@@ -14,6 +14,7 @@ from scripts.techniques.engine.base import EngineMethod
 if TYPE_CHECKING:
     from scripts.runtime.generation import Generator, Observation
     from scripts.runtime.models import Loaded
+    from scripts.runtime.place import Place
 
 MAX_PROPOSED = 15  # its attention takes 16 tokens of a request in one step
 
@@ -37,6 +38,19 @@ class Graph(EngineMethod):
                 f"speculation proposes {proposed} tokens at a time, but engine '{value['name']}' verifies at most "
                 f"{MAX_PROPOSED}; propose fewer."
             )
+
+    def check_model(self, value: Any, config: Any) -> None:
+        """It is written for some architectures."""
+        from scripts.engine import family
+
+        family.check(config)
+
+    def check_machine(self, value: Any, place: Place) -> None:
+        """Its kernels are Triton's."""
+        from importlib.util import find_spec
+
+        if place.device == "cuda" and find_spec("triton") is None:
+            raise UnsupportedError("The graph engine's kernels need Triton on a GPU, and it is not installed.")
 
     def check_prompts(self, value: Any, prompts: list[str]) -> None:
         """A prefix is shared by several prompts."""

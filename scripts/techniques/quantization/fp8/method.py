@@ -12,7 +12,7 @@ from scripts.runtime.errors import UnsupportedError
 from scripts.techniques.quantization.weight_only import WeightOnlyMethod
 
 if TYPE_CHECKING:
-    from scripts.runtime.models import Process
+    from scripts.runtime.place import Place
 
 CAPABILITY = (8, 9)
 
@@ -25,18 +25,13 @@ class FP8(WeightOnlyMethod):
     largest_error = 0.0625  # a half step is at most 1/16 of a number
     quantized_inputs = ("float8_e4m3fn", 0.02)  # tensor cores sum such products in fewer bits
 
-    def load_options(self, value: Any, process: Process, facets: dict[str, Any]) -> dict[str, Any]:
-        """None: dense weights are loaded, and replaced layer by layer."""
-        if process.device.type == "cuda":
-            import torch
-
-            capability = torch.cuda.get_device_capability(process.device)
-            if capability < CAPABILITY:
-                raise UnsupportedError(
-                    f"fp8 weights need a GPU of compute capability {_version(CAPABILITY)} or above; this one has "
-                    f"{_version(capability)}."
-                )
-        return {}
+    def check_machine(self, value: Any, place: Place) -> None:
+        """Its products of many rows need tensor cores for fp8."""
+        if place.capability is not None and place.capability < CAPABILITY:
+            raise UnsupportedError(
+                f"fp8 weights need a GPU of compute capability {_version(CAPABILITY)} or above; this one has "
+                f"{_version(place.capability)}."
+            )
 
 
 def _version(capability: tuple[int, int]) -> str:

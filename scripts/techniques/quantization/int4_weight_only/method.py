@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.hardware.widths import INT4_GROUP
 from scripts.runtime.errors import UnsupportedError
-from scripts.runtime.layers import linear_layers
-from scripts.techniques.quantization.layers import local_weight
 from scripts.techniques.quantization.weight_only import WeightOnlyMethod
 
 if TYPE_CHECKING:
-    import torch
+    from scripts.runtime.place import Place
 
 WIDTH = 2 * INT4_GROUP  # columns come in pairs of groups
 
@@ -23,10 +21,9 @@ class Int4WeightOnly(WeightOnlyMethod):
     stored = "uint8"
     largest_error = 0.3  # it depends on how far a group's largest weight stands out
 
-    def check_layers(self, model: torch.nn.Module) -> None:
+    def check_shapes(self, value: Any, shapes: dict[str, tuple[int, int]], place: Place) -> None:
         """Groups must fill the rows."""
-        for name, layer in linear_layers(model).items():
-            width = local_weight(layer).shape[1]
+        for name, (_, width) in shapes.items():
             if width % WIDTH:
                 raise UnsupportedError(
                     f"int4 weights need layers whose width is a multiple of {WIDTH}; {name} is {width} wide here."

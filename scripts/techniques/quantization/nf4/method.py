@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.layers import linear_layers
+from scripts.runtime.place import Place
 from scripts.techniques.quantization.bitsandbytes import BitsAndBytesMethod, bias_bytes
 
 if TYPE_CHECKING:
@@ -52,17 +53,21 @@ class NF4(BitsAndBytesMethod):
         )  # fmt: skip
         return made
 
-    def check_layers(self, model: torch.nn.Module, process: Process) -> None:
-        """On a CPU bitsandbytes multiplies whole blocks only; where it repacks weights, of whole groups of rows."""
-        if process.device.type != "cpu":
-            return
-        layers = linear_layers(model)
-        for name, layer in layers.items():
-            width = layer.weight.quant_state.shape[1]
-            if width % BLOCK:
+    def check_shapes(self, value: dict[str, Any], shapes: dict[str, tuple[int, int]], place: Place) -> None:
+        """On a CPU bitsandbytes multiplies whole blocks only."""
+        for name, (_, width) in shapes.items():
+            if place.device == "cpu" and width % BLOCK:
                 raise UnsupportedError(
                     f"bitsandbytes multiplies 4-bit weights on a CPU in blocks of {BLOCK}; {name} is {width} wide here."
                 )
+
+    def check_layers(self, model: torch.nn.Module, process: Process) -> None:
+        """Where it repacks weights, a CPU multiplies whole groups of rows only."""
+        if process.device.type != "cpu":
+            return
+        layers = linear_layers(model)
+        shapes = {name: tuple(layer.weight.quant_state.shape) for name, layer in layers.items()}
+        self.check_shapes({}, shapes, Place("cpu"))
         for name, layer in layers.items():
             rows = layer.weight.quant_state.shape[0]
             if layer.support_avx512bf16_for_cpu and rows % CPU_ROWS:

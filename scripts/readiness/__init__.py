@@ -1,0 +1,1 @@
+"""What this machine can run of a study, and what it will take, before anything runs."""

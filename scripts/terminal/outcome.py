@@ -1,0 +1,26 @@
+"""What a finished job's record says where there are no figures: a job that knows why it can't run ends well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from scripts.foundation import files, text
+
+RECORDS = ("run.json", "profile.json")
+
+
+def of(outputs: Iterable[str]) -> str | None:
+    """Status and reason of the record among a job's outputs; None for a good one, or where there is none."""
+    for path in map(Path, outputs):
+        if path.name not in RECORDS and path.parent.name != "metrics":
+            continue
+        try:
+            record = files.read_json(path)
+            status, reason = record["status"], record["reason"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        # Of figures that are not there, the run has said why.
+        if status == "failed" or (status != "ok" and path.name in RECORDS):
+            return text.one_line(f"{str(status).replace('_', ' ')}: {str(reason).rstrip('.')}")
+    return None
