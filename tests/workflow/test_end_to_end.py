@@ -145,7 +145,7 @@ def test_a_semantic_score_and_a_profile_are_made_where_they_are_asked_for(projec
 
 def test_the_terminal_has_a_line_for_each_step_and_ends_with_the_answer(finished: Project, shown: str) -> None:
     lines = [line for line in shown.splitlines() if not line.startswith("Using workflow specific profile")]
-    names = re.findall(r"^ *\d+/\d+  ([^,]+), \S+ s", shown, re.MULTILINE)
+    names = re.findall(r"^ *\d+/\d+  ([^,]+), \S+ (?:s|min)\b", shown, re.MULTILINE)
     each = [f"{what} of {name}" for name in FEW for what in ("run 1", "ROUGE", "figures")]
     around = ["data set", "evaluation samples", "model small", "model large", "comparison", "plots", "report"]
     assert sorted(names) == sorted([*each, *around])
