@@ -46,6 +46,7 @@ async () => {
   const kinds = {
     "limit": drag("#limits [data-limit] input[type=range]"),
     "weight": drag("#limits [data-weight] input[type=range]"),
+    "price": type("#price", ["1", "12", "12.5"]),
     "scenario's limits": all("#scenarios [data-use]").map(press),
     "reset": all("#limits-reset").map(press),
     "chart axis": choose("#tradeoff-x, #tradeoff-y"),
