@@ -109,9 +109,10 @@ const Decision = (() => {
 
   // The study's own top three, or that of the reader's limits, filled into copies of the same markup.
   function showTop(found) {
-    const top = Dom.find("#top");
+    const top = Dom.find("#top"), note = Dom.find("#ranked-under");
     if (!top) return;
     const same = studysOwn();
+    note.hidden = same;
     top.classList.toggle("yours", !same);
     top.replaceChildren(...(same ? own : found.ranked.slice(0, Number(top.dataset.top)).map(filled)));
   }
@@ -173,8 +174,10 @@ const Decision = (() => {
     place = { answer: Dom.el("div", { class: "gives" }), struck: Dom.el("details", { class: "fold" }), summary: Dom.el("summary"), list: Dom.el("ul", { class: "struck" }) };
     place.struck.append(place.summary, place.list);
     box.append(Dom.el("h4", null, "Under these limits and weights"), place.answer, place.struck);
+    const back = () => Dom.el("button", { type: "button", onclick: Limits.reset }, "Back to the study's own");
+    Dom.find("#ranked-under")?.append(Dom.el("strong", null, "With your limits and weights."), " ", back());
     Dom.find("#answer-note")?.append(
-      Dom.el("strong", null, "Under your limits."), " ", Dom.el("button", { type: "button", onclick: Limits.reset }, "Back to the study's own"));
+      Dom.el("strong", null, "Under your limits."), " ", back());
     Dom.find("#limits-copy").addEventListener("click", copy);
     State.on(["limits", "weights", "price"], () => {
       Dom.find("#limits-copied").replaceChildren();

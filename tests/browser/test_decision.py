@@ -11,7 +11,31 @@ CHOICE = "#choice"
 
 @pytest.fixture
 def page(open_report):
-    return open_report()
+    page = open_report()
+    for part in ("overall", "scenarios"):
+        page.locator(f"#{part} > summary").click()
+    return page
+
+
+def test_the_headline_and_the_cards_follow_the_limits(page):
+    headline, cards, note = page.locator("#headline"), page.locator("#cards .card"), page.locator("#answer-note")
+    own, titles = headline.inner_text(), cards.locator(".use").all_inner_texts()
+    assert own.startswith("Use Compiled")
+    assert titles[0].startswith("Single requests")
+    assert note.is_hidden()
+    page.locator("#limit-max_batch_size").fill("1")
+    page.locator("#limit-max_peak_memory_gb").fill("435")
+    expect(headline).to_have_text(re.compile(r"^Use (?!Compiled).*faster"))
+    name = cards.first.get_attribute("data-technique")
+    assert page.locator(f"#results tr[data-technique={name}]").get_attribute("class") != "struck"
+    assert page.locator("#speedups tr.struck").count() == page.locator(f"{CHOICE} .struck li").count()
+    assert page.locator("#answer-beside").is_hidden()
+    page.locator("#limit-max_peak_memory_gb").fill("0.001")
+    expect(headline).to_have_text("No technique meets your limits.")
+    note.get_by_role("button").click()
+    assert headline.inner_text() == own
+    assert cards.locator(".use").all_inner_texts() == titles
+    assert page.locator("#answer-beside").is_visible()
 
 
 def winner(page, within=CHOICE):

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.mark.parametrize("name", ["comparison.json", "comparison.csv"])
 def test_the_numbers_are_saved_as_they_were_put_in(open_report, study_report, name):
-    page = open_report()
+    page = open_report(fragment="reproduce")
     with page.expect_download() as saved:
         page.get_by_role("button", name=f"Download {name}").click()
     assert saved.value.suggested_filename == name
@@ -23,7 +23,7 @@ def test_the_numbers_are_saved_as_they_were_put_in(open_report, study_report, na
 
 
 def test_the_study_is_saved_as_a_configuration(open_report, study_report):
-    page = open_report()
+    page = open_report(fragment="reproduce")
     with page.expect_download() as saved:
         page.get_by_role("button", name="Download study.json").click()
     assert saved.value.suggested_filename == "study.json"
@@ -32,6 +32,6 @@ def test_the_study_is_saved_as_a_configuration(open_report, study_report):
         found = json.load(handle)
     assert found == original
     assert list(found["scenarios"]) == ["b", "a"]
-    page.locator("#reproduce summary").click()
-    assert '"title": "Headlines: synthetic study"' in page.locator("#reproduce details pre").inner_text()
+    page.locator("#reproduce .fold > summary").click()
+    assert '"title": "Headlines: synthetic study"' in page.locator("#reproduce .fold pre").inner_text()
     assert "--configfile study.json" in page.locator("#reproduce pre").first.inner_text()

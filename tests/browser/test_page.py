@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.controls import visible
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "report" / "scripts"
 CHOICES = "find=cache&sort=-latency_s&picked=nf4"
 IMPORTANT = (
-    "#decision .answer", "#top .candidate", "#scenarios .situation", "#tradeoff .plot svg", "#results tbody tr",
-    "#changes tbody tr", "#techniques details", "#headlines .example", "#references table", "#trust", "#definitions dt",
+    "#headline", "#cards .card", "#speedups tbody tr", "#examples .excerpt", "#tradeoff .plot svg", "#results tbody tr",
+    "#techniques details", "#headlines .example", "#trust .verdict-line",
 )  # fmt: skip
+FOLDED = (
+    "#overall .candidate", "#scenarios .situation", "#changes tbody tr", "#references table", "#definitions dt",
+)  # fmt: skip
+# What stands before the details is read without a click; a screen is 900 pixels high.
+MOST_SCREENS = 10
 RUBBISH = (
     "%E0%A4%A",
     "%",
@@ -70,7 +75,7 @@ def test_choices_outlive_links_within_the_page_and_the_way_back(open_report: Cal
 
     before = state()
     assert all(before)
-    for section in ("headlines", "definitions"):
+    for section in ("headlines", "trust"):
         page.locator(f"nav a[href='#{section}']").click()
         page.wait_for_url(re.compile(f"#{section}&"))
         assert state() == before
@@ -78,7 +83,7 @@ def test_choices_outlive_links_within_the_page_and_the_way_back(open_report: Cal
     page.wait_for_url(re.compile("#headlines&"))
     assert state() == before
     page.go_forward()
-    page.wait_for_url(re.compile("#definitions&"))
+    page.wait_for_url(re.compile("#trust&"))
     assert state() == before
     page.reload()
     assert state() == before
@@ -113,12 +118,38 @@ def test_everything_important_is_there_without_scripts(open_report: Callable[...
     page = open_report(java_script_enabled=False)
     for selector in IMPORTANT:
         assert page.locator(selector).first.is_visible(), selector
+    for selector in FOLDED:
+        assert not page.locator(selector).first.is_visible(), selector
+        page.locator(f"{selector.split()[0]} > summary").click()
+        assert page.locator(selector).first.is_visible(), selector
     assert visible(page, "button, input, select, textarea") == []
     counts = {"#top .candidate": 3, "#results thead th:visible": 10, "#headlines article": 12}
     assert {selector: page.locator(selector).count() for selector in counts} == counts
-    assert "results/comparison.json" in page.locator("#reproduce").inner_text()
+    assert "results/comparison.json" in page.locator("#reproduce").text_content()
     page.locator("#technique-tensor_parallel_4 > summary").click()
     assert page.get_by_role("heading", name="Why it has no figures").first.is_visible()
+
+
+def test_the_navigation_says_which_section_is_in_view(open_report: Callable[..., Page]) -> None:
+    page = open_report(viewport={"width": 1440, "height": 900})
+    links = page.locator("nav.sections a")
+    titles = ["Answer", "Trade-off", "Table", "Techniques", "Headlines", "Trust"]
+    assert links.all_inner_texts() == titles
+    for title in [*titles, "Answer"]:
+        links.get_by_text(title, exact=True).click()
+        expect(page.locator("nav.sections [aria-current]")).to_have_text(title)
+        assert page.locator("nav.sections").bounding_box()["y"] == 0 or title == "Answer"
+    assert page.evaluate("document.documentElement.scrollHeight") <= MOST_SCREENS * 900
+
+
+def test_an_address_opens_the_details_that_it_is_in(open_report: Callable[..., Page]) -> None:
+    page = open_report(fragment="changes")
+    expect(page.locator("#changes table").first).to_be_visible()
+    expect(page.locator("#changes")).to_be_in_viewport()
+    page.locator('#results a[href="#changes"]').first.click()
+    assert page.locator("#lossless").get_attribute("open") is None
+    page.evaluate("location.hash = '#lossless'")
+    expect(page.locator("#lossless table").first).to_be_visible()
 
 
 _WALK = """
