@@ -1,6 +1,6 @@
 // Room for tables: the widest is set tighter where it would not fit, and a box that goes on sideways shows on which side.
 const Room = (() => {
-  const BOXES = ".scroll, .plot, .curve";
+  const BOXES = ".scroll, .plot, .curve, nav.sections > div";
   const SLACK = 1;
 
   function sides(box) {

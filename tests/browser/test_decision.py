@@ -27,7 +27,7 @@ def test_the_headline_and_the_cards_follow_the_limits(page):
     page.locator("#limit-max_peak_memory_gb").fill("435")
     expect(headline).to_have_text(re.compile(r"^Use (?!Compiled).*faster"))
     name = cards.first.get_attribute("data-technique")
-    assert page.locator(f"#results tr[data-technique={name}]").get_attribute("class") != "struck"
+    assert page.locator(f"table.results tr[data-technique={name}]").get_attribute("class") != "struck"
     assert page.locator("#speedups tr.struck").count() == page.locator(f"{CHOICE} .struck li").count()
     assert page.locator("#answer-beside").is_hidden()
     page.locator("#limit-max_peak_memory_gb").fill("0.001")

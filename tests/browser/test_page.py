@@ -66,10 +66,10 @@ def test_the_policy_lets_nothing_run_but_the_pages_own_script(browser: Browser, 
 
 def test_choices_outlive_links_within_the_page_and_the_way_back(open_report: Callable[..., Page]) -> None:
     page = open_report(fragment=f"results&{CHOICES}")
-    chosen = ("tr.picked", "th[aria-sort]", "#results tbody tr:not([hidden])")
+    chosen = ("tr.picked", "th[aria-sort]", "table.results tbody tr:not([hidden])")
 
     def state() -> list[list[str]]:
-        return [page.locator(f"#results {selector}").all_inner_texts() for selector in chosen[:2]] + [
+        return [page.locator(f"table.results {selector}").all_inner_texts() for selector in chosen[:2]] + [
             page.locator(chosen[2]).evaluate_all("rows => rows.map((row) => row.id)")
         ]
 
@@ -100,8 +100,8 @@ def test_an_address_that_makes_no_sense_does_no_harm(open_report: Callable[..., 
 
     def state() -> list[Any]:
         return [
-            page.locator(selector).all_inner_texts() for selector in ("#top h3", "#results thead th", "#choice")
-        ] + [page.locator("#results tbody tr:visible").count()]
+            page.locator(selector).all_inner_texts() for selector in ("#top h3", "table.results thead th", "#choice")
+        ] + [page.locator("table.results tbody tr:visible").count()]
 
     before = state()
     for rubbish in RUBBISH:
@@ -123,7 +123,7 @@ def test_everything_important_is_there_without_scripts(open_report: Callable[...
         page.locator(f"{selector.split()[0]} > summary").click()
         assert page.locator(selector).first.is_visible(), selector
     assert visible(page, "button, input, select, textarea") == []
-    counts = {"#top .candidate": 3, "#results thead th:visible": 10, "#headlines article": 12}
+    counts = {"#top .candidate": 3, "table.results thead th:visible": 10, "#headlines article": 12}
     assert {selector: page.locator(selector).count() for selector in counts} == counts
     assert "results/comparison.json" in page.locator("#reproduce").text_content()
     page.locator("#technique-tensor_parallel_4 > summary").click()

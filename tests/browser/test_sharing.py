@@ -23,7 +23,7 @@ def test_print_holds_the_answer_and_no_controls(open_report: Callable[..., Page]
     assert answer in words(page.locator("body").inner_text())
     # A heading of the table that sorts it is a heading still.
     assert visible(page, "button:not(thead button), input, select, textarea, nav") == []
-    assert page.locator("#results table").is_visible()
+    assert page.locator("table.results").is_visible()
     if shutil.which("pdftotext"):
         done = subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True, check=True)
         assert answer in words(done.stdout.decode())
