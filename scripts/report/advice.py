@@ -115,4 +115,8 @@ def _front(technique: dict[str, Any], comparison: dict[str, Any], labels: dict[s
 def _rank(technique: dict[str, Any], comparison: dict[str, Any]) -> str:
     overall = (comparison.get("ranking") or {}).get("overall") or []
     row = next((row for row in overall if row["technique"] == technique["name"]), {})
-    return "" if row.get("score") is None else told("summary", "rank", row=row, count=len(overall))
+    return (
+        ""
+        if row.get("score") is None
+        else told("summary", "rank", row=row, count=len(overall), chance=limits.chance(row.get("chance_best")))
+    )
