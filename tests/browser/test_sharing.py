@@ -25,7 +25,7 @@ def test_print_holds_the_answer_and_no_controls(open_report: Callable[..., Page]
     assert visible(page, "button:not(thead button), input, select, textarea, nav") == []
     assert page.locator("table.results").is_visible()
     if shutil.which("pdftotext"):
-        done = subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True, check=True)
+        done = subprocess.run(["pdftotext", "-raw", "-", "-"], input=pdf, capture_output=True, check=True)
         printed = words(done.stdout.decode())
         told = page.locator("#answer p:visible").all_inner_texts()
         assert len(told) > 3
