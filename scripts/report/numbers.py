@@ -35,9 +35,9 @@ class Scale:
         if low is None and high is None:
             return ""
         if low is None:
-            return f"\N{LESS-THAN OR EQUAL TO} {self.show(high)}"
+            return f"at most {self.show(high)}"
         if high is None:
-            return f"\N{GREATER-THAN OR EQUAL TO} {self.show(low)}"
+            return f"at least {self.show(low)}"
         return f"{self.show(low)}{DASH}{self.show(high)}"
 
 

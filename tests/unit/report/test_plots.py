@@ -128,7 +128,7 @@ def test_numbers():
     assert (scale.unit, scale.show(0.0712), scale.show(None)) == ("ms", "71.2", "—")
     assert numbers.column_scale([None], numbers.TIME).unit == "s"
     assert numbers.column_scale([2.4e9, 1.0e9], numbers.BYTES).show_with_unit(2.4e9) == "2.40 GB"
-    assert numbers.Scale("s").interval(1.0, None) == "≥ 1.00"
+    assert numbers.Scale("s").interval(1.0, None) == "at least 1.00"
 
 
 def test_text_is_made_visible_not_dropped():
