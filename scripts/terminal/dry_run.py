@@ -7,7 +7,7 @@ import re
 from scripts.foundation import text
 
 NAME_WIDTH = 34
-MAX_SHOWN = 240  # characters of a reason
+MAX_SHOWN = 160  # characters of a reason
 
 # The beginning of one of Snakemake's reasons -> what is shown for it; what stands behind it goes, but for "{}".
 REASONS = {

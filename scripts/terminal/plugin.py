@@ -231,7 +231,7 @@ class LogHandler(LogHandlerBase):
             self._screen.line(f"{_steps(count)} would run: {dry_run.counted(self._stats)}.")
         if self._failed and not self._interrupted:
             waiting = self._progress.total - self._progress.done - len(self._failed)
-            others = f", and {_steps(waiting)} that need what it makes did not run" if waiting > 0 else ""
+            others = f", so {waiting} further step{'s' if waiting != 1 else ''} did not run" if waiting > 0 else ""
             log = f" Snakemake's own log is {self._log}." if self._log else ""
             self._screen.line(
                 f"{_steps(len(self._failed))} failed{others}; the same command tries again what is missing.{log}"
