@@ -56,7 +56,7 @@ def column_scale(values: Iterable[float | None], units: list[tuple[float, str]])
         values: the column; None where there is no figure.
         units: sizes and names, largest first.
     """
-    known = sorted(value for value in values if value)
+    known = sorted(abs(value) for value in values if value)
     if not known:
         return Scale(units[0][1], units[0][0])
     median = known[len(known) // 2]

@@ -38,13 +38,14 @@ def _unit(column: dict[str, Any]) -> str:
 
 
 def _row(row: dict[str, Any], columns: list[dict[str, Any]], labels: dict[str, str]) -> dict[str, Any]:
-    name = row["technique"]
+    name = row["technique"] if row["technique"] in labels else None
+    absent = f"this study has no technique '{row['technique']}'" if row["technique"] else ""
     return {
         "name": row["name"],
         "technique": name or "",
-        "label": labels.get(name, name) if name else "",
+        "label": labels.get(name, ""),
         "over": _over(row, labels),
-        "why_none": "" if name else row.get("why_none") or "nothing like it was measured here",
+        "why_none": "" if name else absent or row.get("why_none") or "nothing like it was measured here",
         "note": row.get("note") or "",
         "cells": [_cell(row, column["key"]) for column in columns],
     }

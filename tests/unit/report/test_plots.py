@@ -127,6 +127,8 @@ def test_numbers():
     scale = numbers.column_scale([0.0712, 0.1696, None], numbers.TIME)
     assert (scale.unit, scale.show(0.0712), scale.show(None)) == ("ms", "71.2", "—")
     assert numbers.column_scale([None], numbers.TIME).unit == "s"
+    # What is left of a peak after all parts can be less than nothing.
+    assert numbers.column_scale([-2.5e6], numbers.BYTES).show_with_unit(-2.5e6) == "\N{MINUS SIGN}2.50 MB"
     assert numbers.column_scale([2.4e9, 1.0e9], numbers.BYTES).show_with_unit(2.4e9) == "2.40 GB"
     assert numbers.Scale("s").interval(1.0, None) == "at least 1.00"
 

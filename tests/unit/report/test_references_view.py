@@ -76,6 +76,11 @@ def test_what_was_not_measured_says_why():
     assert (row["cells"][0]["measured"], row["cells"][0]["interval"]) == ("—", "")
 
 
+def test_a_technique_that_the_study_has_not_is_no_link():
+    row = shown(0.4, None, technique="tensor_parallel")["rows"][0]
+    assert (row["technique"], row["why_none"]) == ("", "this study has no technique 'tensor_parallel'")
+
+
 def test_another_direction_is_said_only_where_the_interval_excludes_it():
     found = shown(0.406, MEASURED)
     assert [plain(sentence) for sentence in found["disagreements"]] == [
