@@ -128,6 +128,9 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
     places = [Path(each).resolve() for each in (arguments.html, arguments.markdown, arguments.old, arguments.new)]
     if places[0] == places[1] or {*places[:2]} & {*places[2:]}:
         raise StudyError("--html and --markdown name a file that is read, or each other's; choose another name.")
+    for place in (arguments.html, arguments.markdown):
+        if Path(place).is_dir():
+            raise StudyError(f"{place} is a directory; name a file to write.")
 
 
 if __name__ == "__main__":

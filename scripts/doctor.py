@@ -14,7 +14,9 @@ from scripts.readiness import page
 
 def main() -> None:
     """Read the study, look at the machine, and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.doctor", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--configfile", nargs="+", default=[], help="the study, as for snakemake")
     parser.add_argument("--config", nargs="+", default=[], help="keys of the study, as for snakemake: key=value")
     parser.add_argument("--directory", help="where the study is to run, as for snakemake")

@@ -89,9 +89,10 @@ def _study(plan: Plan, machine: Machine) -> str:
     where = (
         f"on {len(machine.devices)} GPU{'s' if len(machine.devices) > 1 else ''}" if machine.devices else "on the CPU"
     )
+    count, samples = len(plan.techniques), plan.config["dataset"]["samples"]
     return (
-        f"Study: {' '.join(plan.config['title'].split())}; {len(plan.techniques)} techniques, {runs} "
-        f"run{'s' if runs > 1 else ''} of each, {plan.config['dataset']['samples']} samples, {where}."
+        f"Study: {' '.join(plan.config['title'].split())}; {count} technique{'s' * (count != 1)}, {runs} "
+        f"run{'s' * (runs != 1)} of each, {samples} sample{'s' * (samples != 1)}, {where}."
     )
 
 

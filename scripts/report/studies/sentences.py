@@ -21,6 +21,8 @@ AGAINST = {judging.ABSOLUTE: "", judging.BASELINE: " against its own baseline"}
 
 def answer(found: Comparison) -> list[str]:
     """Return the answer: whether anything is worse, and how much of it could be judged."""
+    if not found["worse"] and not sum(found["counts"].values()):
+        return [_counted(found)]
     return [_verdict(found), _counted(found)]
 
 
@@ -93,9 +95,9 @@ def _counted(found: Comparison) -> str:
     if not total:
         return "No figure could be compared."
     told = {
-        judging.BEYOND: "beyond the bound",
-        judging.WITHIN: "shown to be within it",
-        judging.UNDECIDED: "neither shown",
+        judging.BEYOND: "beyond their bound",
+        judging.WITHIN: "shown to be within their bound",
+        judging.UNDECIDED: "not shown either way",
         compare.UNTESTED: "not tested",
     }
     parts = [f"{counts[state]} {said}" for state, said in told.items() if counts[state]]

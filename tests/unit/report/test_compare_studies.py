@@ -87,9 +87,10 @@ def test_studies_of_which_nothing_can_be_compared_are_status_2(run, compared):
     others = copy.deepcopy(compared)
     for technique in others["techniques"]:
         technique["generation"] = {"max_new_tokens": 99}
-    status, _, err = run(compared, others)
+    status, out, err = run(compared, others)
     assert status == 2
     assert "nothing could be compared" in err
+    assert "No figure is worse" not in out
     assert "max_new_tokens" in (run.folder / "page.html").read_text(encoding="utf-8")
 
 
@@ -181,6 +182,12 @@ def test_a_file_that_cannot_be_read_is_status_2(run, compared, monkeypatch, caps
             entry.run(compare_studies.main, fault=compare_studies.CANNOT)
         assert ended.value.code == 2
         assert wanted in capsys.readouterr().err
+
+
+def test_a_directory_is_not_written_over(run, compared):
+    status, out, err = run(compared, compared, "--markdown", str(run.folder))
+    assert (status, out) == (2, "")
+    assert err == f"error: {run.folder} is a directory; name a file to write.\n"
 
 
 def test_a_study_is_not_written_over(run, compared):
