@@ -74,12 +74,27 @@ const Decision = (() => {
       Dom.el("li", { "data-technique": name }, Dom.el("bdi", null, Data.label(name)), `: ${entries.map(reason).join("; ")}.`)));
   }
 
+  // The techniques for single requests and for bulk work of those that meet the limits, by the rules of the study's own
+  // answer (scripts/report/answer.py): none replaces a reference that qualifies unless it is shown to be faster.
+  function picked(meets, of, { more, reference }) {
+    const { alone, bulk, bulk_ties: ties } = Data.comparison.uses;
+    const first = alone.find(meets);
+    const one = first && meets(reference) && !("faster" in of(first).dataset) ? reference : first;
+    const most = bulk.find(meets);
+    if (!one || !most) return [one, most];
+    const rate = (name) => Number(of(name).dataset.rate);
+    const level = rate(most) < Number(more) * rate(one) || (most === bulk[0] && (ties ?? []).includes(one));
+    if (rate(most) >= Number(more) && !level) return [one, most];
+    return [one, one !== reference && rate(most) >= Number(more) ? one : null];
+  }
+
   // The big headline and the cards under the reader's limits: of each use the first technique that meets them.
   function showAnswer(found) {
     const note = Dom.find("#answer-note"), line = Dom.find("#headline"), beside = Dom.find("#answer-beside"), cards = Dom.find("#cards");
-    const others = Dom.find("#others")?.content;
+    const template = Dom.find("#others"), others = template?.content;
     if (!note || !others) return;
-    const limited = Object.keys(State.get("limits")).length > 0;
+    // How quality is read limits nothing by itself.
+    const limited = Object.keys(State.get("limits")).some((key) => key !== "quality");
     note.hidden = !limited;
     beside.hidden = limited;
     if (!limited) {
@@ -88,18 +103,17 @@ const Decision = (() => {
       return;
     }
     const meets = (name) => !found.failed.has(name);
-    const { alone, bulk } = Data.comparison.uses;
-    const one = alone.find(meets), most = bulk.find(meets), any = one ?? most ?? found.winner;
+    const of = (name) => Dom.find(`div[data-technique="${CSS.escape(name)}"]`, others);
+    const [one, most] = picked(meets, of, template.dataset), any = one ?? most ?? found.winner;
     if (!any) {
       line.textContent = "No technique meets your limits.";
       cards.replaceChildren();
       return;
     }
-    const of = (name) => Dom.find(`div[data-technique="${CSS.escape(name)}"]`, others);
     const said = (name, use) => Dom.find(`[data-use="${use}"]`, of(name)).textContent;
     const wanted = new Map([[one ?? (most ? null : any), "Single requests"], [most, "Bulk work"]].filter(([name]) => name));
-    line.textContent = [...new Set([one ?? (most ? null : any), most && most !== one ? most : null])].filter(Boolean)
-      .map((name) => said(name, name === most && name !== one ? "bulk" : "alone")).join(" ");
+    line.replaceChildren(Dom.el("bdi", null, [...new Set([one ?? (most ? null : any), most && most !== one ? most : null])].filter(Boolean)
+      .map((name) => said(name, name === most && name !== one ? "bulk" : "alone")).join(" ")));
     cards.replaceChildren(...[...wanted].map(([name, use]) => {
       const card = Dom.find(".card", of(name)).cloneNode(true);
       Dom.find(".use", card).textContent = name === one && name === most ? "Single requests, bulk work" : use;

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from scripts.metrics import resampling
 from scripts.report import gains, rouge_words, rows, templates, words
 from scripts.report.gains import Gains
 from scripts.report.templates import say
@@ -13,6 +14,8 @@ POOR = 0.1
 FASTER = "faster"
 # Flags that are no doubt about a speed.
 MINOR = ("memory", "reference", "several_changes")
+EQUAL = 0.995
+"""A ratio of latencies this near to 1 is 1.00 in words."""
 MORE = 1.05
 """A technique for bulk work is worth a second sentence from this gain in samples a second over the first on."""
 
@@ -36,7 +39,7 @@ def headline(comparison: dict[str, Any]) -> str:
         fastest = by_name[comparison["answer"]["fastest"]]["label"]
         return _told("headline", "no_baseline", fastest=fastest, ran=comparison["answer"]["ran"])
     one, bulk = chosen(comparison)
-    said = [single(comparison, one, both=bulk is one)]
+    said = [single(comparison, one, both=bulk is one, bulk=bulk is not None)]
     if bulk not in (None, one):
         said.append(in_bulk(bulk, same=bulk.text == one.text))
     return " ".join(said)
@@ -52,7 +55,7 @@ def chosen(comparison: dict[str, Any]) -> tuple[Gains, Gains | None]:
     of = {name: gains.gains(technique, comparison) for name, technique in rows.by_name(comparison).items()
           if technique["status"] == "ok"}  # fmt: skip
     baseline = of[comparison["answer"]["reference"]]
-    one = next((of[name] for name in uses["alone"] if _gains(of[name], baseline)), baseline)
+    one = next((of[name] for name in uses["alone"] if is_faster(of[name], baseline)), baseline)
     if uses["alone"] and one.name != uses["alone"][0]:
         one = baseline
     bulk = of[uses["bulk"][0]] if uses["bulk"] else one
@@ -63,14 +66,17 @@ def chosen(comparison: dict[str, Any]) -> tuple[Gains, Gains | None]:
     return one, bulk
 
 
-def single(comparison: dict[str, Any], it: Gains, both: bool = False, limited: bool = False) -> str:
-    """Return the sentence that recommends a technique for single requests, or under a reader's limits."""
+def single(comparison: dict[str, Any], it: Gains, both: bool = False, limited: bool = False, bulk: bool = False) -> str:
+    """Return the sentence that recommends a technique for single requests, or under a reader's limits.
+
+    ``both``: it is for bulk work too; ``bulk``: bulk work is spoken of, in this sentence or the next.
+    """
     if limited and not it.faster:
         return _told("headline", "reference", it=asdict(it))
     if it.name == comparison["answer"]["reference"]:
         uses = comparison["uses"]
         return _told(
-            "headline", "stay", it=asdict(it), by=uses["by"], alone=comparison["answer"]["ran"] == 1, bulk=not both
+            "headline", "stay", it=asdict(it), by=uses["by"], alone=comparison["answer"]["ran"] == 1, bulk=bulk
         )
     return _told("headline", "one", it=asdict(it), both=both)
 
@@ -114,7 +120,7 @@ def doubt(comparison: dict[str, Any]) -> str:
         return _told("doubt", "faster", label=better.label, faster=better.faster, verdict=verdict)
     if flagged := _flagged(named, lambda kind: kind in MINOR):
         return flagged
-    return _told("doubt", "none")
+    return _told("doubt", "none", tested=comparison["answer"]["ran"] == 1 or _is_tested(comparison))
 
 
 def _flagged(techniques: list[dict[str, Any]], counts: Callable[[str], bool]) -> str:
@@ -132,22 +138,40 @@ def failed(comparison: dict[str, Any]) -> str:
     return words.sentence(_told("failed", None, failed=labels, count=len(comparison["techniques"]))) if labels else ""
 
 
-def _gains(it: Gains, baseline: Gains) -> bool:
+def is_faster(it: Gains, baseline: Gains) -> bool:
     """Whether a technique is shown to be faster than the baseline; untested, whether it was."""
-    if it is baseline or it.latency is None:
+    if it.name == baseline.name or it.latency is None:
         return False
     return it.figure.get("verdict") == FASTER if words.is_tested(it.figure) else it.latency < 1
 
 
 def _sure(comparison: dict[str, Any], one: Gains) -> str:
-    ties = comparison["uses"]["alone_ties"]
-    runs = min(technique["run_count"] for technique in rows.ran(comparison["techniques"]))
-    tied = [] if one.name != comparison["uses"]["alone"][0] else _ties(comparison, one, ties or [])
+    """Say how sure the choice for single requests is; nothing where there was no other technique to choose."""
+    if comparison["answer"]["ran"] == 1:
+        return ""
+    uses, by_name = comparison["uses"], rows.by_name(comparison)
+    ties, alone = uses["alone_ties"], uses["alone"]
+    runs = _runs(comparison)
+    # Ahead by its mean, which the test of its change does not confirm; as good as equal ones are ties.
+    ahead = None if one.name in alone[:1] or not alone else gains.gains(by_name[alone[0]], comparison)
+    if ahead and (ahead.latency or 1.0) > EQUAL:
+        ties, ahead = [ahead.name, *(name for name in ties or [] if name != one.name)], None
     return _told(
-        "sure", None, tested=ties is not None or (runs > 1 and len(comparison["uses"]["alone"]) < 2), runs=runs,
-        interval=gains.interval(one), prompts=comparison["dataset"]["samples"], ties=tied,
-        by=comparison["uses"]["by"],
+        "sure", None, tested=_is_tested(comparison), runs=runs, few=resampling.MIN_PROMPTS,
+        interval=gains.interval(one), prompts=comparison["dataset"]["samples"],
+        ties=[] if ahead else _ties(comparison, one, ties or []), ahead=ahead and asdict(ahead),
+        others="some" if len({*alone, one.name}) > 1 else "in batches" if len(uses["bulk"]) > 1 else "none",
+        by=uses["by"],
     )  # fmt: skip
+
+
+def _is_tested(comparison: dict[str, Any]) -> bool:
+    uses = comparison["uses"]
+    return uses["alone_ties"] is not None or (_runs(comparison) > 1 and len(uses["alone"]) < 2)
+
+
+def _runs(comparison: dict[str, Any]) -> int:
+    return min(technique["run_count"] for technique in rows.ran(comparison["techniques"]))
 
 
 def _ties(comparison: dict[str, Any], one: Gains, names: list[str]) -> list[str]:

@@ -6,6 +6,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from scripts.report.text import inert_values
+from tests.support.report_pages import rendered
+from tests.support.synthetic_study import Technique, built_in_choices, compare, write_study
+
 CHOICE = "#choice"
 
 
@@ -36,6 +40,20 @@ def test_the_headline_and_the_cards_follow_the_limits(page):
     assert headline.inner_text() == own
     assert cards.locator(".use").all_inner_texts() == titles
     assert page.locator("#answer-beside").is_visible()
+
+
+def test_a_limit_recommends_nothing_that_is_not_shown_to_be_faster(browser, tmp_path):
+    faster = Technique("fast", label="Fast", speed=1.01, lossless=True)
+    comparison = compare(write_study(tmp_path, [Technique("baseline", None, "Plain"), faster], **built_in_choices()))
+    comparison["uses"] |= {"alone": ["fast", "baseline"], "bulk": ["fast", "baseline"]}
+    change = comparison["techniques"][1]["changes"]["baseline"]["figures"]["latency_change_percent"]
+    change["verdict"] = "no measurable difference"
+    (tmp_path / "report.html").write_text(rendered(comparison, numbers=inert_values(comparison)), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(f"{(tmp_path / 'report.html').as_uri()}#limits=max_batch_size!1")
+    expect(page.locator("#headline")).to_have_text("Use Plain, the reference.")
+    assert page.locator("#cards .card").count() == 1
+    page.close()
 
 
 def winner(page, within=CHOICE):

@@ -1,6 +1,7 @@
 """The first sentences of the report, the terminal and the Markdown document."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.support import synthetic_runs as synthetic
 from tests.support.report_pages import rendered, technique, visible
 from tests.support.synthetic_study import Technique, compare, write_study
 
+NO_DIFFERENCE = "no measurable difference"
 X = "\N{MULTIPLICATION SIGN}"
 BATCH = {"batch_size": 8}
 RANDOM = {"models": {"target": synthetic.make_model("small") | {"source": "random", "random_weights": True}}}
@@ -30,7 +32,7 @@ FAST = Technique("fast", label="Fast", speed=3, peak_mib=480, lossless=True)
 
 
 def test_one_technique_for_single_requests_and_another_for_bulk_work(told):
-    bulk = Technique("bulk", label="Bulk", difference=BATCH, speed=1.2, changes={"batch_size": 8})
+    bulk = Technique("bulk", label="Bulk", difference=BATCH, speed=1.2, peak_mib=800, changes={"batch_size": 8})
     comparison = told(PLAIN, FAST, bulk)
     # What a batch of eight serves is known from its runs; here it is said.
     comparison["uses"] |= {"bulk": ["bulk", "fast", "baseline"], "bulk_ties": []}
@@ -42,6 +44,8 @@ def test_one_technique_for_single_requests_and_another_for_bulk_work(told):
     assert price.startswith(
         f"Price: 1.20{X} the memory (503 MB at its peak). Bulk: each request waits 2.5{X} as long as"
     )
+    # Memory is over the baseline's, also behind a comparison with the first.
+    assert price.endswith(f"as long as with Fast, at 2.0{X} the baseline's memory.")
     assert sure.startswith(f"How sure: 2.9 to 3.1{X} as fast (95% interval, 40 prompts {X} 3 runs)")
     assert sure.endswith("no technique of those that keep the quality is as fast.")
     assert doubt.startswith("No doubt: nothing disturbed the runs")
@@ -57,7 +61,7 @@ def test_equal_ones_are_named_with_what_each_is_for(told):
 def test_nothing_faster_is_said_as_an_action(told):
     comparison = told(PLAIN, Technique("slow", label="Slow", speed=0.5))
     assert answer.sentences(comparison)[0] == (
-        "Stay with Plain for single requests: no technique is shown to be faster and to keep its quality."
+        "Stay with Plain: no technique is shown to be faster and to keep its quality."
     )
     (card,) = cards.cards(comparison)
     assert (card["label"], card["titles"]) == ("Plain", ["Single requests"])
@@ -73,11 +77,64 @@ def test_a_faster_one_that_loses_quality_is_the_doubt_and_no_advice(told):
 
 
 def test_one_run_is_said_to_test_nothing(told):
-    sure = answer.sentences(told(PLAIN, FAST, runs=1))[2]
+    *_, sure, doubt = answer.sentences(told(PLAIN, FAST, runs=1))
+    assert not doubt.startswith("No doubt")
     assert sure == (
         "How sure: not tested, since each technique ran once; another run may differ. Set measurement.repeats to 3 or "
         "more."
     )
+
+
+def test_a_lead_that_no_test_confirms_is_named_and_not_denied(told):
+    comparison = told(PLAIN, FAST)
+    technique(comparison, "fast")["changes"]["baseline"]["figures"]["latency_change_percent"]["verdict"] = NO_DIFFERENCE
+    first, _, sure, _ = answer.sentences(comparison)
+    assert first.startswith("Stay with Plain for single requests: no technique is shown to be faster")
+    assert sure == (
+        f"How sure: 40 prompts {X} 3 runs; Fast is 3.0{X} faster by its mean, which the test does not confirm: more "
+        "prompts or runs would tell."
+    )
+    technique(comparison, "fast")["changes"]["baseline"]["figures"]["latency_change_percent"]["value"] = -0.1
+    assert "; not shown to be slower: Fast" in " ".join(answer.sentences(comparison))
+
+
+@pytest.mark.parametrize(("others", "wanted"), [
+    ([Technique("bad", label="Bad", speed=9, damage=0.9, seed=3)], "no other technique is shown to keep the quality."),
+    ([Technique("bulk", label="Bulk", difference=BATCH, changes={"batch_size": 8})], "takes requests in batches."),
+    ([Technique("gone", label="Gone", status="failed", reason="x")], ""),
+])  # fmt: skip
+def test_nothing_is_compared_with_techniques_that_are_not_there(told, others, wanted):
+    sentences = answer.sentences(told(PLAIN, *others))
+    sure = "".join(line for line in sentences if line.startswith("How sure"))
+    assert sure.endswith(wanted)
+    assert bool(sure) == bool(wanted)
+
+
+def test_one_run_is_no_plural(told):
+    bad = Technique("bad", label="Bad", speed=9, damage=0.9, seed=3)
+    assert f"How sure: 40 prompts {X} 1 run; no other" in " ".join(answer.sentences(told(PLAIN, bad, runs=1)))
+
+
+def test_a_study_of_batches_alone_has_an_answer(told):
+    batches = [
+        Technique("baseline", None, "Plain", BATCH),
+        Technique("more", label="More", difference={"batch_size": 16}),
+    ]
+    assert answer.sentences(told(*batches))[0].startswith("Stay with Plain")
+
+
+def test_too_few_prompts_are_not_blamed_on_the_runs(told):
+    sure = answer.sentences(told(PLAIN, FAST, count=3))[2]
+    assert sure.startswith("How sure: not tested, since a test needs 10 prompts at least")
+
+
+@pytest.mark.parametrize(("status", "wanted"), [
+    ("ok", "Fast is the only technique with figures; what it gains can't be said, as the baseline has none."),
+    ("failed", "Nothing can be recommended: none of the 2 techniques ran to the end."),
+])  # fmt: skip
+def test_without_a_baseline_nothing_is_recommended(told, status, wanted):
+    gone = Technique("baseline", None, "Plain", status="failed", reason="x")
+    assert answer.sentences(told(gone, replace(FAST, status=status, reason="x")))[0] == wanted
 
 
 def test_random_weights_recommend_what_must_give_the_same_text_alone(told):

@@ -227,7 +227,7 @@ def test_page_where_nothing_ran(small):
     comparison = small(broken)
     assert comparison["ranking"] is None
     source = rendered(comparison, numbers=comparison)
-    assert "Nothing can be recommended: none of the 1 techniques ran to the end." in visible(source)
+    assert "Nothing can be recommended: the only technique did not run to the end." in visible(source)
     assert '<form id="limits"' not in source
 
 

@@ -227,7 +227,7 @@ def test_answer_without_quality_and_without_baseline(small):
     }
     comparison = small([Technique("fast", changes=models), Technique("slow", speed=0.5, changes=models)])
     (first,) = answer.sentences(comparison)
-    assert first.startswith("fast is the fastest of 2 techniques; what it gains can't be said")
+    assert first.startswith("fast has the lowest mean latency of 2 techniques; what it gains can't be said")
     source, drawings = page_of(comparison)
     assert "not measured: random weights" in source
     assert "Throughput in samples/s" in drawings["latency_quality"]
@@ -237,7 +237,7 @@ def test_answer_without_quality_and_without_baseline(small):
 def test_answer_and_page_when_nothing_ran(small):
     comparison = small([Technique("baseline", None, status="unsupported", reason="no GPU")])
     source, drawings = page_of(comparison)
-    assert "none of the 1 techniques ran to the end" in source
+    assert "the only technique did not run to the end" in source
     assert "No technique has figures" in drawings["latency_quality"]
 
 
