@@ -74,6 +74,9 @@ const Decision = (() => {
       Dom.el("li", { "data-technique": name }, Dom.el("bdi", null, Data.label(name)), `: ${entries.map(reason).join("; ")}.`)));
   }
 
+  // A criterion that was not measured keeps a technique out of the score alone: it has no bound.
+  const limitedOut = (found, name) => (found.failed.get(name) ?? []).some(({ bound }) => bound !== null);
+
   // The techniques for single requests and for bulk work of those that meet the limits, by the rules of the study's own
   // answer (scripts/report/answer.py): none replaces a reference that qualifies unless it is shown to be faster.
   function picked(meets, of, { more, reference }) {
@@ -97,14 +100,17 @@ const Decision = (() => {
     const limited = Object.keys(State.get("limits")).some((key) => key !== "quality");
     note.hidden = !limited;
     beside.hidden = limited;
+    Dom.find("#cards-of").hidden = false;
     if (!limited) {
       line.replaceChildren(...ownLine);
       cards.replaceChildren(...ownCards);
       return;
     }
-    const meets = (name) => !found.failed.has(name);
+    const meets = (name) => !limitedOut(found, name);
     const of = (name) => Dom.find(`div[data-technique="${CSS.escape(name)}"]`, others);
     const [one, most] = picked(meets, of, template.dataset), any = one ?? most ?? found.winner;
+    // Beyond those, what qualifies need not keep the quality; its card says whether it does.
+    Dom.find("#cards-of").hidden = !one && !most;
     if (!any) {
       line.textContent = "No technique meets your limits.";
       cards.replaceChildren();
@@ -158,7 +164,7 @@ const Decision = (() => {
     show(found);
     showTop(found);
     showAnswer(found);
-    for (const row of Dom.all(".bars tbody tr")) row.classList.toggle("struck", found.failed.has(row.dataset.technique));
+    for (const row of Dom.all(".bars tbody tr")) row.classList.toggle("struck", limitedOut(found, row.dataset.technique));
     State.set({ choice: { ranked: found.ranked, failing, winner: found.winner } });
     return found;
   }

@@ -53,6 +53,13 @@ def test_a_limit_recommends_nothing_that_is_not_shown_to_be_faster(browser, tmp_
     page.goto(f"{(tmp_path / 'report.html').as_uri()}#limits=max_batch_size!1")
     expect(page.locator("#headline")).to_have_text("Use Plain, the reference.")
     assert page.locator("#cards .card").count() == 1
+    # What can't be scored breaks no limit: its bar is not struck out, and it may still be the answer.
+    del comparison["ranking"]["log_gains"]["fast"]["memory"]
+    change["verdict"] = "faster"
+    (tmp_path / "report.html").write_text(rendered(comparison, numbers=inert_values(comparison)), encoding="utf-8")
+    page.reload()
+    expect(page.locator("#headline")).to_have_text(re.compile("^Use Fast: "))
+    assert page.locator("#speedups tr.struck").count() == 0
     page.close()
 
 
