@@ -87,7 +87,7 @@ def _text(technique: dict[str, Any], comparison: dict[str, Any]) -> str:
     verdict = technique["changes"]["baseline"]["quality_kept"]["verdict"]
     if verdict in TEXT:
         return TEXT[verdict]
-    return "same text but for rounding" if technique["lossless"] else "quality not measured"
+    return "lossless by design" if technique["lossless"] else "quality not measured"
 
 
 def _ratio(technique: dict[str, Any], key: str) -> float | None:

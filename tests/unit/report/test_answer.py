@@ -144,7 +144,7 @@ def test_random_weights_recommend_what_must_give_the_same_text_alone(told):
         Technique("rough", label="Rough", speed=9, damage=0.9, seed=3, changes=RANDOM),
     )
     first, *_, doubt = answer.sentences(comparison)
-    assert first.startswith(f"Use Fast for single requests and for bulk work: 3.0{X} faster, same t")
+    assert first.startswith(f"Use Fast for single requests and for bulk work: 3.0{X} faster, ")
     assert doubt == "Doubt: quality was not measured, since the weights are random."
     limits = scope.limits(comparison)
     assert limits["sentence"].startswith("This shows speed and memory of this shape on this machine.")
