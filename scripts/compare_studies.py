@@ -15,6 +15,7 @@ from scripts.foundation.wording import shown
 from scripts.report import studies_documents as documents
 
 CANNOT = 2
+INTERRUPTED = 130  # as a shell has it
 LARGEST = 1000.0
 HELP = f"""\
 A bound is how much worse, in percent, a figure may be: latency (of requests that end by themselves, and of a fixed
@@ -35,6 +36,14 @@ Exit status:
 
 def main() -> None:
     """Compare, write both documents, print the summary, and exit with 1 where something counts as worse."""
+    try:
+        _compare()
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _compare() -> None:
     arguments = _parser().parse_args()
     bounds = judging.BOUNDS | {kind: percent for given in arguments.bound for kind, percent in given.items()}
     _check_outputs(arguments)
@@ -131,6 +140,8 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
     for place in (arguments.html, arguments.markdown):
         if Path(place).is_dir():
             raise StudyError(f"{place} is a directory; name a file to write.")
+        if above := next((each for each in Path(place).parents if each.exists() and not each.is_dir()), None):
+            raise StudyError(f"{above} is a file, so {place} can't lie in it; name another place.")
 
 
 if __name__ == "__main__":

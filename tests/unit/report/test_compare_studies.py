@@ -188,6 +188,17 @@ def test_a_directory_is_not_written_over(run, compared):
     status, out, err = run(compared, compared, "--markdown", str(run.folder))
     assert (status, out) == (2, "")
     assert err == f"error: {run.folder} is a directory; name a file to write.\n"
+    status, _, err = run(compared, compared, "--html", str(run.folder / "old.json" / "page.html"))
+    assert status == 2
+    assert "old.json is a file" in err
+
+
+def test_an_interruption_is_a_word_and_no_traceback(run, compared, monkeypatch):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reading, "read", interrupted)
+    assert run(compared, compared) == (130, "", "Interrupted.\n")
 
 
 def test_a_study_is_not_written_over(run, compared):
