@@ -96,8 +96,8 @@ const Decision = (() => {
     const note = Dom.find("#answer-note"), line = Dom.find("#headline"), beside = Dom.find("#answer-beside"), cards = Dom.find("#cards");
     const template = Dom.find("#others"), others = template?.content;
     if (!note || !others) return;
-    // How quality is read limits nothing by itself.
-    const limited = Object.keys(State.get("limits")).some((key) => key !== "quality");
+    // Limits that every technique meets leave the study's own answer as it is, with its price and its doubt.
+    const limited = Ranking.names.some((name) => limitedOut(found, name));
     note.hidden = !limited;
     beside.hidden = limited;
     Dom.find("#cards-of").hidden = false;
@@ -118,7 +118,8 @@ const Decision = (() => {
     }
     const said = (name, use) => Dom.find(`[data-use="${use}"]`, of(name)).textContent;
     const wanted = new Map([[one ?? (most ? null : any), "Single requests"], [most, "Bulk work"]].filter(([name]) => name));
-    line.replaceChildren(Dom.el("bdi", null, [...new Set([one ?? (most ? null : any), most && most !== one ? most : null])].filter(Boolean)
+    if (!one && !most) line.replaceChildren(Dom.el("bdi", null, said(any, "rest")));
+    else line.replaceChildren(Dom.el("bdi", null, [...new Set([one ?? (most ? null : any), most && most !== one ? most : null])].filter(Boolean)
       .map((name) => said(name, name === most && name !== one ? "bulk" : "alone")).join(" ")));
     cards.replaceChildren(...[...wanted].map(([name, use]) => {
       const card = Dom.find(".card", of(name)).cloneNode(true);

@@ -86,6 +86,11 @@ def in_bulk(it: Gains, same: bool = False) -> str:
     return _told("headline", "bulk", it=asdict(it), same=same)
 
 
+def without_quality(comparison: dict[str, Any], it: Gains) -> str:
+    """Return the sentence for limits that only techniques meet whose quality is not shown to be kept."""
+    return _told("headline", "rest", it=asdict(it), by=comparison["uses"]["by"])
+
+
 def beside(comparison: dict[str, Any]) -> list[str]:
     """Return price, certainty and doubt, a sentence or two each."""
     if not comparison["uses"]:

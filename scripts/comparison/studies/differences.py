@@ -53,6 +53,8 @@ def other_machine(old: Study, new: Study) -> str | None:
     ours, theirs = (machines.signature({"machine": study.get("machine")}) for study in (new, old))
     found = ["the processor"] if ours["processor"] != theirs["processor"] else []
     found += ["the GPU"] if _hardware(ours["GPU"]) != _hardware(theirs["GPU"]) else []
+    on = [study.get("on_gpus") for study in (new, old)]
+    found += ["where the models ran (processor or GPU)"] if None not in on and on[0] != on[1] else []
     return listed(found) or None
 
 

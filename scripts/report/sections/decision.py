@@ -42,6 +42,7 @@ def _other(technique: dict[str, Any], comparison: dict[str, Any]) -> dict[str, A
     return card | {
         "alone": answer.single(comparison, it, limited=True),
         "bulk": answer.in_bulk(it),
+        "rest": answer.without_quality(comparison, it),
         "faster": answer.is_faster(it, baseline),
         "rate": it.throughput or 1.0,
     }
