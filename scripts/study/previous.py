@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from scripts.comparison.studies import reading
 from scripts.foundation import files, paths
 from scripts.foundation.errors import StudyError
 from scripts.foundation.wording import shown
@@ -23,6 +22,9 @@ def check(path: str | None, techniques: Iterable[str]) -> None:
     if path is None:
         return
     _check_path(path)
+    # Only here: it brings all of the comparison along, which planning a study has no use for.
+    from scripts.comparison.studies import reading
+
     try:
         names = {technique["name"] for technique in reading.read(path)["techniques"]}
     except StudyError as error:

@@ -166,6 +166,19 @@ def test_headlines_that_are_worth_nothing_are_not_passed_over(told):
     )
 
 
+def test_letters_that_the_tokenizer_leaves_out_are_the_doubt(told):
+    comparison = told(PLAIN, Technique("other", label="Other", speed=3, damage=0.25, seed=5))
+    comparison["uses"]["alone"] = ["other", "baseline"]
+    chosen = {"name": "rouge", "asked": "rouge", "share_beyond_ascii": 0.9}
+    for each in comparison["techniques"]:
+        each["text_tokenizer"] = chosen
+    said = answer.doubt(comparison)
+    assert said.startswith(
+        "Doubt: \N{LEFT DOUBLE QUOTATION MARK}quality kept\N{RIGHT DOUBLE QUOTATION MARK} says little here."
+    )
+    assert "leaves out 90.0% of the references' letters" in said
+
+
 def test_what_failed_is_said_last(told):
     comparison = told(PLAIN, FAST, Technique("gone", label="Gone", status="failed", reason="it ended with 1"))
     assert answer.sentences(comparison)[-1] == "1 of 3 techniques failed and has no figures: Gone."

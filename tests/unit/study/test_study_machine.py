@@ -99,7 +99,7 @@ def test_a_machine_without_nvidia_has_no_gpus(gpus, monkeypatch):
 def test_gpus_are_described_without_their_serial_identity(gpus):
     gpus("NVIDIA H100")
     facts = {"name": "NVIDIA H100", "memory_bytes": 80 << 30, "driver": "580.1", "power_limit_w": 700.0}
-    assert machine.gpus() == [{"uuid": "GPU-0", "mig": False} | facts]
+    assert machine.gpus() == [{"uuid": "GPU-0", "mig": False, "capability": None} | facts]
     described = machine.describe()
     assert described["gpus"] == [facts]
     assert described["memory_bytes"] > 1 << 30
