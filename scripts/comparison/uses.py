@@ -55,7 +55,7 @@ def uses(
 
 def same_text(technique: dict[str, Any], baseline: str | None) -> bool:
     """Tell whether every token of a technique is the baseline's; it is its own."""
-    return technique["name"] == baseline or bool(technique["changes"]["baseline"].get("same_text"))
+    return technique["name"] == baseline or technique["changes"]["baseline"]["same_text"]
 
 
 def _may(technique: dict[str, Any], by_name: dict[str, dict[str, Any]], baseline: str, measured: bool) -> bool:
@@ -63,6 +63,11 @@ def _may(technique: dict[str, Any], by_name: dict[str, dict[str, Any]], baseline
         return True
     if measured:
         return technique["quality_kept"]["verdict"] == "kept"
+    return lossless(technique, by_name, baseline)
+
+
+def lossless(technique: dict[str, Any], by_name: dict[str, dict[str, Any]], baseline: str | None) -> bool:
+    """Tell whether a technique must give the baseline's text: it goes back to it in steps that change none."""
     while technique["name"] != baseline:
         if not technique["lossless"] or technique["parent"] not in by_name:
             return False

@@ -55,9 +55,8 @@ def chosen(comparison: dict[str, Any]) -> tuple[Gains, Gains | None]:
     of = {name: gains.gains(technique, comparison) for name, technique in rows.by_name(comparison).items()
           if technique["status"] == "ok"}  # fmt: skip
     baseline = of[comparison["answer"]["reference"]]
-    one = next((of[name] for name in uses["alone"] if is_faster(of[name], baseline)), baseline)
-    if uses["alone"] and one.name != uses["alone"][0]:
-        one = baseline
+    first = of[uses["alone"][0]] if uses["alone"] else baseline
+    one = first if is_faster(first, baseline) else baseline
     bulk = of[uses["bulk"][0]] if uses["bulk"] else one
     if (bulk.throughput or 1.0) < MORE:
         return one, None
@@ -193,8 +192,8 @@ def _ties(comparison: dict[str, Any], one: Gains, names: list[str]) -> list[str]
 def _faster_at_a_loss(comparison: dict[str, Any], one: Gains) -> Gains | None:
     """Return the fastest technique that is shown to be faster than the baseline, and than the first by its mean."""
     known = [gains.gains(each, comparison) for each in rows.ran(comparison["techniques"])
-             if (each["quality_kept"]["verdict"] or "kept") != "kept" and not gains.is_same(each)]  # fmt: skip
-    ahead = [it for it in known if it.latency and it.latency < (one.latency or 1.0) / MORE
+             if (each["quality_kept"]["verdict"] or "kept") != "kept"]  # fmt: skip
+    ahead = [it for it in known if not it.same and it.latency and it.latency < (one.latency or 1.0) / MORE
              and it.figure.get("verdict") == FASTER]  # fmt: skip
     return min(ahead, key=lambda it: it.latency, default=None)
 

@@ -19,7 +19,7 @@ def cards(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a card for each use that has a technique of its own; equal techniques share one.
 
     Returns:
-        Each has ``uses``, ``titles``, and the technique's ``name``, ``label``, ``figures`` and ``flags``.
+        Each has ``titles``, of what it is for, and the technique's ``name``, ``label``, ``figures`` and ``flags``.
     """
     if not comparison["uses"]:
         return []
@@ -61,6 +61,11 @@ def _picked(comparison: dict[str, Any]) -> dict[str, str]:
     return picked
 
 
+def _factor(it: Gains, text: str) -> str:
+    """Return what stands for a technique against the baseline, which has none, and where it can't be had."""
+    return "reference" if it.reference else text or "not known"
+
+
 def _speed(technique: dict[str, Any], it: Gains, scales: dict[str, Any]) -> dict[str, str]:
     value = technique["figures"]["latency_s"]["value"]
     own = "not measured" if value is None else f"{scales['latency_s'].show_with_unit(value)} a headline"
@@ -70,7 +75,7 @@ def _speed(technique: dict[str, Any], it: Gains, scales: dict[str, Any]) -> dict
     note = low_high if words.is_tested(it.figure) and verdict != words.NO_DIFFERENCE else verdict
     return {
         "title": "Speed-up",
-        "text": words.times(1 / it.latency) if it.faster else "reference",
+        "text": _factor(it, words.times(1 / it.latency) if it.latency else ""),
         "tone": tone,
         "under": own,
         "note": note,
@@ -83,7 +88,7 @@ def _rate(technique: dict[str, Any], it: Gains, scales: dict[str, Any]) -> dict[
     change = words.change(technique, "throughput_change_percent", "baseline")
     return {
         "title": "Samples/s",
-        "text": it.rate or "reference",
+        "text": _factor(it, it.rate),
         "tone": columns.tone(change.get("verdict")),
         "under": own,
         "note": "",
@@ -91,7 +96,7 @@ def _rate(technique: dict[str, Any], it: Gains, scales: dict[str, Any]) -> dict[
 
 
 def _memory(it: Gains) -> dict[str, str]:
-    text = "reference" if not it.faster else "not known" if it.memory is None else words.times(it.memory)
+    text = _factor(it, "" if it.memory is None else words.times(it.memory))
     return {"title": "Peak memory", "text": text, "tone": "", "under": it.peak, "note": ""}
 
 
@@ -106,7 +111,7 @@ def _quality(technique: dict[str, Any], it: Gains, scales: dict[str, Any]) -> di
         note = f"{numbers.fixed(kept['value'], 1)}% of the baseline's"
     return {
         "title": "Quality",
-        "text": _first(it.text) or "reference",
+        "text": _factor(it, _first(it.text)),
         "tone": judged["tone"],
         "under": own,
         "note": note,

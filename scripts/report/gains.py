@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.report import numbers, words
+from scripts.comparison import uses
+from scripts.report import numbers, rows, words
 
 TEXT = {"kept": "quality kept", "undecided": "quality undecided", "not kept": "quality not kept"}
 
@@ -14,8 +15,9 @@ class Gains:
 
     Attributes:
         name, label: of the technique.
-        faster: how many times as fast it is in words, e.g. ``3.1x faster``; empty for the baseline.
-        rate: its samples a second over the baseline's in words, e.g. ``8.1x``; empty for the baseline.
+        reference: whether it is the baseline itself, which gains and costs nothing.
+        faster: how many times as fast it is in words, e.g. ``3.1x faster``; empty where that can't be had.
+        rate: its samples a second over the baseline's in words, e.g. ``8.1x``; empty where that can't be had.
         text: what became of the headlines, e.g. ``same headlines``; empty for the baseline.
         same: whether every token is the baseline's.
         memory: its peak memory over the baseline's; None where either was not measured.
@@ -27,6 +29,7 @@ class Gains:
 
     name: str
     label: str
+    reference: bool
     faster: str
     rate: str
     text: str
@@ -50,10 +53,11 @@ def gains(technique: dict[str, Any], comparison: dict[str, Any]) -> Gains:
     return Gains(
         name=technique["name"],
         label=technique["label"],
+        reference=own,
         faster="" if own or not latency else speed(latency),
         rate="" if own or throughput is None else words.times(throughput),
         text="" if own else _text(technique, comparison),
-        same=own or is_same(technique),
+        same=uses.same_text(technique, baseline),
         memory=memory,
         peak="not measured" if peak is None else words.amount(peak, numbers.BYTES),
         latency=latency,
@@ -76,18 +80,15 @@ def interval(gains_: Gains) -> str:
     return f"{ends[0].removesuffix(numbers.TIMES)} to {ends[1]}"
 
 
-def is_same(technique: dict[str, Any], kind: str = "baseline") -> bool:
-    """Whether every token of a technique is that of the baseline, or of its parent."""
-    return bool(technique["changes"][kind].get("same_text"))
-
-
 def _text(technique: dict[str, Any], comparison: dict[str, Any]) -> str:
-    if is_same(technique):
+    baseline = comparison["answer"]["reference"]
+    if uses.same_text(technique, baseline):
         return "same headlines" if comparison["answer"]["quality_measured"] else "same tokens"
     verdict = technique["changes"]["baseline"]["quality_kept"]["verdict"]
     if verdict in TEXT:
         return TEXT[verdict]
-    return "lossless by design" if technique["lossless"] else "quality not measured"
+    by_design = uses.lossless(technique, rows.by_name(comparison), baseline)
+    return "lossless by design" if by_design else "quality not measured"
 
 
 def _ratio(technique: dict[str, Any], key: str) -> float | None:

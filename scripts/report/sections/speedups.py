@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from scripts.comparison import uses
 from scripts.report import gains, numbers, rows, words
 from scripts.report.section import Section
 
 TONES = {"kept": "kept", "undecided": "open", "not kept": "lost"}
 SIDES = (("latency_change_percent", True), ("throughput_change_percent", False))
-TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+TITLES = ("Single request: times as fast", "Samples/s: times as many")
 
 
 def speedups(comparison: dict[str, Any]) -> dict[str, Any] | None:
@@ -15,7 +16,7 @@ def speedups(comparison: dict[str, Any]) -> dict[str, Any] | None:
 
     Returns:
         ``rows`` with ``label``, ``tone`` by quality, and per side (``bars``) its ``text``, ``interval`` and places in
-        percent of the side's width; ``sides``: their titles and ticks; ``kinds``: the tones that occur.
+        percent of the side's width; ``sides``: their titles; ``kinds``: the tones that occur.
     """
     baseline = comparison["answer"]["reference"]
     shown = [each for each in rows.ran(comparison["techniques"]) if each["name"] == baseline or _known(each)]
@@ -29,7 +30,7 @@ def speedups(comparison: dict[str, Any]) -> dict[str, Any] | None:
             "name": each["name"],
             "label": each["label"],
             "baseline": each["name"] == baseline,
-            "tone": "reference" if each["name"] == baseline else _tone(each, comparison),
+            "tone": _tone(each, baseline),
             "quality": gains.gains(each, comparison).text or "reference",
             "bars": [_bar(ends, top) for ends, top in zip(values[each["name"]], tops, strict=True)],
         }
@@ -37,10 +38,7 @@ def speedups(comparison: dict[str, Any]) -> dict[str, Any] | None:
     ]
     return {
         "rows": found,
-        "sides": [
-            {"title": title, "ticks": _ticks(top)}
-            for title, top in zip(("Single request: times as fast", "Samples/s: times as many"), tops, strict=True)
-        ],
+        "sides": TITLES,
         "kinds": sorted({row["tone"] for row in found}),
         "baseline": rows.labels(comparison)[baseline],
         "left_out": [
@@ -55,8 +53,10 @@ def _known(technique: dict[str, Any]) -> bool:
     return words.change(technique, SIDES[0][0], "baseline").get("value") is not None
 
 
-def _tone(technique: dict[str, Any], comparison: dict[str, Any]) -> str:
-    if gains.is_same(technique):
+def _tone(technique: dict[str, Any], baseline: str) -> str:
+    if technique["name"] == baseline:
+        return "reference"
+    if uses.same_text(technique, baseline):
         return "kept"
     return TONES.get(technique["changes"]["baseline"]["quality_kept"]["verdict"] or "", "unmeasured")
 
@@ -90,17 +90,6 @@ def _bar(ends: tuple[float, float, float] | None, top: float) -> dict[str, Any] 
 
 def _share(value: float, top: float) -> float:
     return round(100 * value / top, 2)
-
-
-def _ticks(top: float) -> list[dict[str, Any]]:
-    """Return at most five round values on the axis, 1 among them, none closer than a seventh of the width."""
-    step = next((tick for tick in (0.5, *TICKS[1:]) if top / tick <= 5), TICKS[-1])
-    found = [1.0, *(step * number for number in range(1, 6) if step * number <= top)]
-    kept: list[float] = []
-    for value in found:
-        if all(abs(value - other) / top >= 1 / 7 for other in kept):
-            kept.append(value)
-    return [{"x": _share(value, top), "text": f"{value:g}\N{MULTIPLICATION SIGN}"} for value in sorted(kept)]
 
 
 SECTION = Section("speedups", "How much faster", 12, speedups, within="decision", folded=False)

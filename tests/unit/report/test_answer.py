@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.report import answer, cards, scope
+from scripts.report import answer, cards, gains, scope
 from scripts.report.sections import examples, speedups
 from tests.support import synthetic_runs as synthetic
 from tests.support.report_pages import rendered, technique, visible
@@ -149,6 +149,27 @@ def test_random_weights_recommend_what_must_give_the_same_text_alone(told):
     limits = scope.limits(comparison)
     assert limits["sentence"].startswith("This shows speed and memory of this shape on this machine.")
     assert "--configfile" in limits["command"]
+
+
+def test_a_lossless_step_from_another_model_is_not_called_lossless(told):
+    comparison = told(
+        Technique("baseline", None, "Plain", changes=RANDOM),
+        Technique("large", label="Large", speed=0.5, damage=0.9, seed=3, changes=RANDOM),
+        Technique("quick", "large", "Quick", speed=9, damage=0.9, seed=3, lossless=True, changes=RANDOM),
+    )
+    assert gains.gains(technique(comparison, "quick"), comparison).text == "quality not measured"
+    assert answer.chosen(comparison)[0].name == "baseline"
+
+
+def test_what_is_not_known_of_a_technique_is_not_called_the_reference(told):
+    comparison = told(PLAIN, FAST)
+    figures = technique(comparison, "fast")["changes"]["baseline"]["figures"]
+    for key in ("throughput_change_percent", "peak_memory_change_percent"):
+        figures[key] |= {"value": None}
+    texts = {each["title"]: each["text"] for each in cards.card(technique(comparison, "fast"), comparison)["figures"]}
+    assert (texts["Samples/s"], texts["Peak memory"]) == ("not known", "not known")
+    texts = [each["text"] for each in cards.card(technique(comparison, "baseline"), comparison)["figures"]]
+    assert texts == ["reference"] * 4
 
 
 def test_flags_of_what_is_recommended_are_the_doubt(told):
