@@ -1,0 +1,1 @@
+"""Servers of language models: how they are asked over HTTP, started and read. Needs no torch."""
