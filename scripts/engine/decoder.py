@@ -114,11 +114,39 @@ class Decoder:
 
         return self.run(x, cache, attention)
 
-    def run(self, x: torch.Tensor, cache: list[CachedLayer], attention: Attention) -> torch.Tensor:
-        """The layers that this process holds: [T, hidden] -> [T, hidden]."""
-        for layer, cached in zip(self.layers, cache, strict=True):
+    def prefill_packed(
+        self, tokens: torch.Tensor, cache: list[CachedLayer], positions: torch.Tensor, slots: torch.Tensor,
+        ends: torch.Tensor,
+    ) -> torch.Tensor:  # fmt: skip
+        """Prompts one behind the other, each from its first token; after the last layer of each the last token alone.
+
+        Args:
+            tokens: int64 [T].
+            cache: every row.
+            positions: int64 [T]; each prompt begins with 0.
+            slots: int64 [T]: the cache's row of each token.
+            ends: int64 [N]: where the prompts end.
+
+        Returns:
+            [N, hidden].
+        """
+
+        def attention(qkv: torch.Tensor, layer: CachedLayer) -> torch.Tensor:
+            return self.ops.packed_attention(qkv, layer.keys, layer.values, positions, slots, self.heads, self.rope)
+
+        return self.run(self.embed(tokens), cache, attention, ends)
+
+    def run(
+        self, x: torch.Tensor, cache: list[CachedLayer], attention: Attention, ends: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The layers that this process holds: [T, hidden] -> [T, hidden]; with ``ends``, int64 [N], of those alone."""
+        for number, (layer, cached) in enumerate(zip(self.layers, cache, strict=True), start=1):
             qkv = self.ops.linear(x, layer.qkv, norm=layer.attention_norm)
-            x = self.project(attention(qkv, cached), layer.out, x)
+            attended = attention(qkv, cached)
+            if ends is not None and number == len(self.layers):
+                # No later layer reads the other tokens.
+                attended, x = attended.index_select(0, ends), x.index_select(0, ends)
+            x = self.project(attended, layer.out, x)
             inner = self.ops.gated_linear(x, layer.gate_up, norm=layer.feed_forward_norm)
             x = self.project(inner, layer.down, x)
         return x

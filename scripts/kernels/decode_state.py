@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+WORK_NUMBERS = 1 << 30  # captured work is numbered modulo this
+
 
 @dataclass
 class StepTensors:
@@ -70,3 +72,25 @@ class RoundTensors:
     def count(self) -> int:
         """Tokens proposed in a round."""
         return len(self.positions) - 1
+
+
+@dataclass
+class SlotTensors:
+    """Of continuous batching in S slots and one more row, which takes what belongs to no request.
+
+    Attributes:
+        token: int64 [S + 1]: the newest token of each slot's request.
+        positions: int32 [S + 1]: its position id.
+        done: int32 [1]: how much captured work has been done, modulo ``WORK_NUMBERS``.
+        ring: int32 [entries, S], pinned: the tokens that a piece of work chose; its number is the entry's, modulo
+            their count.
+        progress: int32 [2], pinned: ``done`` as the host sees it, and zero.
+        last: the last position of a row of the cache.
+    """
+
+    token: torch.Tensor
+    positions: torch.Tensor
+    done: torch.Tensor
+    ring: torch.Tensor
+    progress: torch.Tensor
+    last: int

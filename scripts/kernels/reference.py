@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch.nn import functional
@@ -151,6 +152,40 @@ def prefill_attention(
             q, keys[:rows, :, :length], values[:rows, :, :length], attn_mask=mask, **options
         )
     return out.transpose(1, 2).reshape(rows * count, heads.query * heads.width)
+
+
+def packed_attention(
+    qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, positions: torch.Tensor, slots: torch.Tensor,
+    heads: Heads, rope: Rope,
+) -> torch.Tensor:  # fmt: skip
+    """Rotate, store and attend: prompts one behind the other, each token seeing those of its own prompt up to itself.
+
+    Args:
+        qkv: [T, (H + 2 Hkv) D].
+        keys: the cache, [rows, Hkv, L, D]; changed in place.
+        values: the same.
+        positions: int64 [T]: position ids; each prompt begins with 0.
+        slots: int64 [T]: the cache's row of each token.
+        heads: how many and how wide.
+        rope: angles by position.
+
+    Returns:
+        [T, H D].
+    """
+    count = qkv.shape[0]
+    angles = _signed(rope.cos[positions].to(qkv.dtype), rope.sin[positions].to(qkv.dtype))
+    q, k, v = _split_and_rotate(qkv, 1, heads, angles)  # each [1, heads, T, D]
+    keys[slots, :, positions] = k[0].transpose(0, 1)
+    values[slots, :, positions] = v[0].transpose(0, 1)
+    bounds = [*(positions == 0).nonzero().flatten().tolist(), count]
+    out = [
+        functional.scaled_dot_product_attention(
+            q[:, :, first:end], k[:, :, first:end], v[:, :, first:end], is_causal=True,
+            enable_gqa=heads.query != heads.key_value,
+        )
+        for first, end in pairwise(bounds)
+    ]  # fmt: skip
+    return torch.cat(out, dim=2).transpose(1, 2).reshape(count, heads.query * heads.width)
 
 
 def _split_and_rotate(

@@ -15,7 +15,7 @@ from scripts.kernels.triton_rotary import head_mask, load_head, rotate
 
 
 @triton.jit
-def _online_softmax(q, k, v, visible, scale, row_max, total, acc):
+def online_softmax(q, k, v, visible, scale, row_max, total, acc):
     """Take keys and values [N, D] into a running softmax: of each query the largest score, the sum, the result."""
     scores = tl.dot(q, tl.trans(k), input_precision="ieee") * scale
     scores = tl.where(visible, scores, float("-inf"))
@@ -182,7 +182,7 @@ def attend_per_group(
         old = head_mask((first + n < high)[:, None], d[None, :], D, W)
         k = tl.load(keys + at, mask=old, other=0.0)
         v = tl.load(values + at, mask=old, other=0.0)
-        row_max, total, acc = _online_softmax(q, k, v, (first + n < high)[None, :], scale, row_max, total, acc)
+        row_max, total, acc = online_softmax(q, k, v, (first + n < high)[None, :], scale, row_max, total, acc)
     if SPLITS == 1:
         result = (acc / total[:, None]).to(q.dtype)
         out_at = (row.to(tl.int64) * S + token) * (KV * GROUP * D) + (head * GROUP + m % GROUP) * D

@@ -3,7 +3,17 @@
 from scripts.kernels.triton_argmax import argmax, max_and_argmax
 from scripts.kernels.triton_attention import decode_attention
 from scripts.kernels.triton_norm import rms_norm
+from scripts.kernels.triton_packed import packed_attention
 from scripts.kernels.triton_prefill import prefill_attention
 from scripts.kernels.triton_products import gated_linear, linear
 
-__all__ = ["argmax", "decode_attention", "gated_linear", "linear", "max_and_argmax", "prefill_attention", "rms_norm"]
+__all__ = [
+    "argmax",
+    "decode_attention",
+    "gated_linear",
+    "linear",
+    "max_and_argmax",
+    "packed_attention",
+    "prefill_attention",
+    "rms_norm",
+]

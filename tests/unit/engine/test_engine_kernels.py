@@ -8,10 +8,12 @@ from transformers import LlamaForCausalLM
 
 import tests.support.triton_device
 from scripts.engine import decoder
+from scripts.engine.continuous import GraphBatching
 from scripts.engine.engine import GraphEngine
 from scripts.engine.speculation import SpeculativeEngine
 from scripts.kernels import triton_ops
 from scripts.runtime.models import Loaded, Process
+from scripts.runtime.serving import Request
 from scripts.techniques.registry import load_facet
 from tests.support.tiny_checkpoint import make_checkpoint
 
@@ -70,3 +72,24 @@ def test_the_kernels_write_the_tokens_of_plain_torch(model, options, monkeypatch
     expected = written(model, "cpu", **options)
     monkeypatch.setattr(decoder, "operations", lambda device: triton_ops)
     assert written(model, tests.support.triton_device.DEVICE, **options) == expected
+
+
+def served(model, device):
+    """What requests that join and leave are answered."""
+    loaded = Loaded(copy.deepcopy(model).to(device), Process(torch.device(device), torch.float32), {})
+    engine = GraphBatching(loaded, pad=2, slots=2, prefill_tokens=16)
+    engine.reserve(16)
+    written = {}
+    for number, prompt in enumerate([*PROMPTS, PROMPTS[0][1:]]):
+        engine.submit(Request(number, prompt, NEW - number % 2))
+    for events in engine.run():
+        for key, token, _ in events:
+            written.setdefault(key, []).append(token)
+    return written
+
+
+def test_the_kernels_answer_requests_that_join_and_leave(model, monkeypatch):
+    expected = served(model, "cpu")
+    assert expected[0] == written(model, "cpu")[0][0][0]
+    monkeypatch.setattr(decoder, "operations", lambda device: triton_ops)
+    assert served(model, tests.support.triton_device.DEVICE) == expected

@@ -1,0 +1,375 @@
+"""Continuous batching of the graph engine: requests join and leave a batch that goes on.
+
+The host keeps at most two pieces of work launched, prefills and decode steps in turn, and never waits for the device:
+each piece puts its tokens into pinned memory, where the host finds them a piece later. Stop tokens and limits are the
+host's business alone, so that a request may compute one token beyond its stop, which nobody reads.
+
+How long a request may wait for its first token against how long those under way stand still meanwhile is a policy:
+between two decode steps at most ``prefill_tokens`` tokens of prompts are read (or one prompt, if that is longer).
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import deque
+from collections.abc import Hashable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy
+import torch
+
+from scripts.engine.decoder import Decoder
+from scripts.engine.engine import CHECK_DEVICE_S
+from scripts.engine.slots import SMALLEST_PROMPT, Slots, most_prompts
+from scripts.runtime import finite
+from scripts.runtime.errors import UnsupportedError
+from scripts.runtime.generation import ContinuousBatchTrace, Observation
+from scripts.runtime.models import Loaded
+from scripts.runtime.serving import LENGTH, STOP, Batching, Event, Request
+
+PREFILL_TOKENS = 2048
+MOST_SLOTS = {"cuda": 256, "cpu": 16}
+MEMORY_SHARE = 0.8  # of what is free, for the cache, where slots are chosen by memory
+LAUNCHED = 2  # pieces of work under way at most
+
+
+@dataclass
+class Counts:
+    """What was run, for the evidence and for metrics."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    prefills: int = 0
+    prefill_tokens: int = 0  # with padding
+    decode_steps: int = 0
+    decode_rows: int = 0  # of requests
+    decode_padded_rows: int = 0
+
+
+@dataclass
+class _Work:
+    """A launched piece: its number, and the request that each of its tokens belongs to."""
+
+    number: int
+    slots: numpy.ndarray  # int64 [n]
+    serials: numpy.ndarray  # int64 [n]: the requests that held the slots as it was launched
+    rows: numpy.ndarray | slice  # where their tokens are
+
+
+@dataclass
+class _Stops:
+    """Sets of stop tokens in use, as rows of a table."""
+
+    vocabulary: int
+    table: numpy.ndarray = field(init=False)  # bool [sets, vocabulary]
+    index: dict[frozenset[int], int] = field(default_factory=dict)
+    used: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.table = numpy.zeros((0, self.vocabulary), dtype=bool)
+
+    def take(self, stops: frozenset[int]) -> int:
+        """The row of a set, for one more request."""
+        row = self.index.get(stops)
+        if row is None:
+            row = self._free_row()
+            self.table[row] = False
+            self.table[row, list(stops)] = True
+            self.index[stops] = row
+        self.used[row] += 1
+        return row
+
+    def _free_row(self) -> int:
+        for stops, row in self.index.items():
+            if not self.used[row]:
+                del self.index[stops]
+                return row
+        self.table = numpy.concatenate([self.table, numpy.zeros((1, self.vocabulary), dtype=bool)])
+        self.used.append(0)
+        return len(self.used) - 1
+
+
+class GraphBatching(Batching):
+    """Greedy decoding of requests as they come.
+
+    Args:
+        loaded: the model, on its device, with the facets that change it already applied.
+        pad: the padding token; nothing attends to it.
+        slots: how many requests are under way at most; by memory if None.
+        prefill_tokens: the most tokens of prompts that are read between two decode steps.
+    """
+
+    def __init__(
+        self, loaded: Loaded, *, pad: int, slots: int | None = None, prefill_tokens: int = PREFILL_TOKENS
+    ) -> None:
+        self.loaded, self.pad, self.device = loaded, pad, loaded.process.device
+        self.prefill_tokens = prefill_tokens
+        self.asked_slots = slots
+        self.counts = Counts()
+        self._submitted: deque[Request] = deque()
+        self._cancelled: deque[Hashable] = deque()
+        self._waiting: deque[Request] = deque()
+        self._flight: deque[_Work] = deque()
+        self._held: dict[Hashable, int] = {}  # slots by request
+        self._after_prefill = False
+        self._quiet_since = time.perf_counter()
+        self._given: list[list[int]] | None = None  # tokens of each sequence in each forward, while observed
+
+    @torch.inference_mode()
+    def reserve(self, max_length: int) -> None:
+        """Allocate the cache for requests of so many tokens, prompt and answer, and capture every graph."""
+        room = self.loaded.model.config.max_position_embeddings
+        if max_length > room:
+            raise UnsupportedError(f"Prompt and headline of {max_length} tokens don't fit a model of {room} positions.")
+        self.max_length = max_length
+        decoder = Decoder(self.loaded.model, max_length)
+        self.vocabulary = decoder.vocabulary
+        self.slots = self.asked_slots or self._slots_by_memory(decoder)
+        self.device_slots = Slots(decoder, self.slots, max_length, self.prefill_tokens, self.pad)
+        self.device_slots.reserve()
+        count = self.slots
+        self._keys: list[Hashable] = [None] * count
+        self._serial = numpy.full(count, -1, dtype=numpy.int64)  # of the request in a slot; -1 without one
+        self._left = numpy.zeros(count, dtype=numpy.int64)  # tokens still to launch
+        self._unread = numpy.zeros(count, dtype=numpy.int64)  # tokens still to read
+        self._stops_of = numpy.zeros(count, dtype=numpy.int64)
+        self._stops = _Stops(decoder.vocabulary)
+        self._free = list(range(count))
+        self._serials = 0
+
+    def _slots_by_memory(self, decoder: Decoder) -> int:
+        most = MOST_SLOTS[self.device.type]
+        if self.device.type != "cuda":
+            return most
+        heads, positions = decoder.heads, self.max_length + 64
+        row = 2 * len(decoder.layers) * heads.key_value * heads.width * positions * decoder.dtype.itemsize
+        free = torch.cuda.mem_get_info(self.device)[0]
+        # The captured graphs share room for their activations.
+        fit = int(free * MEMORY_SHARE - decoder.vocabulary * most * 8) // row - 1
+        if fit < 1:
+            raise UnsupportedError(
+                f"A request of {self.max_length} tokens takes {row / 1e9:.1f} GB of cache, and {free / 1e9:.1f} GB are "
+                "free; lower the longest request."
+            )
+        return min(most, fit)
+
+    def submit(self, request: Request) -> None:
+        """Hand a request over, from any thread; its key must be its own.
+
+        Raises:
+            ValueError: it has no prompt, asks for no token, or is longer than what was reserved.
+        """
+        if not len(request.prompt) or request.max_tokens < 1:
+            raise ValueError("A request has a prompt and asks for at least one token.")
+        if len(request.prompt) + request.max_tokens > self.max_length:
+            raise ValueError(f"Prompt and answer are at most {self.max_length} tokens.")
+        self._submitted.append(request)
+
+    def cancel(self, key: Hashable) -> None:
+        """Forget a request, from any thread; nothing more is heard of it."""
+        self._cancelled.append(key)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self._submitted or self._waiting or self._held or self._flight or self._cancelled)
+
+    @property
+    def running(self) -> int:
+        """Requests in slots."""
+        return len(self._held)
+
+    @property
+    def waiting(self) -> int:
+        """Requests without a slot."""
+        return len(self._waiting) + len(self._submitted)
+
+    @torch.inference_mode()
+    def step(self) -> list[Event]:
+        """Read what is done and launch what there is room for, without waiting for the device."""
+        self._receive()
+        events = self._read()
+        while len(self._flight) < LAUNCHED and self._launch():
+            if self.device.type != "cuda":
+                events += self._read()
+                break
+        if not events and self._flight:
+            self._look_at_device()
+        else:
+            self._quiet_since = time.perf_counter()
+        return events
+
+    def _look_at_device(self) -> None:
+        if time.perf_counter() - self._quiet_since > CHECK_DEVICE_S:
+            torch.cuda.current_stream(self.device).query()  # raises the device's error
+            self._quiet_since = time.perf_counter()
+
+    def _receive(self) -> None:
+        while self._submitted:
+            self._waiting.append(self._submitted.popleft())
+        gone = set()
+        while self._cancelled:
+            key = self._cancelled.popleft()
+            if key in self._held:
+                self._release(self._held[key])
+            else:
+                gone.add(key)
+        if gone:
+            self._waiting = deque(request for request in self._waiting if request.key not in gone)
+
+    def _launch(self) -> bool:
+        """Launch a prefill or a decode step; False where there is nothing to launch."""
+        active = numpy.flatnonzero(self._left)
+        if self._waiting and self._free and not (self._after_prefill and len(active)):
+            self._launch_prefill()
+            self._after_prefill = True
+            return True
+        self._after_prefill = False
+        if not len(active):
+            return False
+        rows = int(active[-1]) + 1
+        number = self.device_slots.decode(rows)
+        self._left[active] -= 1
+        self._flight.append(_Work(number, active, self._serial[active], active))
+        counts = self.counts
+        counts.decode_steps += 1
+        counts.decode_rows += len(active)
+        counts.decode_padded_rows += rows
+        if self._given is not None:
+            self._given.append([1] * len(active))
+        return True
+
+    def _launch_prefill(self) -> None:
+        requests = self._next_prompts()
+        slots = [heapq.heappop(self._free) for _ in requests]
+        for request, slot in zip(requests, slots, strict=True):
+            self._keys[slot] = request.key
+            self._held[request.key] = slot
+            self._serial[slot] = self._serials
+            self._serials += 1
+            self._left[slot] = request.max_tokens - 1
+            self._unread[slot] = request.max_tokens
+            self._stops_of[slot] = self._stops.take(request.stops)
+        prompts = [numpy.asarray(request.prompt, dtype=numpy.int64) for request in requests]
+        number = self.device_slots.prefill(prompts, slots)
+        taken, total = numpy.array(slots), sum(map(len, prompts))
+        self._flight.append(_Work(number, taken, self._serial[taken], slice(len(slots))))
+        counts = self.counts
+        counts.prefills += 1
+        counts.prompt_tokens += total
+        counts.prefill_tokens += self.device_slots.padded(total, len(prompts)) if self.device_slots.on_gpu else total
+        counts.requests += len(requests)
+        if self._given is not None:
+            self._given.append(list(map(len, prompts)))
+
+    def _next_prompts(self) -> list[Request]:
+        """Those that have waited longest, as many as one prefill takes."""
+        taken, total = [], 0
+        most = min(len(self._free), most_prompts(self.prefill_tokens))
+        while self._waiting and len(taken) < most:
+            length = len(self._waiting[0].prompt)
+            if taken and max(total + length, (len(taken) + 1) * SMALLEST_PROMPT) > self.prefill_tokens:
+                break
+            taken.append(self._waiting.popleft())
+            total += length
+        return taken
+
+    def _read(self) -> list[Event]:
+        """The tokens of all work that is done."""
+        events: list[Event] = []
+        while self._flight and self.device_slots.is_done(self._flight[0].number):
+            self._read_one(self._flight.popleft(), events)
+        return events
+
+    def _read_one(self, work: _Work, events: list[Event]) -> None:
+        slots, tokens = work.slots, self.device_slots.tokens(work.number)[work.rows]
+        current = self._serial[slots] == work.serials
+        if not current.all():  # ended by a stop token, or cancelled, after this was launched
+            slots, tokens = slots[current], tokens[current]
+        self._unread[slots] -= 1
+        stopped = self._stops.table[self._stops_of[slots], tokens]
+        ended = stopped | (self._unread[slots] == 0)
+        keys = self._keys
+        self.counts.new_tokens += len(slots)
+        if not ended.any():
+            events += [(keys[slot], token, None) for slot, token in zip(slots.tolist(), tokens.tolist(), strict=True)]
+            return
+        for slot, token, end, stop in zip(
+            slots.tolist(), tokens.tolist(), ended.tolist(), stopped.tolist(), strict=True
+        ):
+            events.append((keys[slot], token, (STOP if stop else LENGTH) if end else None))
+            if end:
+                self._release(slot)
+
+    def _release(self, slot: int) -> None:
+        """Free a slot; work that is under way for it is not read."""
+        del self._held[self._keys[slot]]
+        self._keys[slot] = None
+        self._serial[slot] = -1
+        self._left[slot] = 0
+        self._stops.used[self._stops_of[slot]] -= 1
+        heapq.heappush(self._free, slot)
+        self.device_slots.forget(slot)
+
+    def run(self) -> Iterator[list[Event]]:
+        """Step until nothing is left to do; yields what each step that put out tokens did."""
+        while self.busy:
+            events = self.step()
+            if events:
+                yield events
+
+    def observe(self, prompts: list[list[int]], new_tokens: int) -> Observation:
+        """Answer these prompts together, with so many tokens each, and say what was run."""
+        self._given = []
+        for number, prompt in enumerate(prompts):
+            self.submit(Request(("observed", number), prompt, new_tokens))
+        tokens: list[list[int]] = [[] for _ in prompts]
+        for events in self.run():
+            for (_, number), token, _ in events:
+                tokens[number].append(token)
+        given, self._given = self._given, None
+        self.device_slots.cache.length = max(map(len, prompts)) + new_tokens
+        return Observation(
+            prompt_tokens=max(map(len, prompts)),
+            new_tokens=new_tokens,
+            requests=len(prompts),
+            prompt_lengths=[len(prompt) for prompt in prompts],
+            forward_lengths=[max(lengths) for lengths in given],
+            forward_rows=[len(lengths) for lengths in given],
+            padded_left=False,
+            cache=self.device_slots.cache,
+            collectives={},
+            communication_share=0.0,
+            trace=ContinuousBatchTrace(self.slots, given, list(map(len, tokens))),
+            not_finite=self._not_finite(prompts, tokens),
+        )
+
+    @torch.inference_mode()
+    def _not_finite(self, prompts: list[list[int]], tokens: list[list[int]]) -> str | None:
+        """Where this loop's own operations give logits that are not finite, by one prefill of each whole request."""
+        decoder, cached = self.device_slots.decoder, self.device_slots.cache.rows(self.slots, 1)
+        for prompt, new in zip(prompts, tokens, strict=True):
+            x = decoder.prefill(torch.tensor([prompt + new[:-1]], device=self.device), cached)
+            try:
+                finite.check(decoder.ops.linear(x[len(prompt) - 1 :], decoder.head, norm=decoder.norm))
+            except finite.NotFiniteError as error:
+                return str(error)
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        """What this loop did, for the evidence."""
+        slots = self.device_slots
+        return {
+            "slots": self.slots,
+            "cache_positions": slots.cache.positions,
+            "prefill_tokens_at_once": self.prefill_tokens,
+            "device_graphs": slots.pool.graphs,
+            "preparation_s": slots.pool.seconds,
+            "recorded_while_timed": slots.captured_late,
+            "prefix_tokens": 0,
+            "device_allocations_per_batch": None,
+            "run": asdict(self.counts),
+        }

@@ -1,0 +1,232 @@
+"""The device's side of continuous batching: a row of the KV cache for each slot, and the captured graphs over them.
+
+A decode step runs over the first rows, as many as one of a few counts; a prefill over prompts that stand one behind the
+other, padded to one of a few numbers of tokens. So few graphs serve every mixture of requests, whatever their lengths.
+Rows without a request compute what nobody reads.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+import numpy
+import torch
+
+from scripts.engine.cache import StaticCache
+from scripts.engine.decoder import Decoder
+from scripts.engine.graphs import GraphPool, Replay
+from scripts.engine.state import pinned_zeros
+from scripts.kernels.decode_state import WORK_NUMBERS, SlotTensors
+
+RING_ENTRIES = 64  # far more than pieces of work that are under way
+UPLOADS = 8  # likewise: a buffer is written again only after the prefill that read it
+SMALLEST_PROMPT = 16  # tokens; a prefill of T tokens holds up to T / 16 prompts
+MOST_PROMPTS = 64  # of a prefill
+
+
+class Slots(SlotTensors):
+    """Decode steps and prefills over the slots' rows.
+
+    Args:
+        decoder: the model, with rotary tables of ``positions``.
+        slots: how many requests are under way at most.
+        positions: the most tokens of a request and its answer.
+        prefill_tokens: the most tokens of a prefill of several prompts.
+        pad: the padding token.
+    """
+
+    def __init__(self, decoder: Decoder, slots: int, positions: int, prefill_tokens: int, pad: int) -> None:
+        device = decoder.device
+        super().__init__(
+            token=torch.full((slots + 1,), pad, dtype=torch.int64, device=device),
+            positions=torch.zeros(slots + 1, dtype=torch.int32, device=device),
+            done=torch.zeros(1, dtype=torch.int32, device=device),
+            ring=pinned_zeros(device, RING_ENTRIES, max(slots, MOST_PROMPTS)),
+            progress=pinned_zeros(device, 2),
+            last=positions - 1,
+        )
+        self.decoder, self.slots, self.pad, self.on_gpu = decoder, slots, pad, device.type == "cuda"
+        self.cache = StaticCache(len(decoder.layers), slots + 1, positions, decoder.heads, decoder.dtype, device)
+        self.pool = GraphPool(device)
+        self.launched = 0  # pieces of work, modulo WORK_NUMBERS
+        self.captured_late = 0
+        self.row_counts = row_counts(slots)
+        self.token_counts = token_counts(positions, prefill_tokens)
+        self._tokens, self._progress = self.ring.numpy(), self.progress.numpy()
+        self._decodes: dict[int, Replay] = {}
+        self._prefills: dict[int, Replay] = {}
+        room = 3 * self.token_counts[-1] + 2 * MOST_PROMPTS
+        self._staged = torch.zeros(UPLOADS, room, dtype=torch.int64, pin_memory=self.on_gpu)
+        self._given = torch.zeros(room, dtype=torch.int64, device=device)
+        self._uploads = 0
+
+    @torch.inference_mode()
+    def reserve(self) -> None:
+        """Capture every graph; on a CPU there is nothing to capture."""
+        if not self.on_gpu:
+            return
+        for rows in reversed(self.row_counts):
+            self._decodes[rows] = self._capture(lambda rows=rows: self._decode(rows))
+        for tokens in reversed(self.token_counts):
+            self._prefills[tokens] = self._capture_prefill(tokens)
+
+    def _capture_prefill(self, count: int) -> Replay:
+        most = most_prompts(count)
+        nothing = numpy.empty(3 * count + 2 * most, numpy.int64)
+        self._write(nothing, count, most, [], [])
+        self._given[: len(nothing)].copy_(torch.from_numpy(nothing))
+        return self._capture(lambda: self._prefill(count, most))
+
+    def _capture(self, work: Replay) -> Replay:
+        """Capture work, which runs as it is captured, and leave the slots as they were."""
+        token, positions = self.token.clone(), self.positions.clone()
+        replay = self.pool.capture(work)
+        self.token.copy_(token)
+        self.positions.copy_(positions)
+        self.done.fill_(self.launched)
+        torch.cuda.synchronize(self.decoder.device)
+        self._progress[0] = self.launched
+        return replay
+
+    def decode(self, rows: int) -> int:
+        """Launch a decode step of the first rows; returns its number."""
+        if not self.on_gpu:
+            self._decode(rows)
+            return self._count()
+        count = self.row_counts[bisect_left(self.row_counts, rows)]
+        if count not in self._decodes:
+            self.captured_late += 1
+            self._decodes[count] = self._capture(lambda: self._decode(count))
+        self._decodes[count]()
+        return self._count()
+
+    def prefill(self, prompts: list[numpy.ndarray], slots: list[int]) -> int:
+        """Launch the prefill of prompts, int64 each, into slots; returns its number."""
+        total = sum(map(len, prompts))
+        count = self.padded(total, len(prompts)) if self.on_gpu else total
+        most = most_prompts(count) if self.on_gpu else len(prompts)
+        self._uploads = (self._uploads + 1) % UPLOADS
+        staged = self._staged[self._uploads]
+        self._write(staged.numpy(), count, most, prompts, slots)
+        size = 3 * count + 2 * most
+        self._given[:size].copy_(staged[:size], non_blocking=True)
+        if not self.on_gpu:
+            self._prefill(count, most)
+            return self._count()
+        if count not in self._prefills:
+            self.captured_late += 1
+            self._prefills[count] = self._capture_prefill(count)
+            self._given[:size].copy_(staged[:size], non_blocking=True)
+        self._prefills[count]()
+        return self._count()
+
+    def padded(self, tokens: int, prompts: int) -> int:
+        """The tokens to which a prefill is padded."""
+        return self.token_counts[bisect_left(self.token_counts, max(tokens, prompts * SMALLEST_PROMPT))]
+
+    def _write(
+        self, given: numpy.ndarray, count: int, most: int, prompts: list[numpy.ndarray], slots: list[int]
+    ) -> None:
+        """Lay out a prefill's input: tokens, positions and slots, [count] each, then the prompts' ends and slots."""
+        tokens, positions, rows = given[: 3 * count].reshape(3, count)
+        ends, to = given[3 * count : 3 * count + 2 * most].reshape(2, most)
+        first = 0
+        for number, (prompt, slot) in enumerate(zip(prompts, slots, strict=True)):
+            end = first + len(prompt)
+            tokens[first:end] = prompt
+            positions[first:end] = _COUNTING.upto(len(prompt))
+            rows[first:end] = slot
+            ends[number], to[number] = end - 1, slot
+            first = end
+        # Padding: prompts of one token in the row of nobody.
+        tokens[first:], positions[first:], rows[first:] = self.pad, 0, self.slots
+        ends[len(prompts) :], to[len(prompts) :] = 0, self.slots
+
+    def _decode(self, rows: int) -> None:
+        x = self.decoder.decode(self.token[:rows], self.cache.rows(0, rows), self.positions[:rows])
+        chosen = self.decoder.greedy(x)
+        if self.on_gpu:
+            from scripts.kernels import triton_slots
+
+            triton_slots.end_decode(self, chosen)
+            return
+        self.token[:rows] = chosen
+        self.positions[:rows] = (self.positions[:rows] + 1).clamp(max=self.last)
+        self._put_out(chosen)
+
+    def _prefill(self, count: int, most: int) -> None:
+        tokens, positions, slots = self._given[: 3 * count].view(3, count)
+        ends, to = self._given[3 * count : 3 * count + 2 * most].view(2, most)
+        x = self.decoder.prefill_packed(tokens, self.cache.rows(0, self.slots + 1), positions, slots, ends)
+        chosen = self.decoder.greedy(x)
+        if self.on_gpu:
+            from scripts.kernels import triton_slots
+
+            triton_slots.end_prefill(self, chosen, ends, to, positions)
+            return
+        self.token[to] = chosen
+        self.positions[to] = (positions[ends] + 1).clamp(max=self.last).to(torch.int32)
+        self._put_out(chosen)
+
+    def _put_out(self, chosen: torch.Tensor) -> None:
+        self.ring[self.launched % RING_ENTRIES, : len(chosen)] = chosen
+        self._progress[0] = (self.launched + 1) % WORK_NUMBERS
+
+    def _count(self) -> int:
+        number = self.launched
+        self.launched = (number + 1) % WORK_NUMBERS
+        return number
+
+    def is_done(self, number: int) -> bool:
+        """Whether the work of that number has put out its tokens."""
+        # Modulo WORK_NUMBERS; what is under way is few.
+        return 0 < (int(self._progress[0]) - number) % WORK_NUMBERS < WORK_NUMBERS // 2
+
+    def tokens(self, number: int) -> numpy.ndarray:
+        """What that work chose, int32; a view that later work writes again."""
+        return self._tokens[number % RING_ENTRIES]
+
+    def forget(self, slot: int) -> None:
+        """A slot has lost its request; on a CPU, where a step takes as long as its longest row, it becomes short."""
+        if not self.on_gpu:
+            self.positions[slot] = 0
+
+
+class _Counting:
+    """0, 1, 2 and so on, made once."""
+
+    def __init__(self) -> None:
+        self._numbers = numpy.arange(1024)
+
+    def upto(self, count: int) -> numpy.ndarray:
+        if count > len(self._numbers):
+            self._numbers = numpy.arange(2 * count)
+        return self._numbers[:count]
+
+
+_COUNTING = _Counting()
+
+
+def row_counts(slots: int) -> list[int]:
+    """Rows over which decode steps are captured: small ones, then about five for each doubling."""
+    counts = {1, 2, 4, 6, 8, 12, *range(16, 64, 8), *range(64, 128, 16), *range(128, 256, 32), *range(256, slots, 64)}
+    return [*sorted(count for count in counts if count < slots), slots]
+
+
+def token_counts(longest: int, prefill_tokens: int) -> list[int]:
+    """Tokens over which prefills are captured: eight for each doubling; above ``prefill_tokens``, for one prompt, four.
+
+    The last holds the longest prompt and the most tokens of several.
+    """
+    most = max(longest, prefill_tokens)
+    counts, count = [], 0
+    while count < most:
+        parts = 8 if count < prefill_tokens else 4
+        count += max(SMALLEST_PROMPT, (1 << max(0, count.bit_length() - 1)) // parts)
+        counts.append(count)
+    return counts
+
+
+def most_prompts(tokens: int) -> int:
+    """The most prompts of a prefill of so many tokens."""
+    return max(1, min(MOST_PROMPTS, tokens // SMALLEST_PROMPT))

@@ -1,0 +1,93 @@
+"""The interface of loops that serve requests as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scripts.runtime.generation import Observation
+
+STOP, LENGTH = "stop", "length"  # why a request ended
+Event = tuple[Hashable, int, str | None]
+"""A request's key, its next token, and why it ended if this is its last."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A prompt, and when to stop.
+
+    Attributes:
+        key: tells it from all others under way.
+        prompt: token ids.
+        max_tokens: the most new tokens.
+        stops: a token of these is the last; it is put out too.
+    """
+
+    key: Hashable
+    prompt: Sequence[int]
+    max_tokens: int
+    stops: frozenset[int] = frozenset()
+
+
+class Batching:
+    """Greedy decoding of requests that join and leave while others go on.
+
+    ``submit`` and ``cancel`` may be called from any thread, all else from one.
+
+    Attributes:
+        slots: how many requests are under way at most.
+        max_length: the most tokens of a prompt and its answer.
+        vocabulary: tokens that the model knows.
+    """
+
+    slots: int
+    max_length: int
+    vocabulary: int
+
+    def reserve(self, max_length: int) -> None:
+        """Prepare for requests of so many tokens, prompt and answer."""
+        raise NotImplementedError
+
+    def submit(self, request: Request) -> None:
+        """Hand a request over.
+
+        Raises:
+            ValueError: it can't be run.
+        """
+        raise NotImplementedError
+
+    def cancel(self, key: Hashable) -> None:
+        """Forget a request; nothing more is heard of it."""
+        raise NotImplementedError
+
+    def step(self) -> list[Event]:
+        """Go on, without waiting for a device; returns what has come out."""
+        raise NotImplementedError
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        raise NotImplementedError
+
+    @property
+    def running(self) -> int:
+        """Requests under way."""
+        raise NotImplementedError
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for others to end."""
+        raise NotImplementedError
+
+    def observe(self, prompts: list[list[int]], new_tokens: int) -> Observation:
+        """Answer these prompts together and return what was observed."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """Facts for the evidence; ``run`` holds counts of what was run."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop its background threads."""

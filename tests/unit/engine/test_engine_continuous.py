@@ -1,0 +1,130 @@
+"""Continuous batching against the same engine with one request at a time."""
+
+import copy
+import random
+
+import pytest
+import torch
+from transformers import LlamaForCausalLM
+
+from scripts.engine.continuous import GraphBatching
+from scripts.engine.engine import GraphEngine
+from scripts.runtime.models import Loaded, Process
+from scripts.runtime.serving import LENGTH, STOP, Request
+
+LONGEST, NEW = 48, 24
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint):
+    return LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
+
+
+def loaded(model):
+    return Loaded(copy.deepcopy(model), Process(torch.device("cpu"), torch.float32), {})
+
+
+@pytest.fixture(scope="module")
+def alone(model):
+    """What the graph engine writes after a prompt that stands alone."""
+    engine = GraphEngine(loaded(model), shared_prefix=False, pad=2)
+    engine.reserve([[[1] * LONGEST]], NEW)
+    engine.limit(NEW, [])
+    return lambda prompt: engine.generate([prompt]).tokens[0]
+
+
+@pytest.fixture
+def batching(model):
+    def make(slots, prefill_tokens=64):
+        made = GraphBatching(loaded(model), pad=2, slots=slots, prefill_tokens=prefill_tokens)
+        made.reserve(LONGEST + NEW)
+        return made
+
+    return make
+
+
+def prompts(count, seed):
+    drawn = random.Random(seed)
+    return [[drawn.randrange(3, 320) for _ in range(drawn.randint(1, LONGEST))] for _ in range(count)]
+
+
+def collect(written, events):
+    for key, token, end in events:
+        tokens, ends = written.setdefault(key, ([], []))
+        assert not ends, "nothing follows an end"
+        tokens.append(token)
+        if end:
+            ends.append(end)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_comes_when_each_request_gets_its_own_tokens(batching, alone, seed):
+    drawn = random.Random(seed)
+    engine = batching(slots=drawn.choice([1, 3, 5, 16]), prefill_tokens=drawn.choice([16, 64, 256]))
+    asked = {}
+    for number, prompt in enumerate(prompts(24, seed)):
+        tokens = alone(prompt)
+        stops = frozenset(drawn.sample(tokens, drawn.randint(0, 2)))
+        asked[number] = Request(number, prompt, drawn.randint(1, NEW), stops), tokens
+    written, waiting = {}, list(asked)
+    while waiting or engine.busy:
+        for _ in range(min(len(waiting), drawn.choice([0, 0, 1, 2, 7]))):
+            engine.submit(asked[waiting.pop(0)][0])
+        collect(written, engine.step())
+    for number, (request, tokens) in asked.items():
+        expected = tokens[: request.max_tokens]
+        first = next((place for place, token in enumerate(expected) if token in request.stops), None)
+        expected = expected if first is None else expected[: first + 1]
+        assert written[number] == (expected, [LENGTH if first is None else STOP])
+    assert engine.running == engine.waiting == 0
+    assert engine.facts()["recorded_while_timed"] == 0
+
+
+def test_a_cancelled_request_gives_its_slot_to_the_next(batching, alone):
+    engine = batching(slots=1)
+    first, second, third = prompts(3, seed=9)
+    for key, prompt in (("first", first), ("second", second), ("third", third)):
+        engine.submit(Request(key, prompt, NEW))
+    written = {}
+    collect(written, engine.step())
+    engine.cancel("first")
+    engine.cancel("second")
+    engine.cancel("never heard of")
+    for events in engine.run():
+        collect(written, events)
+    assert written["third"] == (alone(third), [LENGTH])
+    assert "second" not in written
+    assert len(written["first"][0]) < NEW
+
+
+def test_requests_go_on_while_prompts_are_read(batching):
+    """At most so many tokens of prompts are read between two decode steps."""
+    engine = batching(slots=4, prefill_tokens=32)
+    engine.submit(Request("first", [5] * 8, NEW))
+    engine.step()
+    for number in range(3):
+        engine.submit(Request(number, [7] * 30, 4))
+    kinds = []
+    while engine.busy:
+        before = engine.counts.prefills
+        keys = {key for key, _, _ in engine.step()}
+        kinds.append("prompt" if engine.counts.prefills > before else keys)
+    assert kinds[:6] == [{"first"}, "prompt", {"first", 0}, "prompt", {"first", 0, 1}, "prompt"]
+
+
+def test_what_can_not_be_run_is_refused(batching):
+    engine = batching(slots=2)
+    for prompt, tokens in (([], 4), ([4], 0), ([4] * LONGEST, NEW + 1)):
+        with pytest.raises(ValueError):
+            engine.submit(Request("key", prompt, tokens))
+    assert not engine.busy
+
+
+def test_what_was_observed_accounts_for_every_token(batching):
+    engine = batching(slots=2)
+    given = prompts(5, seed=3)
+    seen = engine.observe(given, 6)
+    assert seen.trace.generated == [6] * 5
+    assert sum(map(sum, seen.trace.given)) == sum(map(len, given)) + 5 * 5
+    assert max(seen.forward_rows) == 2
+    assert seen.not_finite is None
