@@ -1,8 +1,8 @@
 """Attention over prompts that stand one behind the other, without padding: two Triton kernels.
 
-The first rotates queries and keys and writes keys and values into each prompt's row of the KV cache. The second attends:
-a program takes a query head and a tile of tokens, of one prompt or of several, each token seeing those of its own prompt
-up to itself (a flash attention as Dao et al., 2022, with bounds that are looked up token by token).
+The first rotates queries and keys and writes keys and values into each prompt's row of the KV cache. The second
+attends: a program takes a query head and a tile of tokens, of one prompt or of several, each token seeing those of its
+own prompt up to itself (a flash attention as Dao et al., 2022, with bounds that are looked up token by token).
 """
 
 from __future__ import annotations
@@ -43,11 +43,8 @@ def _rotate_and_store_rows(
     x = tl.load(at + h[:, None] * D + d[None, :], mask=inside, other=0.0)
     partner = tl.load(at + h[:, None] * D + other_half[None, :], mask=rotated_heads, other=0.0)
     rotated = rotate(x, partner, q_cos, q_sin, first_half[None, :])
-    tl.store(
-        q_out + token * (H * D) + h[:, None] * D + d[None, :],
-        rotated,
-        mask=head_mask((h < H)[:, None], d[None, :], D, W),
-    )
+    is_query = head_mask((h < H)[:, None], d[None, :], D, W)
+    tl.store(q_out + token * (H * D) + h[:, None] * D + d[None, :], rotated, mask=is_query)
     is_key = rotated_heads & (h >= H)[:, None]
     tl.store(k_out + token * (KV * D) + (h - H)[:, None] * D + d[None, :], rotated, mask=is_key)
     cached = row * row_stride + position * D + d[None, :]

@@ -64,8 +64,13 @@ def end_decode(state: SlotTensors, chosen: torch.Tensor) -> None:
 def end_prefill(
     state: SlotTensors, chosen: torch.Tensor, ends: torch.Tensor, slots: torch.Tensor, positions: torch.Tensor
 ) -> None:
-    """Put out the first token of each prompt, int64 [N], which end at ``ends`` of the packed tokens and go to ``slots``.
+    """Put out the first token of each prompt, int64 [N].
 
-    ``positions`` are those of the packed tokens, int64 [T].
+    Args:
+        state: of all slots.
+        chosen: the tokens.
+        ends: where the prompts end among the packed tokens, int64 [N].
+        slots: where they go, int64 [N].
+        positions: of the packed tokens, int64 [T].
     """
     _launch(state, chosen, ends, slots, positions)
