@@ -178,6 +178,11 @@ class GraphBatching(Batching):
         return bool(self._submitted or self._waiting or self._held or self._flight or self._cancelled)
 
     @property
+    def in_flight(self) -> bool:
+        """Whether the device has work."""
+        return bool(self._flight)
+
+    @property
     def running(self) -> int:
         """Requests in slots."""
         return len(self._held)
@@ -365,6 +370,7 @@ class GraphBatching(Batching):
         return {
             "slots": self.slots,
             "cache_positions": slots.cache.positions,
+            "cache_tokens": self.slots * slots.cache.positions,
             "prefill_tokens_at_once": self.prefill_tokens,
             "device_graphs": slots.pool.graphs,
             "preparation_s": slots.pool.seconds,

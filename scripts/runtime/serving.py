@@ -40,7 +40,10 @@ class Batching:
         slots: how many requests are under way at most.
         max_length: the most tokens of a prompt and its answer.
         vocabulary: tokens that the model knows.
+        own_thread: whether the model is run in another thread than the one that calls ``step``.
     """
+
+    own_thread = False
 
     slots: int
     max_length: int
@@ -72,6 +75,11 @@ class Batching:
         raise NotImplementedError
 
     @property
+    def in_flight(self) -> bool:
+        """Whether a device works on something whose end ``step`` will see."""
+        return False
+
+    @property
     def running(self) -> int:
         """Requests under way."""
         raise NotImplementedError
@@ -86,7 +94,7 @@ class Batching:
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
-        """Facts for the evidence; ``run`` holds counts of what was run."""
+        """Facts for the evidence; ``run`` holds counts of what was run, ``cache_tokens`` how many tokens fit."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from scripts.runtime.generation import Generator, Observation, SampleRecorder
     from scripts.runtime.models import Checkpoint, Loaded, Process
     from scripts.runtime.place import Place
+    from scripts.runtime.serving import Batching
 
 
 class Facet:
@@ -134,6 +135,17 @@ class Facet:
 
     def generator(self, value: Any, loaded: Loaded, pad: int) -> Generator | None:
         """A decode loop used instead of ``generate``; ``pad`` is the padding token."""
+        return None
+
+    def check_served(self, value: Any, facets: dict[str, Any]) -> None:
+        """Refuse to serve requests as they come, before a model is loaded; ``facets`` are all of the technique.
+
+        Raises:
+            UnsupportedError: a sentence that says what does not do it.
+        """
+
+    def batching(self, value: Any, loaded: Loaded, pad: int, slots: int | None) -> Batching | None:
+        """What serves requests as they come, ``slots`` at a time (by its own choice if None), if this is its facet."""
         return None
 
     def recorder(self, value: Any, loaded: Loaded) -> SampleRecorder | None:

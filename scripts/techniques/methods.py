@@ -86,5 +86,7 @@ class MethodFacet(Facet):
     reserved_options = _by_method("reserved_options")
     compiles_shapes = _by_method("compiles_shapes")
     generator = _by_method("generator")
+    check_served = _by_method("check_served")
+    batching = _by_method("batching")
     recorder = _by_method("recorder")
     evidence = _by_method("evidence")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
-from scripts.runtime.errors import EvidenceError
+from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.techniques.methods import Method
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ class EngineMethod(Method):
         for other in ("speculation", "parallel") if self.alone else ():
             if facets.get(other):
                 raise StudyError(f"engine '{name}' does not compose with {other}; remove one of the two facets.")
+
+    def check_served(self, value: Any, facets: dict[str, Any]) -> None:
+        """Most engines answer one batch after another."""
+        raise UnsupportedError(
+            f"Engine '{value['name']}' answers one batch after another and can't serve requests as they come; use "
+            "engine graph or transformers_continuous."
+        )
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """The cache's class, and the engine's own facts."""

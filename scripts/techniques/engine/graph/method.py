@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scripts.runtime.generation import Generator, Observation
     from scripts.runtime.models import Loaded
     from scripts.runtime.place import Place
+    from scripts.runtime.serving import Batching
 
 MAX_PROPOSED = 15  # its attention takes 16 tokens of a request in one step
 
@@ -22,7 +23,7 @@ MAX_PROPOSED = 15  # its attention takes 16 tokens of a request in one step
 class Graph(EngineMethod):
     """Steps without an operator call from Python."""
 
-    defaults: ClassVar[dict[str, Any]] = {"shared_prefix": False}
+    defaults: ClassVar[dict[str, Any]] = {"shared_prefix": False, "slots": None}
     cache_class = "StaticCache"
     alone = False
     forces_acceptance = True
@@ -31,6 +32,9 @@ class Graph(EngineMethod):
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """It verifies few tokens at a time."""
         super().check(value, facets)
+        slots = value["slots"]
+        if slots is not None and (type(slots) is not int or slots < 1):
+            raise StudyError(f"engine.slots is {slots!r}; give a whole number from 1, or null.")
         speculation = facets.get("speculation") or {}
         proposed = speculation.get("tokens") or speculation.get("prompt_lookup") or 0
         if proposed > MAX_PROPOSED:
@@ -73,6 +77,22 @@ class Graph(EngineMethod):
         from scripts.engine.engine import GraphEngine
 
         return GraphEngine(loaded, shared_prefix=shared, pad=pad)
+
+    def check_served(self, value: Any, facets: dict[str, Any]) -> None:
+        """Requests that join a running batch are run by one process, a token at a time, each with its whole prompt."""
+        for other in ("speculation", "parallel"):
+            if facets.get(other):
+                raise UnsupportedError(f"Engine 'graph' does not serve requests as they come with {other}.")
+        if value["shared_prefix"]:
+            raise UnsupportedError(
+                "Engine 'graph' does not serve requests as they come with shared_prefix, whose prompts must be known."
+            )
+
+    def batching(self, value: Any, loaded: Loaded, pad: int, slots: int | None) -> Batching:
+        """Continuous batching."""
+        from scripts.engine.continuous import GraphBatching
+
+        return GraphBatching(loaded, pad=pad, slots=slots or value["slots"])
 
     def facts(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """Captured graphs; none may be captured while samples are timed."""

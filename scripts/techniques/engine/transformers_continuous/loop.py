@@ -119,19 +119,19 @@ class ContinuousEngine(Generator):
                     for prompt in prompts
                 ]
         except RuntimeError as error:
-            raise self._stopped(error) from error
+            raise self.stopped(error) from error
         ended: dict[str, GenerationOutput] = {}
         while len(ended) < len(names):
             out = manager.get_result(timeout=LOOK_AGAIN_S)
             if out is not None:
                 if out.error is not None:
-                    raise self._stopped(out.error)
+                    raise self.stopped(out.error)
                 ended[out.request_id] = out
             elif not manager.is_running():
-                raise self._stopped(None)
+                raise self.stopped(None)
         return [ended[name] for name in names]
 
-    def _stopped(self, error: Any) -> RuntimeError:
+    def stopped(self, error: Any) -> RuntimeError:
         """An error with the thread's own error as the reason."""
         reason = self.manager.background_thread_status.fatal_error or error or "its thread ended."
         return RuntimeError(f"transformers' continuous batching stopped before all requests had ended: {reason}")

@@ -15,6 +15,7 @@ from scripts.techniques.engine.base import EngineMethod
 if TYPE_CHECKING:
     from scripts.runtime.generation import Generator, Observation
     from scripts.runtime.models import Loaded
+    from scripts.runtime.serving import Batching
 
 
 class TransformersContinuous(EngineMethod):
@@ -42,6 +43,15 @@ class TransformersContinuous(EngineMethod):
         from scripts.techniques.engine.transformers_continuous.loop import ContinuousEngine
 
         return ContinuousEngine(loaded, slots=value["slots"], pad=pad)
+
+    def check_served(self, value: Any, facets: dict[str, Any]) -> None:
+        """It serves requests as they come."""
+
+    def batching(self, value: Any, loaded: Loaded, pad: int, slots: int | None) -> Batching:
+        """The loop over transformers' manager, for requests as they come."""
+        from scripts.techniques.engine.transformers_continuous.batching import ManagerBatching
+
+        return ManagerBatching(loaded, slots=slots or value["slots"], pad=pad)
 
     def facts(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """The pages, the threads, and how many requests each forward was given."""

@@ -1,0 +1,1 @@
+"""The project's own HTTP server: fronts, which speak HTTP, and the process of the engine."""

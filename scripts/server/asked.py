@@ -1,0 +1,180 @@
+"""What a client asks for: the body of a request, checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.foundation.wording import shown
+
+MAX_TOKENS = 16  # where the client does not say, as OpenAI's API has it
+CHAT_MAX_TOKENS = 1024
+MOST_STOPS = 16  # texts
+# What would need sampling or several answers; the value that asks for neither is taken.
+NEUTRAL = {
+    "n": (1,), "best_of": (1,), "temperature": (0,), "presence_penalty": (0,), "frequency_penalty": (0,),
+    "repetition_penalty": (1,), "echo": (False,), "suffix": ("",), "logprobs": (False, 0), "top_logprobs": (0,),
+    "prompt_logprobs": (), "logit_bias": ({},), "tools": ([],), "response_format": ({"type": "text"},),
+    "min_tokens": (0,),
+}  # fmt: skip
+
+
+class RefusedError(Exception):
+    """A request that is not answered; one sentence, the HTTP status, and the field that is at fault."""
+
+    def __init__(self, sentence: str, status: int = 400, field: str | None = None) -> None:
+        super().__init__(sentence)
+        self.status, self.field = status, field
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the server takes.
+
+    Attributes:
+        names: of the model.
+        max_length: tokens of a prompt and its answer together.
+        vocabulary: token ids that the model knows.
+        ends: the model's end tokens.
+    """
+
+    names: tuple[str, ...]
+    max_length: int
+    vocabulary: int
+    ends: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A checked request.
+
+    Attributes:
+        prompt: token ids, or text; a chat has ``messages`` in place of it.
+        max_tokens: the most new tokens; None: as many as fit.
+        stops: ids after which the answer ends.
+        stop_text: texts before which it ends.
+        stream: whether it goes out token by token.
+        usage: whether a stream ends with the numbers of its tokens.
+        running_usage: whether each chunk of a stream has them.
+    """
+
+    prompt: list[int] | str | None
+    messages: list[dict[str, Any]] | None
+    max_tokens: int | None
+    stops: tuple[int, ...]
+    stop_text: tuple[str, ...]
+    stream: bool
+    usage: bool
+    running_usage: bool
+
+
+def read(body: bytes, served: Served, *, chat: bool) -> Asked:
+    """Read and check a body.
+
+    Raises:
+        RefusedError: it is wrong, or asks for what this server does not do.
+    """
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError):
+        raise RefusedError("The body is no JSON.") from None
+    if not isinstance(given, dict):
+        raise RefusedError("The body is no JSON object.")
+    model = given.get("model")
+    if model is not None and model not in served.names:
+        raise RefusedError(f"The model {shown(model)} does not exist; this one is {served.names[0]!r}.", 404, "model")
+    for name, neutral in NEUTRAL.items():
+        value = given.get(name)
+        if value is not None and value not in neutral and not (name == "min_tokens" and given.get("ignore_eos")):
+            raise RefusedError(f"{name} is {shown(value)}; this server decodes greedily, one answer a request, and "
+                               f"takes no {name}.", field=name)  # fmt: skip
+    prompt = messages = None
+    if chat:
+        messages = _messages(given.get("messages"))
+    else:
+        prompt = _prompt(given.get("prompt"), served)
+    limit = _whole(given, "max_completion_tokens") if chat else None
+    limit = _whole(given, "max_tokens") if limit is None else limit
+    if limit is None and not chat:
+        limit = MAX_TOKENS
+    ignore = _flag(given, "ignore_eos")
+    options = given.get("stream_options")
+    if not isinstance(options, dict | None):
+        raise RefusedError("stream_options is no object.", field="stream_options")
+    options = options or {}
+    stops = {*_ids(given.get("stop_token_ids") or [], served, "stop_token_ids"), *(() if ignore else served.ends)}
+    return Asked(
+        prompt, messages, limit, tuple(sorted(stops)), _stop_text(given.get("stop")), _flag(given, "stream"),
+        _flag(options, "include_usage"), _flag(options, "continuous_usage_stats"),
+    )  # fmt: skip
+
+
+def check_length(prompt: int, max_tokens: int | None, served: Served) -> int:
+    """The most new tokens after a prompt of so many.
+
+    Raises:
+        RefusedError: they don't fit.
+    """
+    if not prompt:
+        raise RefusedError("The prompt has no token.", field="prompt")
+    room = served.max_length - prompt
+    if room < (max_tokens or 1):
+        raise RefusedError(
+            f"A prompt of {prompt} tokens and {max_tokens or 1} new ones are more than the {served.max_length} that "
+            "this server takes together; shorten the prompt, or start the server with a larger --max-length.",
+            field="prompt" if room < 1 else "max_tokens",
+        )
+    return max_tokens or min(room, CHAT_MAX_TOKENS)
+
+
+def _prompt(value: Any, served: Served) -> list[int] | str:
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list | str):
+        value = value[0]
+    if isinstance(value, str):
+        if not value:
+            raise RefusedError("The prompt is empty.", field="prompt")
+        return value
+    if not isinstance(value, list) or not value:
+        raise RefusedError("A request has one prompt: text, or a list of token ids.", field="prompt")
+    return _ids(value, served, "prompt")
+
+
+def _ids(value: Any, served: Served, name: str) -> list[int]:
+    # A set of types, since a bool is an int.
+    if not isinstance(value, list) or (value and set(map(type, value)) != {int}):
+        raise RefusedError(f"{name} is no list of token ids.", field=name)
+    if value and not 0 <= min(value) <= max(value) < served.vocabulary:
+        raise RefusedError(f"{name} has a token id outside 0 to {served.vocabulary - 1}.", field=name)
+    return value
+
+
+def _messages(value: Any) -> list[dict[str, Any]]:
+    right = isinstance(value, list) and value and all(
+        isinstance(each, dict) and isinstance(each.get("role"), str) and isinstance(each.get("content"), str)
+        for each in value
+    )  # fmt: skip
+    if not right:
+        raise RefusedError("messages is no list of messages with role and content, both text.", field="messages")
+    return value
+
+
+def _whole(given: dict[str, Any], name: str) -> int | None:
+    value = given.get(name)
+    if value is not None and (type(value) is not int or value < 1):
+        raise RefusedError(f"{name} is {shown(value)}; give a whole number from 1.", field=name)
+    return value
+
+
+def _flag(given: dict[str, Any], name: str) -> bool:
+    value = given.get(name)
+    if not isinstance(value, bool | None):
+        raise RefusedError(f"{name} is {shown(value)}; give true or false.", field=name)
+    return bool(value)
+
+
+def _stop_text(value: Any) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value or []
+    if not isinstance(texts, list) or len(texts) > MOST_STOPS or not all(isinstance(each, str) for each in texts):
+        raise RefusedError(f"stop is no text and no list of up to {MOST_STOPS} texts.", field="stop")
+    return tuple(each for each in texts if each)
