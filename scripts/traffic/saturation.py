@@ -1,0 +1,42 @@
+"""Whether the requests that wait at a server grow without bound."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+
+#: Fewest arrivals after the ramp-up, and fewest times the latency of the ramp-up that they must span.
+ARRIVALS = 100
+LATENCIES = 2.0
+QUARTERS = 4
+#: Growth of a quarter in standard deviations of the number of its arrivals, which are Poisson at the most.
+DEVIATIONS = 2.0
+
+
+def grows(due: Sequence[float], ended: Sequence[float], begin: float, now: float, latency: float) -> bool:
+    """Return whether the number of unanswered requests grows without bound.
+
+    The time since the ramp-up is cut into four quarters. A queue is called unbounded where the number of requests that
+    are due and not answered grew in each of the last three by more than two standard deviations of the number of
+    arrivals in it (its root), and in the last by at least half as much as in the second: a queue that fills up to a
+    new length grows ever less, one that receives more than is served grows by the same amount in each. A queue
+    without drift passes one of these three with a chance of 2.5%, and all of them once in tens of thousands.
+    It is not asked before 100 arrivals, nor before twice the median latency of the ramp-up has passed.
+
+    Args:
+        due: when requests were due, ascending.
+        ended: when requests were answered or failed, ascending.
+        begin: end of the ramp-up.
+        now: until when both are known.
+        latency: median of the ramp-up's.
+    """
+    arrived = bisect_right(due, now) - bisect_right(due, begin)
+    if arrived < ARRIVALS or now - begin < LATENCIES * latency:
+        return False
+    edges = [begin + (now - begin) * quarter / QUARTERS for quarter in range(QUARTERS + 1)]
+    waiting = [bisect_right(due, edge) - bisect_right(ended, edge) for edge in edges]
+    growth = [after - before for before, after in itertools.pairwise(waiting)][1:]
+    each = math.sqrt(arrived / QUARTERS)
+    return all(one > DEVIATIONS * each for one in growth) and growth[-1] >= growth[0] / 2
