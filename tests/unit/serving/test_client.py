@@ -149,7 +149,7 @@ def test_a_server_that_dies_inside_an_answer_cuts_it():
         first, second, third = ask(dying, Ask("a"), Ask("b"), Ask("c"))
     assert first.ok
     assert (second.error_kind, second.text) == (kinds.CUT, " t0 t1")
-    assert third.error_kind == kinds.REFUSED
+    assert third.error_kind in (kinds.REFUSED, kinds.CUT)  # the connection may be made before the port is closed
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 10_000])
