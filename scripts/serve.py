@@ -60,7 +60,8 @@ def serve(request: dict[str, Any], arguments: argparse.Namespace) -> None:
     """
     process.refuse_unserved(request["technique"], request["settings"])
     sockets = listen(arguments.host, arguments.port, arguments.fronts or _fronts(request["device"]))
-    address = f"http://{arguments.host}:{sockets[0].getsockname()[1]}"
+    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    address = f"http://{host}:{sockets[0].getsockname()[1]}"
     fronts = Fronts(sockets)
     engine = None
     try:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import itertools
 import os
 import signal
 import socket
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from tokenizers import Tokenizer
 
 from scripts.foundation import parent
@@ -60,7 +61,7 @@ class Front:
     async def run(self, listening: socket.socket) -> None:
         """Serve until the engine's end of the socket closes."""
         reader, self._writer = await asyncio.open_connection(sock=self._engine, limit=READ_BYTES)
-        app = web.Application(client_max_size=LARGEST_BODY)
+        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_errors_as_json])
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_post("/v1/chat/completions", self._chats)
         for path in ("/health", "/v1/models", "/version", "/metrics", "/evidence"):
@@ -119,6 +120,8 @@ class Front:
             self._chat_tokenizer.no_truncation()
         self._template = Template(info["chat_template"], info["special_tokens"])
         self._info = info
+        gc.collect()
+        gc.freeze()  # a collection among the libraries' objects would be felt by every answer
         self._send(("up", 0))
 
     def _send(self, message: tuple[Any, ...]) -> None:
@@ -135,6 +138,8 @@ class Front:
             if self._info is None or self._ending.is_set():
                 raise RefusedError("The server is not ready, or is about to end; try again.", 503)
             asked = asking.read(await request.read(), self._served, chat=chat)
+            if asked.stream and request.version < HttpVersion11:
+                raise RefusedError("A stream needs HTTP/1.1.", field="stream")
             prompt = self._tokens(asked)
             limit = asking.check_length(len(prompt), asked.max_tokens, self._served)
         except RefusedError as refused:
@@ -181,7 +186,7 @@ class Front:
 
     def _known(self) -> dict[str, Any]:
         if self._info is None:
-            raise web.HTTPServiceUnavailable(text="The server is not ready.\n")
+            raise web.HTTPServiceUnavailable
         return self._info
 
     async def _models(self, request: web.Request) -> web.Response:
@@ -208,6 +213,15 @@ class Front:
         self._counts[number] = asyncio.get_running_loop().create_future()
         self._send(("counts", number))
         return await self._counts[number]
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Any) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as refused:
+        sentence = f"{refused.reason}: {request.method} {request.path}."
+        return web.json_response(error(sentence, refused.status), status=refused.status)
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import time
@@ -154,6 +155,9 @@ class Loop:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._end)
         fronts, batching, told = self._fronts, self._batching, False
+        # A collection among all objects of the libraries would be felt by every request under way.
+        gc.collect()
+        gc.freeze()
         while True:
             for front, message in fronts.receive(self._wait_s()):
                 self._take(front, message)

@@ -12,10 +12,13 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM
 
+from scripts import serve
 from scripts.engine.engine import GraphEngine
 from scripts.runtime.models import Loaded, Process
+from scripts.serving import placeholders, presets, proof
 from scripts.serving.api import Api, Ask
 from scripts.serving.client import Client
+from scripts.serving.launch import ServerSpec, Values, attached
 from scripts.serving.metrics import parse, total
 from tests.unit.server.conftest import LENGTH, SLOTS, started
 
@@ -134,6 +137,11 @@ def test_an_end_token_ends_an_answer_unless_it_is_to_be_ignored(tmp_path, server
         assert choice["text"] == tokenizer.decode(choice["token_ids"][:-1])
 
 
+def test_what_is_no_route_is_an_error_in_json(server):
+    status, answer = post(server, {}, "/v1/embeddings")
+    assert (status, answer["error"]["message"]) == (404, "Not Found: POST /v1/embeddings.")
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
@@ -171,6 +179,30 @@ def test_a_chat_needs_a_template(server):
         400,
         "The model has no chat template; ask /v1/completions.",
     )
+
+
+def test_the_preset_fits_the_server(server, monkeypatch):
+    """How it is started, asked and read."""
+    values = Values(model="writer", max_length=LENGTH)
+    spec = ServerSpec(presets.read("udaciheadline"), arguments=("--request", "request.json"))
+    command = placeholders.words([*spec.preset["command"], *spec.arguments], values.by_name() | {"port": 1})
+    monkeypatch.setattr("sys.argv", command[3:])
+    arguments = serve._arguments()
+    assert (arguments.port, arguments.max_length, arguments.name) == (1, LENGTH, "writer")
+    with attached(spec, values, server.url) as running:
+        assert running.version == "0.1.0"
+        before = running.metrics()
+        read = proof.collect(running, before, running.metrics(), [])
+        assert set(read["proved"]) == {
+            "context length", "greedy decoding", "dtype", "no step recorded under load"
+        }  # fmt: skip
+        assert proof.reserved_tokens(running, before) == SLOTS * 128
+
+        async def send():
+            async with Client(running.api) as client:
+                return await client.send(Ask(None, (5, 6), 4, extra=spec.preset["fixed"]))
+
+        assert len(asyncio.run(send()).token_ids) == 4
 
 
 def test_a_client_that_goes_away_frees_its_slot(server):
