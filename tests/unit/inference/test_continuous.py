@@ -10,7 +10,9 @@ import torch
 from scripts.inference import worker
 from scripts.inference.loading import load
 from scripts.runtime.models import Process
+from scripts.runtime.serving import LENGTH, STOP, Request
 from scripts.techniques.engine.transformers_continuous import loop as continuous
+from scripts.techniques.engine.transformers_continuous.batching import ManagerBatching
 from scripts.techniques.engine.transformers_continuous.loop import ContinuousEngine
 from tests.support.tiny_checkpoint import variant, write_dataset
 from tests.support.worker_runs import run_worker
@@ -150,3 +152,45 @@ def test_no_thread_outlives_the_run(checkpoint, evaluation_set, monkeypatch, sto
         assert run_worker(checkpoint, evaluation_set, SLOTS).outcome["status"] == "ok"
     left = set(threading.enumerate()) - before
     assert not [thread for thread in left if "generation_loop" in thread.name]
+
+
+@pytest.fixture
+def serving(chain):
+    """The same model, for requests as they come."""
+    loaded = load(chain, {"kv_cache": "dynamic"}, Process(torch.device("cpu"), torch.float32), None)
+    batching = ManagerBatching(loaded, slots=2, pad=2)
+    batching.reserve(40)
+    yield batching
+    batching.close()
+
+
+def collected(batching, keys):
+    written = {}
+    while not keys <= {key for key, (_, reason) in written.items() if reason}:
+        for key, token, reason in batching.step():
+            tokens, ended = written.setdefault(key, ([], None))
+            assert ended is None
+            written[key] = ([*tokens, token], reason)
+    return written
+
+
+def test_requests_as_they_come_get_their_own_tokens_and_ends(serving):
+    serving.submit(Request("stops", [100, 101], 12, frozenset({105})))
+    serving.submit(Request("limited", [50], 3))
+    serving.submit(Request("third", [60], 2, frozenset({300})))
+    serving.submit(Request("gone", [70], 30))
+    serving.cancel("gone")
+    written = collected(serving, {"stops", "limited", "third"})
+    assert written == {
+        "stops": ([102, 103, 104, 105], STOP), "limited": ([51, 52, 53], LENGTH), "third": ([61, 62], LENGTH),
+    }  # fmt: skip
+    assert (serving.running, serving.waiting, serving.busy) == (0, 0, False)
+    with pytest.raises(ValueError, match="at most 40"):
+        serving.submit(Request("long", [5] * 30, 11))
+
+
+def test_a_thread_that_ended_is_said_to_those_who_wait(serving):
+    serving.submit(Request("never", [5], 30))
+    serving.close()
+    with pytest.raises(RuntimeError, match="continuous batching stopped"):
+        collected(serving, {"never"})
