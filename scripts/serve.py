@@ -142,9 +142,8 @@ def _request(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         request = files.read_json(path)
-    except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or "it is no JSON"
-        raise StudyError(f"the request {path} can't be read ({said}); correct the path.") from None
+    except OSError as error:
+        raise StudyError(f"the request {path} can't be read ({error.strerror}); correct the path.") from None
     missing = [
         key for key in ("technique", "settings", "generation", "models", "device", "processes", "threads_per_process")
         if not isinstance(request, dict) or key not in request
