@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,6 +78,7 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--draft", type=Path, help="manifest.json of the draft model")
     parser.add_argument("--dataset", type=Path, required=True, help="the evaluation set, JSON lines")
     parser.add_argument("--rows", type=Path, help="training rows, for worked examples and for calibration")
+    parser.add_argument("--served", type=json.loads, help="what a run is asked of an engine that is a server, JSON")
     parser.add_argument("--warmup", type=int, default=2, help="untimed samples before the timed ones")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads a process; 0 shares out all cores")
     parser.add_argument(
@@ -187,6 +188,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         "calibration": _rows(arguments, "calibration", _calibration_rows(arguments.settings)),
         "warmup": arguments.warmup,
         "device": "cuda" if devices else "cpu",
+        "served": getattr(arguments, "served", None),
         "processes": processes,
         "threads_per_process": _threads(arguments.threads, processes),
         "time_limit_s": getattr(arguments, "time_limit", None) or None,
@@ -310,7 +312,8 @@ def _watched(request: dict[str, Any], leased: list[str]) -> Outcome:
 
 def run_group(request: dict[str, Any], environment: dict[str, str]) -> tuple[list[dict[str, Any]], Samples]:
     """Start one worker a rank, wait for all; the first that fails or hangs ends the others."""
-    processes = request["processes"]
+    # One worker asks a server, on however many GPUs that runs.
+    processes = 1 if request.get("served") else request["processes"]
     leftovers.sweep(SCRATCH)
     scratch = Path(tempfile.mkdtemp(prefix=SCRATCH))
     held = leftovers.hold(scratch)
@@ -354,15 +357,23 @@ def _start_worker(scratch: Path, rank: int, processes: int, environment: dict[st
 def _memory(ranks: list[dict[str, Any]]) -> dict[str, Any]:
     """Each rank's memory, and the sums over all devices."""
     shared = ("method", "peak_is_exact")
-    devices = [{key: fact for key, fact in rank["memory"].items() if key not in shared} for rank in ranks]
+    each = [device for rank in ranks for device in rank["memory"].get("devices") or [rank["memory"]]]
+    devices = [{key: fact for key, fact in device.items() if key not in shared} for device in each]
     return {
         "method": ranks[0]["memory"]["method"],
         "peak_is_exact": all(rank["memory"]["peak_is_exact"] for rank in ranks),
+        **{key: ranks[0]["memory"][key] for key in ("note",) if key in ranks[0]["memory"]},
         "devices": devices,
-        "peak_memory_bytes": sum(device["peak_bytes"] for device in devices),
-        "load_peak_memory_bytes": sum(device["load_peak_bytes"] for device in devices),
-        "weight_bytes": sum(device["weight_bytes"] for device in devices),
+        "peak_memory_bytes": _sum(device["peak_bytes"] for device in devices),
+        "load_peak_memory_bytes": _sum(device["load_peak_bytes"] for device in devices),
+        "weight_bytes": _sum(device["weight_bytes"] for device in devices),
     }
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """The sum, None where a value was not read."""
+    known = list(values)
+    return None if None in known else sum(known)
 
 
 def _merged_evidence(ranks: list[dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:

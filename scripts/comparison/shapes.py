@@ -16,6 +16,7 @@ QUARTILES = {"low_s": 0.25, "median_s": 0.5, "high_s": 0.75}
 MIN_GAPS = 5
 BINS = 10
 NO_TIMES = "the times of single tokens were not kept"
+UNTOLD = "the server's chunks do not tell when each token was out"
 
 Samples = dict[str, Any]
 
@@ -73,6 +74,8 @@ def _timeline(samples: Samples, example: int | None) -> dict[str, Any] | str:
     times = samples.get("token_times_s")
     if not times or example is None:
         return NO_TIMES
+    if times[example] is None:
+        return UNTOLD
     if not times[example]:
         return "it wrote no token for this prompt"
     rounded = [significant(time) for time in times[example]]
@@ -84,6 +87,9 @@ def _gaps(samples: Samples) -> dict[str, Any] | str:
     times = samples.get("token_times_s")
     if not times:
         return NO_TIMES
+    times = [of_prompt for of_prompt in times if of_prompt is not None]
+    if not times:
+        return UNTOLD
     result: dict[str, list] = {"position": [], **{key: [] for key in QUARTILES}, "n": []}
     for position in range(2, max(map(len, times)) + 1):
         gaps = sorted(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
+import importlib
 import logging
 import os
 import sys
@@ -24,7 +25,7 @@ from scripts.inference import heartbeat, memory, pinning, reference
 from scripts.models import libraries
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.models import Process
-from scripts.techniques.registry import used_facets
+from scripts.techniques.registry import method_of, used_facets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -99,6 +100,9 @@ def _measure(
     request: dict[str, Any], rank: int, scratch: Path, ending: contextlib.ExitStack, client: reference.ReferenceClient
 ) -> dict[str, Any]:
     """Time every sample; resources to close are registered with ``ending``."""
+    if (by := _run_by(request)) is not None:
+        # By name: only the techniques that it runs depend on its code.
+        return importlib.import_module(by).measure(request, scratch, ending, client)
     from scripts.inference.device_memory import ProcessMemory
 
     # Before this process uses its GPU, to separate other processes' memory.
@@ -119,7 +123,7 @@ def _measure(
     from scripts.runtime.timing import synchronise
 
     tokenizer, samples, prompts = texts(request)
-    _refuse_unfit(request, tokenizer, prompts)
+    refuse_unfit(request, tokenizer, prompts)
     memory.import_libraries(request["models"]["target"]["path"], request["settings"])
     garbage.freeze_libraries(again=client.launched)
     heartbeat.sign(heartbeat.PHASE)
@@ -214,7 +218,12 @@ def _measure(
     }
 
 
-def _refuse_unfit(request: dict[str, Any], tokenizer: PreTrainedTokenizerBase, prompts: list[str]) -> None:
+def _run_by(request: dict[str, Any]) -> str | None:
+    """The module that makes a run of the technique's engine, where that is not this one."""
+    return getattr(method_of("engine", request["settings"]), "run_by", None)
+
+
+def refuse_unfit(request: dict[str, Any], tokenizer: PreTrainedTokenizerBase, prompts: list[str]) -> None:
     """Refuse prompts that are too long or leave a facet without effect, before anything is loaded."""
     from scripts.runtime import positions
 
@@ -242,6 +251,8 @@ def texts(request: dict[str, Any]) -> tuple[PreTrainedTokenizerBase, list[dict[s
 
 def _profile(request: dict[str, Any], rank: int, ending: contextlib.ExitStack) -> dict[str, Any]:
     """Profile a few samples; nothing is timed."""
+    if _run_by(request) is not None:
+        raise UnsupportedError("The engine is a process of its own, which is not profiled from outside.")
     process = start(request, rank)
     from scripts.inference.preparation import prepare
     from scripts.inference.profiling import profile_samples

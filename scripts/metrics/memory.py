@@ -142,9 +142,16 @@ def unexplained(runs: list[Run]) -> float | None:
     return max(shares, default=None)
 
 
+def is_server(run: Run) -> bool:
+    """Whether the run asked a server, whose memory is told as a whole."""
+    return "note" in run.info["memory"]
+
+
 def needed(run: Run) -> float | None:
     """Bytes that the fullest device of the run needed."""
     on_gpu = run.info["memory"].get("method") == "cuda_allocator"
+    if is_server(run):
+        return None  # what it reserves ahead depends on the GPU that it has
     needs = [
         None
         if row["peak_bytes"] is None

@@ -29,7 +29,10 @@ def columns(recorded: Recorded) -> dict[str, Any]:
             "batch": [sample.batch for sample in runs[0].fixed],
         }
         | _times(runs, fixed=True),
-        "token_times_s": [[round(time, CLOCK_DIGITS) for time in sample.token_times_s] for sample in first],
+        "token_times_s": [
+            None if sample.token_times_s is None else [round(time, CLOCK_DIGITS) for time in sample.token_times_s]
+            for sample in first
+        ],
         "new_tokens": [sample.new_tokens for sample in first],
         "stop_reason": [sample.stop_reason for sample in first],
         "headline": [sample.headline for sample in first],

@@ -11,6 +11,8 @@ from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 
 STOP_REASONS = ("end", "line_break", "length")
+API, RETOKENISED = "api", "retokenised"
+TOKENS = (API, RETOKENISED)
 COUNTS = ("drafted_tokens", "accepted_tokens", "rejected_tokens", "rounds")
 CLOCK = 1e-6  # s; two readings of one clock, written as decimals, may differ by this much
 ROUNDING = 1e-3  # nats; the sum of probabilities close to 1 can come out a little above it
@@ -30,6 +32,10 @@ class Sample:
         runners_up: per generated token that other one.
         margin_shifts: how far another order of float32 sums moved each margin, where that was measured.
         argmax_agrees: how many generated tokens have no better rival.
+        token_times_s: when each token was out; None where a server's chunks do not tell.
+        stop_reason: None where a server does not tell an end token from a line break.
+        tokens: of a server whether ``token_ids`` are its own or made of its text; else None.
+        counted: of a server how many new tokens it counted; else None.
         reference_s: seconds of the reference's request just before and after the batch; None where none took turns.
     """
 
@@ -38,8 +44,8 @@ class Sample:
     token_ids: list[int]
     latency_s: float
     ttft_s: float | None
-    token_times_s: list[float]
-    stop_reason: str
+    token_times_s: list[float] | None
+    stop_reason: str | None
     batch: int
     batch_requests: int
     batch_time_s: float
@@ -55,15 +61,17 @@ class Sample:
     margin_shifts: list[float] | None = None
     argmax_agrees: int | None = None
     reference_s: float | None = None
+    tokens: str | None = None
+    counted: int | None = None
 
     @property
     def new_tokens(self) -> int:
         """Number of generated tokens."""
-        return len(self.token_ids)
+        return len(self.token_ids) if self.counted is None else self.counted
 
 
 REQUIRED = ("id", "headline", "token_ids", "latency_s", "ttft_s", "token_times_s", "stop_reason")
-OPTIONAL = tuple(field.name for field in fields(Sample) if field.name not in REQUIRED)
+OPTIONAL = tuple(field.name for field in fields(Sample) if field.name not in (*REQUIRED, "counted"))
 
 
 def read_samples(source: Path) -> list[Sample]:
@@ -117,8 +125,9 @@ def _sample(row: Any, line: int, where: str) -> Sample:
     try:
         alone = {"batch": line - 1, "batch_requests": 1, "batch_time_s": row["latency_s"]}
         required = {key: row[key] for key in REQUIRED}
-        sample = Sample(**required, **{key: row.get(key, alone.get(key)) for key in OPTIONAL})
         new_tokens = row["new_tokens"]
+        counted = new_tokens if row.get("tokens") is not None else None
+        sample = Sample(**required, **{key: row.get(key, alone.get(key)) for key in OPTIONAL}, counted=counted)
     except (KeyError, TypeError, AttributeError) as error:
         raise StudyError(f"{where}: not a sample ({error!r}); delete the run and make it again.") from None
     fault = _fault(sample, new_tokens) or _batch_fault(sample) or _counts_fault(sample) or _likelihood_fault(sample)
@@ -133,18 +142,25 @@ def _fault(sample: Sample, new_tokens: Any) -> str | None:
         return "'id' or 'headline' is not text"
     if not _are_tokens(sample.token_ids):
         return "'token_ids' is not a list of integers"
-    if new_tokens != len(sample.token_ids):
+    served = sample.tokens is not None
+    if served and (sample.tokens not in TOKENS or not _is_count(new_tokens)):
+        return (
+            f"'tokens' is {sample.tokens!r} and 'new_tokens' {new_tokens!r}, not one of {', '.join(TOKENS)} and a count"
+        )
+    if not served and new_tokens != len(sample.token_ids):
         return f"'new_tokens' is {new_tokens!r} and there are {len(sample.token_ids)} token ids"
     if not _is_number(sample.latency_s) or sample.latency_s == 0:
         return f"'latency_s' is {sample.latency_s!r}, not a positive time"
     times = sample.token_times_s
-    if not isinstance(times, list) or len(times) != new_tokens or not all(_is_number(time) for time in times):
+    if times is None and served:
+        times = []
+    elif not isinstance(times, list) or len(times) != new_tokens or not all(_is_number(time) for time in times):
         return "'token_times_s' is not one time a token"
     if any(later < earlier for earlier, later in pairwise(times)):
         return "'token_times_s' runs backwards"
     if new_tokens and not (_is_number(sample.ttft_s) and sample.ttft_s <= sample.latency_s):
         return f"'ttft_s' is {sample.ttft_s!r}, not a time within the latency"
-    if sample.stop_reason not in STOP_REASONS:
+    if sample.stop_reason not in STOP_REASONS and not (served and sample.stop_reason is None):
         return f"'stop_reason' is {sample.stop_reason!r}, none of {', '.join(STOP_REASONS)}"
     return None
 

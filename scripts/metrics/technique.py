@@ -7,6 +7,7 @@ from scripts.metrics import figures, machines, memory, noise, per_prompt, refere
 from scripts.metrics.entry import missing
 from scripts.metrics.recorded import Recorded
 from scripts.metrics.runs import Run
+from scripts.metrics.samples import RETOKENISED
 
 # What is passed through from run.json: of the first run here, and of each run in ``runs``.
 READINGS = ("provenance", "calibration", "conditions", "energy", "time")
@@ -60,6 +61,7 @@ def technique_metrics(
         "samples": per_prompt.columns(recorded),
         "reference": reference.described(runs),
         "tokens_differ_between_runs": _differing(runs),
+        "tokens_from": "text" if any(sample.tokens == RETOKENISED for sample in first.samples) else None,
         "memory_method": first.info["memory"].get("method"),
         "memory_devices": memory.devices(runs),
         "memory_anatomy": memory.anatomy(runs),
@@ -118,6 +120,7 @@ def _no_figures(status: str, reason: str) -> dict[str, Any]:
         "samples": None,
         "reference": None,
         "tokens_differ_between_runs": None,
+        "tokens_from": None,
         "memory_method": None,
         "memory_devices": [],
         "memory_anatomy": [],

@@ -129,6 +129,7 @@ class Answer:
         token_ids: the new tokens' ids, or None where the API has none.
         prompt_tokens: by the server's usage alone, or None.
         new_tokens: by the server's usage alone, or None.
+        usage: all that the server's usage says, as it came; or None.
         finish_reason: the server's own word, such as ``stop`` or ``length``.
         error: None, or one sentence that is safe to print.
         error_kind: one of ERROR_KINDS, or None.
@@ -145,6 +146,7 @@ class Answer:
     token_ids: list[int] | None = None
     prompt_tokens: int | None = None
     new_tokens: int | None = None
+    usage: dict[str, Any] | None = None
     finish_reason: str | None = None
     error: str | None = None
     error_kind: str | None = None

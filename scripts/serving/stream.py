@@ -132,7 +132,7 @@ def _take_usage(answer: Answer, usage: Any) -> bool:
     if not all(type(count) is int and count >= 0 for count in counts):
         answer.fail(kinds.NOT_API, f"the server's usage has no numbers of tokens: {wording.shown(usage)}.")
         return False
-    answer.prompt_tokens, answer.new_tokens = counts
+    answer.prompt_tokens, answer.new_tokens, answer.usage = *counts, usage
     return True
 
 

@@ -99,7 +99,8 @@ class Plan:
         """Modules whose code a technique's runs depend on: the facets that it and the reference use among them."""
         reference = self.reference
         second = ["scripts.inference.reference_worker", *reference.code_modules] if reference else []
-        return ["scripts.generate", "scripts.inference.worker", *technique.code_modules, *second]
+        by = [technique.run_by] if technique.run_by else []
+        return ["scripts.generate", "scripts.inference.worker", *by, *technique.code_modules, *second]
 
     def profile_modules(self, technique: Technique) -> list[str]:
         """Those of a technique's profile."""
@@ -129,7 +130,7 @@ class Plan:
             "threads": measurement["threads"],
             "samples": measurement["profile"],
             "output": f"results/profiles/{technique.name}",
-        }
+        } | ({"served": technique.served} if technique.run_by else {})
 
     def run_request(self, technique: Technique, run: int) -> dict[str, Any]:
         """The request of a run, without files."""

@@ -56,6 +56,17 @@ class Technique:
         return registry.code_modules(self.settings)
 
     @property
+    def run_by(self) -> str | None:
+        """The module that makes a run of its engine, where that is not the worker itself."""
+        return getattr(registry.method_of("engine", self.settings), "run_by", None)
+
+    @property
+    def served(self) -> dict[str, Any] | None:
+        """What a run is asked of its engine beside the settings: of a server its preset and its program."""
+        engine = registry.method_of("engine", self.settings)
+        return engine.asked(self.settings["engine"]) if self.run_by else None
+
+    @property
     def cost_modules(self) -> list[str]:
         """Modules by which the technique's bytes and operations are computed."""
         return costs.cost_modules(self.settings)

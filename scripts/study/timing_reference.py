@@ -32,11 +32,12 @@ def find(setting: str, techniques: list[Technique]) -> Technique | None:
         )
     if not _is_simple(by_name[setting]):
         raise StudyError(
-            f"measurement.reference is '{setting}', which takes several processes, a second model or training rows; "
-            "name a technique of one process and one model."
+            f"measurement.reference is '{setting}', which takes several processes, a second model, training rows or a "
+            "server; name a technique of one process and one model."
         )
     return by_name[setting]
 
 
 def _is_simple(technique: Technique) -> bool:
-    return technique.processes == 1 and technique.draft is None and technique.calibration_rows == 0
+    alone = technique.processes == 1 and technique.draft is None and technique.calibration_rows == 0
+    return alone and not technique.run_by

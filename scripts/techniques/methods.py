@@ -19,6 +19,10 @@ class Method(Facet):
 
     defaults: ClassVar[dict[str, Any]] = {}
 
+    def resolved(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options with their defaults, as they are kept in a technique's settings."""
+        return options
+
 
 def _by_method(hook: str) -> Callable[..., Any]:
     """A facet hook that delegates to the value's method."""
@@ -62,11 +66,12 @@ class MethodFacet(Facet):
         if name not in known:
             *most, last = (f"'{each}'" for each in known)
             raise StudyError(f"{self.kind} {name!r} does not exist; use '{self.off}', {', '.join(most)} or {last}.")
-        options = {self.key: name} | registry.load_method(self.name, name).defaults
+        method = registry.load_method(self.name, name)
+        options = {self.key: name} | method.defaults
         unknown = sorted(set(given) - set(options))
         if unknown:
             raise StudyError(f"{self.name} '{name}' has no option '{unknown[0]}'; it has {', '.join(options)}.")
-        return options | given
+        return method.resolved(options | given)
 
     check = _by_method("check")
     processes = _by_method("processes")

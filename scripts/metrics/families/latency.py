@@ -126,11 +126,12 @@ def mode_figures(runs: list[Run], batch_size: int, fixed: bool = False) -> dict[
 def _gap_figures(runs: list[Run], fixed: bool) -> dict[str, Figure]:
     """Return the mean and the P99 of the gaps between tokens, pooled over all prompts and runs."""
     # (runs, prompts) of (gaps,)
-    of_runs = [[np.diff(sample.token_times_s) for sample in run.mode(fixed)] for run in runs]
+    of_runs = [[np.diff(sample.token_times_s or []) for sample in run.mode(fixed)] for run in runs]
     per_prompt = [np.concatenate(prompt) for prompt in zip(*of_runs, strict=True)]
     gaps = np.sort(np.concatenate(per_prompt))
     if gaps.size == 0:
-        reason = "no request has two tokens"
+        untold = any(sample.token_times_s is None for run in runs for sample in run.mode(fixed))
+        reason = "the server's chunks do not tell when each token was out" if untold else "no request has two tokens"
         return {key: figures.missing("s", reason) for key in ("inter_token_latency_s", "inter_token_latency_p99_s")}
     sums = np.array([prompt.sum() for prompt in per_prompt])
     counts = np.array([prompt.size for prompt in per_prompt], dtype=float)

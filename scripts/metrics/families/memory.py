@@ -71,6 +71,7 @@ FIGURES = (
     Entry(NEEDED, "B", "Needed on each device", SMALLEST, "low"),
 )  # fmt: skip
 NOT_READ = "not read on this machine"
+NOT_APART = "a server's memory is not told apart"
 NOT_RESET = "the peak could not be reset here, so it is that of the whole process"
 
 
@@ -82,14 +83,20 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
     """
     runs = recorded.runs
     inexact = any(run.info["memory"].get("peak_is_exact") is False for run in runs)
+    served = memory.is_server(runs[0])
     result = {}
     for key, part in SUMS.items():
-        result[key] = _repeated([_checked_sum(run, key, part) for run in runs])
-        if inexact and key != "weight_bytes" and result[key]["value"] is not None:
+        result[key] = _repeated([_checked_sum(run, key, part) for run in runs], NOT_APART if served else NOT_READ)
+        if served:
+            told = key != "weight_bytes"
+            result[key]["note"] = runs[0].info["memory"]["note"] if told else NOT_APART
+        elif inexact and key != "weight_bytes" and result[key]["value"] is not None:
             result[key]["note"] = NOT_RESET
     for key, part in PARTS.items():
         result[key] = _repeated([memory.total([row[part] for row in memory.anatomy([run])]) for run in runs])
-        if inexact and key in ("activation_bytes", "process_memory_bytes") and result[key]["value"] is not None:
+        if served:
+            result[key] = figures.missing("B", NOT_APART) if key != "process_memory_bytes" else result[key]
+        elif inexact and key in ("activation_bytes", "process_memory_bytes") and result[key]["value"] is not None:
             result[key]["note"] = NOT_RESET
     needed = _repeated([memory.needed(run) for run in runs])
     if needed["value"] is not None:
@@ -97,8 +104,8 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
     return result | _analytic_figures(runs[0]) | {NEEDED: needed}
 
 
-def _repeated(values: list[float | None]) -> Figure:
-    return figures.missing("B", NOT_READ) if None in values else figures.repeated_figure(values, "B")
+def _repeated(values: list[float | None], missing: str = NOT_READ) -> Figure:
+    return figures.missing("B", missing) if None in values else figures.repeated_figure(values, "B")
 
 
 def _analytic_figures(run: Run) -> dict[str, Figure]:

@@ -35,7 +35,12 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
     if recorded.unscored:
         return missing(FIGURES, recorded.unscored) | result
     result["empty_share"] = figures.share_figure(sum(not sample.headline.split() for sample in samples), n)
+    untold = sum(sample.stop_reason is None for sample in samples)
     for reason in STOP_REASONS:
+        if untold and reason != "length":
+            note = f"the server does not tell an end token from a line break in {untold} of {n} headlines"
+            result[f"stop_{reason}_share"] = figures.missing("1", note)
+            continue
         hits = sum(sample.stop_reason == reason for sample in samples)
         result[f"stop_{reason}_share"] = figures.share_figure(hits, n)
     return result

@@ -20,12 +20,14 @@ class EngineMethod(Method):
         cache_class: class of the cache that generation must have used.
         alone: whether it composes neither with speculation nor with parallel.
         forces_acceptance: whether it can accept drafted tokens by a draw.
+        run_by: module whose ``measure`` makes a run of it, where that is not the worker itself.
         runs_micro_batches: whether it keeps several micro-batches in flight, on balanced pipeline stages.
     """
 
     cache_class: str
     alone = True
     forces_acceptance = False
+    run_by: str | None = None
     runs_micro_batches = False
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
@@ -43,6 +45,10 @@ class EngineMethod(Method):
             f"Engine '{value['name']}' answers one batch after another and can't serve requests as they come; use "
             "engine graph or transformers_continuous."
         )
+
+    def asked(self, value: Any) -> dict[str, Any] | None:
+        """What a run is asked beside the settings, and its results are kept by; None for nothing."""
+        return None
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """The cache's class, and the engine's own facts."""

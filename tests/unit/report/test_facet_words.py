@@ -26,7 +26,8 @@ SETTINGS: dict[str, list[Any]] = {
     ],
     "quantization": [None, "int8", "nf4", "int8_weight_only", "int4_weight_only", "fp8"],
     "parallel": [None, {"tensor": 2}, {"pipeline": 2}],
-    "engine": [None, "transformers_static", "transformers_continuous", "graph"],
+    "engine": [None, "transformers_static", "transformers_continuous", "graph", "endpoint",
+               {"name": "server", "preset": "vllm"}],
     "speculation": [None, {"draft": "small"}, {"prompt_lookup": 4}, DRAFT | {"draft_quantization": "int4_weight_only"}],
     "batch_size": [None, 8],
     "prompt_tokens": [None, 512],
@@ -36,7 +37,8 @@ EVIDENCE = {
     "parallel": {
         "ranks": [{"collectives": {"all_reduce": 12}, "communication_share": 0.2, "micro_batches_in_flight": 2}]
     },
-    "engine": {"device_graphs": 12, "prefix_tokens": 9, "compiled_graphs": 3, "mean_sequences_per_step": 6.75},
+    "engine": {"device_graphs": 12, "prefix_tokens": 9, "compiled_graphs": 3, "mean_sequences_per_step": 6.75,
+               "label": "vLLM", "version": "0.26.0", "reserved_tokens": 32768},
 }  # fmt: skip
 KNOWN = {"flops_per_token": 2e6, "bytes_per_token": 4e6, "throughput_samples_per_s": 88.0, "acceptance_rate": 0.8,
          "accepted_per_round": 2.4}  # fmt: skip

@@ -164,9 +164,8 @@ def test_every_facet_and_method_of_the_project_has_a_cost_and_defaults(facet):
     for method in registry.method_names(facet):
         costs.load_cost(facet, method)
         key = registry.load_facet(facet).key
-        assert (
-            registry.load_facet(facet).resolve(method) == {key: method} | registry.load_method(facet, method).defaults
-        )
+        found = registry.load_method(facet, method)
+        assert registry.load_facet(facet).resolve(method) == found.resolved({key: method} | found.defaults)
 
 
 def test_no_two_facets_act_at_the_same_time():

@@ -1,0 +1,259 @@
+"""A run of an engine that is a server: started, asked one batch of requests at a time, and ended.
+
+The worker holds tokenizer, reference and meters as for every technique, and no model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.foundation import files
+from scripts.hardware import fit
+from scripts.inference import garbage, heartbeat, pinning, readings, reference, worker
+from scripts.inference.prompts import build_prompts, stop_token_ids
+from scripts.inference.sampling import time_all
+from scripts.inference.served_memory import ServerMemory
+from scripts.inference.served_requests import Requests
+from scripts.inference.timed_loop import Stops
+from scripts.models.stored_files import weight_files
+from scripts.runtime.errors import EvidenceError, UnsupportedError
+from scripts.serving import metrics, proof
+from scripts.serving.errors import MissingServerError, ServerOutOfMemoryError
+from scripts.serving.launch import Running, ServerSpec, Values, attached, launched
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+MOST_SHARE = 0.9  # of a GPU's memory, as vLLM takes by default
+ANSWER_S = 600.0  # the longest an answer may take
+CHAT = "chat"
+
+
+def measure(
+    request: dict[str, Any], scratch: Path, ending: contextlib.ExitStack, client: reference.ReferenceClient
+) -> dict[str, Any]:
+    """Time every sample; the report of the worker without its status.
+
+    Args:
+        request: of the run.
+        scratch: where the samples are left.
+        ending: what resources to close are registered with.
+        client: the reference, which takes turns.
+
+    Raises:
+        UnsupportedError: the server's program is not there, or the server can't be asked so.
+        EvidenceError: what the server says contradicts what it was asked for.
+        MemoryError: the server ran out of memory.
+        ServerError: anything else that it did wrong.
+    """
+    try:
+        return _measure(request, scratch, ending, client)
+    except MissingServerError as error:
+        raise UnsupportedError(str(error)) from None
+    except ServerOutOfMemoryError as error:
+        raise MemoryError(str(error)) from None
+    except proof.ContradictedError as error:
+        raise EvidenceError(str(error)) from None
+
+
+def _measure(
+    request: dict[str, Any], scratch: Path, ending: contextlib.ExitStack, client: reference.ReferenceClient
+) -> dict[str, Any]:
+    # One worker, whatever the server's processes are.
+    alone = request | {"processes": 1}
+    threads = request["threads_per_process"] * request["processes"]
+    pinning.pin(request.get("cpus"), 0, threads)
+    client.launch(alone, 0)
+    process = worker.start(alone, 0)
+    heartbeat.sign(heartbeat.PHASE)
+    tokenizer, samples, prompts = worker.texts(request)
+    worker.refuse_unfit(request, tokenizer, prompts)
+    garbage.freeze_libraries(again=client.launched)
+    client.wait_for_imports()
+    heartbeat.sign(heartbeat.PHASE)
+    machine_readings = readings.Readings(process, request["leased"])
+    memory = ending.enter_context(contextlib.closing(ServerMemory(request["leased"])))
+
+    began = time.perf_counter()
+    running = ending.enter_context(_server(request, process.device, threads, tokenizer, prompts))
+    prepared = ending.enter_context(contextlib.closing(_requests(request, running, tokenizer, prompts, memory)))
+    load_time = time.perf_counter() - began
+    heartbeat.sign(heartbeat.PHASE)
+    memory.read(running)
+
+    began = time.perf_counter()
+    prepared.warm_up(max(1, request["warmup"]), prompts)
+    warmup_time = time.perf_counter() - began
+    heartbeat.sign(heartbeat.PHASE)
+    memory.others_follow()
+    client.start(process, machine_readings.paused)
+    prepared.warm_up(1, prompts)
+
+    show = {"show_progress": True, "label": request["technique"]}
+    before = running.metrics()
+    with machine_readings.measured("natural"):
+        natural, natural_time = time_all(prompts, samples, prepared, client.turns("natural"), **show)
+    fixed, fixed_mode, asked = [], None, request["fixed"]
+    if asked["samples"] and prepared.can_fix_lengths:
+        first = prompts[: asked["samples"]]
+        with prepared.fixed_length(asked["new_tokens"]):
+            prepared.generate(prompts[: prepared.batch_size], counted=False)
+            with machine_readings.measured("fixed"):
+                fixed, took = time_all(first, samples[: len(first)], prepared, client.turns("fixed"), **show)
+        fixed_mode = {"samples": len(fixed), "new_tokens": asked["new_tokens"], "time_s": took}
+    after = running.metrics()
+    client.close()
+    heartbeat.sign(heartbeat.PHASE)
+    memory.read(running)
+    evidence = _evidence(request, running, prepared, before, after)
+    held = memory.facts(running)
+    resolved = prepared.resolved()
+    files.write_json_lines(scratch / "samples.jsonl", natural)
+    files.write_json_lines(scratch / "fixed.jsonl", fixed)
+    return {
+        "load_time_s": load_time,
+        "warmup_time_s": warmup_time,
+        "compile_time_s": None,
+        "generation_time_s": natural_time,
+        "modes": {"natural": {"samples": len(natural), "time_s": natural_time}, "fixed": fixed_mode},
+        "compiled_while_timed": None,
+        "garbage_collected": garbage.COLLECTED,
+        "generation": resolved,
+        "memory": held,
+        "evidence": evidence,
+        "time": None,
+        "reference": client.results(),
+        **machine_readings.results(),
+        "threads": threads,
+    }
+
+
+def _server(
+    request: dict[str, Any], device: torch.device, threads: int, tokenizer: PreTrainedTokenizerBase, prompts: list[str]
+) -> contextlib.AbstractContextManager[Running]:
+    """The server of the request: started for the block, or asked where it runs."""
+    engine, served = request["settings"]["engine"], request["served"]
+    target = request["models"]["target"]
+    fixed = request["fixed"]["new_tokens"] if request["fixed"]["samples"] else 0
+    most = max(request["generation"]["max_new_tokens"], fixed)
+    longest = request["settings"].get("prompt_tokens") or max(map(len, tokenizer(prompts)["input_ids"]))
+    own_model = engine.get("model")
+    values = Values(
+        model=str(Path(own_model).resolve()) if own_model and "url" not in engine else own_model or target["path"],
+        dtype=target["dtype"],
+        device=request["device"],
+        threads=threads,
+        gpus=max(1, len(request["leased"])),
+        max_length=engine.get("max_length") or longest + most,
+        concurrency=request["settings"].get("batch_size") or 1,
+        gpu_share=gpu_share(device, request.get("reference")),
+    )
+    preset = served["preset"] | ({"executable": served["executable"]} if served.get("executable") else {})
+    spec = ServerSpec(preset, tuple(engine.get("arguments") or ()), engine.get("ready_limit_s"))
+    if "url" in engine:
+        return attached(ServerSpec(preset, model_name=own_model), values, engine["url"])
+    return launched(spec, values, _log(request), lambda: heartbeat.sign(heartbeat.PHASE))
+
+
+def _log(request: dict[str, Any]) -> Path:
+    """What the server writes, beside the run's log."""
+    if request.get("log"):
+        path = Path(request["log"])
+        return path.with_name(f"{path.stem}.server.log")
+    return Path(f"{request['technique']}.server.log").resolve()
+
+
+def gpu_share(device: torch.device, asked: dict[str, Any] | None) -> float:
+    """Share of a GPU's memory that the server may take, so that the reference has the room that it looks for.
+
+    Args:
+        device: where the server runs.
+        asked: ``reference`` of the request.
+    """
+    if device.type != "cuda":
+        return MOST_SHARE
+    import torch
+
+    free, total = torch.cuda.mem_get_info(device)
+    taken = 0.0
+    if asked and asked.get("model"):
+        weights = sum(file.stat().st_size for file in weight_files(Path(asked["model"]["path"])))
+        taken = reference.LOADING * weights + 2 * fit.CONTEXT_BYTES + reference.LEFT * total
+    # Down to two digits, as the servers' flags are written.
+    return max(0.01, min(MOST_SHARE, math.floor((free - taken) / total * 100) / 100))
+
+
+def _requests(
+    request: dict[str, Any], running: Running, tokenizer: PreTrainedTokenizerBase, prompts: list[str],
+    memory: ServerMemory,
+) -> Requests:  # fmt: skip
+    generation = request["generation"]
+    all_stops, ends = stop_token_ids(tokenizer, end_tokens(request["models"]["target"]["path"]), generation["stop"])
+    sent = {}
+    if running.api.kind == CHAT:
+        if not generation["chat_template"]:
+            raise UnsupportedError(
+                f"{running.spec.label} is asked for chats, which it puts into the model's template itself; set "
+                "generation.chat_template to true, or choose a preset of kind completions."
+            )
+        if request["shots"]:
+            raise UnsupportedError("Worked examples (generation.shots) can't be sent in one message of a chat.")
+        summaries = [sample["summary"] for sample in files.read_json_lines(request["dataset"])]
+        plain = build_prompts(summaries, generation | {"chat_template": False}, [], tokenizer)
+        sent = dict(zip(prompts, plain, strict=True))
+    limit = min(ANSWER_S, 0.9 * request["time_limit_s"]) if request.get("time_limit_s") else ANSWER_S
+    return Requests(running, tokenizer, Stops(all_stops, ends), generation, request["settings"], memory, limit, sent)
+
+
+def end_tokens(directory: str) -> list[int]:
+    """The checkpoint's own end tokens."""
+    from transformers import AutoConfig, GenerationConfig
+
+    try:
+        config = GenerationConfig.from_pretrained(directory, local_files_only=True)
+    except (OSError, ValueError):
+        loaded = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+        config = GenerationConfig.from_model_config(loaded)
+    ends = config.eos_token_id
+    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+
+
+def _evidence(
+    request: dict[str, Any], running: Running, prepared: Requests, before: list[metrics.Sample] | None,
+    after: list[metrics.Sample] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """What is known of the server, and what the other facets were."""
+    settings, preset = request["settings"], running.spec.preset
+    counters = preset.get("metrics") or {}
+    grown = {
+        key: metrics.increase(before, after, counters[key])
+        for key in ("cached_prompt_tokens", "drafted_tokens", "accepted_tokens")
+        if counters.get(key) and before is not None and after is not None
+    }
+    engine = {
+        "name": settings["engine"]["name"],
+        "label": running.spec.label,
+        "version": running.version,
+        "served_model": running.facts.get("served_model"),
+        "command": running.command or None,
+        "start_s": running.facts.get("start_s"),
+        "prompts_sent_as": "token ids" if preset["api"]["names"].get("prompt_tokens") else "text",
+        "tokens": "/".join(sorted(prepared.sources)),
+        "texts_that_differ_from_their_tokens": prepared.texts_differ,
+        "stop_token_counted": preset.get("stop_counted"),
+        "reserved_tokens": proof.reserved_tokens(running, after),
+        **grown,
+        **proof.collect(running, before, after, prepared.usages),
+        "likelihood": "not measured: a server's API does not give the logits that the other engines' tokens have",
+    }
+    found: dict[str, Any] = {"engine": {key: value for key, value in engine.items() if value is not None}}
+    if settings.get("batch_size"):
+        found["batch_size"] = {"requests_sent_together": prepared.batch_size}
+    if settings.get("prompt_tokens"):
+        found["prompt_tokens"] = {"prompt_tokens": settings["prompt_tokens"]}
+    return found

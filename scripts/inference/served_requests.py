@@ -1,0 +1,200 @@
+"""A served technique prepared for timing: asks a running server, one batch of requests at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from scripts.foundation.wording import shown
+from scripts.inference import served_answers
+from scripts.inference.served_memory import ServerMemory
+from scripts.inference.timed_loop import Stops, token_lists
+from scripts.runtime.errors import EvidenceError, UnsupportedError
+from scripts.serving import api as kinds
+from scripts.serving import placeholders
+from scripts.serving.client import Client
+from scripts.serving.errors import ServerError
+from scripts.serving.running import Running
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from scripts.serving.api import Answer, Ask
+
+NEWLINE = "\n"
+
+
+class Requests:
+    """What the timed loop sees of a server, in place of a loaded model.
+
+    Args:
+        running: the server.
+        tokenizer: of the study's model: prompts are made with it, and the server's counts held against it.
+        stops: what ends a headline.
+        generation: the study's settings.
+        settings: the technique's facets.
+        memory: read between batches.
+        limit_s: the longest an answer may take.
+        sent_texts: what goes to a server that takes text, by prompt, where that is not the prompt (a chat, which the
+            server puts into its template itself).
+    """
+
+    def __init__(
+        self, running: Running, tokenizer: PreTrainedTokenizerBase, stops: Stops, generation: dict[str, Any],
+        settings: dict[str, Any], memory: ServerMemory, limit_s: float, sent_texts: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self.running, self.tokenizer, self.stops = running, tokenizer, stops
+        self.batch_size: int = settings.get("batch_size") or 1
+        self.prompt_tokens: int | None = settings.get("prompt_tokens")
+        self.usages: list[dict[str, Any]] = []
+        self.sources: set[str] = set()
+        self.texts_differ = 0  # answers whose text is not that of their ids
+        self._memory = memory
+        self._preset = running.spec.preset
+        self._names = self._preset["api"]["names"]
+        self._sent = sent_texts or {}
+        self._most: int = generation["max_new_tokens"]
+        self._by_text = False
+        self._extra: dict[str, Any] = {}
+        self._stop_tokens: tuple[int, ...] = ()
+        self._stop_text: tuple[str, ...] = ()
+        self._use_natural(generation["stop"])
+        self._loop = asyncio.new_event_loop()
+        self._client = Client(running.api, limit_s)
+        self._loop.run_until_complete(self._client.__aenter__())
+
+    def _use_natural(self, stop: str) -> None:
+        """Stop where the study's own loop does: at the same tokens if the server takes them, else at the text."""
+        natural = self._preset.get("natural", {})
+        self._natural_names = set(placeholders.named(natural))
+        values = {"stop_tokens": self.stops.all_tokens, "new_tokens": self._most}
+        self._extra = placeholders.fill(natural, values)
+        if self._names.get("stop_tokens"):
+            self._stop_tokens = tuple(self.stops.all_tokens)
+        elif stop == "line_break" and "stop_tokens" not in self._natural_names:
+            if not self._names.get("stop_text"):
+                raise UnsupportedError(
+                    f"{self.running.spec.label} takes nothing to stop at, and generation.stop is 'line_break'; set "
+                    "api.names.stop_text of its preset, or generation.stop to 'end_token'."
+                )
+            self._stop_text, self._by_text = (NEWLINE,), True
+
+    @property
+    def can_fix_lengths(self) -> bool:
+        """Whether the preset says how to ask for an exact length."""
+        return "fixed" in self._preset
+
+    @contextlib.contextmanager
+    def fixed_length(self, new_tokens: int) -> Iterator[None]:
+        """In the block every text has exactly so many tokens."""
+        natural = (self._most, self._extra, self._stop_tokens, self._stop_text, self._by_text, self.stops)
+        self._most, self.stops = new_tokens, Stops.none()
+        self._extra = placeholders.fill(self._preset["fixed"], {"stop_tokens": [], "new_tokens": new_tokens})
+        self._stop_tokens, self._stop_text, self._by_text = (), (), False
+        try:
+            yield
+        finally:
+            self._most, self._extra, self._stop_tokens, self._stop_text, self._by_text, self.stops = natural
+
+    @property
+    def fixes_length(self) -> bool:
+        """Whether texts of an exact length are asked for now."""
+        return not self.stops.all_tokens
+
+    def token_ids(self, prompts: list[str]) -> list[list[int]]:
+        """Token ids of each prompt."""
+        return token_lists(prompts, self.tokenizer, self.prompt_tokens)
+
+    def warm_up(self, count: int, prompts: list[str]) -> None:
+        """Ask for ``count`` batches, untimed."""
+        for turn in range(count):
+            self.generate(prompts[turn % len(prompts) :][: self.batch_size], counted=False)
+
+    def generate(self, prompts: list[str], *, counted: bool) -> list[dict[str, Any]]:
+        """Send one batch, its requests together; returns a line of samples.jsonl for each, without its id.
+
+        Raises:
+            EvidenceError: the server counts other tokens than the study.
+            ServerError: it does not answer as its API should.
+        """
+        began = time.perf_counter()
+        ids = self.token_ids(prompts)
+        asks = [self._ask(prompt, row) for prompt, row in zip(prompts, ids, strict=True)]
+        answers = self._loop.run_until_complete(self._send(asks))
+        elapsed = time.perf_counter() - began
+        lines = []
+        for answer, row in zip(answers, ids, strict=True):
+            self._check(answer, row)
+            made = served_answers.line(
+                answer, began, self._encode, self._decode, self.stops, text_stops=self._by_text
+            )  # fmt: skip
+            batch = {"batch_requests": len(prompts), "batch_time_s": elapsed}
+            lines.append({"prompt_tokens": len(row)} | made | batch)
+            if counted:
+                self.usages.append(answer.usage or {})
+                self.sources.add(made["tokens"])
+                self.texts_differ += made["tokens"] == served_answers.API and _differ(made["text"], answer.text)
+        self._memory.read(self.running)
+        return lines
+
+    def _ask(self, prompt: str, ids: list[int]) -> Ask:
+        by_ids = tuple(ids) if self._names.get("prompt_tokens") else None
+        return kinds.Ask(
+            self._sent.get(prompt, prompt), by_ids, self._most, self._stop_tokens, self._stop_text, self._extra
+        )
+
+    async def _send(self, asks: list[Ask]) -> list[Answer]:
+        return list(await asyncio.gather(*(self._client.send(ask) for ask in asks)))
+
+    def _check(self, answer: Answer, ids: list[int]) -> None:
+        label = self.running.spec.label
+        if answer.error_kind in (kinds.REFUSED, kinds.CUT, kinds.TIMEOUT) and not self._lives():
+            raise self.running.ended()
+        if not answer.ok:
+            raise ServerError(f"{label}: {answer.error}")
+        if answer.prompt_tokens != len(ids):
+            more = "; it may add a begin-of-sequence token" if answer.prompt_tokens == len(ids) + 1 else ""
+            raise EvidenceError(
+                f"{label} counts {answer.prompt_tokens} tokens of a prompt that has {len(ids)} in the study{more}."
+            )
+        if self.fixes_length and answer.new_tokens != self._most:
+            raise EvidenceError(
+                f"{label} was asked for {self._most} new tokens in the fixed mode and counts {answer.new_tokens}."
+            )
+        if not answer.new_tokens:
+            raise ServerError(f"{label} answered without a token: {shown(answer.text)}.")
+
+    def _lives(self) -> bool:
+        """Whether the server runs; a connection can break a moment before its process has ended."""
+        until = time.monotonic() + 1.0
+        while (alive := self.running.alive()) and self.running.process is not None and time.monotonic() < until:
+            time.sleep(0.05)
+        return alive
+
+    def _encode(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def _decode(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def resolved(self) -> dict[str, Any]:
+        """The generation settings as they were sent."""
+        api = self.running.api
+        ids = len(self.stops.all_tokens) if "stop_tokens" in self._natural_names else len(self._stop_tokens)
+        stops = f"{ids} token ids" if ids else list(self._stop_text)
+        names = {"path": api.path, "kind": api.kind, "max_new_tokens": self._most, "stops_sent": stops}
+        # Hundreds of token ids say no more than their names.
+        return names | api.body | {"further_fields": sorted(self._extra)}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._loop.run_until_complete(self._client.__aexit__(None, None, None))
+        self._loop.close()
+
+
+def _differ(ours: str, theirs: str) -> bool:
+    """Whether two texts differ before their first line break, white space around them aside."""
+    return ours.split(NEWLINE, 1)[0].strip() != theirs.split(NEWLINE, 1)[0].strip()

@@ -1,0 +1,1 @@
+"""Engine ``endpoint``: a server that already runs at an address."""

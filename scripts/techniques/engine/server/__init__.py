@@ -1,0 +1,1 @@
+"""Engine ``server``: a server of another project, started for each run."""
