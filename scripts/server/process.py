@@ -84,7 +84,7 @@ class Engine:
             "names": names[::-1],
             "max_length": batching.max_length,
             "vocabulary": batching.vocabulary,
-            "ends": sorted(prepared.stops.end_tokens),
+            "ends": sorted(token for token in prepared.stops.end_tokens if token < batching.vocabulary),
             "tokenizer": tokenizer.backend_tokenizer.to_str(),
             "special_tokens_are_text": not request["generation"]["chat_template"],
             "chat_template": tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else None,

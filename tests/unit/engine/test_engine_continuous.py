@@ -11,6 +11,7 @@ from scripts.engine.continuous import GraphBatching
 from scripts.engine.engine import GraphEngine
 from scripts.runtime.models import Loaded, Process
 from scripts.runtime.serving import LENGTH, STOP, Request
+from scripts.techniques.registry import load_facet
 
 LONGEST, NEW = 48, 24
 
@@ -20,8 +21,11 @@ def model(checkpoint):
     return LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
 
 
-def loaded(model):
-    return Loaded(copy.deepcopy(model), Process(torch.device("cpu"), torch.float32), {})
+def loaded(model, quantization=None):
+    made = Loaded(copy.deepcopy(model), Process(torch.device("cpu"), torch.float32), {})
+    if quantization is not None:
+        load_facet("quantization").after_load({"method": quantization}, made)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +132,19 @@ def test_what_was_observed_accounts_for_every_token(batching):
     assert sum(map(sum, seen.trace.given)) == sum(map(len, given)) + 5 * 5
     assert max(seen.forward_rows) == 2
     assert seen.not_finite is None
+
+
+@pytest.mark.parametrize("method", ["int8_weight_only", "int4_weight_only"])
+def test_weights_are_multiplied_as_they_are_stored(model, method):
+    given = prompts(4, seed=6)
+    one = GraphEngine(loaded(model, method), shared_prefix=False, pad=2)
+    one.reserve([[prompt] for prompt in given], 8)
+    one.limit(8, [])
+    together = GraphBatching(loaded(model, method), pad=2, slots=4)
+    together.reserve(LONGEST + 8)
+    written = {}
+    for number, prompt in enumerate(given):
+        together.submit(Request(number, prompt, 8))
+    for events in together.run():
+        collect(written, events)
+    assert [written[number][0] for number in range(4)] == [one.generate([prompt]).tokens[0] for prompt in given]

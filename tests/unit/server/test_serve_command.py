@@ -39,7 +39,9 @@ def test_a_technique_of_the_study_in_this_folder_need_not_be_selected(folder, re
     )
     request = request_of("--technique", "mine", "--configfile", "study.yaml", "--config", "measurement={device: cpu}")
     assert request["technique"] == "mine"
-    assert request["settings"]["engine"] == {"name": "graph", "shared_prefix": False, "slots": 5}
+    assert request["settings"]["engine"] == {
+        "name": "graph", "shared_prefix": False, "slots": 5, "prefill_tokens": 2048,
+    }  # fmt: skip
     assert request["models"]["target"]["path"].startswith(str(folder / "results" / "models"))
     refuse_unserved("mine", request["settings"])
 

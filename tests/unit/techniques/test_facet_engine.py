@@ -176,7 +176,10 @@ def test_a_text_longer_than_the_model_says_so(checkpoint, evaluation_set):
     ("value", "sentence"),
     [
         ("vllm", "engine 'vllm' does not exist; use 'transformers', 'endpoint', 'graph', "),
-        ({"name": "graph", "prefix": 1}, "engine 'graph' has no option 'prefix'; it has name, shared_prefix, slots."),
+        (
+            {"name": "graph", "prefix": 1},
+            "engine 'graph' has no option 'prefix'; it has name, shared_prefix, slots, ",
+        ),
         ({"name": "transformers_static", "shared_prefix": True}, "engine 'transformers_static' has no option"),
         ({"name": "transformers_static", "slots": 2}, "engine 'transformers_static' has no option 'slots'"),
     ],

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from scripts.runtime.place import Place
     from scripts.runtime.serving import Batching
 
+SMALLEST_PREFILL = 16
 MAX_PROPOSED = 15  # its attention takes 16 tokens of a request in one step
 
 
 class Graph(EngineMethod):
     """Steps without an operator call from Python."""
 
-    defaults: ClassVar[dict[str, Any]] = {"shared_prefix": False, "slots": None}
+    defaults: ClassVar[dict[str, Any]] = {"shared_prefix": False, "slots": None, "prefill_tokens": 2048}
     cache_class = "StaticCache"
     alone = False
     forces_acceptance = True
@@ -32,9 +33,11 @@ class Graph(EngineMethod):
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """It verifies few tokens at a time."""
         super().check(value, facets)
-        slots = value["slots"]
+        slots, prefill = value["slots"], value["prefill_tokens"]
         if slots is not None and (type(slots) is not int or slots < 1):
             raise StudyError(f"engine.slots is {slots!r}; give a whole number from 1, or null.")
+        if type(prefill) is not int or prefill < SMALLEST_PREFILL:
+            raise StudyError(f"engine.prefill_tokens is {prefill!r}; give a whole number from {SMALLEST_PREFILL}.")
         speculation = facets.get("speculation") or {}
         proposed = speculation.get("tokens") or speculation.get("prompt_lookup") or 0
         if proposed > MAX_PROPOSED:
@@ -92,7 +95,7 @@ class Graph(EngineMethod):
         """Continuous batching."""
         from scripts.engine.continuous import GraphBatching
 
-        return GraphBatching(loaded, pad=pad, slots=slots or value["slots"])
+        return GraphBatching(loaded, pad=pad, slots=slots or value["slots"], prefill_tokens=value["prefill_tokens"])
 
     def facts(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
         """Captured graphs; none may be captured while samples are timed."""
