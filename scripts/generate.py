@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -188,13 +190,18 @@ def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         "calibration": _rows(arguments, "calibration", _calibration_rows(arguments.settings)),
         "warmup": arguments.warmup,
         "device": "cuda" if devices else "cpu",
-        "served": getattr(arguments, "served", None),
+        **_of_a_server(getattr(arguments, "served", None)),
         "processes": processes,
         "threads_per_process": _threads(arguments.threads, processes),
         "time_limit_s": getattr(arguments, "time_limit", None) or None,
         "log": str(arguments.log.resolve()) if getattr(arguments, "log", None) else None,
     }
     return request, devices
+
+
+def _of_a_server(served: dict[str, Any] | None) -> dict[str, Any]:
+    """What is asked of a run of a server; its processes are found by a mark."""
+    return {"served": served, "mark": secrets.token_hex(16)} if served else {}
 
 
 def _processes(settings: dict[str, Any]) -> int:
@@ -325,6 +332,9 @@ def run_group(request: dict[str, Any], environment: dict[str, str]) -> tuple[lis
             ranks = supervision.wait(workers, scratch, request.get("time_limit_s"), written)
         finally:
             supervision.end(workers)
+            if request.get("mark"):
+                # By name: only runs of servers depend on it. No lease is given back while a server is still ending.
+                importlib.import_module("scripts.serving.guard").end_all(request["mark"])
         return ranks, {mode: _lines(scratch / name, ranks[0]["status"]) for mode, name in MODES.items()}
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

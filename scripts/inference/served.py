@@ -157,7 +157,7 @@ def _server(
     spec = ServerSpec(preset, tuple(engine.get("arguments") or ()), engine.get("ready_limit_s"))
     if "url" in engine:
         return attached(ServerSpec(preset, model_name=own_model), values, engine["url"])
-    return launched(spec, values, _log(request), lambda: heartbeat.sign(heartbeat.PHASE))
+    return launched(spec, values, _log(request), lambda: heartbeat.sign(heartbeat.PHASE), request.get("mark"))
 
 
 def _log(request: dict[str, Any]) -> Path:
@@ -223,6 +223,16 @@ def end_tokens(directory: str) -> list[int]:
     return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
 
 
+def _without_paths(running: Running, said: Any) -> Any:
+    """What a server is asked or says, without this machine's paths of its model and its program."""
+    if isinstance(said, list):
+        return [_without_paths(running, each) for each in said]
+    paths = [str(running.values.get(key, "")) for key in ("model", "executable")]
+    for path in (path for path in paths if "/" in path and isinstance(said, str)):
+        said = said.replace(path, Path(path).name)
+    return said
+
+
 def _evidence(
     request: dict[str, Any], running: Running, prepared: Requests, before: list[metrics.Sample] | None,
     after: list[metrics.Sample] | None,
@@ -239,8 +249,8 @@ def _evidence(
         "name": settings["engine"]["name"],
         "label": running.spec.label,
         "version": running.version,
-        "served_model": running.facts.get("served_model"),
-        "command": running.command or None,
+        "served_model": _without_paths(running, running.facts.get("served_model")),
+        "command": _without_paths(running, running.command) or None,
         "start_s": running.facts.get("start_s"),
         "prompts_sent_as": "token ids" if preset["api"]["names"].get("prompt_tokens") else "text",
         "tokens": "/".join(sorted(prepared.sources)),

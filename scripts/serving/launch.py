@@ -32,7 +32,7 @@ GROUP = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", paren
 
 @contextlib.contextmanager
 def launched(
-    spec: ServerSpec, values: Values, log: Path, waiting: Callable[[], None] = lambda: None
+    spec: ServerSpec, values: Values, log: Path, waiting: Callable[[], None] = lambda: None, mark: str | None = None
 ) -> Iterator[Running]:
     """Start a server for the block, on a free port of this machine.
 
@@ -41,6 +41,7 @@ def launched(
         values: for its preset's placeholders.
         log: file for what it writes; an older one is replaced.
         waiting: called again and again until it is ready, so that the caller can show a sign of life.
+        mark: what all its processes are found by; one of its own by default.
 
     Raises:
         MissingServerError: its program is not there.
@@ -49,10 +50,10 @@ def launched(
         ServerError: it ended early, or was not ready in time.
     """
     program = _program(spec)
+    mark = mark or secrets.token_hex(16)
     with contextlib.ExitStack() as ending:
         for attempt in range(PORTS):
             port = free_port()
-            mark = secrets.token_hex(16)
             named = values.by_name() | {"port": port, "executable": str(program)}
             command = placeholders.words([*spec.preset["command"], *spec.arguments], named)
             began = time.monotonic()
