@@ -11,6 +11,7 @@ from scripts.foundation.wording import shown
 MAX_TOKENS = 16  # where the client does not say, as OpenAI's API has it
 CHAT_MAX_TOKENS = 1024
 MOST_STOPS = 16  # texts
+LONGEST_TOKEN = 256  # characters; those of common tokenizers have up to 128, all of them spaces
 # What would need sampling or several answers; the value that asks for neither is taken.
 NEUTRAL = {
     "n": (1,), "best_of": (1,), "temperature": (0,), "presence_penalty": (0,), "frequency_penalty": (0,),
@@ -108,6 +109,20 @@ def read(body: bytes, served: Served, *, chat: bool) -> Asked:
         prompt, messages, limit, tuple(sorted(stops)), _stop_text(given.get("stop")), _flag(given, "stream"),
         _flag(options, "include_usage"), _flag(options, "continuous_usage_stats"),
     )  # fmt: skip
+
+
+def check_text(text: str, served: Served) -> str:
+    """A text that may fit, before the work of splitting it into tokens.
+
+    Raises:
+        RefusedError: no tokens are so long that it fits.
+    """
+    if len(text) > LONGEST_TOKEN * served.max_length:
+        raise RefusedError(
+            f"The prompt has {len(text)} characters, far more than the {served.max_length} tokens that this server "
+            "takes; shorten it.", field="prompt",
+        )  # fmt: skip
+    return text
 
 
 def check_length(prompt: int, max_tokens: int | None, served: Served) -> int:

@@ -26,7 +26,7 @@ from scripts.server.answers import Answer, error
 from scripts.server.asked import RefusedError, Served
 from scripts.server.chat import Template
 
-LARGEST_BODY = 64 * 1024**2  # bytes
+LARGEST_BODY = 16 * 1024**2  # bytes
 READ_BYTES = 1 << 20
 END_LIMIT_S = 10.0  # for answers that are under way when the engine ends
 
@@ -174,10 +174,12 @@ class Front:
 
     def _tokens(self, asked: asking.Asked) -> list[int]:
         if asked.messages is not None:
-            text = self._template.prompt(asked.messages)
+            text = asking.check_text(self._template.prompt(asked.messages), self._served)
             # The template writes the begin token itself.
             return self._chat_tokenizer.encode(text, add_special_tokens=False).ids
-        return self._tokenizer.encode(asked.prompt).ids if isinstance(asked.prompt, str) else asked.prompt
+        if not isinstance(asked.prompt, str):
+            return asked.prompt
+        return self._tokenizer.encode(asking.check_text(asked.prompt, self._served)).ids
 
     async def _health(self, request: web.Request) -> web.Response:
         if self._info is None or self._ending.is_set():

@@ -157,6 +157,8 @@ def test_what_is_no_route_is_an_error_in_json(server):
         ({"prompt": [1], "max_tokens": 0}, 400, "whole number from 1"),
         ({"prompt": [1], "max_tokens": "4"}, 400, "whole number from 1"),
         ({"prompt": [1] * LENGTH}, 400, f"more than the {LENGTH}"),
+        ({"prompt": "x" * 9999}, 400, f"more than the {LENGTH}"),
+        ({"prompt": "x" * 99999}, 400, "has 99999 characters"),
         ({"prompt": [1], "max_tokens": LENGTH}, 400, f"more than the {LENGTH}"),
         ({"prompt": [1], "model": "other"}, 404, "does not exist"),
         ({"prompt": [1], "temperature": 0.7}, 400, "decodes greedily"),
