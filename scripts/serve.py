@@ -63,6 +63,7 @@ def serve(request: dict[str, Any], arguments: argparse.Namespace) -> None:
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     address = f"http://{host}:{sockets[0].getsockname()[1]}"
     fronts = Fronts(sockets)
+    logger.info("%s: loading %s", address, request["technique"])
     engine = None
     try:
         # While the fronts start.

@@ -70,6 +70,7 @@ class Front:
         self.process = subprocess.Popen(
             command, env=modules.environment(), stdin=subprocess.DEVNULL,
             pass_fds=(listening.fileno(), theirs.fileno()),
+            process_group=0,  # a terminal's interrupt is the engine's process's to handle
         )  # fmt: skip
         theirs.close()
         self.unpacker = frames.Unpacker()
