@@ -265,7 +265,7 @@ class GraphBatching(Batching):
         counts = self.counts
         counts.prefills += 1
         counts.prompt_tokens += total
-        counts.prefill_tokens += self.device_slots.padded(total, len(prompts)) if self.device_slots.on_gpu else total
+        counts.prefill_tokens += self.device_slots.padded(total, len(prompts)) if self.device_slots.captures else total
         counts.requests += len(requests)
         if self._given is not None:
             self._given.append(list(map(len, prompts)))

@@ -45,7 +45,7 @@ class Slots(SlotTensors):
             progress=pinned_zeros(device, 2),
             last=positions - 1,
         )
-        self.decoder, self.slots, self.pad, self.on_gpu = decoder, slots, pad, device.type == "cuda"
+        self.decoder, self.slots, self.pad, self.captures = decoder, slots, pad, captures(device)
         self.cache = StaticCache(len(decoder.layers), slots + 1, positions, decoder.heads, decoder.dtype, device)
         self.pool = GraphPool(device)
         self.launched = 0  # pieces of work, modulo WORK_NUMBERS
@@ -56,14 +56,14 @@ class Slots(SlotTensors):
         self._decodes: dict[int, Replay] = {}
         self._prefills: dict[int, Replay] = {}
         room = 3 * self.token_counts[-1] + 2 * MOST_PROMPTS
-        self._staged = torch.zeros(UPLOADS, room, dtype=torch.int64, pin_memory=self.on_gpu)
+        self._staged = torch.zeros(UPLOADS, room, dtype=torch.int64, pin_memory=device.type == "cuda")
         self._given = torch.zeros(room, dtype=torch.int64, device=device)
         self._uploads = 0
 
     @torch.inference_mode()
     def reserve(self) -> None:
         """Capture every graph; on a CPU there is nothing to capture."""
-        if not self.on_gpu:
+        if not self.captures:
             return
         for rows in reversed(self.row_counts):
             self._decodes[rows] = self._capture(lambda rows=rows: self._decode(rows))
@@ -84,13 +84,14 @@ class Slots(SlotTensors):
         self.token.copy_(token)
         self.positions.copy_(positions)
         self.done.fill_(self.launched)
-        torch.cuda.synchronize(self.decoder.device)
+        if self.decoder.device.type == "cuda":
+            torch.cuda.synchronize(self.decoder.device)
         self._progress[0] = self.launched
         return replay
 
     def decode(self, rows: int) -> int:
         """Launch a decode step of the first rows; returns its number."""
-        if not self.on_gpu:
+        if not self.captures:
             self._decode(rows)
             return self._count()
         count = self.row_counts[bisect_left(self.row_counts, rows)]
@@ -103,14 +104,14 @@ class Slots(SlotTensors):
     def prefill(self, prompts: list[numpy.ndarray], slots: list[int]) -> int:
         """Launch the prefill of prompts, int64 each, into slots; returns its number."""
         total = sum(map(len, prompts))
-        count = self.padded(total, len(prompts)) if self.on_gpu else total
-        most = most_prompts(count) if self.on_gpu else len(prompts)
+        count = self.padded(total, len(prompts)) if self.captures else total
+        most = most_prompts(count) if self.captures else len(prompts)
         self._uploads = (self._uploads + 1) % UPLOADS
         staged = self._staged[self._uploads]
         self._write(staged.numpy(), count, most, prompts, slots)
         size = 3 * count + 2 * most
         self._given[:size].copy_(staged[:size], non_blocking=True)
-        if not self.on_gpu:
+        if not self.captures:
             self._prefill(count, most)
             return self._count()
         if count not in self._prefills:
@@ -145,7 +146,7 @@ class Slots(SlotTensors):
     def _decode(self, rows: int) -> None:
         x = self.decoder.decode(self.token[:rows], self.cache.rows(0, rows), self.positions[:rows])
         chosen = self.decoder.greedy(x)
-        if self.on_gpu:
+        if self.captures:
             from scripts.kernels import triton_slots
 
             triton_slots.end_decode(self, chosen)
@@ -159,7 +160,7 @@ class Slots(SlotTensors):
         ends, to = self._given[3 * count : 3 * count + 2 * most].view(2, most)
         x = self.decoder.prefill_packed(tokens, self.cache.rows(0, self.slots + 1), positions, slots, ends)
         chosen = self.decoder.greedy(x)
-        if self.on_gpu:
+        if self.captures:
             from scripts.kernels import triton_slots
 
             triton_slots.end_prefill(self, chosen, ends, to, positions)
@@ -188,7 +189,7 @@ class Slots(SlotTensors):
 
     def forget(self, slot: int) -> None:
         """A slot has lost its request; on a CPU, where a step takes as long as its longest row, it becomes short."""
-        if not self.on_gpu:
+        if not self.captures:
             self.positions[slot] = 0
 
 
@@ -205,6 +206,11 @@ class _Counting:
 
 
 _COUNTING = _Counting()
+
+
+def captures(device: torch.device) -> bool:
+    """Whether work has a few fixed shapes, captured beforehand, and ends with a kernel that tells the host."""
+    return device.type == "cuda"
 
 
 def row_counts(slots: int) -> list[int]:
