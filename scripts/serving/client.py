@@ -1,6 +1,6 @@
 """A streaming HTTP client for servers with OpenAI's completions API; it generates load, so it is kept cheap.
 
-Pieces of a response are stamped when they are read and parsed when the last one is there.
+Pieces of a response are stamped when they are read, and parsed when the last one is there or later still.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import aiohttp
@@ -18,7 +19,7 @@ from scripts.serving import api as kinds
 from scripts.serving import stream
 from scripts.serving.api import Answer, Api, Ask
 
-__all__ = ["Answer", "Api", "Ask", "Client"]
+__all__ = ["Answer", "Api", "Ask", "Client", "Exchange", "read"]
 
 LIMIT_S = 600.0
 CONNECT_LIMIT_S = 30.0
@@ -27,7 +28,26 @@ MAX_BYTES = 256 * 1024**2
 #: How long a body may stay open after its last event.
 END_LIMIT_S = 1.0
 #: An idle connection is given up before the server closes it (uvicorn does after 5 s), perhaps under a request.
-KEEP_ALIVE_S = 2.0
+KEEP_ALIVE_S = 4.0
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request that was sent and what came, not yet read.
+
+    Attributes:
+        answer: with its moments and status; what was found wrong with these is in its error.
+        pieces: of the body, each with the moment at which it was read.
+        content_type: of the response.
+        whole: whether the body ended as it should.
+        failure: what broke it: a kind, and the sentence where no token came and where some did; or None.
+    """
+
+    answer: Answer
+    pieces: list[tuple[float, bytes]] = field(default_factory=list)
+    content_type: str = ""
+    whole: bool = False
+    failure: tuple[str, str, str] | None = None
 
 
 class Client:
@@ -67,43 +87,43 @@ class Client:
         Raises:
             StudyError: the API can't express the request.
         """
+        return read(await self.exchange(ask, due), self.api, ask)
+
+    async def exchange(self, ask: Ask, due: float | None = None) -> Exchange:
+        """Send a request and collect its answer, to be read by :func:`read` when there is time; as :meth:`send`."""
         body = json.dumps(self.api.asked(ask)).encode()
         sent = time.perf_counter()
-        answer = Answer(due=sent if due is None else due, sent=sent, id=ask.id)
-        pieces: list[tuple[float, bytes]] = []
-        content_type, whole, failure = "", False, None
+        made = Exchange(Answer(due=sent if due is None else due, sent=sent, id=ask.id))
         try:
             async with self._session.post(self.api.url, data=body, allow_redirects=False) as response:
-                answer.status_code = response.status
-                content_type = response.headers.get("Content-Type", "")
+                made.answer.status_code = response.status
+                made.content_type = response.headers.get("Content-Type", "")
                 if response.status >= 300:
-                    await self._refused(answer, response)
+                    await self._refused(made.answer, response)
                 else:
-                    whole = await self._read(answer, response, pieces)
+                    await self._collect(made, response)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            failure = error
-        answer.ended = time.perf_counter()
-        stream.read(answer, pieces, self.api, ask, content_type, whole)
-        if failure is not None:
-            answer.fail(*self._described(failure, answer))
-        return answer
+            made.failure = self._described(error)
+        made.answer.ended = time.perf_counter()
+        return made
 
-    async def _read(self, answer: Answer, response: aiohttp.ClientResponse, pieces: list[tuple[float, bytes]]) -> bool:
-        """Collect the body; return whether it ended as it should."""
+    async def _collect(self, made: Exchange, response: aiohttp.ClientResponse) -> None:
+        """Collect the body."""
         size = 0
         content = response.content
         async for piece in content.iter_any():
-            pieces.append((time.perf_counter(), piece))
+            made.pieces.append((time.perf_counter(), piece))
             size += len(piece)
             if size > MAX_BYTES:
-                answer.fail(kinds.NOT_API, f"the server's answer is longer than {MAX_BYTES // 1024**2} MiB.")
-                return False
+                made.answer.fail(kinds.NOT_API, f"the server's answer is longer than {MAX_BYTES // 1024**2} MiB.")
+                return
             if piece.rstrip().endswith(stream.DONE):
-                with contextlib.suppress(TimeoutError, aiohttp.ClientError):
-                    async with asyncio.timeout(END_LIMIT_S):
-                        await content.readany()
+                if not content.is_eof():
+                    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+                        async with asyncio.timeout(END_LIMIT_S):
+                            await content.readany()
                 break
-        return True
+        made.whole = True
 
     async def _refused(self, answer: Answer, response: aiohttp.ClientResponse) -> None:
         """Note an error status with what the server says of it."""
@@ -115,22 +135,36 @@ class Client:
             kinds.STATUS, f"the server answered {wording.shown(self.api.path)} with status {response.status}: {said}."
         )
 
-    def _described(self, error: Exception, answer: Answer) -> tuple[str, str]:
-        """Return kind and sentence of what broke the exchange."""
+    def _described(self, error: Exception) -> tuple[str, str, str]:
+        """Return the kind of what broke the exchange, and its sentence without and with tokens that had come."""
         url = wording.one_line(self.api.base_url)
-        came = f"after {len(answer.chunks)} chunks" if answer.chunks else "before it answered"
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return kinds.REFUSED, f"the server at {url} took no connection within {CONNECT_LIMIT_S:g} s."
+            return _same(kinds.REFUSED, f"the server at {url} took no connection within {CONNECT_LIMIT_S:g} s.")
         if isinstance(error, aiohttp.ClientConnectorError):
-            return kinds.REFUSED, f"no connection to the server at {url}: {_told(error.os_error)}."
+            return _same(kinds.REFUSED, f"no connection to the server at {url}: {_told(error.os_error)}.")
         if isinstance(error, aiohttp.InvalidURL):
-            return kinds.REFUSED, f"{wording.shown(self.api.url)} is no address of a server."
+            return _same(kinds.REFUSED, f"{wording.shown(self.api.url)} is no address of a server.")
         if isinstance(error, TimeoutError):
-            missing = "its last token was not there" if answer.chunks else "no token was there"
-            return kinds.TIMEOUT, f"{missing} {self.limit_s:g} s after a request was sent to {url}."
+            when = f"{self.limit_s:g} s after a request was sent to {url}."
+            return kinds.TIMEOUT, f"no token was there {when}", f"the last token was not there {when}"
         if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError):
-            return kinds.CUT, f"the server at {url} closed the connection {came}."
-        return kinds.NOT_API, f"the server at {url} doesn't speak HTTP as expected: {_told(error)}."
+            closed = f"the server at {url} closed the connection"
+            return kinds.CUT, f"{closed} before it answered.", f"{closed} before the answer was complete."
+        return _same(kinds.NOT_API, f"the server at {url} doesn't speak HTTP as expected: {_told(error)}.")
+
+
+def read(made: Exchange, api: Api, ask: Ask) -> Answer:
+    """Return the answer that an exchange brought."""
+    answer = made.answer
+    stream.read(answer, made.pieces, api, ask, made.content_type, made.whole)
+    if made.failure is not None:
+        kind, without, with_tokens = made.failure
+        answer.fail(kind, with_tokens if answer.chunks else without)
+    return answer
+
+
+def _same(kind: str, sentence: str) -> tuple[str, str, str]:
+    return kind, sentence, sentence
 
 
 def _told(error: BaseException | Any) -> str:

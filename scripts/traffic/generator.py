@@ -16,14 +16,14 @@ from pathlib import Path
 
 from scripts.foundation import parent
 from scripts.foundation.errors import StudyError
-from scripts.traffic import sender
-from scripts.traffic.records import Record
-from scripts.traffic.sender import Setup, Share
+from scripts.traffic import messages
+from scripts.traffic.messages import Setup, Share
+from scripts.traffic.records import Record, record
 from scripts.traffic.settings import CLOSED
 
 ROOT = Path(__file__).parents[2]
-#: Processor time of a request until it is measured, in seconds: 16 chunks took 2 ms on a slow core.
-FIRST_COST_S = 0.002
+#: Processor time of sending a request until it is measured, in seconds: 16 chunks took this on a slow core.
+FIRST_COST_S = 0.0015
 #: A process is given so much of a core at most, so that it sends in time.
 SHARE_OF_A_CORE = 0.4
 START_LIMIT_S = 60.0
@@ -49,6 +49,7 @@ class Generator:
         start: begin of the current level, as a moment of ``time.perf_counter``.
         sent: requests sent so far, in all levels.
         cpu_s: processor time of the sending processes so far, in all levels.
+        reading_cpu_s: processor time of this process while levels were on, most of it for reading answers.
         shares_of_a_core: of the last level, of each process.
     """
 
@@ -57,6 +58,7 @@ class Generator:
     start: float = 0.0
     sent: int = 0
     cpu_s: float = 0.0
+    reading_cpu_s: float = 0.0
     most: int = 0
     next_prompt: int = 0
     shares_of_a_core: list[float] = field(default_factory=list)
@@ -76,22 +78,33 @@ class Generator:
         return max(1, min(math.ceil(rate * self.cost_s / SHARE_OF_A_CORE), cores // 2))
 
     def begin(
-        self, level: int, arrivals: str, rate: float | None, concurrency: int | None, seed: int, most: int | None = None
-    ) -> None:
-        """Begin a level; see Share. A closed loop of unknown rate is sent by one process for each 64 requests."""
+        self, level: int, arrivals: str, rate: float | None, concurrency: int | None, seed: int,
+        expected: int = 0, most: int | None = None,
+    ) -> None:  # fmt: skip
+        """Begin a level of so many expected requests; see Share.
+
+        A closed loop, whose rate is not known, is sent by one process for each 64 requests at a time.
+        """
         if arrivals == CLOSED:
             count = min(self.processes_for(concurrency / 64 * SHARE_OF_A_CORE / self.cost_s), concurrency)
         else:
             count = self.processes_for(rate)
         self._ensure(count)
         self._in_use, self.most = count, max(self.most, count)
-        self.start = time.perf_counter() + LEAD_S
-        self.first_prompt, self.shares_of_a_core = self.next_prompt, []
+        self.level, self.first_prompt, self.shares_of_a_core = level, self.next_prompt, []
+        self.own_cpu_s = time.process_time()
         for index, process in enumerate(self._processes[:count]):
             own = 0 if arrivals != CLOSED else concurrency // count + (index < concurrency % count)
-            share = Share(level, arrivals, rate, own, seed, self.start, index, count, self.next_prompt, most)
+            share = Share(
+                level, arrivals, rate, own, seed, index, count, self.next_prompt, math.ceil(expected / count), most
+            )
+            self._tell(process, messages.LEVEL, share)
+        for process in self._processes[:count]:
+            self._await(process, messages.PREPARED_FOR)
+        self.start = time.perf_counter() + LEAD_S
+        for process in self._processes[:count]:
             process.busy = True
-            self._tell(process, sender.LEVEL, share)
+            self._tell(process, messages.GO, self.start)
 
     def news(self, limit_s: float) -> tuple[list[Record], list[tuple[int, float]]]:
         """Wait for answers, at most so long; return their records, and number and due moment of what was sent."""
@@ -101,15 +114,18 @@ class Generator:
         for channel in wait(list(waiting), limit_s):
             process = waiting[channel]
             word, value = self._heard(process)
-            if word == sender.NEWS:
-                records += value[0]
+            if word == messages.NEWS:
+                index = self._processes.index(process)
+                records += [record(one, self.setup.api, self.level, self.start, index) for one in value[0]]
                 sent += value[1]
-            elif word == sender.DONE:
+            elif word == messages.DONE:
                 process.busy, process.cpu_s = False, value
                 self.cpu_s += value
                 self.shares_of_a_core.append(value / max(time.perf_counter() - self.start, 1e-9))
-            elif word == sender.ERROR:
+            elif word == messages.ERROR:
                 raise StudyError(value)
+        if not self.busy:
+            self.reading_cpu_s += time.process_time() - self.own_cpu_s
         self.sent += len(sent)
         for number, _ in sent:
             self.next_prompt = max(self.next_prompt, self.first_prompt + number + 1)
@@ -124,7 +140,7 @@ class Generator:
         """Send nothing more; abandon what is not answered, where asked."""
         for process in self._processes:
             if process.busy:
-                self._tell(process, sender.ABANDON if abandon else sender.STOP, None)
+                self._tell(process, messages.ABANDON if abandon else messages.STOP, None)
 
     def close(self) -> None:
         """End the processes."""
@@ -141,8 +157,7 @@ class Generator:
         new = [self._started() for _ in range(count - len(self._processes))]
         self._processes += new
         for process in new:
-            if not process.channel.poll(START_LIMIT_S) or self._heard(process)[0] != sender.READY:
-                raise StudyError(f"a process that sends load was not ready within {START_LIMIT_S:g} s; run again.")
+            self._await(process, messages.READY)
 
     def _started(self) -> _Process:
         ours, theirs = socket.socketpair()
@@ -150,11 +165,16 @@ class Generator:
             popen = subprocess.Popen(
                 [sys.executable, "-m", "scripts.traffic.sender", str(theirs.fileno())],
                 cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                start_new_session=True,
                 env=os.environ | {parent.PARENT: str(os.getpid())},
             )  # fmt: skip
         channel = Connection(ours.detach())
         channel.send(self.setup)
         return _Process(popen, channel)
+
+    def _await(self, process: _Process, word: str) -> None:
+        if not process.channel.poll(START_LIMIT_S) or self._heard(process)[0] != word:
+            raise StudyError(f"a process that sends load was not ready within {START_LIMIT_S:g} s; run again.")
 
     def _heard(self, process: _Process) -> tuple:
         try:

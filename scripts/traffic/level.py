@@ -63,6 +63,13 @@ class Plan:
     decided: bool = False
 
     @property
+    def expected(self) -> int:
+        """How many requests are likely to be sent; of a closed loop of fixed length none is known."""
+        if self.requests:
+            return self.ramp_up + self.requests + (self.concurrency or RAMP_UP_LEAST)
+        return math.ceil((self.rate or 0.0) * self.window_s) + self.ramp_up
+
+    @property
     def ramp_up(self) -> int:
         """How many requests must be answered before the first is measured."""
         count = self.requests or math.ceil((self.rate or self.concurrency) * self.window_s)
@@ -132,7 +139,7 @@ class Level:
     def run(self) -> Held:
         """Send until the measured requests are answered, or the level must end; return what came."""
         plan, generator = self.plan, self.generator
-        generator.begin(plan.number, plan.arrivals, plan.rate, plan.concurrency, plan.seed)
+        generator.begin(plan.number, plan.arrivals, plan.rate, plan.concurrency, plan.seed, plan.expected)
         if plan.rate:
             self.schedule = arrivals.moments(plan.arrivals, plan.rate, plan.seed)
             self.planned: list[float] = []

@@ -13,9 +13,9 @@ from scripts.traffic import prompts as prompt_source
 from scripts.traffic import search as searching
 from scripts.traffic.generator import Generator, generating
 from scripts.traffic.level import Held, Level, Plan
+from scripts.traffic.messages import Setup
 from scripts.traffic.prompts import GIVEN, VARIED, Prompts
 from scripts.traffic.records import WARM_UP, Record
-from scripts.traffic.sender import Setup
 from scripts.traffic.settings import CLOSED, LoadSettings, read
 from scripts.traffic.summary import LATE_SENDS, NOT_SETTLED, summary
 
@@ -122,9 +122,10 @@ class _Run:
             "levels": self.levels,
             "capacity": capacity,
             "generator": {
-                "processes": generator.most, "cpu_s": generator.cpu_s, "requests": generator.sent,
+                "processes": generator.most, "requests": generator.sent,
+                "cpu_s": generator.cpu_s + generator.reading_cpu_s, "sending_cpu_s": generator.cpu_s,
                 "cpu_share": max((level["cpu_share"] or 0.0 for level in self.levels), default=0.0),
-                "cpu_ms_per_request": 1000 * generator.cpu_s / max(generator.sent, 1),
+                "cpu_ms_per_request": 1000 * (generator.cpu_s + generator.reading_cpu_s) / max(generator.sent, 1),
             },
             "prompts": {
                 "given": self.used[GIVEN], "varied": self.used[VARIED], "repeated": self.repeated,
@@ -146,7 +147,7 @@ class _Run:
 
     def alone(self, count: int) -> list[Record]:
         """Send so many requests one after the other."""
-        self.generator.begin(0, CLOSED, None, 1, 0, most=count)
+        self.generator.begin(0, CLOSED, None, 1, 0, count, most=count)
         records: list[Record] = []
         while self.generator.busy:
             records += self.generator.news(TICK_S)[0]

@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.serving.client import Answer, Ask
+from scripts.serving.client import Api, read
+from scripts.traffic.messages import Sent
 from scripts.traffic.prompts import GIVEN
 
 WARM_UP, RAMP_UP, MEASURED, COOL_DOWN = "warm_up", "ramp_up", "measured", "cool_down"
-CANCELLED = "cancelled"
 
 
 @dataclass(slots=True)
@@ -92,31 +92,29 @@ class Record:
         return document
 
 
-def record(
-    answer: Answer, ask: Ask, sent_prompt: Any, level: int, number: int, start: float, source: str, process: int
-) -> Record:
-    """Return the record of an answer.
+def record(sent: Sent, api: Api, level: int, start: float, process: int) -> Record:
+    """Return the record of a request that is through.
 
     Args:
-        answer: what came.
-        ask: the request.
-        sent_prompt: the prompt as it went out, for its digest.
+        sent: what was sent and what came.
+        api: how it was asked.
         level: its number.
-        number: of the request.
         start: the level's begin, as a moment of ``time.perf_counter``.
-        source: ``given`` or ``varied``.
         process: that sent it.
     """
+    ask = sent.ask
+    answer = read(sent.made, api, ask)
 
     def since(moment: float | None) -> float | None:
         return None if moment is None else round(moment - start, 7)
 
-    given = source == GIVEN and answer.ok
+    given = sent.source == GIVEN and answer.ok
+    prompt = ask.token_ids if api.sends_ids(ask) else ask.text
     return Record(
-        level=level, number=number, id=ask.id, prompt=source, phase=COOL_DOWN, due_s=since(answer.due),
+        level=level, number=sent.number, id=ask.id, prompt=sent.source, phase=COOL_DOWN, due_s=since(answer.due),
         sent_s=since(answer.sent), first_s=since(answer.first), last_s=since(answer.last), ended_s=since(answer.ended),
         prompt_tokens=answer.prompt_tokens, new_tokens=answer.new_tokens, chunks=len(answer.chunks),
         finish_reason=answer.finish_reason, error_kind=answer.error_kind, error=answer.error, process=process,
         text=answer.text if given else None, token_ids=answer.token_ids if given else None,
-        digest=hashlib.blake2b(json.dumps(sent_prompt).encode(), digest_size=12).digest(),
+        digest=hashlib.blake2b(json.dumps(prompt).encode(), digest_size=12).digest(),
     )  # fmt: skip

@@ -4,73 +4,46 @@
 
 An open loop never waits for answers: a request is sent when it is due, or at once where that has passed, and counts
 from when it was due. So a server that stalls is charged for every request that it kept from being served.
+Requests are prepared before their level begins, and answers are read by the generator, so that sending is not held up.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import os
+import itertools
 import resource
 import sys
 import time
-from dataclasses import dataclass
+from collections import deque
 from multiprocessing.connection import Connection
 from typing import Any
 
 from scripts.foundation import parent
 from scripts.foundation.errors import StudyError
-from scripts.serving.client import Answer, Api, Client
-from scripts.serving.loop import run_exactly
+from scripts.serving.client import Answer, Ask, Client, Exchange
+from scripts.serving.loop import run_before_others, run_exactly
 from scripts.traffic import arrivals
-from scripts.traffic.prompts import Prompts
-from scripts.traffic.records import CANCELLED, Record, record
+from scripts.traffic.messages import (
+    ABANDON,
+    CANCELLED,
+    DONE,
+    ERROR,
+    GO,
+    LEVEL,
+    NEWS,
+    PREPARED_FOR,
+    READY,
+    Sent,
+    Setup,
+    Share,
+)  # fmt: skip
 from scripts.traffic.settings import CLOSED
 
 #: How often answers are handed on.
 FLUSH_S = 0.05
-NICE = -10
-READY, NEWS, DONE, ERROR = "ready", "news", "done", "error"
-LEVEL, STOP, ABANDON = "level", "stop", "abandon"
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a process knows from its start: how to ask, what, and how long a request may take."""
-
-    api: Api
-    prompts: Prompts
-    request_limit_s: float
-
-
-@dataclass(frozen=True)
-class Share:
-    """What one process sends of a level.
-
-    Attributes:
-        level: its number.
-        arrivals: ``poisson``, ``constant`` or ``closed``.
-        rate: of the whole level, in requests per second; an open loop's.
-        concurrency: of this process; a closed loop's.
-        seed: of the arrivals.
-        start: the level's begin, as a moment of ``time.perf_counter``, which all processes of a machine share.
-        index: of this process.
-        of: how many send.
-        first_prompt: number of the prompt of the level's first request.
-        most: requests of this process, None for no end.
-    """
-
-    level: int
-    arrivals: str
-    rate: float | None
-    concurrency: int
-    seed: int
-    start: float
-    index: int
-    of: int
-    first_prompt: int
-    most: int | None = None
+#: As many requests are prepared before a level begins, at most.
+PREPARED = 20_000
 
 
 class Sender:
@@ -88,7 +61,8 @@ class Sender:
         self.ended = self.loop.create_future()
         self.share: Share | None = None
         self.tasks: set[asyncio.Task] = set()
-        self.records: list[Record] = []
+        self.through: list[Sent] = []
+        self.start = 0.0
         self.sent: list[tuple[int, float]] = []
         self.timer: asyncio.Handle | None = None
         self.flusher: asyncio.Handle | None = None
@@ -102,71 +76,83 @@ class Sender:
                 self.ended.set_result(None)
             return
         if word == LEVEL:
+            self.prepare(value)
+        elif word == GO:
             self.begin(value)
         elif self.share is not None:
             self.stop(abandon=word == ABANDON)
 
-    def begin(self, share: Share) -> None:
-        """Begin with a level."""
+    def prepare(self, share: Share) -> None:
+        """Prepare the requests of a level."""
+        self.share, self.stopped, self.count = share, False, 0
+        # Garbage of the level before is collected now, and none while requests are due.
         gc.collect()
         gc.freeze()
         gc.disable()
-        self.share, self.stopped, self.count = share, False, 0
         self.cpu_s = time.process_time()
-        self.flusher = self.loop.call_later(FLUSH_S, self.flush)
         if share.arrivals == CLOSED:
-            for _ in range(share.concurrency):
+            numbers = ((number, None) for number in itertools.count(share.index, share.of))
+        else:
+            moments = arrivals.moments(share.arrivals, share.rate, share.seed)
+            numbers = itertools.islice(enumerate(moments), share.index, None, share.of)
+        self.upcoming = ((number, at, *self.setup.prompts.ask(share.first_prompt + number)) for number, at in numbers)
+        self.prepared = deque(itertools.islice(self.upcoming, min(share.expected, PREPARED)))
+        self.channel.send((PREPARED_FOR, share.level))
+
+    def begin(self, start: float) -> None:
+        """Begin with the level that was prepared, at a moment of ``time.perf_counter``, which processes share."""
+        self.start = start
+        self.flusher = self.loop.call_later(FLUSH_S, self.flush)
+        if self.share.arrivals == CLOSED:
+            for _ in range(self.share.concurrency):
                 self.keep(self.loop.create_task(self.one_after_the_other()))
-            return
-        self.moments = enumerate(arrivals.moments(share.arrivals, share.rate, share.seed))
-        self.schedule()
+        else:
+            self.next = self.following()
+            self.fire()
 
-    def schedule(self) -> None:
-        """Prepare this process's next request and call for it when it is due."""
-        share = self.share
-        if share.most is not None and self.count >= share.most:
-            self.stopped = True
-            return
-        number, moment = next(self.moments)
-        while number % share.of != share.index:
-            number, moment = next(self.moments)
+    def following(self) -> tuple[int, float | None, Ask, str] | None:
+        """Return number, due moment, prompt and its source of the next request; None where there is none."""
+        if self.share.most is not None and self.count >= self.share.most:
+            return None
         self.count += 1
-        ask, source = self.setup.prompts.ask(share.first_prompt + number)
-        due = share.start + moment
-        self.timer = self.loop.call_later(max(0.0, due - time.perf_counter()), self.fire, number, due, ask, source)
+        return self.prepared.popleft() if self.prepared else next(self.upcoming)
 
-    def fire(self, number: int, due: float, ask: Any, source: str) -> None:
-        """Send a request without waiting for its answer."""
-        self.keep(self.loop.create_task(self.send(number, due, ask, source)))
-        self.schedule()
+    def fire(self) -> None:
+        """Send what is due without waiting for answers, and call for the next when it is."""
+        while self.next is not None:
+            number, at, ask, source = self.next
+            due = self.start + at
+            wait = due - time.perf_counter()
+            if wait > 0:
+                self.timer = self.loop.call_later(wait, self.fire)
+                return
+            self.keep(self.loop.create_task(self.send(number, due, ask, source)))
+            self.next = self.following()
+        self.stopped = True
 
     async def one_after_the_other(self) -> None:
         """Send requests of a closed loop, each when the one before is answered."""
-        share = self.share
-        await asyncio.sleep(max(0.0, share.start - time.perf_counter()))
-        while not self.stopped and (share.most is None or self.count < share.most):
-            number = self.count * share.of + share.index
-            self.count += 1
-            ask, source = self.setup.prompts.ask(share.first_prompt + number)
+        await asyncio.sleep(max(0.0, self.start - time.perf_counter()))
+        while not self.stopped and (upcoming := self.following()) is not None:
+            number, _, ask, source = upcoming
             if not await self.send(number, time.perf_counter(), ask, source):
                 await asyncio.sleep(0.01)  # a server that refuses at once is not asked as fast as this process can
 
-    async def send(self, number: int, due: float, ask: Any, source: str) -> bool:
-        """Send a request and keep its record; return whether it was answered."""
-        share, sent = self.share, time.perf_counter()
-        self.sent.append((number, due - share.start))
+    async def send(self, number: int, due: float, ask: Ask, source: str) -> bool:
+        """Send a request and keep what came; return whether it was taken."""
+        sent = time.perf_counter()
+        self.sent.append((number, due - self.start))
         try:
-            answer = await self.client.send(ask, due)
+            made = await self.client.exchange(ask, due)
         except asyncio.CancelledError:
-            answer = Answer(due=due, sent=sent, ended=time.perf_counter())
-            answer.fail(CANCELLED, "the level ended before this request was answered.")
+            made = Exchange(Answer(due=due, sent=sent, ended=time.perf_counter(), id=ask.id))
+            made.answer.fail(CANCELLED, "the level ended before this request was answered.")
         except StudyError as error:
             self.channel.send((ERROR, str(error)))
             self.stop(abandon=True)
             return False
-        prompt = ask.token_ids if self.setup.api.sends_ids(ask) else ask.text
-        self.records.append(record(answer, ask, prompt, share.level, number, share.start, source, share.index))
-        return answer.ok
+        self.through.append(Sent(number, ask, source, made))
+        return made.whole
 
     def keep(self, task: asyncio.Task) -> None:
         """Hold a task until it is done, and see then whether the level is."""
@@ -191,9 +177,9 @@ class Sender:
 
     def flush(self) -> None:
         """Hand on what came since the last time, and whether the level is done."""
-        records, sent, self.records, self.sent = self.records, self.sent, [], []
-        if records or sent:
-            self.channel.send((NEWS, (records, sent)))
+        through, sent, self.through, self.sent = self.through, self.sent, [], []
+        if through or sent:
+            self.channel.send((NEWS, (through, sent)))
         if not self.tasks and (self.stopped or self.share.arrivals == CLOSED):
             gc.enable()
             self.channel.send((DONE, time.process_time() - self.cpu_s))
@@ -222,9 +208,8 @@ def _fault(sender: Sender, context: dict[str, Any]) -> None:
 def main() -> None:
     """Serve the generator on the descriptor that is named."""
     parent.end_with_parent()
-    # Where it may, it goes before a server that uses every core: a late request is no request of the load asked for.
-    with contextlib.suppress(OSError):
-        os.nice(NICE)
+    # Also before a server that uses every core: a request that is late is none of the load that was asked for.
+    run_before_others()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from scripts.traffic.level import FAILURES, Held
-from scripts.traffic.records import CANCELLED, Record
+from scripts.traffic.messages import CANCELLED
+from scripts.traffic.records import Record
 from scripts.traffic.settings import CLOSED, LIMITS, POISSON, Limits
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)

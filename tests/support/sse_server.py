@@ -29,7 +29,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from scripts.serving.loop import run_exactly
+from scripts.serving.loop import run_before_others, run_exactly
 
 ROOT = Path(__file__).parents[2]
 FAULTS = (
@@ -98,8 +98,8 @@ class Served:
         arrived: when its last byte was read.
         due_begin: when its service begins by the queue's rule.
         due_end: when its service ends by the queue's rule.
-        first: when its first chunk was written.
-        ended: when its last chunk was written.
+        first: when its first chunk was handed to the system.
+        ended: when its last chunk was.
         prompt: as it was sent.
         tokens: new tokens.
     """
@@ -308,8 +308,8 @@ class Stream:
             if self.usage_asked and self.fault != "no_usage":
                 events += self.event(None)
             events += b"data: [DONE]\n\n"
-        self.write(events, last)
         now = time.perf_counter()
+        self.write(events, last)
         if self.served.first is None:
             self.served.first = now
         if not last:
@@ -403,6 +403,7 @@ def main() -> None:
             choices = ("", *FAULTS) if option.name == "fault" else None
             parser.add_argument(name, type=type(option.default), default=option.default, choices=choices)
     options = Options(**vars(parser.parse_args()))
+    run_before_others()
     run_exactly(serve(options))
 
 
@@ -433,7 +434,7 @@ class Started:
 @contextmanager
 def started(**options: Any) -> Iterator[Started]:
     """Start a server with these options, and end it; see Options."""
-    process = subprocess.Popen(command(**options), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command(**options), cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         line = process.stdout.readline()
         if not line.startswith(READY):

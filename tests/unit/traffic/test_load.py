@@ -133,7 +133,7 @@ def test_a_queue_that_grows_ends_the_level_early_and_the_next_one_waits_for_the_
 
 def test_more_than_the_generator_can_send_is_flagged_and_not_the_servers_fault():
     with sse_server.started(slots=0, service_s=0.0, tokens=1) as server:
-        settings = {"arrivals": "constant", "rates": [5000], "requests": 300, "limits": {"latency_ms": 60_000}}
+        settings = {"arrivals": "constant", "rates": [2000], "requests": 300, "limits": {"latency_ms": 60_000}}
         result, _ = load(server, settings)
     level = result["levels"][0]
     assert "late_sends" in level["flags"]

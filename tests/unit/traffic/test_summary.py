@@ -4,7 +4,8 @@ import pytest
 
 from scripts.traffic import summary as summaries
 from scripts.traffic.level import Held, Plan
-from scripts.traffic.records import CANCELLED, COOL_DOWN, MEASURED, RAMP_UP, Record
+from scripts.traffic.messages import CANCELLED
+from scripts.traffic.records import COOL_DOWN, MEASURED, RAMP_UP, Record
 from scripts.traffic.settings import Limits
 
 
