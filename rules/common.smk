@@ -14,6 +14,7 @@ if not str(getattr(sys.modules.get("scripts"), "__file__", "")).startswith(f"{RO
 
 from snakemake.logging import logger
 from snakemake.persistence import ParamsChange
+from snakemake.settings.types import DeploymentMethod
 
 from scripts.foundation import failures, files, plugins
 from scripts.foundation.errors import StudyError
@@ -88,7 +89,12 @@ TECHNIQUES = {
     technique.name: technique for technique in checked(configuration.check, config)
 }
 MODELS = configuration.models_used(list(TECHNIQUES.values()))
-PLAN = plan.Plan(config, TECHNIQUES, checked(references.read, config["references"]))
+PLAN = plan.Plan(
+    config,
+    TECHNIQUES,
+    checked(references.read, config["references"]),
+    DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method,
+)
 checked(lambda: PLAN.on_gpus)
 if workflow.is_main_process:
     checked(facet_words.check, [each.settings for each in TECHNIQUES.values()])
@@ -103,3 +109,4 @@ wildcard_constraints:
     technique=r"[A-Za-z0-9_]+",
     model=r"[A-Za-z0-9_]+",
     run=r"\d+",
+    preset=r"[A-Za-z0-9_]+",

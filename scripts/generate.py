@@ -81,6 +81,7 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--dataset", type=Path, required=True, help="the evaluation set, JSON lines")
     parser.add_argument("--rows", type=Path, help="training rows, for worked examples and for calibration")
     parser.add_argument("--served", type=json.loads, help="what a run is asked of an engine that is a server, JSON")
+    parser.add_argument("--engine", type=Path, help="what was found in an engine's own environment, JSON")
     parser.add_argument("--warmup", type=int, default=2, help="untimed samples before the timed ones")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads a process; 0 shares out all cores")
     parser.add_argument(
@@ -190,7 +191,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         "calibration": _rows(arguments, "calibration", _calibration_rows(arguments.settings)),
         "warmup": arguments.warmup,
         "device": "cuda" if devices else "cpu",
-        **_of_a_server(getattr(arguments, "served", None)),
+        **_of_a_server(getattr(arguments, "served", None), getattr(arguments, "engine", None)),
         "processes": processes,
         "threads_per_process": _threads(arguments.threads, processes),
         "time_limit_s": getattr(arguments, "time_limit", None) or None,
@@ -199,9 +200,13 @@ def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     return request, devices
 
 
-def _of_a_server(served: dict[str, Any] | None) -> dict[str, Any]:
-    """What is asked of a run of a server; its processes are found by a mark."""
-    return {"served": served, "mark": secrets.token_hex(16)} if served else {}
+def _of_a_server(served: dict[str, Any] | None, found: Path | None) -> dict[str, Any]:
+    """What is asked of a run of a server, with its own environment's program; its processes are found by a mark."""
+    if not served:
+        return {}
+    program = files.read_json(found) if found else {}
+    known = {key: program[key] for key in ("executable", "reason") if program.get(key)}
+    return {"served": served | known, "mark": secrets.token_hex(16)}
 
 
 def _processes(settings: dict[str, Any]) -> int:

@@ -153,6 +153,8 @@ def _server(
         concurrency=request["settings"].get("batch_size") or 1,
         gpu_share=gpu_share(device, request.get("reference")),
     )
+    if served.get("reason"):
+        raise MissingServerError(served["reason"])
     preset = served["preset"] | ({"executable": served["executable"]} if served.get("executable") else {})
     spec = ServerSpec(preset, tuple(engine.get("arguments") or ()), engine.get("ready_limit_s"))
     if "url" in engine:

@@ -35,11 +35,13 @@ class Plan:
         config: the whole configuration.
         techniques: the selected ones by name, in the report's order.
         references: the reference studies, read.
+        conda: whether engines have environments of their own, which Snakemake makes.
     """
 
     config: dict[str, Any]
     techniques: dict[str, Technique]
     references: list[Any]
+    conda: bool = False
 
     @property
     def runs(self) -> range:
@@ -93,7 +95,12 @@ class Plan:
     def run_inputs(self, technique: Technique) -> dict[str, str]:
         """Inputs of a timed run, including the reference's model."""
         reference = {"reference": manifest(self.reference.model)} if self.reference else {}
-        return self.generation_inputs(technique) | reference
+        return self.generation_inputs(technique) | reference | self.engine_inputs(technique)
+
+    def engine_inputs(self, technique: Technique) -> dict[str, str]:
+        """What a technique's engine was found to be in an environment of its own; nothing where the PATH has it."""
+        environment = technique.engine_environment if self.conda else None
+        return {"engine": f"results/engines/{environment}.json"} if environment else {}
 
     def run_modules(self, technique: Technique) -> list[str]:
         """Modules whose code a technique's runs depend on: the facets that it and the reference use among them."""

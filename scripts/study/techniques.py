@@ -7,6 +7,7 @@ from typing import Any
 
 from scripts.foundation.errors import StudyError
 from scripts.foundation.wording import suggestion
+from scripts.serving import environments
 from scripts.techniques import costs, registry
 from scripts.techniques.registry import load_facet
 
@@ -65,6 +66,15 @@ class Technique:
         """What a run is asked of its engine beside the settings: of a server its preset and its program."""
         engine = registry.method_of("engine", self.settings)
         return engine.asked(self.settings["engine"]) if self.run_by else None
+
+    @property
+    def engine_environment(self) -> str | None:
+        """The preset whose conda environment has the program of the technique's server; None where it needs none."""
+        engine = self.settings.get("engine") or {}
+        preset = engine.get("preset")
+        if engine.get("name") != "server" or preset is None or engine.get("executable") or engine.get("command"):
+            return None
+        return preset if environments.of_engine(preset) else None
 
     @property
     def cost_modules(self) -> list[str]:
