@@ -8,7 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report doctor dry-run test test-all lint format clean
+LLAMA := .llama-cpp
+LLAMA_SOURCE := https://files.pythonhosted.org/packages/ec/e9/e7de2b0463ea3ffbf0ede6cb21b58c1258a8f6521aae45ca773a59fe7cf3/llama_cpp_python-0.3.36.tar.gz
+
+.PHONY: setup-llama-cpp help setup report doctor dry-run test test-all lint format clean
 
 help:  ## say what to run first, and list the targets
 	@echo "First: make report    sets everything up, runs the built-in study and ends with its answer and the page to open"
@@ -18,7 +21,7 @@ help:  ## say what to run first, and list the targets
 	@echo
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-$(VENV)/.ready: envs/requirements.txt envs/requirements-test.txt envs/constraints.txt
+$(VENV)/.ready: envs/requirements.txt envs/requirements-serving.txt envs/requirements-test.txt envs/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +29,14 @@ $(VENV)/.ready: envs/requirements.txt envs/requirements-test.txt envs/constraint
 	@touch $@
 
 setup: $(VENV)/.ready  ## make the virtual environment with the pinned libraries
+
+setup-llama-cpp: setup  ## build llama.cpp's server into .llama-cpp for its optional test (20 minutes on two cores; needs cmake and a compiler)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-llama-cpp.txt
+	mkdir -p $(LLAMA)
+	test -d $(LLAMA)/source || { curl -fsSL $(LLAMA_SOURCE) | tar -xz -C $(LLAMA) && mv $(LLAMA)/llama_cpp_python-*/vendor/llama.cpp $(LLAMA)/source; }
+	cmake -S $(LLAMA)/source -B $(LLAMA)/build -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
+	  -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF
+	cmake --build $(LLAMA)/build --target llama-server -j 2
 
 report: setup  ## run the study to results/report.html (STUDY=config/studies/<study>.yaml for another)
 	@$(BIN)/python -m scripts.ready

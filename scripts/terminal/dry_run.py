@@ -25,6 +25,7 @@ REASONS = {
 # A rule -> what its jobs are called, one and several.
 KINDS = {
     "prepare_dataset": ("data set", "data sets"),
+    "engine_environment": ("engine's environment", "engines' environments"),
     "select_samples": ("selection of samples", "selections of samples"),
     "prepare_model": ("model", "models"),
     "prepare_encoder": ("text encoder", "text encoders"),

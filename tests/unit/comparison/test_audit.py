@@ -148,3 +148,30 @@ def test_an_ended_or_unrecorded_parent_has_no_logits():
     longer, unrecorded = matches.matches(ours, theirs, lossless=True)["divergences"]
     assert (longer["position"], longer["parent_token"], longer["logit_gap"]) == (2, None, None)
     assert (unrecorded["own_token"], unrecorded["own_token_is_runner_up"]) == (9, None)
+
+
+def by_text(headlines, **more):
+    """Judge what a server wrote, whose tokens are made of its text, beside a parent that wrote A and B."""
+    samples = {"id": ["x", "y"], "margins": [[0.4], [0.4]], "runners_up": [[2], [2]], "margin_shifts": [[1e-5], [1e-5]]}
+    theirs = {"technique": "b", "samples": samples | {"token_ids": [[1, 9], [2, 9]], "headline": ["A", "B"]}}
+    own = samples | {"token_ids": [[4], [5]], "headline": headlines}
+    ours = {"technique": "a", "samples": own, "tokens_from": "text", "models": {"target": {"dtype": "float32"}}} | more
+    return matches.matches(ours, theirs, lossless=True)
+
+
+def test_a_server_without_tokens_of_its_own_is_held_to_the_parents_texts():
+    found = by_text(["A", "B"])
+    assert found["audit"]["verdict"] == "identical"
+    assert found["audit"]["sentence"] == (
+        "All 2 prompts have the headlines of b; a server gave no tokens, so texts were compared."
+    )
+    assert found["same_tokens"]["count"] == 2
+    assert by_text(["A", "C"])["audit"]["verdict"] == "error"
+    assert by_text(["A", "B\ufffd"])["audit"]["verdict"] == "identical"  # kept back, since unfinished
+
+
+def test_the_same_texts_are_the_same_where_a_server_gives_no_tokens():
+    ours = {"samples": {"headline": ["A"], "token_ids": [[4]], "new_tokens": [2]}, "tokens_from": "text"}
+    theirs = {"samples": {"headline": ["A"], "token_ids": [[1, 9]], "new_tokens": [2]}}
+    assert matches.same_text(ours, theirs)
+    assert not matches.same_text(ours | {"tokens_from": None}, theirs)

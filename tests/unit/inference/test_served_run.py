@@ -1,6 +1,8 @@
 """Runs of engines that are servers: what is written, and one sentence for each thing that a server does wrong."""
 
+import importlib.util
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -146,3 +148,26 @@ def test_transformers_serve_writes_what_generate_writes(chain, evaluation_set, t
     evidence = outcome["evidence"]["engine"]
     assert (evidence["tokens"], evidence["prompts_sent_as"]) == ("retokenised", "text")
     assert Path(evidence["command"][0]).parent == Path(sys.executable).parent
+
+
+LLAMA = Path(os.environ.get("UDACIHEADLINE_LLAMA_SERVER", ".llama-cpp/build/bin/llama-server"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not LLAMA.is_file() or importlib.util.find_spec("gguf") is None,
+    reason="llama.cpp is not set up; make setup-llama-cpp builds it",
+)
+def test_llama_cpp_writes_what_generate_writes(chain, evaluation_set, tmp_path):
+    from tests.support import gguf_model
+
+    model = gguf_model.write(chain, tmp_path / "model.gguf")
+    asked = {"preset": "llama_cpp", "executable": str(LLAMA.resolve()), "model": str(model)}
+    outcome, natural, fixed = run(chain, evaluation_set, tmp_path, asked, fixed={"new_tokens": 5, "samples": 2})
+    assert outcome["status"] == "ok", outcome["reason"]
+    plain = worker_runs.run_worker(chain, evaluation_set, {})
+    assert [line["headline"] for line in natural] == [line["headline"] for line in plain.samples]
+    assert {line["new_tokens"] for line in fixed} == {5}
+    evidence = outcome["evidence"]["engine"]
+    assert evidence["proved"]["no prompt cache"]["read"].startswith("prompt_tokens_details.cached_tokens is 0 in all")
+    assert evidence["version"]

@@ -1,0 +1,102 @@
+"""Servers as techniques through the whole workflow: from a preset in the study to the report."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+from tests.support import served
+from tests.workflow.project import TINY, Project
+
+SERVERS = ["test_server", "serve", "absent"]
+
+
+def server() -> dict:
+    """A server with known answers, in the words of a study."""
+    preset = served.preset(token_ids="token_ids", continuous_usage=True, service_s=0.01, tokens=6)
+    return {"name": "server"} | preset | {"proves": preset["proves"][1:]}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The study with three servers, before it runs."""
+    made = Project.create(tmp_path_factory.mktemp("serving") / "project")
+    made.study = deepcopy(TINY) | {
+        "techniques": {
+            "test_server": {"label": "Server <b>X</b>", "extends": "kv_cache", "engine": server()},
+            "serve": {"extends": "kv_cache", "engine": {"name": "server", "preset": "transformers_serve"}},
+            "absent": {"extends": "kv_cache", "engine": {"name": "server", "preset": "vllm"}},
+        },
+        "select": ["baseline", "kv_cache", *SERVERS],
+    }
+    made.study["measurement"] |= {"reference": "auto"}
+    return made
+
+
+@pytest.fixture(scope="module")
+def finished(project: Project) -> Project:
+    outcome = project.snakemake("--set-threads", "generate=1", "prepare_model=1")
+    assert outcome.status == 0, outcome.text
+    return project
+
+
+@pytest.fixture(scope="module")
+def techniques(finished: Project) -> dict[str, dict]:
+    comparison = json.loads((finished.root / "results" / "comparison.json").read_text(encoding="utf-8"))
+    return {technique["name"]: technique for technique in comparison["techniques"]}
+
+
+@pytest.mark.slow
+def test_servers_are_rows_of_the_report_like_any_technique(finished: Project, techniques: dict[str, dict]) -> None:
+    status = {name: techniques[name]["status"] for name in SERVERS}
+    assert status == {"test_server": "ok", "serve": "ok", "absent": "unsupported"}
+    assert techniques["absent"]["reason"].startswith("The program vllm of vLLM is not there; install vLLM")
+    figures = techniques["serve"]["figures"]
+    for key in ("latency_s", "ttft_s", "tpot_s", "fixed_latency_s", "throughput_samples_per_s", "rougeL"):
+        assert figures[key]["value"] is not None, key
+    assert "libraries included" in figures["peak_memory_bytes"]["note"]
+    assert figures["weight_bytes"]["value"] is None
+    page = (finished.root / "results" / "report.html").read_text(encoding="utf-8")
+    assert "transformers serve" in page
+    assert "Server <b>X</b>" not in page
+
+
+@pytest.mark.slow
+def test_a_server_of_the_same_model_is_held_to_its_parents_headlines(techniques: dict[str, dict]) -> None:
+    audit = techniques["serve"]["matches"]["audit"]
+    assert audit["verdict"] == "identical"
+    assert "texts were compared" in audit["sentence"]
+    assert not techniques["test_server"]["lossless"]
+
+
+@pytest.mark.slow
+def test_what_a_server_wrote_is_beside_the_runs_log(finished: Project) -> None:
+    logs = finished.root / "results" / "logs" / "generate"
+    assert "listening on port" in (logs / "test_server-1.server.log").read_text(encoding="utf-8")
+    assert "Uvicorn running" in (logs / "serve-1.server.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_changed_preset_or_argument_makes_its_runs_stale_and_no_other(finished: Project) -> None:
+    assert not finished.plan()
+    sources = finished.sources()
+    finished.edit("config/serving/transformers_serve.yaml", "--dtype={dtype}", "--dtype=auto")
+    jobs = finished.plan()
+    assert "generate:serve" in jobs
+    assert not jobs & {"generate:test_server", "generate:kv_cache", "generate:baseline", "generate:absent"}
+    finished.put_back(sources)
+    finished.study["techniques"]["test_server"]["engine"]["arguments"] = ["--service-s=0.02"]
+    assert {job for job in finished.plan() if job.startswith("generate")} == {"generate:test_server"}
+    del finished.study["techniques"]["test_server"]["engine"]["arguments"]
+
+
+def test_a_wrong_server_is_one_sentence_before_anything_runs(project: Project) -> None:
+    study = deepcopy(project.study)
+    wrong = Project(project.root, study, project.environment)
+    study["techniques"]["absent"]["engine"]["preset"] = "vlm"
+    said = "techniques.absent: the preset \"vlm\" does not exist; perhaps 'vllm' is meant."
+    assert wrong.dry_run().error.endswith(said)
+    study["techniques"]["absent"] = {"extends": "nf4", "engine": {"name": "server", "preset": "vllm"}}
+    assert "techniques.absent: engine 'server' does not compose with quantization" in wrong.dry_run().error
+    assert Path(project.root).exists()
