@@ -21,8 +21,10 @@ def grows(due: Sequence[float], ended: Sequence[float], begin: float, now: float
     The time since the ramp-up is cut into four quarters. A queue is called unbounded where the number of requests that
     are due and not answered grew in each of the last three by more than two standard deviations of the number of
     arrivals in it (its root), and in the last by at least half as much as in the second: a queue that fills up to a
-    new length grows ever less, one that receives more than is served grows by the same amount in each. A queue
-    without drift passes one of these three with a chance of 2.5%, and all of them once in tens of thousands.
+    new length grows ever less, one that receives more than is served grows by the same amount in each. It is asked
+    again and again while a level lasts. Of 100 simulated queues of one place with 100 services a second over 40 s, none
+    was called unbounded at 90% of what is served, one at 95% where service times are exponential, 89 at 110%, and all
+    at 120%.
     It is not asked before 100 arrivals, nor before twice the median latency of the ramp-up has passed.
 
     Args:
