@@ -118,6 +118,8 @@ def _guarded(
 ) -> Iterator[subprocess.Popen]:
     """Run the command under a guard; at the end all that came of it is gone."""
     inherited = {name: value for name, value in os.environ.items() if name not in GROUP}
+    # What it starts by name is that of its own environment: a compiler, or Python itself.
+    inherited["PATH"] = os.pathsep.join([str(Path(named["executable"]).absolute().parent), inherited.get("PATH", "")])
     own = {name: str(placeholders.fill(value, named)) for name, value in spec.preset.get("environment", {}).items()}
     program = executables.find(command[0])
     words = [str(program) if program else command[0], *command[1:]]

@@ -178,6 +178,17 @@ def test_nothing_is_left_whichever_process_is_killed(killed, tmp_path):
         assert "test server was killed (signal 9) while it was asked" in said
 
 
+def test_programs_that_a_server_starts_by_name_are_those_of_its_own_environment(tmp_path):
+    folder = tmp_path / "env" / "bin"
+    folder.mkdir(parents=True)
+    for name, text in (("serve", "#!/bin/sh\nexec helper\n"), ("helper", "#!/bin/sh\necho I am the helper\nexit 1\n")):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    preset = served.preset() | {"executable": str(folder / "serve"), "command": ["{executable}"]}
+    with pytest.raises(ServerError, match="its last line is: I am the helper"):
+        launched(ServerSpec(preset), VALUES, tmp_path / "log").__enter__()
+
+
 def test_a_program_is_known_by_its_packages_version_or_its_content(tmp_path):
     program = tmp_path / "env" / "bin" / "serve"
     program.parent.mkdir(parents=True)
