@@ -20,6 +20,7 @@ Content = dict[str, Any]
 LATENCY = "latency_change_percent"
 TOKEN_LENGTH = "output_length_change_percent"
 NLL = "reference_nll_change"
+OF_A_SERVER = "the server's memory is all that its processes hold, the other's what a technique adds to its process"
 UNMEASURED = "not measured: random weights"
 
 
@@ -77,11 +78,13 @@ def _prompts(entry: Entry, ours: Content, theirs: Content, columns: Columns) -> 
 
 
 def _reading(entry: Entry, ours: Content, theirs: Content, columns: Columns) -> Figure:
+    kinds = {content.get("memory_of_server") or False for content in (ours, theirs)}
     ours, theirs = (content["figures"][entry.key] for content in (ours, theirs))
     if ours["value"] is None or not theirs["value"]:
         return figures.missing("%", "not read for one of the two")
     value = 100 * (ours["value"] / theirs["value"] - 1)
-    return figures.figure(value, "%", min(ours["n"], theirs["n"]), note=figures.ONE_READING)
+    note = figures.ONE_READING if len(kinds) == 1 else f"{figures.ONE_READING}; {OF_A_SERVER}"
+    return figures.figure(value, "%", min(ours["n"], theirs["n"]), note=note)
 
 
 def _likelihood(entry: Entry, ours: Content, theirs: Content, columns: Columns) -> Figure:

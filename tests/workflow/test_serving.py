@@ -57,6 +57,8 @@ def test_servers_are_rows_of_the_report_like_any_technique(finished: Project, te
         assert figures[key]["value"] is not None, key
     assert "libraries included" in figures["peak_memory_bytes"]["note"]
     assert figures["weight_bytes"]["value"] is None
+    change = techniques["serve"]["changes"]["parent"]["figures"]["peak_memory_change_percent"]
+    assert "all that its processes hold" in change["note"]
     page = (finished.root / "results" / "report.html").read_text(encoding="utf-8")
     assert "transformers serve" in page
     assert "Server <b>X</b>" not in page
