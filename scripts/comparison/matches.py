@@ -144,19 +144,20 @@ def _audit(
     of them than rounding flips.
 
     Returns:
-        ``verdict``: ``identical``, ``tie`` (differs at such ties alone), ``error``, or ``differs`` where the tokens
-        need not be the parent's; ``sentence``; ``ties``: divergences at ties; ``gap_bound``: how far rounding can move
-        a gap; ``expected_ties``: how many tokens it flips on average; both None where the parent measured no rounding.
+        ``compared``: ``tokens``, or ``headlines`` where a server gave no tokens; ``verdict``: ``identical``, ``tie``
+        (differs at such ties alone), ``error``, or ``differs`` where the tokens need not be the parent's; ``sentence``;
+        ``ties``: divergences at ties; ``gap_bound``: how far rounding can move a gap; ``expected_ties``: how many
+        tokens it flips on average; both None where the parent measured no rounding.
     """
     ties = sum(entry["tie"] for entry in found)
     expected = None if rounding is None else sum(rounding.flip_chances())
-    audit = {"ties": ties, "gap_bound": rounding and rounding.bound, "expected_ties": expected}
+    what = "headlines" if by_text else "tokens"
+    audit = {"compared": what, "ties": ties, "gap_bound": rounding and rounding.bound, "expected_ties": expected}
     if not found:
-        what = "headlines" if by_text else "tokens"
         why = "; a server gave no tokens, so texts were compared" if by_text else ""
         sentence = f"All {prompts} prompts have the {what} of {parent}{why}."
         return {"verdict": "identical", "sentence": sentence, **audit}
-    differ = _differ(found, prompts, parent)
+    differ = _differ(found, prompts, parent, what)
     if not must:
         return {"verdict": "differs", "sentence": f"{differ}.", **audit}
     if rounding is None:
@@ -174,7 +175,7 @@ def _audit(
     return {"verdict": "tie", "sentence": sentence, **audit}
 
 
-def _differ(found: list[dict[str, Any]], prompts: int, parent: str) -> str:
+def _differ(found: list[dict[str, Any]], prompts: int, parent: str, what: str) -> str:
     """Say how many prompts differ, where first, and how near the parent's two best logits are."""
     first = found[0]
     known = [abs(entry["logit_gap"]) for entry in found if entry["logit_gap"] is not None]
@@ -183,7 +184,7 @@ def _differ(found: list[dict[str, Any]], prompts: int, parent: str) -> str:
         gaps = f"{min(known):.2g}" if min(known) == max(known) else f"{min(known):.2g} to {max(known):.2g}"
         near = f"; {parent}'s two best logits are {gaps} apart there"
     where = f"first at token {first['position'] + 1} of prompt {first['prompt']}, sample {first['id']}"
-    return f"{len(found)} of {prompts} prompts have other tokens than {parent}, {where}{near}"
+    return f"{len(found)} of {prompts} prompts have other {what} than {parent}, {where}{near}"
 
 
 def _dtype(metrics: dict[str, Any]) -> str | None:

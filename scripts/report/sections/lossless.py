@@ -26,6 +26,7 @@ def audit(comparison: dict[str, Any]) -> list[dict[str, Any]]:
         if not match["reason"]:
             row |= {
                 "tokens": _count(match["same_tokens"]),
+                "compared": match["audit"].get("compared", "tokens"),
                 "headlines": _count(match["same_headlines"]),
                 "verdict": _verdict(match),
                 "sentence": _labelled(match["audit"]["sentence"], technique["parent"], labels),
@@ -42,7 +43,8 @@ def _labelled(sentence: str, parent: str, labels: dict[str, str]) -> str:
     """Put the parent's label where a sentence of the audit has its name; other words that read like it stay."""
     name = re.escape(parent)
     places = (
-        rf"(?<=the tokens of ){name}(?=\.)|(?<=other tokens than ){name}(?=,)|(?<=; ){name}(?='s two best)"
+        rf"(?<=the tokens of ){name}(?=\.)|(?<=the headlines of ){name}(?=;)|(?<=other tokens than ){name}(?=,)"
+        rf"|(?<=other headlines than ){name}(?=,)|(?<=; ){name}(?='s two best)"
         rf"|^{name}(?= has | is )"
     )
     return re.sub(places, lambda _: labels.get(parent, parent), sentence)
