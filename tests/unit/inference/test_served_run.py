@@ -118,7 +118,9 @@ def test_a_server_without_a_fixed_mode_is_measured_in_the_natural_one_alone(chec
 
 def test_an_endpoint_is_asked_where_it_runs_and_stays(checkpoint, evaluation_set, tmp_path):
     made = engine()
-    keys = {key: made[key] for key in ("api", "ready", "version", "proves")}
+    keys = {key: made[key] for key in ("api", "ready", "version", "proves", "metrics")}
+    cached = {"name": "no prefix cache", "asked": "nothing", "metric": "sse_prefix_cache_hits_total", "increase": 0}
+    keys["proves"] = [*keys["proves"], cached]
     keys["api"]["token_ids"] = "token_ids"
     with served.sse_server.started(**ANSWERS) as server:
         url = f"http://127.0.0.1:{server.port}"
@@ -128,8 +130,9 @@ def test_an_endpoint_is_asked_where_it_runs_and_stays(checkpoint, evaluation_set
         assert server.process.poll() is None
     assert outcome["memory"]["note"] == "not measured: the endpoint was started elsewhere"
     assert outcome["memory"]["devices"][0]["peak_bytes"] is None
-    said = {entry["name"] for entry in outcome["evidence"]["engine"]["unproved"]}
+    said = {entry["name"]: entry["reason"] for entry in outcome["evidence"]["engine"]["unproved"]}
     assert "how it was started" in said
+    assert "sse_prefix_cache_hits_total grew by 1.0 while" in said["no prefix cache"]
     outcome, *_ = run(checkpoint, evaluation_set, tmp_path, {"name": "endpoint", "url": url} | keys)
     assert outcome["status"] == "failed"
     assert f"the endpoint {url} is not ready" in outcome["reason"]
