@@ -23,14 +23,16 @@ FIGURES = (
           "model once more.", shown="percent", decimals=1, table=Place("Headlines")),
 )  # fmt: skip
 NOT_RECORDED = "not recorded by this run"
+OF_A_SERVER = "not measured: a server does not give the logits of its tokens"
 
 
 def compute(recorded: Recorded) -> dict[str, Figure]:
     """Return the likelihood figures of the first run: ratios of sums, so that each token counts alike."""
     samples = recorded.first.samples
     ratios, result = {}, {}
+    not_recorded = OF_A_SERVER if any(sample.tokens for sample in samples) else NOT_RECORDED
     if recorded.unscored or all(sample.reference_nll is None for sample in samples):
-        result[NLL] = figures.missing(NLL_UNIT, recorded.unscored or NOT_RECORDED)
+        result[NLL] = figures.missing(NLL_UNIT, recorded.unscored or not_recorded)
     else:
         known = [sample.reference_nll is not None for sample in samples]
         ratios[NLL] = (
@@ -39,7 +41,7 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
             NLL_UNIT,
         )
     if all(sample.argmax_agrees is None for sample in samples):
-        result[GREEDY] = figures.missing("1", NOT_RECORDED)
+        result[GREEDY] = figures.missing("1", not_recorded)
     else:
         judged = [sample.argmax_agrees is not None for sample in samples]
         ratios[GREEDY] = (

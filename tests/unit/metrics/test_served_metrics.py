@@ -33,6 +33,8 @@ def test_what_a_server_counted_is_what_its_figures_count(metrics, dataset):
     assert plain["tokens_from"] is None
     for key in ("new_tokens", "latency_s", "ttft_s", "tpot_s", "throughput_tokens_per_s"):
         assert found["figures"][key]["value"] == plain["figures"][key]["value"], key
+    for key in ("reference_nll_per_token", "greedy_agreement"):
+        assert found["figures"][key]["note"] == "not measured: a server does not give the logits of its tokens"
     gaps = found["figures"]["inter_token_latency_s"]
     assert (gaps["value"], gaps["note"]) == (None, "the server's chunks do not tell when each token was out")
     assert found["samples"]["token_times_s"] == [None] * len(dataset)
