@@ -45,6 +45,7 @@ rule all:
     input:
         # Every artefact of every technique, so that none can go missing behind a finished report.
         generation_files(),
+        load_files(),
         text_score_files(),
         metrics_files(),
         profile_files(),

@@ -29,6 +29,38 @@ rule generate:
         " --time-limit {resources.time_limit_s} --log {log:q} > {log:q} 2>&1"
 
 
+rule measure_load:
+    input:
+        unpack(of_technique(PLAN.generation_inputs)),
+        alone="results/generations/{technique}/run-1/run.json",
+    output:
+        record="results/load/{technique}/run-{run}/load.json",
+        requests="results/load/{technique}/run-{run}/requests.jsonl",
+    log:
+        "results/logs/load/{technique}-{run}.log",
+    benchmark:
+        "results/benchmarks/load/{technique}-{run}.jsonl"
+    priority: lambda job: PLAN.priority(job.technique, int(job.run))
+    conda:
+        "../envs/udaciheadline.yaml"
+    # The load comes from processes of its own.
+    threads: cores()
+    resources:
+        gpu=of_technique(PLAN.gpus_needed),
+        time_limit_s=config["measurement"]["time_limit_s"] or 0,
+    params:
+        request=request_of("measure_load"),
+        file=request_file("measure_load"),
+        attempts=failed_attempts("results/load/{technique}/run-{run}"),
+        machine=constant(PLAN.comparable_machine),
+        code=code_by(PLAN.load_modules),
+    message:
+        "run {wildcards.run} of {wildcards.technique} under load"
+    shell:
+        "python -P -m scripts.measure_load --request {params.file}"
+        " --time-limit {resources.time_limit_s} --log {log:q} > {log:q} 2>&1"
+
+
 rule profile:
     input:
         unpack(of_technique(PLAN.generation_inputs)),

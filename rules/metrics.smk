@@ -61,6 +61,7 @@ rule score:
         records=expand(
             "results/generations/{{technique}}/run-{run}/run.json", run=PLAN.runs
         ),
+        loads=loads_of,
     output:
         "results/metrics/{technique}.json",
     log:
@@ -74,6 +75,7 @@ rule score:
             str(Path(record).parent) for record in input.records
         ],
         semantic=semantic_option,
+        loads=loads_option,
         spread_bound=config["comparison"]["spread_bound"],
         code=code_by(PLAN.score_modules, files=["config/hardware.yaml"]),
         attempts=failed_attempts("results/metrics/failed/{technique}"),
@@ -82,6 +84,6 @@ rule score:
         "figures of {wildcards.technique}"
     shell:
         "python -P -m scripts.score --technique {wildcards.technique} --dataset {input.samples} --runs {params.runs}"
-        " --text {input.text} {params.semantic} --spread-bound {params.spread_bound}"
+        " --text {input.text} {params.semantic} {params.loads} --spread-bound {params.spread_bound}"
         " --failures results/metrics/failed/{wildcards.technique} --log {log:q} --output {output}"
         " > {log:q} 2>&1"

@@ -6,7 +6,7 @@ from typing import Any
 
 from scripts.foundation import entry
 from scripts.metrics import dataset as dataset_file
-from scripts.metrics import failed, noise, texts
+from scripts.metrics import failed, loads, noise, texts
 from scripts.metrics import runs as run_files
 from scripts.metrics import technique as technique_file
 from scripts.metrics.families import semantic as semantic_family
@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--runs", required=True, nargs="+", help="folders of the runs, run 1 first")
     parser.add_argument("--text", required=True, help="run 1's file from score_text")
     parser.add_argument("--semantic", help="run 1's file from score_semantic")
+    parser.add_argument("--loads", nargs="+", default=[], help="load.json of each load run, run 1 first")
     parser.add_argument(
         "--spread-bound", type=float, default=noise.SPREAD_BOUND,
         help="relative standard deviation between runs above which latency is flagged (default %(default)s)",
@@ -47,8 +48,9 @@ def metrics(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
     if arguments.semantic:
         semantic = texts.read_scores(arguments.semantic, runs[0], semantic_family.FIGURES, "score_semantic")
     scored = technique_file.technique_metrics(
-        arguments.technique, dataset, runs, text, semantic, arguments.spread_bound
-    )
+        arguments.technique, dataset, runs, text, semantic, arguments.spread_bound,
+        loads.read_loads(arguments.loads, arguments.technique),
+    )  # fmt: skip
     logger.info("scored %s: %s, %d samples, %d runs", arguments.technique, scored["status"], len(dataset), len(runs))
     return scored
 

@@ -11,6 +11,16 @@ def generation_files():
     )
 
 
+def load_files():
+    """Records of every load run, where the study asks for them."""
+    return expand(
+        "results/load/{technique}/run-{run}/{file}",
+        technique=PLAN.loaded,
+        run=PLAN.runs,
+        file=["load.json", "requests.jsonl"],
+    )
+
+
 def text_score_files():
     """Scores of every technique's headlines, which are computed once however often it is timed."""
     kinds = ["text", "semantic"] if PLAN.encoder else ["text"]

@@ -9,3 +9,19 @@ def previous_content():
 def semantic_option(wildcards, input):
     """Command-line option for the semantic scores, where the study asks for them."""
     return f"--semantic {input.semantic}" if PLAN.encoder else ""
+
+
+def loads_of(wildcards):
+    """Records of a technique's load runs; none where it is not tested under load."""
+    if wildcards.technique not in PLAN.loaded:
+        return []
+    return expand(
+        "results/load/{technique}/run-{run}/load.json",
+        technique=wildcards.technique,
+        run=PLAN.runs,
+    )
+
+
+def loads_option(wildcards, input):
+    """Command-line option for the load runs, where there are any."""
+    return f"--loads {input.loads}" if input.loads else ""

@@ -14,6 +14,7 @@ from scripts.comparison import (
     fronts,
     interactions,
     limits,
+    load,
     matches,
     order,
     predictions,
@@ -36,7 +37,7 @@ COPIED = (
     "status", "reason", "quality_measured", "figures", "sample_count", "run_count", "batch_size",
     "tokens_differ_between_runs", "memory_method", "memory_devices", "memory_anatomy", "memory_check", "smallest_gpu",
     "text_tokenizer", "semantic_model", "unscored_reason", "modes", "models", "generation", "evidence", "threads",
-    "processes", "runs", "calibration", "conditions", "energy", "time", "provenance",
+    "processes", "runs", "load", "calibration", "conditions", "energy", "time", "provenance",
 )  # fmt: skip
 REFERENCES = ("parent", "baseline")
 FORMAT = 1
@@ -77,6 +78,7 @@ def comparison(
         "prompt": study.get("prompt"),
         "baseline": {"name": baseline, "reason": None if present else audit.no_figures(baseline, metrics)},
         "answer": found_answer | {"fastest_ties": answer.ties(found_answer["fastest"], metrics, columns)},
+        "load": load.load(study, metrics, bool(study.get("on_gpus"))),
         "uses": uses.uses(rows, present, metrics, columns),
         "ranking": ranked,
         "timed_beside": _timed_beside(ran, columns),

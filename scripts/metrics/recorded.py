@@ -1,6 +1,6 @@
 """What the figures of a technique are computed from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.metrics.runs import Run, unscored_reason
@@ -8,11 +8,15 @@ from scripts.metrics.runs import Run, unscored_reason
 
 @dataclass(frozen=True)
 class Recorded:
-    """A technique's runs, at least one, and the files of scores of the first one's text; None for one without."""
+    """A technique's runs, at least one, and the files of scores of the first one's text; None for one without.
+
+    ``loads``: its load runs, as :mod:`scripts.metrics.loads` reads them; empty where it is not tested under load.
+    """
 
     runs: list[Run]
     text: dict[str, Any] | None = None
     semantic: dict[str, Any] | None = None
+    loads: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def first(self) -> Run:

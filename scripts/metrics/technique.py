@@ -3,7 +3,7 @@
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.metrics import figures, machines, memory, noise, per_prompt, reference, registry
+from scripts.metrics import figures, loads, machines, memory, noise, per_prompt, reference, registry
 from scripts.metrics.entry import missing
 from scripts.metrics.recorded import Recorded
 from scripts.metrics.runs import Run
@@ -22,6 +22,7 @@ def technique_metrics(
     text: dict[str, Any] | None,
     semantic: dict[str, Any] | None = None,
     spread_bound: float = noise.SPREAD_BOUND,
+    load_runs: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Score a technique.
 
@@ -35,6 +36,7 @@ def technique_metrics(
         text: the first run's file of text scores, as :func:`scripts.metrics.texts.read_scores` gives it.
         semantic: the same of its semantic scores, or None where the study has none.
         spread_bound: relative standard deviation between runs above which latency is flagged.
+        load_runs: its load runs, as :func:`scripts.metrics.loads.read_loads` gives them; None where it has none.
 
     Returns:
         The content of ``results/metrics/<technique>.json``.
@@ -48,7 +50,7 @@ def technique_metrics(
     if failed:
         return head | _without_figures(failed[0], runs)
     _check_together(runs)
-    recorded = Recorded(runs, text, semantic)
+    recorded = Recorded(runs, text, semantic, load_runs or [])
     first, result = recorded.first, _figures(recorded)
     check = memory.check(runs)
     return head | {
@@ -70,6 +72,7 @@ def technique_metrics(
         "smallest_gpu": memory.smallest_gpu(runs),
         "text_tokenizer": (text or {}).get("tokenizer"),
         "semantic_model": (semantic or {}).get("model"),
+        "load": loads.summary(recorded.loads),
         "batch_size": recorded.batch_size,
         "runs": [_costs(run) for run in runs],
         **{key: first.info.get(key) for key in CONTEXT + READINGS},
@@ -130,6 +133,7 @@ def _no_figures(status: str, reason: str) -> dict[str, Any]:
         "smallest_gpu": None,
         "text_tokenizer": None,
         "semantic_model": None,
+        "load": None,
     }
 
 

@@ -12,7 +12,7 @@ from scripts.hardware import datasheet
 from scripts.models.settings import ModelSettings
 from scripts.models.settings import read as read_model
 from scripts.models.source import ENCODER
-from scripts.study import form, limits, timing_reference
+from scripts.study import form, limits, load, timing_reference
 from scripts.study.sweeps import unfold
 from scripts.study.techniques import Technique, resolve
 
@@ -46,6 +46,7 @@ def check(config: dict[str, Any]) -> list[Technique]:
     _check_choices(config)
     limits.check(config, techniques)
     timing_reference.find(config["measurement"]["reference"], techniques)
+    load.selected(config, techniques)
     return techniques
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from scripts.foundation import files
 from scripts.inference import leases, machine
 from scripts.metrics import families
-from scripts.study import configuration, record, timing_reference
+from scripts.study import configuration, load, record, timing_reference
 from scripts.study.techniques import Technique
 
 PLOTS = ("latency_quality", "memory_quality", "throughput_quality")
@@ -57,6 +57,11 @@ class Plan:
     def reference(self) -> Technique | None:
         """The technique of the reference process, if any."""
         return timing_reference.find(self.config["measurement"]["reference"], list(self.techniques.values()))
+
+    @functools.cached_property
+    def loaded(self) -> dict[str, Technique]:
+        """The techniques that are tested under load, by name."""
+        return {each.name: each for each in load.selected(self.config, list(self.techniques.values()))}
 
     @functools.cached_property
     def on_gpus(self) -> bool:
@@ -109,6 +114,10 @@ class Plan:
         by = [technique.run_by] if technique.run_by else []
         return ["scripts.generate", "scripts.inference.worker", *by, *technique.code_modules, *second]
 
+    def load_modules(self, technique: Technique) -> list[str]:
+        """Modules whose code a technique's load runs depend on."""
+        return ["scripts.measure_load", "scripts.serve", *technique.code_modules]
+
     def profile_modules(self, technique: Technique) -> list[str]:
         """Those of a technique's profile."""
         return ["scripts.profile_technique", "scripts.inference.worker", *technique.code_modules]
@@ -150,6 +159,13 @@ class Plan:
             "reference_technique": reference and {"technique": reference.name, "settings": reference.settings},
             "output": f"results/generations/{technique.name}/run-{run}",
         }
+
+    def load_request(self, technique: Technique, run: int) -> dict[str, Any]:
+        """The request of a load run, without files."""
+        asked = self.profile_request(technique)
+        del asked["samples"]
+        settings = {key: value for key, value in self.config["load"].items() if key != "techniques"}
+        return asked | {"run": run, "load": settings, "output": f"results/load/{technique.name}/run-{run}"}
 
     def dataset_request(self) -> dict[str, Any]:
         """The request of the data set stage."""
@@ -199,6 +215,7 @@ class Plan:
             "repeats": config["measurement"]["repeats"],
             "order_seed": config["measurement"]["order_seed"],
             "on_gpus": self.on_gpus,
+            "load": self.config["load"] if self.loaded else None,
         }
 
 

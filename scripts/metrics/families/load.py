@@ -1,0 +1,72 @@
+"""Load tests: how many requests a second a server takes until the slowest no longer keep the limits.
+
+A run's requests wait for each other and are not independent, so intervals are over runs: of the logarithms of their
+rates by Student's t, as a capacity can't be negative and runs differ by factors.
+"""
+
+import math
+
+import numpy as np
+
+from scripts.metrics import figures, resampling, spread
+from scripts.metrics.entry import Entry, Place, Term, missing
+from scripts.metrics.figures import Figure
+from scripts.metrics.recorded import Recorded
+
+ORDER = 25
+CAPACITY, GOODPUT = "capacity_per_s", "goodput_per_s"
+LOAD = Term(
+    "Capacity, goodput",
+    "Capacity: the highest rate of arriving requests at which the percentile that the study names keeps its limits (in "
+    "MLPerf's terms the Server scenario), found by search in each run; the geometric mean of the runs, with an "
+    "interval over them. Goodput: requests answered a second that keep all limits; here the most at any rate that was "
+    "tried.",
+)
+FIGURES = (
+    Entry(CAPACITY, "requests/s", "Requests/s within limits", LOAD, "high", shown="plain",
+          csv="capacity_requests_per_s", bounds=True, spread=True, table=Place("Throughput", 0)),
+    Entry(GOODPUT, "requests/s", "Goodput", LOAD, "high", shown="plain", csv="goodput_requests_per_s",
+          table=Place("Throughput")),
+)  # fmt: skip
+NOT_ASKED = "not tested under load"
+NOT_SEARCHED = "no rate was searched for"
+
+
+def compute(recorded: Recorded) -> dict[str, Figure]:
+    """Return capacity and the best goodput of the load runs."""
+    loads = recorded.loads
+    if not loads:
+        return missing(FIGURES, NOT_ASKED)
+    failed = next((load for load in loads if load["status"] != "ok"), None)
+    if failed:
+        return missing(FIGURES, f"run {failed['run']} under load: {failed['reason'] or failed['status']}")
+    best = [max((level.get("goodput_per_s") or 0.0 for level in load["levels"]), default=0.0) for load in loads]
+    searched = [load["capacity"] for load in loads if load["capacity"]]
+    return {
+        CAPACITY: _capacity(searched) if len(searched) == len(loads) else figures.missing("requests/s", NOT_SEARCHED),
+        GOODPUT: over_runs(best) if all(best) else figures.missing("requests/s", "no request kept the limits"),
+    }
+
+
+def _capacity(searched: list[dict]) -> Figure:
+    unkept = next((found for found in searched if found.get("per_s") is None), None)
+    if unkept is not None:
+        return figures.missing("requests/s", unkept.get("note") or "no rate kept the limits")
+    found = over_runs([each["per_s"] for each in searched])
+    notes = list(dict.fromkeys(filter(None, (each.get("note") for each in searched))))
+    found["note"] = "; ".join([*notes, *filter(None, [found["note"]])]) or None
+    return found | {"bracket": [[each.get("keeps_at"), each.get("breaks_at")] for each in searched]}
+
+
+def over_runs(rates: list[float]) -> Figure:
+    """Return the geometric mean of one rate a run, with a t-interval over the runs; none with one run."""
+    logs = np.log(rates)
+    mean = float(np.exp(logs.mean()))
+    extra = {"runs": [float(rate) for rate in rates], "between_run_percent": spread.relative_deviation_percent(rates)}
+    if len(rates) < 2:
+        return figures.figure(mean, "requests/s", 1, note=figures.ONE_READING, **extra)
+    from scipy import stats  # late: it takes a second
+
+    reach = float(stats.t.ppf((1 + resampling.LEVEL) / 2, len(rates) - 1) * logs.std(ddof=1) / math.sqrt(len(rates)))
+    bounds = (mean * math.exp(-reach), mean * math.exp(reach))
+    return figures.figure(mean, "requests/s", len(rates), bounds, interval="t over runs", **extra)
