@@ -1,5 +1,5 @@
 // Every part sets itself up, then the fragment is read; a part that fails leaves the others working.
-const parts = { Sections, Price, Limits, Decision, Scenarios, Table, Tradeoff, Techniques, Headlines, Downloads, Room };
+const parts = { Sections, Price, Limits, Decision, Scenarios, Traffic, Table, Tradeoff, Techniques, Headlines, Downloads, Room };
 for (const [name, part] of Object.entries(parts)) {
   try {
     part.start();

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scripts.metrics import resampling
-from scripts.report import gains, rouge_words, rows, templates, words
+from scripts.report import gains, load, rouge_words, rows, templates, words
 from scripts.report.gains import Gains
 from scripts.report.templates import say
 
@@ -99,7 +99,7 @@ def beside(comparison: dict[str, Any]) -> list[str]:
     if bulk not in (None, one):
         waits = bulk.latency / one.latency if bulk.latency and one.latency else None
         price.append(_told("price", "bulk", it=asdict(bulk), waits=waits, one=one.label))
-    return [" ".join(filter(None, price)), _sure(comparison, one), doubt(comparison)]
+    return [" ".join(filter(None, price)), _sure(comparison, one), load.answer(comparison), doubt(comparison)]
 
 
 def doubt(comparison: dict[str, Any]) -> str:

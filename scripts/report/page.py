@@ -16,13 +16,13 @@ from scripts.foundation.errors import StudyError
 
 # In the order in which they stand in the page; a script may use those before it.
 STYLES = (
-    "base", "sections", "decision", "speedups", "scenarios", "tradeoff", "table", "changes", "studies",
+    "base", "sections", "decision", "speedups", "load", "scenarios", "tradeoff", "table", "changes", "studies",
     "techniques", "sweeps", "headlines", "references", "trust", "print",
 )  # fmt: skip
 SCRIPTS = (
     "dom", "data", "numbers", "factors", "state", "sections", "price", "ranking", "fronts", "limits", "decision",
-    "scenarios", "table", "axes", "labels", "bounds", "tradeoff", "techniques", "diff", "headlines", "downloads",
-    "room", "start",
+    "scenarios", "traffic", "table", "axes", "labels", "bounds", "tradeoff", "techniques", "diff", "headlines",
+    "downloads", "room", "start",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from scripts.metrics.families import text as text_family
 from scripts.metrics.technique import technique_metrics
 from scripts.study import references
 from scripts.techniques.registry import load_facet
+from tests.support import synthetic_load
 from tests.support import synthetic_runs as synthetic
 from tests.support.synthetic_techniques import Technique, everything, with_sweeps
 
@@ -72,7 +73,11 @@ def write_study(
         path = root / "metrics" / f"{technique.name}.json"
         text = synthetic.write_text(root / "metrics" / "text" / path.name, technique.name, dataset, folders[0])
         scores = texts.read_scores(str(text), read[0], text_family.FIGURES, "score_text")
-        path.write_text(json.dumps(technique_metrics(technique.name, dataset, read, scores)), encoding="utf-8")
+        loads = [] if technique.serves is None else [
+            synthetic_load.make_load(technique.name, run, technique.serves) for run in range(1, runs + 1)
+        ]  # fmt: skip
+        scored = technique_metrics(technique.name, dataset, read, scores, load_runs=loads)
+        path.write_text(json.dumps(scored), encoding="utf-8")
         paths.append(str(path))
     study = {
         "title": "Headlines: synthetic study",

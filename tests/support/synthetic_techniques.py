@@ -25,6 +25,8 @@ class Technique:
     status: str = "ok"
     reason: str | None = None
     changes: dict[str, Any] = field(default_factory=dict)
+    serves: float | None = None
+    """Requests a second at which its queue grows without bound; None where it is not tested under load."""
 
 
 def everything() -> list[Technique]:

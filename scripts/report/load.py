@@ -1,0 +1,58 @@
+"""What load tests found, in words: limits, arrivals, capacity."""
+
+from typing import Any
+
+from scripts.metrics.families.load import CAPACITY
+from scripts.report import numbers, rows, templates, words
+from scripts.report.templates import say
+
+TITLES = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "latency_ms": "latency"}
+MORE = 1.05
+
+
+def percentile(settings: dict[str, Any]) -> str:
+    """Return the name of the percentile that must keep the limits, e.g. ``P99``."""
+    return f"P{settings['limits']['percentile']:g}"
+
+
+def limits(settings: dict[str, Any]) -> str:
+    """Return the limits in words, e.g. ``P99 latency within 300 ms``; empty where there are none."""
+    known = [(title, settings["limits"][key]) for key, title in TITLES.items() if settings["limits"][key] is not None]
+    return words.listed([f"{percentile(settings)} {title} within {value:g} ms" for title, value in known])
+
+
+def rate(value: float) -> str:
+    """Return a rate with three digits, or all digits of its whole part."""
+    return numbers.fixed(value, max(0, min(2, numbers.digits_after_point(value, 3))) if value > 0 else 0)
+
+
+def answer(comparison: dict[str, Any]) -> str:
+    """Return the sentence on capacity for the first lines of the report; empty where none was measured."""
+    load = comparison.get("load")
+    if not load or not load["order"]:
+        return ""
+    by_name = rows.by_name(comparison)
+    first = by_name[load["order"][0]]
+    ahead = [each for each in load["ratios"] if each["verdict"] != "no measurable difference"]
+    tied = [each for each in load["ratios"] if each not in ahead]
+    return say(
+        "report/words/load.yaml, answer",
+        templates.general("load")["answer"],
+        {
+            "label": first["label"],
+            "rate": rate(first["figures"][CAPACITY]["value"]),
+            "interval": interval(first["figures"][CAPACITY]),
+            "runs": first["figures"][CAPACITY]["n"],
+            "limits": limits(load["settings"]),
+            "second": {"label": by_name[ahead[0]["to"]]["label"], "times": words.times(ahead[0]["value"])}
+            if ahead
+            else None,
+            "tied": [by_name[each["to"]]["label"] for each in tied],
+        },
+    )
+
+
+def interval(figure: dict[str, Any]) -> str:
+    """Return a capacity's interval as text; empty where it has none."""
+    low, high = figure.get("low"), figure.get("high")
+    return "" if low is None or high is None else f"{rate(low)} to {rate(high)}"

@@ -1,0 +1,102 @@
+"""Techniques as servers under load: how many requests a second, and how long the slowest wait."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from scripts.metrics.families.load import CAPACITY, GOODPUT
+from scripts.report import drawing, load_curves, numbers, rows, templates, text, words
+from scripts.report import load as told
+from scripts.report.section import Section
+
+
+def load(comparison: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what load tests found; None where none was made.
+
+    Returns:
+        ``lead`` and ``answer``: sentences; ``rows``: per technique its capacity as a bar with an interval, goodput,
+        ratio and cost; ``missing``: the others with the reason; ``curves``: the drawing; ``traffic``: what the form for
+        a reader's own traffic needs.
+    """
+    found = comparison.get("load")
+    if not found:
+        return None
+    by_name, settings = rows.by_name(comparison), found["settings"]
+    drawn = load_curves.svg(comparison)
+    limits = told.limits(settings)
+    return {
+        "lead": templates.told("load", "lead", settings=settings, limits=limits),
+        "answer": told.answer(comparison),
+        "limits": limits,
+        "percentile": told.percentile(settings),
+        "rows": _rows(found, by_name),
+        "missing": [{"label": by_name[name]["label"], "reason": reason} for name, reason in found["missing"].items()],
+        "curves": Markup(drawing.inert_svg(drawn, "load-")) if drawn else "",
+        "traffic": _traffic(found, by_name),
+    }
+
+
+def _rows(found: dict[str, Any], by_name: dict[str, Any]) -> list[dict[str, Any]]:
+    figures = {name: by_name[name]["figures"][CAPACITY] for name in found["order"]}
+    top = max((figure["high"] or figure["value"] for figure in figures.values()), default=1.0)
+    ratios = {each["to"]: each for each in found["ratios"]}
+    return [
+        {
+            "name": name,
+            "label": by_name[name]["label"],
+            "rate": told.rate(figure["value"]),
+            "interval": told.interval(figure),
+            "value": _share(figure["value"], top),
+            "low": _share(figure["low"] or figure["value"], top),
+            "span": _share((figure["high"] or figure["value"]) - (figure["low"] or figure["value"]), top),
+            "note": figure["note"] or "",
+            "ratio": _ratio(ratios.get(name)),
+            "goodput": _rate(by_name[name]["figures"][GOODPUT]["value"]),
+            "cost": _cost(found["costs"][name]["cost_per_million"]),
+            "served": _served(by_name[name]["load"]),
+        }
+        for name, figure in figures.items()
+    ]
+
+
+def _ratio(ratio: dict[str, Any] | None) -> dict[str, str]:
+    if ratio is None:
+        return {"text": "the most", "note": ""}
+    value = words.times(1 / ratio["value"])
+    if ratio["verdict"] == "no measurable difference":
+        return {"text": ratio["verdict"], "note": value}
+    if ratio["verdict"] is None:
+        return {"text": value, "note": "not tested: each technique needs two runs under load"}
+    ends = (1 / ratio["high"], 1 / ratio["low"])
+    return {"text": value, "note": f"95% interval {words.times(ends[0])} to {words.times(ends[1])}"}
+
+
+def _cost(figure: dict[str, Any]) -> str:
+    return "" if figure["value"] is None else f"{numbers.fixed(figure['value'], 2)} {figure['unit']}"
+
+
+def _rate(value: float | None) -> str:
+    return numbers.NOTHING if value is None else told.rate(value)
+
+
+def _served(load: dict[str, Any]) -> str:
+    """Return what served, in a few words."""
+    server = load["runs"][0].get("server") or {}
+    return " ".join(filter(None, [text.plain(server.get("preset") or ""), text.plain(server.get("version") or "")]))
+
+
+def _traffic(found: dict[str, Any], by_name: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what the form for a reader's own traffic begins with; None where no rate was measured."""
+    limits = found["settings"]["limits"]
+    ran = any(by_name[name]["load"]["status"] == "ok" for name in [*found["order"], *found["missing"]])
+    if not ran or found["settings"]["arrivals"] == "closed":
+        return None
+    kind = next((key for key in ("latency_ms", "ttft_ms") if limits[key] is not None), "latency_ms")
+    return {"kind": kind, "limit": limits[kind]}
+
+
+def _share(value: float, top: float) -> float:
+    return round(100 * value / top, 2)
+
+
+SECTION = Section("load", "Under load", 13, load, within="decision", folded=False)
