@@ -11,19 +11,26 @@ const Traffic = (() => {
       latency_ms: milliseconds(each.latency_s?.[key]), ttft_ms: milliseconds(each.ttft_s?.[key]),
     });
     const levels = (run) => run.levels.filter((each) => each.rate_per_s).map(level).sort((one, other) => one.rate - other.rate);
-    return Data.techniques.filter((technique) => technique.load?.status === "ok")
-      .map((technique) => ({ label: technique.label, runs: technique.load.runs.map(levels) }));
+    return Data.techniques.filter((technique) => technique.load?.status === "ok").map((technique) => ({
+      label: technique.label, runs: technique.load.runs.map(levels), found: technique.load.runs.map((run) => run.capacity?.per_s ?? 0),
+    }));
   }
 
   const milliseconds = (seconds) => Numbers.known(seconds) ? 1000 * seconds : null;
 
+  // Whether a limit is the study's own, and no stricter one is beside it: then a run's search has found its rate.
+  function searched(kind, limit) {
+    const { percentile, ...limits } = Data.comparison.load.settings.limits;
+    return Object.entries(limits).every(([key, value]) => key === kind ? value !== null && value <= limit : value === null);
+  }
+
   // The highest rate of a run that keeps the limit, with every lower one; the slowest run counts.
   function kept(technique, kind, limit) {
-    return Math.min(...technique.runs.map((levels) => {
-      let most = 0;
+    return Math.min(...technique.runs.map((levels, run) => {
+      let most = searched(kind, limit) ? technique.found[run] : 0;
       for (const level of levels) {
         if (level.saturated || level[kind] === null || level[kind] > limit) break;
-        most = level.rate;
+        most = Math.max(most, level.rate);
       }
       return most;
     }));

@@ -26,9 +26,7 @@ def read_loads(paths: Sequence[str | Path], technique: str) -> list[dict[str, An
     found = [_read(Path(path), technique) for path in paths]
     for path, load in zip(paths[1:], found[1:], strict=True):
         if load.get("load") != found[0].get("load"):
-            raise StudyError(
-                f"{path} and {paths[0]} were made with different settings of load; run the technique again."
-            )
+            raise StudyError(f"{path} and {paths[0]} were made with other settings of load; run the technique again.")
     return found
 
 

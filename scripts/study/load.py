@@ -25,7 +25,7 @@ def selected(config: dict[str, Any], techniques: list[Technique]) -> list[Techni
     asked = config["load"]["techniques"]
     if asked == NONE:
         return []
-    _check_limits(config["load"])
+    _check(config["load"])
     if asked == AUTO:
         found = _distinct([technique for technique in techniques if not reason_against(technique)])
         if not found:
@@ -66,9 +66,16 @@ def _distinct(techniques: list[Technique]) -> list[Technique]:
     return list(found.values())
 
 
-def _check_limits(load: dict[str, Any]) -> None:
+def _check(load: dict[str, Any]) -> None:
     limits = load["limits"]
-    if load["arrivals"] == CLOSED or load["rates"] != SEARCH:
+    if load["arrivals"] == CLOSED:
+        if not load["concurrency"]:
+            raise StudyError(
+                "load.arrivals is 'closed', but load.concurrency is empty; give how many requests are under way, such as "
+                "[1, 8]."
+            )
+        return
+    if load["rates"] != SEARCH:
         return
     if all(limits[key] is None for key in ("ttft_ms", "tpot_ms", "latency_ms")):
         raise StudyError(

@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 SETTINGS = {
-    "arrivals": "poisson", "rates": "search", "concurrency": [1, 4, 16], "requests": 400, "duration_s": None,
-    "limits": {"ttft_ms": None, "tpot_ms": None, "latency_ms": 300, "percentile": 99}, "search_time_s": 300, "seed": 0,
+    "arrivals": "poisson", "rates": "search", "concurrency": [], "requests": 400, "duration_s": None,
+    "limits": {"ttft_ms": None, "tpot_ms": None, "latency_ms": 300, "percentile": 99}, "time_limit_s": 600, "seed": 0,
 }  # fmt: skip
 SHARES = (0.25, 0.5, 0.7, 0.8, 0.9, 1.05)
 

@@ -1,0 +1,91 @@
+"""Capacity and goodput of load runs, and what is refused of their files."""
+
+import json
+import math
+
+import pytest
+
+from scripts.foundation.errors import StudyError
+from scripts.metrics import loads
+from scripts.metrics.families.load import CAPACITY, GOODPUT, compute
+from scripts.metrics.recorded import Recorded
+from tests.support.synthetic_load import make_load
+
+
+def figures(*found):
+    return compute(Recorded([], loads=list(found)))
+
+
+def test_a_capacity_is_the_geometric_mean_of_the_runs_with_an_interval_over_them():
+    runs = [make_load("graph", run, 60.0) for run in (1, 2, 3)]
+    for run, rate in zip(runs, (40.0, 50.0, 44.0), strict=True):
+        run["capacity"]["per_s"] = rate
+    figure = figures(*runs)[CAPACITY]
+    assert figure["value"] == pytest.approx((40 * 50 * 44) ** (1 / 3))
+    # Student's t with two degrees of freedom, on logarithms.
+    logs = [math.log(rate) for rate in (40.0, 50.0, 44.0)]
+    mean = sum(logs) / 3
+    deviation = math.sqrt(sum((each - mean) ** 2 for each in logs) / 2)
+    assert figure["high"] == pytest.approx(math.exp(mean + 4.302653 * deviation / math.sqrt(3)), rel=1e-5)
+    assert (figure["n"], figure["interval"], figure["unit"]) == (3, "t over runs", "requests/s")
+
+
+def test_one_run_has_no_interval_and_says_so():
+    figure = figures(make_load("graph", 1, 60.0))[CAPACITY]
+    assert figure["low"] is None
+    assert "no interval" in figure["note"]
+
+
+def test_a_technique_that_was_not_tested_has_neither_figure():
+    found = figures()
+    assert {figure["value"] for figure in found.values()} == {None}
+    assert found[CAPACITY]["note"] == "not tested under load"
+
+
+def test_a_run_that_failed_leaves_no_capacity_and_gives_its_reason():
+    failed = make_load("graph", 2, 60.0, status="failed", reason="the server ended early.")
+    found = figures(make_load("graph", 1, 60.0), failed)
+    assert found[CAPACITY]["value"] is None
+    assert found[CAPACITY]["note"] == "run 2 under load: the server ended early."
+
+
+def test_a_run_whose_lowest_rate_broke_the_limit_leaves_no_capacity():
+    slow = make_load("graph", 1, 60.0, service_s=1.0)
+    found = figures(slow)
+    assert found[CAPACITY]["value"] is None
+    assert "broke a limit" in found[CAPACITY]["note"]
+
+
+def test_goodput_is_the_best_of_all_rates():
+    run = make_load("graph", 1, 60.0)
+    assert figures(run)[GOODPUT]["value"] == pytest.approx(max(level["goodput_per_s"] for level in run["levels"]))
+
+
+def test_rates_that_were_given_have_no_capacity():
+    run = make_load("graph", 1, 60.0, settings={"rates": [5, 10]})
+    assert figures(run)[CAPACITY]["note"] == "no rate was searched for"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"status": "fine"}, "'status' is none of"),
+        ({"technique": "other"}, "is a run of 'other'"),
+        ({"levels": None}, "'levels' is missing"),
+        ({"capacity": {"per_s": -1}}, "'capacity' holds no rate"),
+        ({"capacity": 12}, "'capacity' holds no rate"),
+    ],
+)
+def test_a_damaged_file_is_one_sentence(tmp_path, changes, said):
+    path = tmp_path / "load.json"
+    path.write_text(json.dumps(make_load("graph", 1, 60.0) | changes), encoding="utf-8")
+    with pytest.raises(StudyError, match=said):
+        loads.read_loads([path], "graph")
+
+
+def test_runs_with_other_settings_do_not_belong_together(tmp_path):
+    paths = [tmp_path / "1.json", tmp_path / "2.json"]
+    for path, seed in zip(paths, (0, 1), strict=True):
+        path.write_text(json.dumps(make_load("graph", 1, 60.0, settings={"seed": seed})), encoding="utf-8")
+    with pytest.raises(StudyError, match="other settings of load"):
+        loads.read_loads(paths, "graph")

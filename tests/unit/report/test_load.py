@@ -1,0 +1,82 @@
+"""What the report says of load tests."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts.report import answer, load_curves, markdown, view, words
+from tests.support import synthetic_study
+from tests.support.synthetic_techniques import Technique
+
+TECHNIQUES = [
+    Technique("baseline", None, "Baseline", {"model": "small", "kv_cache": "none"}),
+    Technique("kv_cache", label="KV cache", difference={"kv_cache": "dynamic"}, lossless=True, speed=2.4, serves=31.0),
+    Technique("compiled", "kv_cache", "Com<b>piled", {"engine": "graph"}, True, 5.1, serves=60.0),
+]
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    root = tmp_path_factory.mktemp("load")
+    return synthetic_study.compare(synthetic_study.write_study(root, TECHNIQUES, 20, 3))
+
+
+def test_the_answer_says_what_is_served_within_the_limit_and_against_what(comparison):
+    said = next(line for line in answer.sentences(comparison) if line.startswith("Under load"))
+    assert "Com<b>piled takes 41.6 requests a second with P99 latency within 300 ms (95% interval" in said
+    assert "3 runs), 1.9" in said
+    assert said.endswith("as many as KV cache.")
+    assert said in markdown_text(comparison).replace("\\", "")
+
+
+def markdown_text(comparison):
+    return markdown.document(comparison, Path("report/report.md.j2"))
+
+
+def test_a_study_without_load_says_nothing_of_it(tmp_path):
+    without = [Technique(each.name, each.parent, each.label, each.difference, each.lossless, each.speed)
+               for each in TECHNIQUES]  # fmt: skip
+    found = synthetic_study.compare(synthetic_study.write_study(tmp_path, without, 20, 2))
+    assert found["load"] is None
+    assert "load" not in view.report_view(found)["views"]
+    assert not any("Under load" in line for line in answer.sentences(found))
+
+
+def test_the_section_has_a_bar_for_each_technique_the_highest_first(comparison):
+    shown = view.report_view(comparison)["views"]["load"]
+    assert [row["label"] for row in shown["rows"]] == ["Com<b>piled", "KV cache"]
+    assert shown["rows"][0]["ratio"]["text"] == "the most"
+    assert shown["rows"][1]["ratio"]["text"] == words.times(0.5167)
+    assert shown["rows"][0]["value"] < 100  # its interval reaches to the end
+    assert "MLPerf calls it the Server scenario" in shown["lead"]
+    assert shown["traffic"] == {"kind": "latency_ms", "limit": 300}
+
+
+def test_the_curves_have_a_line_for_each_run_and_the_limit(comparison):
+    drawn = load_curves.svg(comparison)
+    assert drawn == load_curves.svg(comparison)
+    assert ">limit<" in drawn
+    assert "Com&lt;b&gt;piled" in drawn
+    assert "<b>" not in drawn
+
+
+def test_one_rate_alone_is_no_curve(comparison):
+    one = copy.deepcopy(comparison)
+    for technique in one["techniques"]:
+        for run in (technique["load"] or {}).get("runs", []):
+            run["levels"] = run["levels"][:1]
+    assert load_curves.svg(one) == ""
+    assert view.report_view(one)["views"]["load"]["curves"] == ""
+
+
+def test_a_technique_that_was_not_served_gives_its_reason(tmp_path):
+    written = synthetic_study.write_study(tmp_path, TECHNIQUES, 20, 2)
+    path = next(Path(path) for path in written["metrics"] if path.endswith("compiled.json"))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["load"] |= {"status": "failed", "reason": "the server ended early."}
+    content["figures"]["capacity_per_s"] |= {"value": None, "note": "run 1 under load: the server ended early."}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    shown = view.report_view(synthetic_study.compare(written))["views"]["load"]
+    assert shown["missing"] == [{"label": "Com<b>piled", "reason": "the server ended early."}]
