@@ -71,8 +71,8 @@ def _check(load: dict[str, Any]) -> None:
     if load["arrivals"] == CLOSED:
         if not load["concurrency"]:
             raise StudyError(
-                "load.arrivals is 'closed', but load.concurrency is empty; give how many requests are under way, such as "
-                "[1, 8]."
+                "load.arrivals is 'closed', but load.concurrency is empty; give how many requests are under way, "
+                "such as [1, 8]."
             )
         return
     if load["rates"] != SEARCH:
