@@ -41,7 +41,7 @@ def run(
         write: takes the records of requests, level by level.
 
     Returns:
-        ``levels``, ``capacity``, ``generator``, ``prompts`` and ``stopped`` as of :func:`scripts.traffic.load.run_load`;
+        ``levels``, ``capacity``, ``generator``, ``prompts`` and ``stopped`` as of ``scripts.traffic.load.run_load``;
         ``server``: what served, with what was ``proved`` and ``unproved``; ``agreement``: how many answers are those
         that the same prompts got alone; ``memory``, and ``start_s``, seconds until the server was ready.
 
