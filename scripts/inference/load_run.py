@@ -63,7 +63,9 @@ def _run(
     with contextlib.ExitStack() as ending:
         memory = ending.enter_context(contextlib.closing(ServerMemory(request["leased"])))
         scratch = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="udaciheadline-load-")))
-        server = served.server(*_served(request, scratch), tokenizer, prompts, served.MOST_SHARE, UNDER_WAY)
+        asked, words = _served(request, scratch)
+        threads = request["threads_per_process"] * request["processes"]
+        server = served.server(asked, threads, tokenizer, prompts, served.MOST_SHARE, UNDER_WAY, words)
         running = ending.enter_context(server)
         prepared = served.requests(request, running, tokenizer, prompts, memory)
         with contextlib.closing(prepared):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
+VARIED_SHARE = 4  # a part of the longest prompt that varied ones may have beyond it
 MOST_SHARE = 0.9  # of a GPU's memory, as vLLM takes by default
 ANSWER_S = 600.0  # the longest an answer may take
 CHAT = "chat"
@@ -51,8 +53,15 @@ def measure(
         MemoryError: the server ran out of memory.
         ServerError: anything else that it did wrong.
     """
-    try:
+    with told():
         return _measure(request, scratch, ending, client)
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """In the block a server's faults are the errors of a run: unsupported, out of memory, or against the evidence."""
+    try:
+        yield
     except MissingServerError as error:
         raise UnsupportedError(str(error)) from None
     except ServerOutOfMemoryError as error:
@@ -80,8 +89,9 @@ def _measure(
     memory = ending.enter_context(contextlib.closing(ServerMemory(request["leased"])))
 
     began = time.perf_counter()
-    running = ending.enter_context(_server(request, process.device, threads, tokenizer, prompts))
-    prepared = ending.enter_context(contextlib.closing(_requests(request, running, tokenizer, prompts, memory)))
+    share = gpu_share(process.device, request.get("reference"))
+    running = ending.enter_context(server(request, threads, tokenizer, prompts, share))
+    prepared = ending.enter_context(contextlib.closing(requests(request, running, tokenizer, prompts, memory)))
     load_time = time.perf_counter() - began
     heartbeat.sign(heartbeat.PHASE)
     memory.read(running)
@@ -133,15 +143,27 @@ def _measure(
     }
 
 
-def _server(
-    request: dict[str, Any], device: torch.device, threads: int, tokenizer: PreTrainedTokenizerBase, prompts: list[str]
-) -> contextlib.AbstractContextManager[Running]:
-    """The server of the request: started for the block, or asked where it runs."""
+def server(
+    request: dict[str, Any], threads: int, tokenizer: PreTrainedTokenizerBase, prompts: list[str], share: float,
+    under_way: int | None = None, words: Sequence[str] = (),
+) -> contextlib.AbstractContextManager[Running]:  # fmt: skip
+    """The server of the request: started for the block, or asked where it runs.
+
+    Args:
+        request: of the run, with ``served``, what the run is asked of the server.
+        threads: CPU threads that it may use.
+        tokenizer, prompts: of the study.
+        share: of a GPU's memory that it may take.
+        under_way: requests that it must take at once; as many as a batch has if None.
+        words: added to its command.
+    """
     engine, served = request["settings"]["engine"], request["served"]
     target = request["models"]["target"]
-    fixed = request["fixed"]["new_tokens"] if request["fixed"]["samples"] else 0
-    most = max(request["generation"]["max_new_tokens"], fixed)
+    fixed = request.get("fixed") or {"samples": 0}
+    most = max(request["generation"]["max_new_tokens"], fixed["new_tokens"] if fixed["samples"] else 0)
     longest = request["settings"].get("prompt_tokens") or max(map(len, tokenizer(prompts)["input_ids"]))
+    if under_way:
+        longest += longest // VARIED_SHARE  # a varied text may have more tokens than those given
     own_model = engine.get("model")
     values = Values(
         model=str(Path(own_model).resolve()) if own_model and "url" not in engine else own_model or target["path"],
@@ -150,13 +172,13 @@ def _server(
         threads=threads,
         gpus=max(1, len(request["leased"])),
         max_length=engine.get("max_length") or longest + most,
-        concurrency=request["settings"].get("batch_size") or 1,
-        gpu_share=gpu_share(device, request.get("reference")),
+        concurrency=under_way or request["settings"].get("batch_size") or 1,
+        gpu_share=share,
     )
     if served.get("reason"):
         raise MissingServerError(served["reason"])
     preset = served["preset"] | ({"executable": served["executable"]} if served.get("executable") else {})
-    spec = ServerSpec(preset, tuple(engine.get("arguments") or ()), engine.get("ready_limit_s"))
+    spec = ServerSpec(preset, (*(engine.get("arguments") or ()), *words), engine.get("ready_limit_s"))
     if "url" in engine:
         return attached(ServerSpec(preset, model_name=own_model), values, engine["url"])
     return launched(spec, values, _log(request), lambda: heartbeat.sign(heartbeat.PHASE), request.get("mark"))
@@ -190,10 +212,11 @@ def gpu_share(device: torch.device, asked: dict[str, Any] | None) -> float:
     return max(0.01, min(MOST_SHARE, math.floor((free - taken) / total * 100) / 100))
 
 
-def _requests(
+def requests(
     request: dict[str, Any], running: Running, tokenizer: PreTrainedTokenizerBase, prompts: list[str],
     memory: ServerMemory,
 ) -> Requests:  # fmt: skip
+    """What asks a server for the study's headlines."""
     generation = request["generation"]
     all_stops, ends = stop_token_ids(tokenizer, end_tokens(request["models"]["target"]["path"]), generation["stop"])
     sent = {}

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.wording import shown
@@ -107,6 +108,11 @@ class Requests:
     def token_ids(self, prompts: list[str]) -> list[list[int]]:
         """Token ids of each prompt."""
         return token_lists(prompts, self.tokenizer, self.prompt_tokens)
+
+    def asks(self, prompts: list[str], names: list[str]) -> list[Ask]:
+        """The requests of these prompts as they are sent, each under the name at its place."""
+        rows = zip(names, prompts, self.token_ids(prompts), strict=True)
+        return [replace(self._ask(prompt, ids), id=name) for name, prompt, ids in rows]
 
     def warm_up(self, count: int, prompts: list[str]) -> None:
         """Ask for ``count`` batches, untimed."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from scripts.foundation.errors import StudyError
 from scripts.foundation.wording import suggestion
+from scripts.runtime.errors import UnsupportedError
 from scripts.study.techniques import Technique
 from scripts.techniques import registry
 
@@ -41,19 +42,21 @@ def selected(config: dict[str, Any], techniques: list[Technique]) -> list[Techni
                 f"load.techniques names '{name}', which is none of the study's techniques{suggestion(name, known)}."
             )
         if reason := reason_against(known[name]):
-            raise StudyError(f"load.techniques names '{name}', which can't serve: {reason}; leave it out.")
+            raise StudyError(f"load.techniques names '{name}', which can't serve: {reason.rstrip('.')}; leave it out.")
     return [technique for technique in techniques if technique.name in asked]
 
 
 def reason_against(technique: Technique) -> str | None:
-    """Why a technique can't serve requests as they arrive; None where it can."""
-    engine = registry.method_of("engine", technique.settings)
-    if engine is None or not getattr(engine, "serves", False):
-        name = (technique.settings.get("engine") or {}).get("name", "transformers")
-        return f"its engine '{name}' starts no request before those under way are done"
-    for facet in ("speculation", "parallel"):
-        if technique.settings.get(facet):
-            return f"under load its engine does not compose with {facet}"
+    """Why a technique can't serve requests as they come, in a sentence; None where it can."""
+    if technique.run_by:  # a server itself
+        return None
+    if not technique.settings.get("engine"):
+        return "transformers' generate answers one batch after another."
+    try:
+        for facet, value in registry.used_facets(technique.settings):
+            facet.check_served(value, technique.settings)
+    except UnsupportedError as error:
+        return str(error)
     return None
 
 

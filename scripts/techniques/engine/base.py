@@ -22,7 +22,6 @@ class EngineMethod(Method):
         forces_acceptance: whether it can accept drafted tokens by a draw.
         run_by: module whose ``measure`` makes a run of it, where that is not the worker itself.
         runs_micro_batches: whether it keeps several micro-batches in flight, on balanced pipeline stages.
-        serves: whether a request can begin while others are under way, so that it can be tested under load.
     """
 
     cache_class: str
@@ -30,7 +29,6 @@ class EngineMethod(Method):
     forces_acceptance = False
     run_by: str | None = None
     runs_micro_batches = False
-    serves = False
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """Every engine other than stock ``generate`` keeps a cache."""

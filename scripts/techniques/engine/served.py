@@ -17,16 +17,11 @@ ITS_OWN = ("pruning", "quantization", "parallel", "speculation")
 
 
 class ServedEngine(EngineMethod):
-    """A server: its preset says how it is started, asked and read.
-
-    Attributes:
-        serves: whether it can be tested under load.
-    """
+    """A server: its preset says how it is started, asked and read."""
 
     # Of a preset, as the engine itself may say them; None leaves the preset's.
     defaults: ClassVar[dict[str, Any]] = {"preset": None, "model": None} | dict.fromkeys(presets.KEYS)
     run_by = "scripts.inference.served"
-    serves = True
 
     def resolved(self, options: dict[str, Any]) -> dict[str, Any]:
         """Without what is left to the preset."""

@@ -34,8 +34,8 @@ def test_auto_takes_what_can_serve_and_batch_sizes_once(built_in):
     ("names", "said"),
     [
         (["graf"], "load.techniques names 'graf', which is none of the study's techniques; perhaps 'graph' is meant"),
-        (["kv_cache"], "'kv_cache', which can't serve: its engine 'transformers' starts no request"),
-        (["graph_speculative"], "does not compose with speculation"),
+        (["kv_cache"], "'kv_cache', which can't serve: transformers' generate answers one batch after another; leave"),
+        (["graph_speculative"], "does not serve requests as they come with speculation; leave"),
     ],
 )
 def test_a_name_that_can_not_serve_is_one_sentence(built_in, names, said):

@@ -29,7 +29,6 @@ class Graph(EngineMethod):
     alone = False
     forces_acceptance = True
     runs_micro_batches = True
-    serves = True
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """It verifies few tokens at a time."""

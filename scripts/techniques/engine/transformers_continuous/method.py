@@ -23,7 +23,6 @@ class TransformersContinuous(EngineMethod):
 
     defaults: ClassVar[dict[str, Any]] = {"slots": 8}
     cache_class = "PagedAttentionCache"
-    serves = True
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """Two slots or more, as requests would else take turns, and requests that are handed over together."""
