@@ -10,7 +10,15 @@ const Traffic = (() => {
       rate: each.rate_per_s, saturated: each.saturated || each.failed > 0,
       latency_ms: milliseconds(each.latency_s?.[key]), ttft_ms: milliseconds(each.ttft_s?.[key]),
     });
-    const levels = (run) => run.levels.filter((each) => each.rate_per_s).map(level).sort((one, other) => one.rate - other.rate);
+    // A rate that was tried several times has the median of them.
+    const middle = (values) => values.some((each) => each === null) ? null : values.sort((one, other) => one - other)[Math.floor(values.length / 2)];
+    const byRate = (found) => found.reduce((rates, each) => rates.set(each.rate, [...(rates.get(each.rate) ?? []), each]), new Map());
+    const levels = (run) => [...byRate(run.levels.filter((each) => each.rate_per_s).map(level))]
+      .sort(([one], [other]) => one - other)
+      .map(([rate, tries]) => ({
+        rate, saturated: tries.filter((each) => each.saturated).length > tries.length / 2,
+        latency_ms: middle(tries.map((each) => each.latency_ms)), ttft_ms: middle(tries.map((each) => each.ttft_ms)),
+      }));
     return Data.techniques.filter((technique) => technique.load?.status === "ok").map((technique) => ({
       label: technique.label, runs: technique.load.runs.map(levels), found: technique.load.runs.map((run) => run.capacity?.per_s ?? 0),
     }));

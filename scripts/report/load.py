@@ -7,7 +7,8 @@ from scripts.report import numbers, rows, templates, words
 from scripts.report.templates import say
 
 TITLES = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "latency_ms": "latency"}
-MORE = 1.05
+WIDE = 10
+"""An interval whose ends differ by this factor says nothing; then the runs stand in its place."""
 
 
 def percentile(settings: dict[str, Any]) -> str:
@@ -42,6 +43,7 @@ def answer(comparison: dict[str, Any]) -> str:
             "label": first["label"],
             "rate": rate(first["figures"][CAPACITY]["value"]),
             "interval": interval(first["figures"][CAPACITY]),
+            "spread": _spread(first["figures"][CAPACITY]),
             "runs": first["figures"][CAPACITY]["n"],
             "limits": limits(load["settings"]),
             "second": {"label": by_name[ahead[0]["to"]]["label"], "times": words.times(ahead[0]["value"])}
@@ -53,6 +55,12 @@ def answer(comparison: dict[str, Any]) -> str:
 
 
 def interval(figure: dict[str, Any]) -> str:
-    """Return a capacity's interval as text; empty where it has none."""
+    """Return a capacity's interval as text; empty where it has none, or one so wide that it says nothing."""
     low, high = figure.get("low"), figure.get("high")
-    return "" if low is None or high is None else f"{rate(low)} to {rate(high)}"
+    return "" if low is None or high is None or high > WIDE * low else f"{rate(low)} to {rate(high)}"
+
+
+def _spread(figure: dict[str, Any]) -> str:
+    """Return the least and the most of several runs."""
+    runs = figure.get("runs") or []
+    return f"{rate(min(runs))} to {rate(max(runs))}" if len(runs) > 1 else ""

@@ -1,5 +1,6 @@
 """Curves of load tests as SVG: the slowest requests' latency, and goodput, against the rate of arriving requests."""
 
+from statistics import median
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ PANEL, HEIGHT = 480, 300
 LEGEND_ROW = 18
 SERIES = (plots.FRONT, plots.BASELINE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", plots.DOMINATED)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+Levels = list[dict[str, Any]]
 KINDS = {"latency_ms": "latency_s", "ttft_ms": "ttft_s", "tpot_ms": "tpot_s"}
 MOST = len(SERIES)
 """Techniques that are drawn, the first by capacity; more could not be told apart."""
@@ -41,12 +43,12 @@ def svg(comparison: dict[str, Any]) -> str:
         for place, (name, runs) in enumerate(shown):
             look = {"color": SERIES[place], "marker": MARKERS[place], "markersize": 4, "linewidth": 1.2}
             for run in runs:
-                times = [(level["rate_per_s"], value) for level in run if (value := _time(level, kind, percentile))]
+                times = [(rate, value) for rate, levels in run if (value := _time(levels, kind, percentile))]
                 if times:
                     left.plot(*zip(*times, strict=True), alpha=0.85, **look)
                     tops.append(max(value for _, value in times))
                     lows.append(min(value for _, value in times))
-                good = [(level["rate_per_s"], level["goodput_per_s"]) for level in run]
+                good = [(rate, median(level["goodput_per_s"] or 0.0 for level in levels)) for rate, levels in run]
                 right.plot(*zip(*good, strict=True), alpha=0.85, **look)
                 most = max([most, *(rate for rate, _ in good)])
             _name(figure, by_name[name]["label"], place, len(shown), height, look)
@@ -64,16 +66,22 @@ def svg(comparison: dict[str, Any]) -> str:
         return plots.written(figure, "Latency and goodput under load", text.inert(said))
 
 
-def _runs(technique: dict[str, Any]) -> list[list[dict[str, Any]]]:
-    """Return the levels with a rate of each run that was made, the lowest rate first."""
-    runs = [run for run in technique["load"]["runs"] if run["status"] == "ok"]
-    found = [[level for level in run["levels"] if level.get("rate_per_s")] for run in runs]
-    return [sorted(run, key=lambda level: level["rate_per_s"]) for run in found]
+def _runs(technique: dict[str, Any]) -> list[list[tuple[float, Levels]]]:
+    """Return for each run that was made its rates, the lowest first, with the levels of each."""
+    found = []
+    for run in technique["load"]["runs"]:
+        rates: dict[float, Levels] = {}
+        for level in run["levels"] if run["status"] == "ok" else []:
+            if level.get("rate_per_s"):
+                rates.setdefault(level["rate_per_s"], []).append(level)
+        found.append(sorted(rates.items()))
+    return found
 
 
-def _time(level: dict[str, Any], kind: str, percentile: str) -> float | None:
-    value = (level.get(KINDS[kind]) or {}).get(percentile)
-    return None if not value else 1000 * value
+def _time(levels: Levels, kind: str, percentile: str) -> float | None:
+    """Return the median of the levels of a rate, in milliseconds."""
+    known = [value for level in levels if (value := (level.get(KINDS[kind]) or {}).get(percentile))]
+    return 1000 * median(known) if known else None
 
 
 def _style(axes: Axes, title: str) -> None:
