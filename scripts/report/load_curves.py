@@ -48,9 +48,10 @@ def svg(comparison: dict[str, Any]) -> str:
                     left.plot(*zip(*times, strict=True), alpha=0.85, **look)
                     tops.append(max(value for _, value in times))
                     lows.append(min(value for _, value in times))
-                good = [(rate, median(level["goodput_per_s"] or 0.0 for level in levels)) for rate, levels in run]
-                right.plot(*zip(*good, strict=True), alpha=0.85, **look)
-                most = max([most, *(rate for rate, _ in good)])
+                good = [(rate, value) for rate, levels in run if (value := _goodput(levels)) is not None]
+                if good:
+                    right.plot(*zip(*good, strict=True), alpha=0.85, **look)
+                most = max([most, *(rate for rate, _ in run)])
             _name(figure, by_name[name]["label"], place, len(shown), height, look)
         if limits[kind] is not None:
             left.axhline(limits[kind], color=plots.INK, linewidth=1, linestyle=(0, (5, 4)), zorder=1)
@@ -82,6 +83,11 @@ def _time(levels: Levels, kind: str, percentile: str) -> float | None:
     """Return the median of the levels of a rate, in milliseconds."""
     known = [value for level in levels if (value := (level.get(KINDS[kind]) or {}).get(percentile))]
     return 1000 * median(known) if known else None
+
+
+def _goodput(levels: Levels) -> float | None:
+    known = [level["goodput_per_s"] for level in levels if level.get("goodput_per_s") is not None]
+    return median(known) if known else None
 
 
 def _style(axes: Axes, title: str) -> None:

@@ -38,7 +38,8 @@ def load(comparison: dict[str, Any]) -> dict[str, Any] | None:
 
 def _rows(found: dict[str, Any], by_name: dict[str, Any]) -> list[dict[str, Any]]:
     figures = {name: by_name[name]["figures"][CAPACITY] for name in found["order"]}
-    top = max((figure["high"] or figure["value"] for figure in figures.values()), default=1.0)
+    ends = {name: _ends(figure) for name, figure in figures.items()}
+    top = max((high for _, high in ends.values()), default=1.0)
     ratios = {each["to"]: each for each in found["ratios"]}
     return [
         {
@@ -47,8 +48,8 @@ def _rows(found: dict[str, Any], by_name: dict[str, Any]) -> list[dict[str, Any]
             "rate": told.rate(figure["value"]),
             "interval": told.interval(figure),
             "value": _share(figure["value"], top),
-            "low": _share(figure["low"] or figure["value"], top),
-            "span": _share((figure["high"] or figure["value"]) - (figure["low"] or figure["value"]), top),
+            "low": _share(ends[name][0], top),
+            "span": _share(ends[name][1] - ends[name][0], top),
             "note": figure["note"] or "",
             "ratio": _ratio(ratios.get(name)),
             "goodput": _rate(by_name[name]["figures"][GOODPUT]["value"]),
@@ -57,6 +58,11 @@ def _rows(found: dict[str, Any], by_name: dict[str, Any]) -> list[dict[str, Any]
         }
         for name, figure in figures.items()
     ]
+
+
+def _ends(figure: dict[str, Any]) -> tuple[float, float]:
+    """Return the interval as it is drawn: the value itself where it has none, or one that says nothing."""
+    return (figure["low"], figure["high"]) if told.interval(figure) else (figure["value"], figure["value"])
 
 
 def _ratio(ratio: dict[str, Any] | None) -> dict[str, str]:
