@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -17,7 +17,7 @@ from pathlib import Path
 from scripts.foundation import parent
 from scripts.foundation.errors import StudyError
 from scripts.traffic import messages
-from scripts.traffic.messages import Setup, Share
+from scripts.traffic.messages import Sent, Setup, Share
 from scripts.traffic.records import Record, record
 from scripts.traffic.settings import CLOSED
 
@@ -49,7 +49,7 @@ class Generator:
         start: begin of the current level, as a moment of ``time.perf_counter``.
         sent: requests sent so far, in all levels.
         cpu_s: processor time of the sending processes so far, in all levels.
-        reading_cpu_s: processor time of this process while levels were on, most of it for reading answers.
+        reading_cpu_s: processor time of this process so far, for leading levels and for reading their answers.
         shares_of_a_core: of the last level, of each process.
     """
 
@@ -106,17 +106,16 @@ class Generator:
             process.busy = True
             self._tell(process, messages.GO, self.start)
 
-    def news(self, limit_s: float) -> tuple[list[Record], list[tuple[int, float]]]:
-        """Wait for answers, at most so long; return their records, and number and due moment of what was sent."""
-        records: list[Record] = []
+    def news(self, limit_s: float) -> tuple[list[Sent], list[tuple[int, float]]]:
+        """Wait for answers, at most so long; return them unread, and number and due moment of what was sent."""
+        through: list[Sent] = []
         sent: list[tuple[int, float]] = []
         waiting = {process.channel: process for process in self._processes if process.busy}
         for channel in wait(list(waiting), limit_s):
             process = waiting[channel]
             word, value = self._heard(process)
             if word == messages.NEWS:
-                index = self._processes.index(process)
-                records += [record(one, self.setup.api, self.level, self.start, index) for one in value[0]]
+                through += value[0]
                 sent += value[1]
             elif word == messages.DONE:
                 process.busy, process.cpu_s = False, value
@@ -129,7 +128,15 @@ class Generator:
         self.sent += len(sent)
         for number, _ in sent:
             self.next_prompt = max(self.next_prompt, self.first_prompt + number + 1)
-        return records, sent
+        return through, sent
+
+    def read(self, through: Iterable[Sent]) -> Iterator[Record]:
+        """Yield the records of answers of the current level; this takes time, so read when nothing is sent."""
+        for one in through:
+            began = time.process_time()
+            made = record(one, self.setup.api, self.level, self.start)
+            self.reading_cpu_s += time.process_time() - began
+            yield made
 
     @property
     def busy(self) -> bool:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from scripts.serving.api import TIMEOUT
 from scripts.traffic import arrivals, saturation
 from scripts.traffic.generator import Generator
+from scripts.traffic.messages import Sent
 from scripts.traffic.records import COOL_DOWN, MEASURED, RAMP_UP, Record
-from scripts.traffic.settings import LIMITS, Limits
+from scripts.traffic.settings import Limits
 
 #: The ramp-up lasts until this share of the measured number of requests is answered, and at least and most so many.
 RAMP_UP_SHARE = 0.1
@@ -24,6 +25,8 @@ RAMP_UP_TURNS = 2
 FAILURES = "failures"
 #: A generator that is so late does not put on the load that was asked for.
 MOST_BEHIND_S = 1.0
+#: Bytes of answers that are kept until the level is over; beyond that they are read while it goes on.
+MOST_UNREAD = 200 * 1024**2
 #: Moments are of another origin in another process, and rounded on the way.
 ROUNDING_S = 1e-6
 TICK_S = 0.05
@@ -132,8 +135,12 @@ class Level:
         self.ramp_end: float | None = None
         self.until: float | None = None
         self.in_a_row = 0
+        self.unread: list[Sent] = []
+        self.unread_bytes = 0
+        self.early: list[float] = []  # latencies of the ramp-up
+        self.answered = 0
+        self.last_failure: tuple[str, str] | None = None
         self.over = {FAILURES: 0} | dict.fromkeys(plan.limits.set(), 0)
-        self.counted = 0
         self.told = 0.0
 
     def run(self) -> Held:
@@ -160,29 +167,59 @@ class Level:
         """Seconds since the level's begin."""
         return time.perf_counter() - self.generator.start
 
-    def take(self, records: list[Record], sent: list[tuple[int, float]]) -> None:
-        """Note what was sent and what was answered."""
+    def take(self, through: list[Sent], sent: list[tuple[int, float]]) -> None:
+        """Note what was sent and what came; answers are read later, when reading holds up nothing."""
         for number, due in sent:
             insort(self.due, due)
             self.numbers[number] = due
-        for record in records:
-            self.held.records.append(record)
-            self.numbers.pop(record.number, None)
-            insort(self.ended, record.ended_s)
-            self.in_a_row = 0 if record.ok else self.in_a_row + 1
+        for one in through:
+            self.numbers.pop(one.number, None)
+            insort(self.ended, one.made.answer.ended - self.generator.start)
+            failure, pieces = one.failure, one.made.pieces
+            self.last_failure = failure or self.last_failure
+            self.in_a_row = self.in_a_row + 1 if failure else 0
+            self.answered += failure is None
+            if self.ramp_end is None and failure is None and pieces:
+                self.early.append(pieces[-1][0] - one.made.answer.due)
+            self.unread_bytes += one.size
+        self.unread += through
         if self.ramp_end is None and len(self.ended) >= self.plan.ramp_up:
             self.ramp_end = self.ended[self.plan.ramp_up - 1]
-            early = [record.latency_s for record in self.held.records if record.ok]
-            self.latency = statistics.median(early) if early else 0.0
+            self.latency = statistics.median(self.early) if self.early else 0.0
+        if self.plan.decided and self.ramp_end is not None:
+            self.count(through)
+        if self.unread_bytes > MOST_UNREAD:
+            self.read()
+
+    def read(self) -> None:
+        """Read the answers that came."""
+        for record in self.generator.read(self.unread):
+            self.held.records.append(record)
+            self.tell("reading")
+        self.unread, self.unread_bytes = [], 0
+
+    def count(self, through: list[Sent]) -> None:
+        """Count measured requests that failed or are known to have broken a limit; what is not sure counts as kept."""
+        until, start, limits = self.measured_until(), self.generator.start, self.plan.limits
+        for one in through:
+            answer, pieces = one.made.answer, one.made.pieces
+            if self.ramp_end <= answer.due - start <= until:
+                failed = one.failure is not None
+                self.over[FAILURES] += failed
+                # The last piece can be the usage alone, and the first a role.
+                ends = {"ttft_ms": pieces[0][0], "latency_ms": pieces[-2:][0][0]} if pieces else {}
+                for name, limit in limits.set().items():
+                    self.over[name] += failed or (ends.get(name, answer.due) - answer.due) * 1000 > limit
 
     def reason(self) -> str | None:
         """Return why the level ends: a sentence where it is early, an empty text where it is done, else None."""
         now = self.now()
         if self.in_a_row >= FAILED_IN_A_ROW:
             # A server that answered before and now answers too late is there, under too much load.
-            self.held.saturated = self.last_kind() == TIMEOUT and any(record.ok for record in self.held.records)
+            kind, sentence = self.last_failure
+            self.held.saturated = kind == TIMEOUT and self.answered > 0
             self.held.gone = not self.held.saturated
-            return f"{self.in_a_row} requests in a row failed: {self.last_error()}"
+            return f"{self.in_a_row} requests in a row failed: {sentence}"
         if time.perf_counter() > self.deadline:
             return "the time for the load run was over."
         if self.plan.rate and self.behind(now) > MOST_BEHIND_S:
@@ -198,25 +235,12 @@ class Level:
         if self.plan.rate and saturation.grows(self.due, self.ended, self.ramp_end, now - 2 * TICK_S, self.latency):
             self.held.saturated = True
             return "the number of requests that wait for an answer grew without bound."
-        if not self.is_complete(now):
-            return None
-        if any(record.ok for record in self.held.records):
-            return ""
-        self.held.gone = True
-        return f"no request was answered: {self.last_error()}"
+        return "" if self.is_complete(now) else None
 
     def behind(self, now: float) -> float:
         """Return for how long the next request of an open loop has been due, beyond what its report takes."""
         self.plan_ahead(len(self.due) + 1)
         return now - 2 * TICK_S - self.planned[len(self.due)]
-
-    def last_kind(self) -> str:
-        """Return the last error's kind."""
-        return next(record.error_kind for record in reversed(self.held.records) if record.error_kind)
-
-    def last_error(self) -> str:
-        """Return the last error's sentence."""
-        return next(record.error for record in reversed(self.held.records) if record.error)
 
     def measured_until(self) -> float | None:
         """Return when the last measured request is due; None where that is not known yet."""
@@ -264,13 +288,6 @@ class Level:
         until = self.measured_until()
         total = plan.requests
         allowed = total - math.ceil(round(plan.limits.share * total, 9))
-        for record in self.held.records[self.counted :]:
-            if self.ramp_end <= record.due_s <= until:
-                self.over[FAILURES] += not record.ok
-                for name, limit in plan.limits.set().items():
-                    value = getattr(record, LIMITS[name])
-                    self.over[name] += not record.ok or (value is not None and value * 1000 > limit)
-        self.counted = len(self.held.records)
         late = 0
         if limit := plan.limits.latency_ms:
             oldest = now - 2 * TICK_S - limit / 1000
@@ -295,6 +312,10 @@ class Level:
         """Return the level with its window and each request's phase."""
         held, plan = self.held, self.plan
         held.duration_s = self.now()
+        self.read()
+        if not held.ended_early and not any(record.ok for record in held.records):
+            held.gone = True
+            held.ended_early = f"no request was answered: {held.records[-1].error}"
         held.shares_of_a_core = self.generator.shares_of_a_core
         held.records.sort(key=lambda record: (record.due_s, record.number))
         until = None

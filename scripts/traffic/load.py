@@ -150,7 +150,7 @@ class _Run:
         self.generator.begin(0, CLOSED, None, 1, 0, count, most=count)
         records: list[Record] = []
         while self.generator.busy:
-            records += self.generator.news(TICK_S)[0]
+            records += self.generator.read(self.generator.news(TICK_S)[0])
             if self.progress:
                 self.progress({"level": 0, "of": count, "sent": count, "answered": len(records), "phase": WARM_UP})
         for record in records:

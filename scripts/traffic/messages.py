@@ -53,9 +53,31 @@ class Share:
 
 @dataclass(slots=True)
 class Sent:
-    """A request that is through, not yet read: its number, the prompt and its source, and what came."""
+    """A request that is through, not yet read.
+
+    Attributes:
+        number: of the request in its level.
+        ask: the request.
+        source: of its prompt.
+        made: what came.
+        process: that sent it.
+    """
 
     number: int
     ask: Ask
     source: str
     made: Exchange
+    process: int
+
+    @property
+    def failure(self) -> tuple[str, str] | None:
+        """Kind and sentence of what is known to have failed before the answer is read, or None."""
+        answer, failure = self.made.answer, self.made.failure
+        if answer.error_kind is not None:
+            return answer.error_kind, answer.error
+        return None if failure is None else (failure[0], failure[2 if self.made.pieces else 1])
+
+    @property
+    def size(self) -> int:
+        """Bytes of the answer."""
+        return sum(len(piece) for _, piece in self.made.pieces)

@@ -92,7 +92,7 @@ class Record:
         return document
 
 
-def record(sent: Sent, api: Api, level: int, start: float, process: int) -> Record:
+def record(sent: Sent, api: Api, level: int, start: float) -> Record:
     """Return the record of a request that is through.
 
     Args:
@@ -100,7 +100,6 @@ def record(sent: Sent, api: Api, level: int, start: float, process: int) -> Reco
         api: how it was asked.
         level: its number.
         start: the level's begin, as a moment of ``time.perf_counter``.
-        process: that sent it.
     """
     ask = sent.ask
     answer = read(sent.made, api, ask)
@@ -114,7 +113,7 @@ def record(sent: Sent, api: Api, level: int, start: float, process: int) -> Reco
         level=level, number=sent.number, id=ask.id, prompt=sent.source, phase=COOL_DOWN, due_s=since(answer.due),
         sent_s=since(answer.sent), first_s=since(answer.first), last_s=since(answer.last), ended_s=since(answer.ended),
         prompt_tokens=answer.prompt_tokens, new_tokens=answer.new_tokens, chunks=len(answer.chunks),
-        finish_reason=answer.finish_reason, error_kind=answer.error_kind, error=answer.error, process=process,
+        finish_reason=answer.finish_reason, error_kind=answer.error_kind, error=answer.error, process=sent.process,
         text=answer.text if given else None, token_ids=answer.token_ids if given else None,
         digest=hashlib.blake2b(json.dumps(prompt).encode(), digest_size=12).digest(),
     )  # fmt: skip

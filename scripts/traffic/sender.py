@@ -4,7 +4,7 @@
 
 An open loop never waits for answers: a request is sent when it is due, or at once where that has passed, and counts
 from when it was due. So a server that stalls is charged for every request that it kept from being served.
-Requests are prepared before their level begins, and answers are read by the generator, so that sending is not held up.
+Requests are prepared before their level begins, and answers are read when it is over, so that sending is not held up.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Sender:
             self.channel.send((ERROR, str(error)))
             self.stop(abandon=True)
             return False
-        self.through.append(Sent(number, ask, source, made))
+        self.through.append(Sent(number, ask, source, made, self.share.index))
         return made.whole
 
     def keep(self, task: asyncio.Task) -> None:
