@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from scripts.foundation.errors import StudyError
@@ -90,10 +91,11 @@ class StartedServer(ServedEngine):
             raise UnsupportedError(f"The program {name} of {preset['label']} is not there; {install}.")
 
     def asked(self, value: Any) -> dict[str, Any]:
-        """The preset's content, and which program it is."""
+        """The preset's content, which program it is, and which file it loads in place of the checkpoint."""
         preset = self.preset(value)
         name = preset.get("executable") or next(iter(preset["command"]), "")
-        return {"preset": preset, "program": executables.identity(name, preset.get("package"))}
+        found = {"preset": preset, "program": executables.identity(name, preset.get("package"))}
+        return found | ({"model": executables.large_file(Path(value["model"]))} if value.get("model") else {})
 
 
 class RunningServer(ServedEngine):

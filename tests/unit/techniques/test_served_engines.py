@@ -81,5 +81,10 @@ def test_the_program_its_arguments_and_the_presets_content_are_in_a_runs_key(tmp
     assert technique(own | {"arguments": ["-x"]}).settings != first.settings
     program.write_text("#!/bin/sh\necho newer\n")
     assert technique(own).served["program"] != before["program"]
+    model = tmp_path / "model.gguf"
+    model.write_bytes(b"one")
+    loaded = technique(own | {"model": str(model)}).served
+    model.write_bytes(b"two")
+    assert technique(own | {"model": str(model)}).served != loaded
     program.unlink()
     assert technique(own).served["program"]["missing"]
