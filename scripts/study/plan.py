@@ -95,12 +95,12 @@ class Plan:
             inputs["draft"] = manifest(technique.draft)
         if self.config["generation"]["shots"] or technique.calibration_rows:
             inputs["rows"] = "results/dataset/train.jsonl"
-        return inputs
+        return inputs | self.engine_inputs(technique)
 
     def run_inputs(self, technique: Technique) -> dict[str, str]:
         """Inputs of a timed run, including the reference's model."""
         reference = {"reference": manifest(self.reference.model)} if self.reference else {}
-        return self.generation_inputs(technique) | reference | self.engine_inputs(technique)
+        return self.generation_inputs(technique) | reference
 
     def engine_inputs(self, technique: Technique) -> dict[str, str]:
         """What a technique's engine was found to be in an environment of its own; nothing where the PATH has it."""

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -150,7 +149,7 @@ def test_transformers_serve_writes_what_generate_writes(chain, evaluation_set, t
     assert {line["new_tokens"] for line in fixed} == {5}
     evidence = outcome["evidence"]["engine"]
     assert (evidence["tokens"], evidence["prompts_sent_as"]) == ("retokenised", "text")
-    assert Path(evidence["command"][0]).parent == Path(sys.executable).parent
+    assert evidence["command"][:2] == ["transformers", "serve"]
 
 
 LLAMA = Path(os.environ.get("UDACIHEADLINE_LLAMA_SERVER", ".llama-cpp/build/bin/llama-server"))

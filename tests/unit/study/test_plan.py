@@ -5,6 +5,7 @@ import json
 import pytest
 
 from scripts.study import configuration, layers, plan
+from scripts.study.techniques import resolve
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +61,19 @@ def test_the_comparison_is_told_of_every_technique(built_in):
     assert [technique["name"] for technique in told["techniques"]] == list(built_in.techniques)
     assert told["scenario_order"] == list(built_in.config["scenarios"])
     json.dumps(told)
+
+
+def test_an_engine_with_an_environment_of_its_own_is_looked_for_there_where_snakemake_makes_it(built_in):
+    entries = {
+        "vllm": {"extends": "kv_cache", "engine": {"name": "server", "preset": "vllm"}},
+        "own": {"extends": "kv_cache", "engine": {"name": "server", "preset": "vllm", "executable": "/opt/vllm"}},
+        "here": {"extends": "kv_cache", "engine": {"name": "server", "preset": "transformers_serve"}},
+    }
+    resolved = resolve(built_in.config["techniques"] | entries, list(entries), {"small", "large"})
+    found = {technique.name: technique for technique in resolved}
+    for conda, wanted in ((True, ["vllm"]), (False, [])):
+        made = plan.Plan(built_in.config, found, [], conda)
+        assert [name for name in entries if "engine" in made.run_inputs(found[name])] == wanted
+    assert (
+        plan.Plan(built_in.config, found, [], True).run_inputs(found["vllm"])["engine"] == "results/engines/vllm.json"
+    )
