@@ -29,6 +29,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from scripts.foundation import parent
 from scripts.serving.loop import run_before_others, run_exactly
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +70,7 @@ class Options:
         fault_every: the fault is of every n-th request.
         stall_s: of the fault `stall`.
         dies_after: the process dies inside the answer after so many; 0: never.
+        with_parent: end when the process that started this one ends, however it does.
     """
 
     port: int = 0
@@ -88,6 +90,7 @@ class Options:
     fault_every: int = 1
     stall_s: float = 1.0
     dies_after: int = 0
+    with_parent: bool = False
 
 
 @dataclass
@@ -403,6 +406,8 @@ def main() -> None:
             choices = ("", *FAULTS) if option.name == "fault" else None
             parser.add_argument(name, type=type(option.default), default=option.default, choices=choices)
     options = Options(**vars(parser.parse_args()))
+    if options.with_parent:
+        parent.end_with_parent()
     run_before_others()
     run_exactly(serve(options))
 
@@ -434,7 +439,15 @@ class Started:
 @contextmanager
 def started(**options: Any) -> Iterator[Started]:
     """Start a server with these options, and end it; see Options."""
-    process = subprocess.Popen(command(**options), cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    environment = os.environ | {parent.PARENT: str(os.getpid())}
+    process = subprocess.Popen(
+        command(**options, with_parent=True),
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     try:
         line = process.stdout.readline()
         if not line.startswith(READY):
