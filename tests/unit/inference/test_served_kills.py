@@ -39,18 +39,20 @@ def started(checkpoint, evaluation_set, tmp_path, **options):
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
 
 
-def tree(process, until=60.0):
+def tree(process, log, until=60.0):
     """The processes of a run by their part, once its server is asked."""
     end = time.monotonic() + until
     while time.monotonic() < end and process.poll() is None:
         found = {}
         for child in psutil.Process(process.pid).children(recursive=True):
-            words = child.cmdline()
+            try:
+                words = child.cmdline()
+            except psutil.Error:  # it has just ended
+                continue
             for part, module in (("worker", "scripts.inference.worker"), ("guard", "scripts.serving.guard"),
                                  ("server", "tests.support.sse_server")):  # fmt: skip
                 if module in words and (part != "server" or "scripts.serving.guard" not in words):
                     found.setdefault(part, child)
-        log = Path(os.fspath(psutil.Process(process.pid).environ()["TMPDIR"])) / "run.server.log"
         if len(found) == 3 and log.exists() and "listening" in log.read_text():
             return found
         time.sleep(0.05)
@@ -71,7 +73,7 @@ def gone(processes, seconds=15.0):
 @pytest.mark.parametrize("killed", ["generate", "worker", "guard", "server"])
 def test_nothing_is_left_whichever_process_is_killed(killed, checkpoint, evaluation_set, tmp_path, monkeypatch):
     process = started(checkpoint, evaluation_set, tmp_path, service_s=30.0)
-    parts = tree(process)
+    parts = tree(process, tmp_path / "run.server.log")
     mark = parts["server"].environ()[guard.MARK]
     os.kill(process.pid if killed == "generate" else parts[killed].pid, signal.SIGKILL)
     process.wait(60)
