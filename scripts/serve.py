@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from typing import Any
 from scripts import generate
 from scripts.foundation import entry, failures, files, parent, plugins
 from scripts.foundation.errors import StudyError
+from scripts.foundation.wording import shown, suggestion
 from scripts.inference import leases, machine
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.server import process
@@ -157,14 +157,16 @@ def _read(path: Path) -> dict[str, Any]:
 def _of_study(arguments: argparse.Namespace) -> argparse.Namespace:
     """The arguments of a run of the technique, as the study in this folder has it."""
     # Any of its techniques, selected or not.
-    chosen = f"select=[{json.dumps(arguments.technique)}]"
-    study = layers.read([Path(file) for file in arguments.configfile], [*arguments.config, chosen])
+    study = layers.read([Path(file) for file in arguments.configfile], [*arguments.config, "select=[]"])
     try:
         plugins.use(study.config.get("plugins") or [])
         techniques = {technique.name: technique for technique in configuration.check(study.config)}
     except StudyError as error:
         raise StudyError(study.explain(error)) from None
-    technique = techniques[arguments.technique]
+    name = arguments.technique
+    if name not in techniques:
+        raise StudyError(f"--technique is {shown(name)}, which is no technique{suggestion(name, techniques)}.")
+    technique = techniques[name]
     plan = Plan(study.config, techniques, [])
     inputs = {name: Path(path) for name, path in plan.generation_inputs(technique).items()}
     for path in inputs.values():

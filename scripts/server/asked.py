@@ -115,13 +115,17 @@ def check_text(text: str, served: Served) -> str:
     """A text that may fit, before the work of splitting it into tokens.
 
     Raises:
-        RefusedError: no tokens are so long that it fits.
+        RefusedError: no tokens are so long that it fits, or it holds half of a surrogate pair, as JSON's escapes can.
     """
     if len(text) > LONGEST_TOKEN * served.max_length:
         raise RefusedError(
             f"The prompt has {len(text)} characters, far more than the {served.max_length} tokens that this server "
             "takes; shorten it.", field="prompt",
         )  # fmt: skip
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RefusedError("The prompt is no Unicode text: it has half of a surrogate pair.", field="prompt") from None
     return text
 
 

@@ -151,7 +151,10 @@ class Front:
         if asked.stream:
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
             response.enable_chunked_encoding()
-            await response.prepare(request)
+            try:
+                await response.prepare(request)
+            except ConnectionError:  # the client has gone, so that nothing is asked of the engine
+                return response
             answer.transport = request.transport
             opening = answer.opening()
             if opening and answer.transport is not None:
@@ -166,8 +169,7 @@ class Front:
         finally:
             del self._answers[number]
         if response is not None:
-            await response.write_eof()
-            return response
+            return response  # aiohttp ends it, and minds no client that has gone
         if failure is not None:
             return web.json_response(error(failure, 500), status=500)
         return web.json_response(answer.whole())

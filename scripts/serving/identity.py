@@ -52,5 +52,5 @@ def identify(running: Running) -> None:
     if asked not in served:
         raise WrongModelError(
             f"{running.spec.label} serves {shown(', '.join(served))[1:-1] or 'no model'}, and the study asks for "
-            f"{shown(asked)[1:-1]}; correct the model's name."
+            f"{shown(asked)[1:-1]}; set engine.model to what it serves, or start it with that model."
         )

@@ -26,6 +26,7 @@ _TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer":
 _HINTS = {
     "generation.prompt": "has no {summary} in it; put it where the summary belongs",
     "facet": "is {given}; give a facet, and after a dot its option, such as pruning.amount",
+    "url": "is {given}; give an address that begins with http:// or https://, without spaces",
     "text": "is {given}; give text that is not blank, on one line",
 }
 

@@ -107,7 +107,8 @@ class RunningServer(ServedEngine):
         """It needs an address."""
         url = value.get("url")
         if not url or not url.startswith(("http://", "https://")):
-            raise StudyError(f"engine.url is {url!r}; give the endpoint's address, such as http://127.0.0.1:8000.")
+            given = f"is {url!r}" if url else "is missing"
+            raise StudyError(f"engine.url {given}; give the endpoint's address, such as http://127.0.0.1:8000.")
         super().check(value, facets)
 
     def asked(self, value: Any) -> dict[str, Any]:

@@ -47,8 +47,13 @@ def test_a_technique_of_the_study_in_this_folder_need_not_be_selected(folder, re
 
 
 def test_an_unknown_technique_is_said(folder, request_of):
-    with pytest.raises(StudyError, match="grahp"):
+    with pytest.raises(StudyError, match="--technique is \"grahp\", which is no technique; perhaps 'graph' is meant"):
         request_of("--technique", "grahp")
+
+
+def test_a_study_that_puts_another_technique_under_load_is_served(folder, request_of):
+    study = ("select=[graph]", "load={techniques: [graph]}", "measurement={device: cpu}")
+    assert request_of("--technique", "continuous_batch", "--config", *study)["technique"] == "continuous_batch"
 
 
 def test_a_folder_without_the_studys_models_is_said(tmp_path, monkeypatch, request_of):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import socket
+import struct
 import time
 import urllib.error
 import urllib.request
@@ -153,6 +154,7 @@ def test_what_is_no_route_is_an_error_in_json(server):
         ({}, 400, "one prompt"),
         ({"prompt": []}, 400, "one prompt"),
         ({"prompt": ""}, 400, "empty"),
+        ({"prompt": "half of a pair: \ud83d"}, 400, "no Unicode text"),
         ({"prompt": [True]}, 400, "no list of token ids"),
         ({"prompt": [[1], [2]]}, 400, "no list of token ids"),
         ({"prompt": [320]}, 400, "outside 0 to 319"),
@@ -226,6 +228,19 @@ def test_a_client_that_goes_away_frees_its_slot(server):
         connection.close()
     until(lambda: counted(server, "requests_running") == 0)
     assert counted(server, "new_tokens") - before < SLOTS * (LENGTH - 1)
+
+
+def test_clients_that_go_away_at_once_leave_no_traceback(server):
+    host, port = server.url.removeprefix("http://").split(":")
+    body = json.dumps({"prompt": [5], "max_tokens": 4, "stream": True, "ignore_eos": True})
+    for _ in range(40):
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(
+                f"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no goodbye
+    until(lambda: counted(server, "requests_running") == 0)
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_a_port_that_is_taken_is_said(server, tmp_path, run):

@@ -146,6 +146,11 @@ def test_every_study_is_valid_laid_over_the_built_in_one(path):
         ("measurement.device", "gpu", 'measurement.device is "gpu"; use auto or cpu or cuda.'),
         ("dataset.source", None, "dataset.source is null; use newswire or file or hub."),
         ("generation.prompt", "A headline, please", "generation.prompt has no {summary} in it"),
+        (
+            "techniques.graph.engine",
+            {"name": "endpoint", "url": "ftp://x"},
+            'techniques.graph.engine.url is "ftp://x"; give an address ',
+        ),
         ("techniques", {}, "techniques"),
         ("techniques", {"no spaces": {}}, 'techniques has the name "no spaces"'),
         ("measurement.repeats", 0, "measurement.repeats: 0 is less than the minimum of 1"),

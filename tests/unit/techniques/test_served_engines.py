@@ -36,7 +36,7 @@ def technique(engine, **facets):
         ({"name": "server", "preset": "transformers_serve"}, {"prompt_tokens": 8}, "takes prompts as text"),
         ({"name": "server", "preset": "llama_cpp"}, {}, "loads a GGUF file of the model; set engine.model"),
         (VLLM | {"url": "http://x"}, {}, "engine 'server' has no option 'url'"),
-        ("endpoint", {}, "engine.url is None; give the endpoint's address"),
+        ("endpoint", {}, "engine.url is missing; give the endpoint's address"),
         ({"name": "endpoint", "url": "localhost:80"}, {}, "engine.url is 'localhost:80'"),
         ({"name": "endpoint", "url": "http://x"}, {}, "engine: the preset lacks the key"),
         (VLLM | {"api": {"kind": "x"}}, {}, "engine: api"),
