@@ -32,7 +32,6 @@ rule generate:
 rule measure_load:
     input:
         unpack(of_technique(PLAN.generation_inputs)),
-        alone="results/generations/{technique}/run-1/run.json",
     output:
         record="results/load/{technique}/run-{run}/load.json",
         requests="results/load/{technique}/run-{run}/requests.jsonl",

@@ -61,7 +61,8 @@ rule score:
         records=expand(
             "results/generations/{{technique}}/run-{run}/run.json", run=PLAN.runs
         ),
-        loads=loads_of,
+        loads=loads_of("load.json"),
+        requests=loads_of("requests.jsonl"),
     output:
         "results/metrics/{technique}.json",
     log:

@@ -43,7 +43,6 @@ def _arguments() -> argparse.Namespace:
     parser = generate.argument_parser(__doc__)
     parser.add_argument("--run", type=int, required=True, help="which of the technique's load runs this is, from 1")
     parser.add_argument("--load", type=json.loads, required=True, help="arrivals, rates, limits and so on, JSON")
-    parser.add_argument("--alone", type=Path, required=True, help="run.json of a run whose requests were sent alone")
     parser.add_argument("--output", type=Path, required=True, help="directory for load.json and requests.jsonl")
     return request_file.parse(parser)
 
@@ -57,17 +56,8 @@ def run(arguments: argparse.Namespace, write: Any) -> dict[str, Any]:
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     head = {"technique": arguments.technique, "run": arguments.run, "status": "ok", "reason": None,
             "settings": arguments.settings, "load": arguments.load}  # fmt: skip
-    single = files.read_json(arguments.alone)
-    if single.get("status") != "ok":
-        # What does not run at all can't be served either; its own row says why.
-        found = {
-            "status": single.get("status"),
-            "reason": f"not served, as it did not run alone: {single.get('reason')}",
-        }
-    else:
-        request, devices = generate.prepare(arguments)
-        alone = files.read_json_lines(arguments.alone.with_name("samples.jsonl"))
-        found = _outcome(request, devices, arguments, alone, write)
+    request, devices = generate.prepare(arguments)
+    found = _outcome(request, devices, arguments, write)
     return head | found | {
         "machine": machine.describe(),
         "versions": machine.versions(),
@@ -77,9 +67,7 @@ def run(arguments: argparse.Namespace, write: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _outcome(
-    request: dict[str, Any], devices: list[str], arguments: argparse.Namespace, alone: Records, write: Any
-) -> dict[str, Any]:
+def _outcome(request: dict[str, Any], devices: list[str], arguments: argparse.Namespace, write: Any) -> dict[str, Any]:
     """What the load run found, or its status and reason."""
     if devices and (reason := leases.lacking(request["processes"], devices)):
         return {"status": "unsupported", "reason": reason}
@@ -89,7 +77,7 @@ def _outcome(
         with leasing as leased:
             if leased:
                 os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(leased)
-            return _watched(request | {"leased": leased}, settings, alone, write)
+            return _watched(request | {"leased": leased}, settings, write)
     except UnsupportedError as error:
         head = {"status": "unsupported", "reason": str(error)}
     except EvidenceError as error:
@@ -99,13 +87,13 @@ def _outcome(
     return {"status": head["status"], "reason": failures.with_log(head, arguments.log)}
 
 
-def _watched(request: dict[str, Any], settings: dict[str, Any], alone: Records, write: Any) -> dict[str, Any]:
+def _watched(request: dict[str, Any], settings: dict[str, Any], write: Any) -> dict[str, Any]:
     """Run while what else the machine does is watched."""
     before = conditions.state(request["leased"])
     watch = conditions.Monitor(gpu_uuids=request["leased"])
     watch.start()
     try:
-        found = load_run.run(request, settings, alone, write)
+        found = load_run.run(request, settings, write)
     finally:
         during = watch.stop()
     if not found["levels"]:

@@ -49,7 +49,7 @@ def metrics(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
         semantic = texts.read_scores(arguments.semantic, runs[0], semantic_family.FIGURES, "score_semantic")
     scored = technique_file.technique_metrics(
         arguments.technique, dataset, runs, text, semantic, arguments.spread_bound,
-        loads.read_loads(arguments.loads, arguments.technique),
+        loads.read_loads(arguments.loads, arguments.technique, runs[0].samples),
     )  # fmt: skip
     logger.info("scored %s: %s, %d samples, %d runs", arguments.technique, scored["status"], len(dataset), len(runs))
     return scored

@@ -17,7 +17,7 @@ def what_failed():
     records = sorted(
         path
         for path in paths
-        if Path(path).name in ("run.json", "profile.json")
+        if Path(path).name in ("run.json", "load.json", "profile.json")
         or Path(path).parent.name == "metrics"
     )
     return outcomes.failed_sentence(

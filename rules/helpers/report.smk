@@ -11,15 +11,20 @@ def semantic_option(wildcards, input):
     return f"--semantic {input.semantic}" if PLAN.encoder else ""
 
 
-def loads_of(wildcards):
-    """Records of a technique's load runs; none where it is not tested under load."""
-    if wildcards.technique not in PLAN.loaded:
-        return []
-    return expand(
-        "results/load/{technique}/run-{run}/load.json",
-        technique=wildcards.technique,
-        run=PLAN.runs,
-    )
+def loads_of(file):
+    """Files of a technique's load runs; none where it is not tested under load."""
+
+    def files_of(wildcards):
+        if wildcards.technique not in PLAN.loaded:
+            return []
+        return expand(
+            "results/load/{technique}/run-{run}/{file}",
+            technique=wildcards.technique,
+            run=PLAN.runs,
+            file=file,
+        )
+
+    return files_of
 
 
 def loads_option(wildcards, input):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation import files
 from scripts.inference import served, worker
-from scripts.inference.agreement import Agreement
+from scripts.inference.prompts import clean_headline
 from scripts.inference.served_memory import ServerMemory
 from scripts.serving import metrics, presets, proof
 from scripts.traffic.load import run_load
@@ -29,21 +29,18 @@ UNDER_WAY = 64
 Records = list[dict[str, Any]]
 
 
-def run(
-    request: dict[str, Any], load: dict[str, Any], alone: Records, write: Callable[[Records], None]
-) -> dict[str, Any]:
+def run(request: dict[str, Any], load: dict[str, Any], write: Callable[[Records], None]) -> dict[str, Any]:
     """Serve the technique and put it under load.
 
     Args:
         request: as of a run of the technique, with ``leased``, the ids of the GPUs that it has.
         load: the study's settings of load, with the seed of this run.
-        alone: the lines of the technique's samples, whose requests were sent one by one.
-        write: takes the records of requests, level by level.
+        write: takes the records of requests, level by level; those with a text have its headline too.
 
     Returns:
         ``levels``, ``capacity``, ``generator``, ``prompts`` and ``stopped`` as of ``scripts.traffic.load.run_load``;
-        ``server``: what served, with what was ``proved`` and ``unproved``; ``agreement``: how many answers are those
-        that the same prompts got alone; ``memory``, and ``start_s``, seconds until the server was ready.
+        ``server``: what served, with what was ``proved`` and ``unproved``; ``memory``, and ``start_s``, seconds until
+        the server was ready.
 
     Raises:
         UnsupportedError: the technique can't be served here.
@@ -52,14 +49,11 @@ def run(
         ServerError: anything else that it did wrong.
     """
     with served.told():
-        return _run(request, load, alone, write)
+        return _run(request, load, write)
 
 
-def _run(
-    request: dict[str, Any], load: dict[str, Any], alone: Records, write: Callable[[Records], None]
-) -> dict[str, Any]:
+def _run(request: dict[str, Any], load: dict[str, Any], write: Callable[[Records], None]) -> dict[str, Any]:
     tokenizer, samples, prompts = worker.texts(request)
-    agreement = Agreement(alone)
     with contextlib.ExitStack() as ending:
         memory = ending.enter_context(contextlib.closing(ServerMemory(request["leased"])))
         scratch = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="udaciheadline-load-")))
@@ -74,8 +68,12 @@ def _run(
         memory.read(running)
 
         def kept(records: Records) -> None:
-            agreement.see(records)
-            write(records)
+            write(
+                [
+                    record | ({"headline": clean_headline(record["text"])} if record.get("text") is not None else {})
+                    for record in records
+                ]
+            )
 
         def watched(state: dict[str, Any]) -> None:
             memory.read(running)
@@ -86,7 +84,6 @@ def _run(
         result = run_load(running.api, asks, load, write=kept, progress=watched)
         return result | {
             "server": _facts(running, before, running.metrics()),
-            "agreement": agreement.facts(),
             "memory": memory.facts(running),
             "start_s": running.facts.get("start_s"),
         }
@@ -112,8 +109,8 @@ def _facts(running: Running, before: list[metrics.Sample] | None, after: list[me
     return {
         "label": running.spec.label,
         "version": running.version,
-        "served_model": running.facts.get("served_model"),
-        "command": running.command or None,
+        "served_model": served.without_paths(running, running.facts.get("served_model")),
+        "command": served.without_paths(running, running.command) or None,
         "reserved_tokens": proof.reserved_tokens(running, after),
         **grown,
         **proof.collect(running, before, after, []),

@@ -248,10 +248,10 @@ def end_tokens(directory: str) -> list[int]:
     return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
 
 
-def _without_paths(running: Running, said: Any) -> Any:
+def without_paths(running: Running, said: Any) -> Any:
     """What a server is asked or says, without this machine's paths of its model and its program."""
     if isinstance(said, list):
-        return [_without_paths(running, each) for each in said]
+        return [without_paths(running, each) for each in said]
     paths = [str(running.values.get(key, "")) for key in ("model", "executable")]
     for path in (path for path in paths if "/" in path and isinstance(said, str)):
         said = said.replace(path, Path(path).name)
@@ -274,8 +274,8 @@ def _evidence(
         "name": settings["engine"]["name"],
         "label": running.spec.label,
         "version": running.version,
-        "served_model": _without_paths(running, running.facts.get("served_model")),
-        "command": _without_paths(running, running.command) or None,
+        "served_model": without_paths(running, running.facts.get("served_model")),
+        "command": without_paths(running, running.command) or None,
         "start_s": running.facts.get("start_s"),
         "prompts_sent_as": "token ids" if preset["api"]["names"].get("prompt_tokens") else "text",
         "tokens": "/".join(sorted(prepared.sources)),

@@ -42,6 +42,7 @@ def answer(comparison: dict[str, Any]) -> str:
         {
             "label": first["label"],
             "rate": rate(first["figures"][CAPACITY]["value"]),
+            "at_least": open_ended(first["figures"][CAPACITY]),
             "interval": interval(first["figures"][CAPACITY]),
             "spread": _spread(first["figures"][CAPACITY]),
             "runs": first["figures"][CAPACITY]["n"],
@@ -58,6 +59,11 @@ def interval(figure: dict[str, Any]) -> str:
     """Return a capacity's interval as text; empty where it has none, or one so wide that it says nothing."""
     low, high = figure.get("low"), figure.get("high")
     return "" if low is None or high is None or high > WIDE * low else f"{rate(low)} to {rate(high)}"
+
+
+def open_ended(figure: dict[str, Any]) -> bool:
+    """Whether a run broke no limit at its highest rate, so that more may be served."""
+    return any(breaks is None for _, breaks in figure.get("bracket") or [])
 
 
 def _spread(figure: dict[str, Any]) -> str:

@@ -217,5 +217,8 @@ def _texts(request: dict[str, Any]) -> tuple[Any, list[list[int]]]:
 
 def _version() -> str:
     """The project's version."""
-    text = (modules.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    try:
+        text = (modules.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    except OSError:
+        return "unknown"
     return next((line.split('"')[1] for line in text.splitlines() if line.startswith("version = ")), "unknown")

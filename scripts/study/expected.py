@@ -24,6 +24,8 @@ STAGES = {
     "score": 4.0, "compare": 15.0, "plot": 6.0, "render": 6.0,
 }  # fmt: skip
 START_S = 12.0  # of a run: start of the processes, imports, loading, warm-up, and what is observed after the samples
+LOAD_START_S = 15.0  # of a load run: start of the server, and its end
+LOAD_SHARE = 0.3  # of the time that a load run may take
 LAYER_S = 0.0006  # of a forward pass, a decoder layer's operators called from Python
 HEADLINE_TOKENS = 14  # of a model that ends its headlines itself
 TRAINING_S = 40.0  # of training a model: tokenizer, encoding of the rows, saving
@@ -61,6 +63,8 @@ class Estimate:
             return measured, True
         if rule in ("generate", "profile"):
             return self._run_s(self._plan.techniques[wildcards["technique"]], int(wildcards.get("run", 1))), False
+        if rule == "measure_load":
+            return LOAD_START_S + LOAD_SHARE * self._plan.config["load"]["time_limit_s"], False
         if rule == "prepare_model":
             return self._model_s(wildcards["model"]), False
         return STAGES.get(rule, 10.0), False
@@ -154,6 +158,8 @@ def jobs(plan: Plan) -> list[tuple[str, dict[str, str], Path | None]]:
         for run in plan.runs:
             wildcards = {"technique": name, "run": str(run)}
             found.append(("generate", wildcards, kept / f"generate/{name}-{run}.jsonl"))
+            if name in plan.loaded:
+                found.append(("measure_load", wildcards, kept / f"load/{name}-{run}.jsonl"))
         found += [(rule, {"technique": name}, None) for rule in scores]
         found.append(("score", {"technique": name}, kept / f"metrics/{name}.jsonl"))
     return found

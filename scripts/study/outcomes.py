@@ -11,7 +11,7 @@ def failed_sentence(records: list[dict[str, Any]]) -> str | None:
     """Return what failed and what to do, in one sentence; None where nothing did.
 
     Args:
-        records: the content of every run.json, profile.json and file of metrics.
+        records: the content of every run.json, load.json, profile.json and file of metrics.
     """
     reasons: dict[str, str] = {}
     for record in records:

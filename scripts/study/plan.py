@@ -116,7 +116,8 @@ class Plan:
 
     def load_modules(self, technique: Technique) -> list[str]:
         """Modules whose code a technique's load runs depend on."""
-        return ["scripts.measure_load", "scripts.serve", *technique.code_modules]
+        own = [] if technique.run_by else ["scripts.serve"]
+        return ["scripts.measure_load", *own, *technique.code_modules]
 
     def profile_modules(self, technique: Technique) -> list[str]:
         """Those of a technique's profile."""

@@ -30,6 +30,7 @@ KINDS = {
     "prepare_model": ("model", "models"),
     "prepare_encoder": ("text encoder", "text encoders"),
     "generate": ("run", "runs"),
+    "measure_load": ("load run", "load runs"),
     "profile": ("profile", "profiles"),
     "score_text": ("ROUGE score", "ROUGE scores"),
     "score_semantic": ("semantic score", "semantic scores"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scripts.foundation import files, text
 
-RECORDS = ("run.json", "profile.json")
+RECORDS = ("run.json", "load.json", "profile.json")
 
 
 def of(outputs: Iterable[str]) -> str | None:

@@ -44,7 +44,7 @@ def make_load(
         "technique": technique, "run": run, "status": "ok", "reason": None, "settings": {}, "load": settings,
         "server": {"preset": "udaciheadline", "version": "0.1.0", "command": ["python"], "proved": {}, "unproved": []},
         "levels": levels, "capacity": capacity if settings["rates"] == "search" else None,
-        "agreement": {"compared": 400, "same": 400}, "memory": None,
+        "memory": None,
         "generator": {"processes": 1, "cpu_s": 1.0}, "machine": None,
         "started_at": "2025-01-02T04:00:00.000+00:00", "finished_at": "2025-01-02T04:02:00.000+00:00",
     } | changes  # fmt: skip

@@ -102,3 +102,52 @@ def test_a_wrong_server_is_one_sentence_before_anything_runs(project: Project) -
     study["techniques"]["absent"] = {"extends": "nf4", "engine": {"name": "server", "preset": "vllm"}}
     assert "techniques.absent: engine 'server' does not compose with quantization" in wrong.dry_run().error
     assert Path(project.root).exists()
+
+
+@pytest.fixture(scope="module")
+def loaded(finished: Project) -> Project:
+    """The same study, its servers put under load at two rates."""
+    finished.study["load"] = {"techniques": ["test_server", "fast"], "rates": [20, 40], "requests": 20}
+    finished.study["techniques"]["fast"] = {"extends": "kv_cache", "engine": "graph"}
+    finished.study["select"] = ["baseline", "kv_cache", "test_server", "fast"]
+    outcome = finished.snakemake("--set-threads", "generate=1", "prepare_model=1")
+    assert outcome.status == 0, outcome.text
+    return finished
+
+
+@pytest.mark.slow
+def test_a_load_run_measures_each_rate_of_a_foreign_server_and_of_the_projects_own(loaded: Project) -> None:
+    for name, label in (("test_server", "test server"), ("fast", "this project's server")):
+        folder = loaded.root / "results" / "load" / name / "run-1"
+        record = json.loads((folder / "load.json").read_text(encoding="utf-8"))
+        assert record["status"] == "ok", record["reason"]
+        assert record["server"]["label"] == label
+        asked = [level for level in record["levels"] if level["purpose"] == "asked"]
+        assert [level["rate_per_s"] for level in asked] == [20, 40]
+        assert all(level["failed"] == 0 and level["measured"] == 20 for level in asked)
+        lines = (folder / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+        assert len(lines) >= 40
+        assert str(loaded.root) not in json.dumps(record["server"])
+    assert not loaded.plan()
+
+
+@pytest.mark.slow
+def test_answers_under_load_are_those_given_alone_and_the_page_shows_the_rates(loaded: Project) -> None:
+    comparison = json.loads((loaded.root / "results" / "comparison.json").read_text(encoding="utf-8"))
+    fast = next(technique for technique in comparison["techniques"] if technique["name"] == "fast")
+    agreement = fast["load"]["runs"][0]["agreement"]
+    assert agreement["same"] == agreement["compared"] > 0
+    # The highest of the rates that were given, which no limit was broken at.
+    assert "fast" in comparison["load"]["order"]
+    assert fast["figures"]["capacity_per_s"]["value"] == 40
+    page = (loaded.root / "results" / "report.html").read_text(encoding="utf-8")
+    assert "Under load: all rates" in page
+
+
+@pytest.mark.slow
+def test_another_rate_makes_load_runs_stale_and_no_others(loaded: Project) -> None:
+    loaded.study["load"]["rates"] = [20, 30]
+    jobs = loaded.plan()
+    assert {job for job in jobs if job.startswith("measure_load")} == {"measure_load:test_server", "measure_load:fast"}
+    assert not any(job.startswith("generate") for job in jobs)
+    loaded.study["load"]["rates"] = [20, 40]

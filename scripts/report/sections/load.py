@@ -45,7 +45,7 @@ def _rows(found: dict[str, Any], by_name: dict[str, Any]) -> list[dict[str, Any]
         {
             "name": name,
             "label": by_name[name]["label"],
-            "rate": told.rate(figure["value"]),
+            "rate": f"{'≥ ' if told.open_ended(figure) else ''}{told.rate(figure['value'])}",
             "interval": told.interval(figure),
             "value": _share(figure["value"], top),
             "low": _share(ends[name][0], top),

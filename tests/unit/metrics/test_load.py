@@ -85,6 +85,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path, changes, said):
 
 def test_runs_with_other_settings_do_not_belong_together(tmp_path):
     paths = [tmp_path / "1.json", tmp_path / "2.json"]
+    (tmp_path / "requests.jsonl").touch()
     for path, seed in zip(paths, (0, 1), strict=True):
         path.write_text(json.dumps(make_load("graph", 1, 60.0, settings={"seed": seed})), encoding="utf-8")
     with pytest.raises(StudyError, match="other settings of load"):

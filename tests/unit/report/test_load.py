@@ -35,6 +35,34 @@ def markdown_text(comparison):
     return markdown.document(comparison, Path("report/report.md.j2"))
 
 
+def test_a_highest_rate_that_broke_nothing_is_said_to_be_a_least(comparison):
+    changed = copy.deepcopy(comparison)
+    compiled = next(each for each in changed["techniques"] if each["name"] == "compiled")
+    compiled["figures"]["capacity_per_s"]["bracket"][0][1] = None
+    assert any("takes at least 41.6 requests" in line for line in answer.sentences(changed))
+    assert view.report_view(changed)["views"]["load"]["rows"][0]["rate"] == "≥ 41.6"
+
+
+def test_runs_that_differ_too_much_stand_in_place_of_an_interval(comparison):
+    changed = copy.deepcopy(comparison)
+    compiled = next(each for each in changed["techniques"] if each["name"] == "compiled")
+    compiled["figures"]["capacity_per_s"] |= {"low": 1.0, "high": 900.0, "runs": [9.0, 26.0, 80.0]}
+    said = next(line for line in answer.sentences(changed) if line.startswith("Under load"))
+    assert "(9.00 to 80.0 in 3 runs, which differ too much for an interval)" in said
+
+
+def test_every_rate_has_a_row_with_what_was_measured_there(comparison):
+    kv_cache, compiled = sorted(
+        view.report_view(comparison)["views"]["rates"], key=lambda each: each["name"] != "kv_cache"
+    )
+    assert compiled["label"] == "Com<b>piled"
+    assert len(compiled["rows"]) == len(kv_cache["rows"]) >= 6
+    first = compiled["rows"][0]
+    assert first["load"].endswith("/s")
+    assert first["kept"] == "1 of 1"
+    assert len(first["times"]) == 6
+
+
 def test_a_study_without_load_says_nothing_of_it(tmp_path):
     without = [Technique(each.name, each.parent, each.label, each.difference, each.lossless, each.speed)
                for each in TECHNIQUES]  # fmt: skip
