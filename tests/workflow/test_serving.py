@@ -31,6 +31,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         "select": ["baseline", "kv_cache", *SERVERS],
     }
     made.study["measurement"] |= {"reference": "auto"}
+    made.study["dataset"] = made.study["dataset"] | {"samples": 8}  # more than a load run's warm-up takes
     return made
 
 
