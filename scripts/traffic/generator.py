@@ -199,7 +199,8 @@ class Generator:
         with suppress(subprocess.TimeoutExpired):
             process.popen.wait(2)
         status = process.popen.poll()
-        return StudyError(f"a process that sends load ended with status {status}; what it wrote is above, run again.")
+        ended = f"was killed (signal {-status})" if status is not None and status < 0 else f"ended with status {status}"
+        return StudyError(f"a process that sends the requests {ended}, so that this run has no figures; run it again.")
 
 
 @contextmanager
