@@ -31,7 +31,7 @@ def test_a_sending_process_that_dies_is_one_sentence():
         (process,) = generator._processes
         os.kill(process.popen.pid, signal.SIGKILL)
         process.popen.wait()
-        with pytest.raises(StudyError, match="was killed \(signal 9\)"):
+        with pytest.raises(StudyError, match=r"was killed \(signal 9\)"):
             generator.news(5)
 
 
