@@ -101,7 +101,7 @@ def _scale(axes: Axes, lows: list[float], tops: list[float], most: float) -> Non
     axes.set_ylim(min(lows) / 1.4, max(tops) * 1.4)
     axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
     axes.set_xlim(0, 1.05 * most)
 
 
