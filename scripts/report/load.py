@@ -30,9 +30,11 @@ def rate(value: float) -> str:
 def answer(comparison: dict[str, Any]) -> str:
     """Return the sentence on capacity for the first lines of the report; empty where none was measured."""
     load = comparison.get("load")
-    if not load or not load["order"]:
+    if not load:
         return ""
     by_name = rows.by_name(comparison)
+    if not load["order"]:
+        return _none(load, by_name)
     first = by_name[load["order"][0]]
     ahead = [each for each in load["ratios"] if each["verdict"] != "no measurable difference"]
     tied = [each for each in load["ratios"] if each not in ahead]
@@ -52,6 +54,18 @@ def answer(comparison: dict[str, Any]) -> str:
             else None,
             "tied": [by_name[each["to"]]["label"] for each in tied],
         },
+    )
+
+
+def _none(load: dict[str, Any], by_name: dict[str, Any]) -> str:
+    """Return the sentence for techniques of which none kept the limits; empty where none was looked for."""
+    tried = [by_name[name] for name in load["missing"] if by_name[name]["load"]["status"] == "ok"]
+    if not tried or not limits(load["settings"]) or load["settings"]["arrivals"] == "closed":
+        return ""
+    return say(
+        "report/words/load.yaml, none",
+        templates.general("load")["none"],
+        {"labels": [each["label"] for each in tried], "limits": limits(load["settings"])},
     )
 
 

@@ -43,6 +43,13 @@ def test_a_highest_rate_that_broke_nothing_is_said_to_be_a_least(comparison):
     assert view.report_view(changed)["views"]["load"]["rows"][0]["rate"] == "≥ 41.6"
 
 
+def test_where_no_rate_kept_the_limits_the_answer_says_so(comparison):
+    changed = copy.deepcopy(comparison)
+    changed["load"] |= {"order": [], "ratios": [], "missing": dict.fromkeys(["compiled", "kv_cache"], "none kept them")}
+    said = next(line for line in answer.sentences(changed) if line.startswith("Under load"))
+    assert said == "Under load: Com<b>piled and KV cache keep no rate that was tried with P99 latency within 300 ms."
+
+
 def test_runs_that_differ_too_much_stand_in_place_of_an_interval(comparison):
     changed = copy.deepcopy(comparison)
     compiled = next(each for each in changed["techniques"] if each["name"] == "compiled")
