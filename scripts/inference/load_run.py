@@ -7,13 +7,15 @@ project's own server (``scripts.serve``), so that rates compare.
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.foundation import files
+from scripts.foundation import files, leftovers
 from scripts.inference import served, worker
 from scripts.inference.prompts import clean_headline
 from scripts.inference.served_memory import ServerMemory
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from scripts.serving.running import Running
 
 OWN = "udaciheadline"
+SCRATCH = "udaciheadline-load-"
 UNDER_WAY = 64
 """Requests that a server is started for where it must know; others wait in its queue."""
 Records = list[dict[str, Any]]
@@ -56,15 +59,17 @@ def _run(request: dict[str, Any], load: dict[str, Any], write: Callable[[Records
     tokenizer, samples, prompts = worker.texts(request)
     with contextlib.ExitStack() as ending:
         memory = ending.enter_context(contextlib.closing(ServerMemory(request["leased"])))
-        scratch = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="udaciheadline-load-")))
-        asked, words = _served(request, scratch)
+        asked, words = _served(request, _scratch(ending))
         threads = request["threads_per_process"] * request["processes"]
         server = served.server(asked, threads, tokenizer, prompts, served.MOST_SHARE, UNDER_WAY, words)
         running = ending.enter_context(server)
         prepared = served.requests(request, running, tokenizer, prompts, memory)
         with contextlib.closing(prepared):
-            prepared.warm_up(max(1, request["warmup"]), prompts)
-            asks = prepared.asks(prompts, [sample["id"] for sample in samples])
+            # These are left out of the load, in which no prompt comes twice.
+            first = min(max(1, request["warmup"]), len(prompts) - 1) or 1
+            prepared.warm_up(first, prompts[-first:])
+            kept_back = first if len(prompts) > first else 0
+            asks = prepared.asks(prompts, [sample["id"] for sample in samples])[: len(prompts) - kept_back]
         memory.read(running)
 
         def kept(records: Records) -> None:
@@ -87,6 +92,16 @@ def _run(request: dict[str, Any], load: dict[str, Any], write: Callable[[Records
             "memory": memory.facts(running),
             "start_s": running.facts.get("start_s"),
         }
+
+
+def _scratch(ending: contextlib.ExitStack) -> Path:
+    """A folder of this run alone; one that a killed run left behind is removed."""
+    leftovers.sweep(SCRATCH)
+    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH))
+    held = leftovers.hold(scratch)
+    ending.callback(os.close, held)
+    ending.callback(shutil.rmtree, scratch, ignore_errors=True)
+    return scratch
 
 
 def _served(request: dict[str, Any], scratch: Path) -> tuple[dict[str, Any], list[str]]:

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ def run(checkpoint, evaluation_set, scratch, engine, *, log="run.log", fixed=Non
     facets = {"engine": {"name": "server"} | engine, **(facets or {})}
     request = worker_runs.request(checkpoint, evaluation_set, facets, fixed=fixed, **generation)
     asked = registry.method_of("engine", request["settings"]).asked(request["settings"]["engine"])
-    outcome = worker.run(request | {"served": asked, "log": str(scratch / log)}, 0, scratch)
+    # In a thread of its own, since a browser of another test may have an event loop in this one.
+    with ThreadPoolExecutor(1) as own:
+        given = request | {"served": asked, "log": str(scratch / log)}
+        outcome = own.submit(worker.run, given, 0, scratch).result()
     names = ("samples.jsonl", "fixed.jsonl") if outcome["status"] == "ok" else ()
     lines = [[json.loads(line) for line in (scratch / name).read_text().splitlines()] for name in names]
     return outcome, *(lines or [[], []])
