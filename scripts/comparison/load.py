@@ -10,9 +10,8 @@ from scripts.metrics import resampling
 from scripts.metrics.families.load import CAPACITY
 from scripts.metrics.figures import Figure
 
-LIMITS = {"ttft_ms": "ttft_s", "tpot_ms": "tpot_s", "latency_ms": "latency_s"}
-"""The settings of limits, and what of a level they bound."""
 MIN_RUNS = 2
+NO_DIFFERENCE = "no measurable difference"
 
 
 def load(study: dict[str, Any], metrics: Metrics, on_gpus: bool) -> dict[str, Any] | None:
@@ -27,8 +26,9 @@ def load(study: dict[str, Any], metrics: Metrics, on_gpus: bool) -> dict[str, An
         None where none was tested. ``settings``; ``order``: names by capacity, the highest first; ``missing``: the
         others with the reason; ``ratios``: of the first to each of the others, with a 95% interval by Welch's t on the
         logarithms of the runs' rates, and ``verdict``: ``higher``, ``no measurable difference``, or None where a
-        technique has fewer than two runs (Holm's correction over the pairs); ``costs``: per name device hours and price
-        of a million headlines at capacity.
+        technique has fewer than two runs, or each the same rate in all. Holm's correction is over the pairs, and there
+        is no difference unless the rates that broke the other's limits are below those that kept the first's.
+        ``costs``: per name device hours and price of a million headlines at capacity.
     """
     tested = {name: content for name, content in metrics.items() if content.get("load")}
     if not tested:
@@ -40,7 +40,7 @@ def load(study: dict[str, Any], metrics: Metrics, on_gpus: bool) -> dict[str, An
         "settings": study.get("load") or next(iter(tested.values()))["load"]["settings"],
         "order": order,
         "missing": {name: _reason(content) for name, content in tested.items() if name not in capacity},
-        "ratios": _ratios([(name, capacity[name]["runs"]) for name in order]),
+        "ratios": _ratios([(name, capacity[name]) for name in order]),
         "costs": {name: _costs(tested[name], capacity[name], price, on_gpus) for name in order},
     }
 
@@ -54,17 +54,24 @@ def _reason(content: dict[str, Any]) -> str:
     return content["load"]["reason"] or (content["figures"].get(CAPACITY) or {}).get("note") or "no rate was found"
 
 
-def _ratios(ordered: list[tuple[str, list[float]]]) -> list[dict[str, Any]]:
+def _ratios(ordered: list[tuple[str, Figure]]) -> list[dict[str, Any]]:
     if not ordered:
         return []
     (first, best), *others = ordered
-    found = [_ratio(first, best, name, runs) for name, runs in others]
+    found = [_ratio(first, best["runs"], name, figure["runs"]) for name, figure in others]
+    apart = {name: _apart(best, figure) for name, figure in others}
     tested = sorted((each for each in found if each["p"] is not None), key=lambda each: each["p"])
     significant = True
     for place, each in enumerate(tested):
         significant = significant and each["p"] <= (1 - resampling.LEVEL) / (len(tested) - place)
-        each["verdict"] = "higher" if significant else "no measurable difference"
+        each["verdict"] = "higher" if significant and apart[each["to"]] else NO_DIFFERENCE
     return found
+
+
+def _apart(best: Figure, other: Figure) -> bool:
+    """Whether the other's limits were broken at lower rates than the best kept its own at, by their geometric means."""
+    breaks = [end for _, end in other["bracket"]]
+    return None not in breaks and bool(np.log(breaks).mean() < np.log([start for start, _ in best["bracket"]]).mean())
 
 
 def _ratio(first: str, best: list[float], name: str, runs: list[float]) -> dict[str, Any]:

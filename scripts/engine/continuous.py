@@ -23,7 +23,6 @@ import torch
 from scripts.engine.decoder import Decoder
 from scripts.engine.engine import CHECK_DEVICE_S
 from scripts.engine.slots import SMALLEST_PROMPT, Slots, most_prompts
-from scripts.runtime import finite
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.generation import ContinuousBatchTrace, Observation
 from scripts.runtime.models import Loaded
@@ -105,12 +104,11 @@ class GraphBatching(Batching):
     def __init__(
         self, loaded: Loaded, *, pad: int, slots: int | None = None, prefill_tokens: int = PREFILL_TOKENS
     ) -> None:
+        super().__init__()
         self.loaded, self.pad, self.device = loaded, pad, loaded.process.device
         self.prefill_tokens = prefill_tokens
         self.asked_slots = slots
         self.counts = Counts()
-        self._submitted: deque[Request] = deque()
-        self._cancelled: deque[Hashable] = deque()
         self._waiting: deque[Request] = deque()
         self._flight: deque[_Work] = deque()
         self._held: dict[Hashable, int] = {}  # slots by request
@@ -155,22 +153,6 @@ class GraphBatching(Batching):
                 "free; lower the longest request."
             )
         return min(most, fit)
-
-    def submit(self, request: Request) -> None:
-        """Hand a request over, from any thread; its key must be its own.
-
-        Raises:
-            ValueError: it has no prompt, asks for no token, or is longer than what was reserved.
-        """
-        if not len(request.prompt) or request.max_tokens < 1:
-            raise ValueError("A request has a prompt and asks for at least one token.")
-        if len(request.prompt) + request.max_tokens > self.max_length:
-            raise ValueError(f"Prompt and answer are at most {self.max_length} tokens.")
-        self._submitted.append(request)
-
-    def cancel(self, key: Hashable) -> None:
-        """Forget a request, from any thread; nothing more is heard of it."""
-        self._cancelled.append(key)
 
     @property
     def busy(self) -> bool:
@@ -337,6 +319,7 @@ class GraphBatching(Batching):
                 tokens[number].append(token)
         given, self._given = self._given, None
         self.device_slots.cache.length = max(map(len, prompts)) + new_tokens
+        slots = self.device_slots
         return Observation(
             prompt_tokens=max(map(len, prompts)),
             new_tokens=new_tokens,
@@ -345,24 +328,12 @@ class GraphBatching(Batching):
             forward_lengths=[max(lengths) for lengths in given],
             forward_rows=[len(lengths) for lengths in given],
             padded_left=False,
-            cache=self.device_slots.cache,
+            cache=slots.cache,
             collectives={},
             communication_share=0.0,
             trace=ContinuousBatchTrace(self.slots, given, list(map(len, tokens))),
-            not_finite=self._not_finite(prompts, tokens),
+            not_finite=slots.decoder.not_finite(prompts, tokens, slots.cache.rows(self.slots, 1)),
         )
-
-    @torch.inference_mode()
-    def _not_finite(self, prompts: list[list[int]], tokens: list[list[int]]) -> str | None:
-        """Where this loop's own operations give logits that are not finite, by one prefill of each whole request."""
-        decoder, cached = self.device_slots.decoder, self.device_slots.cache.rows(self.slots, 1)
-        for prompt, new in zip(prompts, tokens, strict=True):
-            x = decoder.prefill(torch.tensor([prompt + new[:-1]], device=self.device), cached)
-            try:
-                finite.check(decoder.ops.linear(x[len(prompt) - 1 :], decoder.head, norm=decoder.norm))
-            except finite.NotFiniteError as error:
-                return str(error)
-        return None
 
     def facts(self) -> dict[str, Any]:
         """What this loop did, for the evidence."""

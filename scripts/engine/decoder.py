@@ -19,6 +19,7 @@ from scripts.engine.cache import CachedLayer
 from scripts.kernels import operations
 from scripts.kernels.matrix import Matrix, concatenated
 from scripts.kernels.reference import Heads, Norm, Rope
+from scripts.runtime import finite
 from scripts.runtime.errors import UnsupportedError
 
 Attention = Callable[[torch.Tensor, CachedLayer], torch.Tensor]
@@ -158,6 +159,22 @@ class Decoder:
     def greedy(self, x: torch.Tensor) -> torch.Tensor:
         """Greedy decoding of each position: [T, hidden] -> int64 [T]."""
         return self.ops.argmax(x, self.head, self.norm)
+
+    @torch.inference_mode()
+    def not_finite(self, prompts: list[list[int]], tokens: list[list[int]], cache: list[CachedLayer]) -> str | None:
+        """Where these operations give logits that are not finite, in words, by one prefill of each whole request.
+
+        Args:
+            prompts, tokens: token ids of each request and of its answer.
+            cache: one row, which is written over.
+        """
+        for prompt, new in zip(prompts, tokens, strict=True):
+            x = self.prefill(torch.tensor([prompt + new[:-1]], device=self.device), cache)
+            try:
+                finite.check(self.ops.linear(x[len(prompt) - 1 :], self.head, norm=self.norm))
+            except finite.NotFiniteError as error:
+                return str(error)
+        return None
 
 
 def head_width(config: Any) -> int:

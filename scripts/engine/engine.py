@@ -19,7 +19,6 @@ from scripts.engine.decoder import Decoder
 from scripts.engine.graphs import GraphPool, Replay
 from scripts.engine.session import Session
 from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
-from scripts.runtime import finite
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.generation import Generated, Generator, Observation
 from scripts.runtime.models import Loaded
@@ -178,17 +177,9 @@ class GraphEngine(Generator):
             not_finite=not_finite,
         )
 
-    @torch.inference_mode()
     def _not_finite(self, prompts: list[list[int]], tokens: list[list[int]]) -> str | None:
-        """Where this loop's own operations give logits that are not finite, by one prefill of each whole request."""
-        decoder, cached = self.decoder, self.cache.rows(0, 1)
-        for prompt, new in zip(prompts, tokens, strict=True):
-            x = decoder.prefill(torch.tensor([prompt + new[:-1]], device=self.device), cached)
-            try:
-                finite.check(decoder.ops.linear(x[len(prompt) - 1 :], decoder.head, norm=decoder.norm))
-            except finite.NotFiniteError as error:
-                return str(error)
-        return None
+        """Where logits are not finite, in words."""
+        return self.decoder.not_finite(prompts, tokens, self.cache.rows(0, 1))
 
     def _allocations(self) -> int:
         if self.device.type != "cuda":

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scripts.comparison.load import NO_DIFFERENCE
 from scripts.metrics.families.load import CAPACITY
 from scripts.report import numbers, rows, templates, words
 from scripts.report.templates import say
@@ -36,7 +37,7 @@ def answer(comparison: dict[str, Any]) -> str:
     if not load["order"]:
         return _none(load, by_name)
     first = by_name[load["order"][0]]
-    ahead = [each for each in load["ratios"] if each["verdict"] != "no measurable difference"]
+    ahead = [each for each in load["ratios"] if each["verdict"] != NO_DIFFERENCE]
     tied = [each for each in load["ratios"] if each not in ahead]
     return say(
         "report/words/load.yaml, answer",
@@ -72,7 +73,11 @@ def _none(load: dict[str, Any], by_name: dict[str, Any]) -> str:
 def interval(figure: dict[str, Any]) -> str:
     """Return a capacity's interval as text; empty where it has none, or one so wide that it says nothing."""
     low, high = figure.get("low"), figure.get("high")
-    return "" if low is None or high is None or high > WIDE * low else f"{rate(low)} to {rate(high)}"
+    if low is None:
+        return ""
+    if high is None:
+        return f"from {rate(low)} on" if figure["value"] < WIDE * low else ""
+    return "" if high > WIDE * low else f"{rate(low)} to {rate(high)}"
 
 
 def open_ended(figure: dict[str, Any]) -> bool:

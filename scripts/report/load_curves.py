@@ -39,6 +39,7 @@ def svg(comparison: dict[str, Any]) -> str:
         _style(
             right, "Goodput: requests a second within the limits" if told.limits(settings) else "Requests done a second"
         )
+        done = "goodput_per_s" if told.limits(settings) else "completed_per_s"
         tops, lows, most = [], [], 0.0
         for place, (name, runs) in enumerate(shown):
             look = {"color": SERIES[place], "marker": MARKERS[place], "markersize": 4, "linewidth": 1.2}
@@ -48,7 +49,7 @@ def svg(comparison: dict[str, Any]) -> str:
                     left.plot(*zip(*times, strict=True), alpha=0.85, **look)
                     tops.append(max(value for _, value in times))
                     lows.append(min(value for _, value in times))
-                good = [(rate, value) for rate, levels in run if (value := _goodput(levels)) is not None]
+                good = [(rate, value) for rate, levels in run if (value := _done(levels, done)) is not None]
                 if good:
                     right.plot(*zip(*good, strict=True), alpha=0.85, **look)
                 most = max([most, *(rate for rate, _ in run)])
@@ -85,8 +86,8 @@ def _time(levels: Levels, kind: str, percentile: str) -> float | None:
     return 1000 * median(known) if known else None
 
 
-def _goodput(levels: Levels) -> float | None:
-    known = [level["goodput_per_s"] for level in levels if level.get("goodput_per_s") is not None]
+def _done(levels: Levels, key: str) -> float | None:
+    known = [level[key] for level in levels if level.get(key) is not None]
     return median(known) if known else None
 
 
@@ -98,7 +99,8 @@ def _style(axes: Axes, title: str) -> None:
 
 def _scale(axes: Axes, lows: list[float], tops: list[float], most: float) -> None:
     axes.set_yscale("log")
-    axes.set_ylim(min(lows) / 1.4, max(tops) * 1.4)
+    if tops:  # where no request was answered there are no times
+        axes.set_ylim(min(lows) / 1.4, max(tops) * 1.4)
     axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))

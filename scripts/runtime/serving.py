@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -49,21 +50,29 @@ class Batching:
     max_length: int
     vocabulary: int
 
+    def __init__(self) -> None:
+        self._submitted: deque[Request] = deque()
+        self._cancelled: deque[Hashable] = deque()
+
     def reserve(self, max_length: int) -> None:
         """Prepare for requests of so many tokens, prompt and answer."""
         raise NotImplementedError
 
     def submit(self, request: Request) -> None:
-        """Hand a request over.
+        """Hand a request over; its key must be its own.
 
         Raises:
-            ValueError: it can't be run.
+            ValueError: it has no prompt, asks for no token, or is longer than what was reserved.
         """
-        raise NotImplementedError
+        if not len(request.prompt) or request.max_tokens < 1:
+            raise ValueError("A request has a prompt and asks for at least one token.")
+        if len(request.prompt) + request.max_tokens > self.max_length:
+            raise ValueError(f"Prompt and answer are at most {self.max_length} tokens.")
+        self._submitted.append(request)
 
     def cancel(self, key: Hashable) -> None:
         """Forget a request; nothing more is heard of it."""
-        raise NotImplementedError
+        self._cancelled.append(key)
 
     def step(self) -> list[Event]:
         """Go on, without waiting for a device; returns what has come out."""

@@ -1,7 +1,9 @@
 """Load tests: how many requests a second a server takes until the slowest no longer keep the limits.
 
 A run's requests wait for each other and are not independent, so intervals are over runs: of the logarithms of their
-rates by Student's t, as a capacity can't be negative and runs differ by factors.
+rates by Student's t, as a capacity can't be negative and runs differ by factors. The lower end rests on the rates that
+kept the limits, the upper one on those that broke them, so that no interval is narrower than what the searches left
+open.
 """
 
 import math
@@ -41,10 +43,12 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
     if failed:
         return missing(FIGURES, f"run {failed['run']} under load: {failed['reason'] or failed['status']}")
     best = [max((level.get("goodput_per_s") or 0.0 for level in load["levels"]), default=0.0) for load in loads]
+    limited = any(value is not None for key, value in loads[0]["load"]["limits"].items() if key != "percentile")
+    none = "no request kept the limits" if limited else "no limit is set"
     searched = [load["capacity"] for load in loads if load["capacity"]]
     return {
         CAPACITY: _capacity(searched) if len(searched) == len(loads) else figures.missing("requests/s", NOT_SEARCHED),
-        GOODPUT: over_runs(best) if all(best) else figures.missing("requests/s", "no request kept the limits"),
+        GOODPUT: over_runs(best) if all(best) else figures.missing("requests/s", none),
     }
 
 
@@ -52,10 +56,14 @@ def _capacity(searched: list[dict]) -> Figure:
     unkept = next((found for found in searched if found.get("per_s") is None), None)
     if unkept is not None:
         return figures.missing("requests/s", unkept.get("note") or "no rate kept the limits")
+    keeps, breaks = ([each.get(end) for each in searched] for end in ("keeps_at", "breaks_at"))
     found = over_runs([each["per_s"] for each in searched])
+    if found["low"] is not None:
+        # The edge lies between the two rates of each run; with one that broke at none, it may lie anywhere above.
+        found["high"] = None if None in breaks else over_runs(breaks)["high"]
     notes = list(dict.fromkeys(filter(None, (each.get("note") for each in searched))))
     found["note"] = "; ".join([*notes, *filter(None, [found["note"]])]) or None
-    return found | {"bracket": [[each.get("keeps_at"), each.get("breaks_at")] for each in searched]}
+    return found | {"bracket": list(map(list, zip(keeps, breaks, strict=True)))}
 
 
 def over_runs(rates: list[float]) -> Figure:

@@ -4,8 +4,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from scripts.comparison.load import NO_DIFFERENCE
 from scripts.metrics.families.load import CAPACITY, GOODPUT
-from scripts.report import drawing, load_curves, numbers, rows, templates, text, words
+from scripts.report import drawing, load_curves, numbers, rows, templates, words
 from scripts.report import load as told
 from scripts.report.section import Section
 
@@ -14,7 +15,7 @@ def load(comparison: dict[str, Any]) -> dict[str, Any] | None:
     """Return what load tests found; None where none was made.
 
     Returns:
-        ``lead`` and ``answer``: sentences; ``rows``: per technique its capacity as a bar with an interval, goodput,
+        ``lead``: a sentence; ``rows``: per technique its capacity as a bar with an interval, goodput,
         ratio and cost; ``missing``: the others with the reason; ``curves``: the drawing; ``traffic``: what the form for
         a reader's own traffic needs.
     """
@@ -23,11 +24,8 @@ def load(comparison: dict[str, Any]) -> dict[str, Any] | None:
         return None
     by_name, settings = rows.by_name(comparison), found["settings"]
     drawn = load_curves.svg(comparison)
-    limits = told.limits(settings)
     return {
-        "lead": templates.told("load", "lead", settings=settings, limits=limits),
-        "answer": told.answer(comparison),
-        "limits": limits,
+        "lead": templates.told("load", "lead", settings=settings, limits=told.limits(settings)),
         "percentile": told.percentile(settings),
         "rows": _rows(found, by_name),
         "missing": [{"label": by_name[name]["label"], "reason": reason} for name, reason in found["missing"].items()],
@@ -54,7 +52,6 @@ def _rows(found: dict[str, Any], by_name: dict[str, Any]) -> list[dict[str, Any]
             "ratio": _ratio(ratios.get(name)),
             "goodput": _rate(by_name[name]["figures"][GOODPUT]["value"]),
             "cost": _cost(found["costs"][name]["cost_per_million"]),
-            "served": _served(by_name[name]["load"]),
         }
         for name, figure in figures.items()
     ]
@@ -62,17 +59,19 @@ def _rows(found: dict[str, Any], by_name: dict[str, Any]) -> list[dict[str, Any]
 
 def _ends(figure: dict[str, Any]) -> tuple[float, float]:
     """Return the interval as it is drawn: the value itself where it has none, or one that says nothing."""
-    return (figure["low"], figure["high"]) if told.interval(figure) else (figure["value"], figure["value"])
+    if not told.interval(figure):
+        return figure["value"], figure["value"]
+    return figure["low"], figure["value"] if figure["high"] is None else figure["high"]
 
 
 def _ratio(ratio: dict[str, Any] | None) -> dict[str, str]:
     if ratio is None:
         return {"text": "the most", "note": ""}
     value = words.times(1 / ratio["value"])
-    if ratio["verdict"] == "no measurable difference":
+    if ratio["verdict"] == NO_DIFFERENCE:
         return {"text": ratio["verdict"], "note": value}
     if ratio["verdict"] is None:
-        return {"text": value, "note": "not tested: each technique needs two runs under load"}
+        return {"text": value, "note": "not tested: runs are too few, or all alike"}
     ends = (1 / ratio["high"], 1 / ratio["low"])
     return {"text": value, "note": f"95% interval {words.times(ends[0])} to {words.times(ends[1])}"}
 
@@ -83,12 +82,6 @@ def _cost(figure: dict[str, Any]) -> str:
 
 def _rate(value: float | None) -> str:
     return numbers.NOTHING if value is None else told.rate(value)
-
-
-def _served(load: dict[str, Any]) -> str:
-    """Return what served, in a few words."""
-    server = load["runs"][0].get("server") or {}
-    return " ".join(filter(None, [text.plain(server.get("preset") or ""), text.plain(server.get("version") or "")]))
 
 
 def _traffic(found: dict[str, Any], by_name: dict[str, Any]) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ def content(name, rates, **changes):
     runs = [make_load(name, run, 60.0, **changes) for run in range(1, len(rates) + 1)]
     for run, rate in zip(runs, rates, strict=True):
         if run["capacity"]:
-            run["capacity"]["per_s"] = rate
+            run["capacity"] |= {"per_s": rate, "keeps_at": rate, "breaks_at": 1.02 * rate}
     figures = compute(Recorded([], loads=runs))
     return {"technique": name, "figures": figures, "processes": 1, "load": loads.summary(runs)}
 
@@ -35,6 +35,13 @@ def test_techniques_stand_by_capacity_and_the_first_is_tested_against_the_others
     assert (near["verdict"], slow["verdict"]) == ("no measurable difference", "higher")
     assert slow["low"] < slow["value"] < slow["high"]
     assert slow["value"] == pytest.approx(2.0, rel=0.01)
+
+
+def test_rates_that_the_searches_did_not_tell_apart_are_no_difference():
+    near = content("near", [40.0, 40.1, 40.05])
+    fast = content("fast", [40.6, 40.7, 40.65])
+    # Their own runs hardly differ, but the other broke its limits only above what the first kept.
+    assert compared(fast, near)["ratios"][0]["verdict"] == "no measurable difference"
 
 
 def test_with_one_run_nothing_is_tested():

@@ -19,15 +19,36 @@ def figures(*found):
 def test_a_capacity_is_the_geometric_mean_of_the_runs_with_an_interval_over_them():
     runs = [make_load("graph", run, 60.0) for run in (1, 2, 3)]
     for run, rate in zip(runs, (40.0, 50.0, 44.0), strict=True):
-        run["capacity"]["per_s"] = rate
+        run["capacity"] |= {"per_s": rate, "keeps_at": rate, "breaks_at": 1.05 * rate}
     figure = figures(*runs)[CAPACITY]
     assert figure["value"] == pytest.approx((40 * 50 * 44) ** (1 / 3))
     # Student's t with two degrees of freedom, on logarithms.
     logs = [math.log(rate) for rate in (40.0, 50.0, 44.0)]
     mean = sum(logs) / 3
     deviation = math.sqrt(sum((each - mean) ** 2 for each in logs) / 2)
-    assert figure["high"] == pytest.approx(math.exp(mean + 4.302653 * deviation / math.sqrt(3)), rel=1e-5)
+    reach = 4.302653 * deviation / math.sqrt(3)
+    assert figure["low"] == pytest.approx(math.exp(mean - reach), rel=1e-5)
+    # Up to where the limits were seen to break: what the search did not resolve is in the interval.
+    assert figure["high"] == pytest.approx(1.05 * math.exp(mean + reach), rel=1e-5)
     assert (figure["n"], figure["interval"], figure["unit"]) == (3, "t over runs", "requests/s")
+
+
+def test_the_same_rate_in_every_run_is_not_known_more_exactly_than_the_rates_that_were_tried():
+    runs = [make_load("graph", run, 60.0) for run in (1, 2, 3)]
+    for run in runs:
+        run["capacity"] |= {"per_s": 20.0, "keeps_at": 20.0, "breaks_at": 40.0}
+    figure = figures(*runs)[CAPACITY]
+    assert (figure["low"], figure["high"]) == (pytest.approx(20.0), pytest.approx(40.0))
+    runs[1]["capacity"]["breaks_at"] = None
+    assert figures(*runs)[CAPACITY]["high"] is None
+
+
+def test_without_limits_no_goodput_is_missing_for_that_reason():
+    none = {"ttft_ms": None, "tpot_ms": None, "latency_ms": None, "percentile": 99}
+    run = make_load("graph", 1, 60.0, settings={"limits": none, "rates": [5]})
+    for level in run["levels"]:
+        level["goodput_per_s"] = None
+    assert figures(run)[GOODPUT]["note"] == "no limit is set"
 
 
 def test_one_run_has_no_interval_and_says_so():

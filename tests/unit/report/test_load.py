@@ -97,6 +97,18 @@ def test_the_curves_have_a_line_for_each_run_and_the_limit(comparison):
     assert "<b>" not in drawn
 
 
+def test_levels_without_an_answer_leave_the_picture_without_times(comparison):
+    failed = copy.deepcopy(comparison)
+    failed["load"]["settings"]["limits"]["latency_ms"] = None
+    for technique in failed["techniques"]:
+        for run in (technique["load"] or {}).get("runs", []):
+            for level in run["levels"]:
+                level |= dict.fromkeys(("latency_s", "ttft_s", "tpot_s", "goodput_per_s"))
+    drawn = load_curves.svg(failed)
+    assert "Requests done a second" in drawn
+    assert ">limit<" not in drawn
+
+
 def test_one_rate_alone_is_no_curve(comparison):
     one = copy.deepcopy(comparison)
     for technique in one["techniques"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -33,11 +32,10 @@ class ManagerBatching(Batching):
     own_thread = True
 
     def __init__(self, loaded: Loaded, *, slots: int, pad: int) -> None:
+        super().__init__()
         self.engine = ContinuousEngine(loaded, slots=slots, pad=pad)
         self.slots, self.pad = slots, pad
         self.vocabulary = loaded.model.config.vocab_size
-        self._submitted: deque[Request] = deque()
-        self._cancelled: deque[Hashable] = deque()
         self._names: dict[Hashable, str] = {}
         self._running: dict[str, _Running] = {}
         self._made = 0
@@ -47,18 +45,6 @@ class ManagerBatching(Batching):
         """Reserve pages for so many tokens in every slot, and start the thread that runs the model."""
         self.max_length = max_length
         self.engine.reserve([[[self.pad] * (max_length - 1)]], 1)
-
-    def submit(self, request: Request) -> None:
-        """Hand a request over, from any thread."""
-        if not len(request.prompt) or request.max_tokens < 1:
-            raise ValueError("A request has a prompt and asks for at least one token.")
-        if len(request.prompt) + request.max_tokens > self.max_length:
-            raise ValueError(f"Prompt and answer are at most {self.max_length} tokens.")
-        self._submitted.append(request)
-
-    def cancel(self, key: Hashable) -> None:
-        """Forget a request, from any thread."""
-        self._cancelled.append(key)
 
     @property
     def busy(self) -> bool:
