@@ -15,7 +15,7 @@ import yaml
 
 from scripts.foundation.errors import StudyError
 from scripts.foundation.wording import one_line, shown
-from scripts.study import selection, strict_yaml
+from scripts.study import selection, strict_yaml, typed
 
 BUILT_IN = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
 _OPTION = "--config"
@@ -74,7 +74,7 @@ def read(
 
     Args:
         files: of ``--configfile``, in their order.
-        options: of ``--config``, each ``key=value``; the values are YAML.
+        options: of ``--config``, each ``key=value``; the values are YAML, read by the schema's types.
         replace: whether the built-in configuration is left out (``--replace-workflow-config``).
         given: keys of a workflow that uses this one as a module, merged last.
 
@@ -84,12 +84,13 @@ def read(
     layers = [] if replace else [_file(BUILT_IN, is_own=False)]
     layers += [_file(Path(path)) for path in files]
     layers += [_option(option) for option in options]
+    given = typed.values(given or {}, "the workflow's config")
     config: dict[str, Any] = {}
     for layer in layers:
         _merge(config, layer.value)
-    _merge(config, given or {})
+    _merge(config, given)
     if not replace:
-        selection.complete(config, [*(layer.value for layer in layers if layer.is_own), given or {}])
+        selection.complete(config, [*(layer.value for layer in layers if layer.is_own), given])
     return Study(config, layers)
 
 
@@ -122,7 +123,7 @@ def _option(option: str) -> Layer:
             f"{_OPTION} 'measurement={{repeats: 2}}'."
         )
     try:
-        document = strict_yaml.parse(text, f"{_OPTION} {key}")
+        document = typed.parse(key, text, f"{_OPTION} {key}")
         if isinstance(document.value, date):
             document = strict_yaml.Document(text, document.node)
     except StudyError:

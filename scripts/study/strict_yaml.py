@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,13 +62,15 @@ def read_file(path: str | Path, name: str) -> Document:
         raise StudyError(f"{name}, line {line} is not UTF-8 text; save the file as UTF-8.") from None
 
 
-def parse(text: str, name: str) -> Document:
-    """Parse text; see ``read_file``."""
+def parse(text: str, name: str, adjust: Callable[[yaml.Node], yaml.Node] | None = None) -> Document:
+    """Parse text; see ``read_file``. ``adjust`` may change the nodes before they become values."""
     if any(chr(each) in text for each in _JSON_ONLY) and _is_json(text):
         text = text.translate(_JSON_ONLY)
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
+        if node is not None and adjust is not None:
+            node = adjust(node)
         return Document(None if node is None else loader.construct_document(node), node)
     except _Fault as fault:
         raise StudyError(f"{name}, line {fault.line}: {fault.said}.") from None
@@ -78,6 +81,19 @@ def parse(text: str, name: str) -> Document:
         ) from None
     except yaml.MarkedYAMLError as error:
         raise StudyError(f"{name}{_said(error, text)}") from None
+
+
+def construct(node: yaml.Node, name: str) -> Any:
+    """The value of a node that was made by hand; see ``read_file``."""
+    try:
+        return _Loader("").construct_document(node)
+    except _Fault as fault:
+        raise StudyError(f"{name}: {fault.said}.") from None
+
+
+def plain_tag(text: str) -> str:
+    """The tag that a text has where it stands without quotes."""
+    return _Loader("").resolve(yaml.ScalarNode, text, (True, False))
 
 
 def _is_json(text: str) -> bool:
@@ -102,9 +118,9 @@ def _said(error: yaml.MarkedYAMLError, text: str) -> str:
 
 
 class _Fault(yaml.YAMLError):
-    def __init__(self, mark: yaml.Mark, said: str) -> None:
+    def __init__(self, mark: yaml.Mark | None, said: str) -> None:
         super().__init__(said)
-        self.line, self.said = mark.line + 1, said
+        self.line, self.said = mark.line + 1 if mark else 1, said
 
 
 class _Loader(yaml.SafeLoader):

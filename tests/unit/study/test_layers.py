@@ -32,8 +32,59 @@ def test_the_command_lines_options_are_yaml_and_come_last(tmp_path):
     ("text", "value"),
     [("3", 3), ("1e-3", 0.001), ("true", True), ("", None), ("a: b: c", "a: b: c"), ("2024-01-01", "2024-01-01")],
 )
-def test_an_option_of_the_command_line_has_its_kind(text, value):
-    assert layers.read([], [f"title={text}"]).config["title"] == value
+def test_an_option_that_the_schema_does_not_know_is_read_as_yaml(text, value):
+    assert layers.read([], [f"mine={text}"]).config["mine"] == value
+
+
+@pytest.mark.parametrize("text", ["3", "1e-3", "true", "a: b: c", "2024-01-01", "007"])
+def test_an_option_that_takes_text_is_the_text_as_it_was_typed(text):
+    assert layers.read([], [f"title={text}"]).config["title"] == text
+
+
+NESTED = [
+    ("dataset={samples: 100}", "dataset.samples", 100),
+    ('dataset={samples: "100"}', "dataset.samples", 100),
+    ("dataset={evaluation_share: '1e-1'}", "dataset.evaluation_share", 0.1),
+    ("dataset={hub: {revision: 1234567}}", "dataset.hub.revision", "1234567"),
+    ("dataset={hub: {revision: 0123456}}", "dataset.hub.revision", "0123456"),
+    ("dataset={hub: {revision: 1e5}}", "dataset.hub.revision", "1e5"),
+    ("dataset={filters: '{summary_words: {min: 1}}'}", "dataset.filters.summary_words.min", 1),
+    ("models={small: {hub: {revision: 2024-01-01}}}", "models.small.hub.revision", "2024-01-01"),
+    ("models={small: {train: {max_rows: null}}}", "models.small.train.max_rows", None),
+    ("models={small: {train: {max_rows: 'null'}}}", "models.small.train.max_rows", None),
+    ("generation={chat_template: 'true'}", "generation.chat_template", True),
+    ("generation={prompt: '{summary}'}", "generation.prompt", "{summary}"),
+    ("load={techniques: [graph]}", "load.techniques", ["graph"]),
+    ("load={techniques: '[graph]'}", "load.techniques", ["graph"]),
+    ("load={limits: {latency_ms: '250'}}", "load.limits.latency_ms", 250),
+    ("techniques={kv_cache: {batch_size: '4'}}", "techniques.kv_cache.batch_size", 4),
+    ("techniques={kv_cache: {quantization: nf4}}", "techniques.kv_cache.quantization", "nf4"),
+    ("techniques={kv_cache: {pruning: '{amount: 0.2}'}}", "techniques.kv_cache.pruning", {"amount": 0.2}),
+    ("comparison={price_per_device_hour: 3}", "comparison.price_per_device_hour", 3),
+    ("select='[baseline]'", "select", ["baseline"]),
+]
+
+
+@pytest.mark.parametrize(("option", "path", "wanted"), NESTED)
+def test_a_nested_option_has_the_type_of_the_schema(option, path, wanted):
+    found = layers.read([], [option]).config
+    for key in path.split("."):
+        found = found[key]
+    assert (found, type(found)) == (wanted, type(wanted))
+
+
+def test_a_module_is_given_its_keys_as_text():
+    # Snakemake reads nested values of the command line with a loader that knows text alone.
+    given = {
+        "dataset": {"samples": "100", "hub": {"revision": "0123"}},
+        "report": {"previous": "null"},
+        "sweeps": {"amounts": {"technique": "pruned", "facet": "pruning.amount", "values": ["0.1", "0.3"]}},
+        "select": ["baseline"],
+    }
+    config = layers.read([], [], given=given).config
+    assert (config["dataset"]["samples"], config["dataset"]["hub"]["revision"]) == (100, "0123")
+    assert config["sweeps"]["amounts"]["values"] == [0.1, 0.3]
+    assert check(config)
 
 
 @pytest.mark.parametrize(
@@ -43,12 +94,26 @@ def test_an_option_of_the_command_line_has_its_kind(text, value):
         ("measurement", "is no key=value"),
         ("measurement={repeats: 2", "never closed"),
         ("measurement={repeats: 2, repeats: 3}", '"repeats"'),
+        ("dataset={samples:100}", 'dataset: "samples:100" has no space after its colon'),
     ],
 )
 def test_a_wrong_option_is_named(option, said):
     with pytest.raises(StudyError, match="--config") as error:
         layers.read([], [option])
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("dataset={samples: many}", '--config: dataset.samples is "many", which is not a whole number; correct it.'),
+        ("dataset=100", "--config: dataset is 100, which is not a mapping; correct it."),
+        ("generation={chat_template: 3}", "--config: generation.chat_template is 3, which is not true or false"),
+        ("title=null", "--config: title is null"),
+    ],
+)
+def test_what_the_schema_does_not_take_is_said_in_one_sentence(option, said):
+    assert explained([], [option]).startswith(said)
 
 
 def test_without_the_built_in_study_only_the_files_count(tmp_path):
