@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from scripts.dataset.collect import LEAKAGE, Rejects, collect
+from scripts.dataset.collect import LEAKAGE, Rejects, collect, mostly_rejected
 from scripts.dataset.rows import Row
 from scripts.dataset.settings import Settings, parse
 from scripts.dataset.split import leaking, split
@@ -63,10 +63,15 @@ def prepare(settings: Settings, output: Path) -> dict[str, Any]:
     }
     if source.notes:
         manifest["notes"] = source.notes
+    warning = mostly_rejected(manifest["counts"]["read"], rejects)
+    if warning:
+        manifest["warning"] = warning
     # The manifest is written last: where it is, the rest is complete.
     write_json(output / "manifest.json", manifest)
     for note in source.notes:
         log.warning("%s: %s.", source.name, note)
+    if warning:
+        log.warning("%s.", warning)
     read, rejected, pooled, trained = (manifest["counts"][name] for name in ("read", "rejected", "pool", "train"))
     why = f": {rejects.summary(source.unit)}" if rejected else ""
     log.info(

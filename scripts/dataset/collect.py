@@ -62,17 +62,19 @@ def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: boo
     """Read the whole source and return its usable rows in order; adds remarks to the source's notes.
 
     Raises:
-        StudyError: no row can be used; the message says why.
+        StudyError: no row can be used, or none has the category that is named; the message says why.
     """
     rows: list[Row] = []
     seen: set[str] = set()
     present: dict[str, None] = {}
     undecodable = Undecodable()
     read = 0
+    has_category = False
     for entry in source.entries:
         read += 1
         if entry.fields is not None and len(present) < _COLUMNS_KEPT:
             present.update(dict.fromkeys(names(entry.fields)))
+        has_category = has_category or pick(entry.fields or {}, source.columns.grouping) is not MISSING
         try:
             row = usable(entry, source.columns, filters, keep_markup)
             if row.id in seen:
@@ -88,6 +90,9 @@ def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: boo
     advice = _advice(source, undecodable)
     if not rows:
         raise StudyError(_no_rows(source, read, list(present), rejects, advice))
+    if source.columns.category is not None and not has_category:
+        # A category that is not asked for may be absent.
+        raise StudyError(missing_columns(source.name, [source.columns.category], list(present)))
     if advice:
         source.notes.append(advice)
     marked = sum(row.had_markup for row in rows)
@@ -108,8 +113,9 @@ def _undecodable(entry: Entry, source: Opened) -> bytes:
     """Return the bytes of a row that is no UTF-8; b"" where its bytes are, as with an escaped lone surrogate."""
     raw = entry.raw
     if raw is None:
-        columns = (source.columns.headline, source.columns.summary)
-        raw = " ".join(value for name in columns if isinstance(value := pick(entry.fields or {}, name), str))
+        values = [pick(entry.fields or {}, name) for name in source.columns.text]
+        raw = next((value for value in values if isinstance(value, bytes)), None)
+        raw = " ".join(value for value in values if isinstance(value, str)) if raw is None else raw
     try:
         data = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape")
         data.decode("utf-8")
@@ -123,8 +129,9 @@ def _undecodable(entry: Entry, source: Opened) -> bytes:
 def _content(entry: Entry, source: Opened) -> str:
     if entry.fields is None:
         return shown(entry.raw or "")
-    found = {name: pick(entry.fields, name) for name in (source.columns.headline, source.columns.summary)}
-    return shown(_plain({name: value for name, value in found.items() if value is not MISSING}))
+    of_file = ["file"] if source.unit == "file" else []
+    found = {name: pick(entry.fields, name) for name in (*of_file, source.columns.headline, source.columns.summary)}
+    return shown(_plain({str(name): value for name, value in found.items() if value is not MISSING}))
 
 
 def _plain(fields: Mapping[str, Any]) -> str:
@@ -141,13 +148,30 @@ def _advice(source: Opened, undecodable: Undecodable) -> str:
     return f"{message}; {encoding.advice(bytes(undecodable.sample))}" if source.encoding == encoding.UTF8 else message
 
 
+def _by_position(source: Opened) -> str:
+    if source.origin.get("format") != "csv" or source.columns.by_position:
+        return ""
+    return ", or, where its first line is a row already, give them by position, such as {headline: 1, summary: 2}"
+
+
+def mostly_rejected(read: int, rejects: Rejects) -> str:
+    """A sentence where most of a source's rows can't be used; else empty."""
+    count = rejects.counts.total()
+    if 2 * count <= read:
+        return ""
+    reason, of_it = rejects.counts.most_common(1)[0]
+    return (
+        f"{count:,} of the {read:,} rows of the data are rejected ({100 * count / read:.0f}%), {of_it:,} of them as "
+        f"{reason}: check that dataset.columns and dataset.filters suit it; rejects.jsonl lists the rows"
+    )
+
+
 def _no_rows(source: Opened, read: int, present: list[str], rejects: Rejects, advice: str) -> str:
     """The sentence for a source without usable rows."""
     if read == 0:
         return f"{source.name} has no rows; name a source that has some."
-    columns = source.columns
-    missing = [each for each in dict.fromkeys((columns.summary, columns.headline)) if each not in present]
+    missing = [each for each in source.columns.text if str(each) not in present]
     if present and missing and MISSING_COLUMN in rejects.counts:
-        return missing_columns(source.name, missing, present)
+        return missing_columns(source.name, missing, present, _by_position(source))
     message = f"{source.name}: none of its {read} rows can be used: {rejects.summary(source.unit)}"
     return f"{message}; {advice or 'check the source and dataset.filters'}."

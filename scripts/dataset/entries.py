@@ -33,11 +33,33 @@ class Entry:
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the source's columns that hold a row's parts; a dotted name leads into nested objects."""
+    """The source's columns that hold a row's parts: names, or positions from 1 in a table without a header.
 
-    summary: str = "short_description"
-    headline: str = "headline"
-    category: str = "category"
+    A dotted name leads into nested objects. A ``category`` of None is the column of that name, where there is one.
+    """
+
+    summary: str | int = "short_description"
+    headline: str | int = "headline"
+    category: str | int | None = None
+
+    @property
+    def grouping(self) -> str | int:
+        """The category's column; in a table without a header, where none is named, no column has this name."""
+        return "category" if self.category is None else self.category
+
+    @property
+    def text(self) -> tuple[str | int, ...]:
+        """The columns without which a row can't be used, each once."""
+        return tuple(dict.fromkeys((self.summary, self.headline)))
+
+    @property
+    def by_position(self) -> bool:
+        """Whether the columns are told by their positions."""
+        return isinstance(self.summary, int)
+
+    def all(self) -> tuple[str | int, ...]:
+        """Every column that is looked for."""
+        return (self.summary, self.headline, self.grouping)
 
 
 @dataclass(frozen=True)

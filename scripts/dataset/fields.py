@@ -8,10 +8,12 @@ MISSING = object()
 _DEPTH = 6
 
 
-def pick(fields: Mapping[str, Any], name: str) -> Any:
+def pick(fields: Mapping[Any, Any], name: str | int) -> Any:
     """Return the value of a column, or ``MISSING``; a column of the very name goes before a nested one."""
     if name in fields:
         return fields[name]
+    if isinstance(name, int):
+        return MISSING
     for at, char in enumerate(name):
         if char == "." and isinstance(inner := fields.get(name[:at]), Mapping):
             found = pick(inner, name[at + 1 :])
@@ -20,8 +22,15 @@ def pick(fields: Mapping[str, Any], name: str) -> Any:
     return MISSING
 
 
-def holder(name: str, columns: list[str]) -> str | None:
+def numbered(values: list[Any]) -> dict[int, Any]:
+    """Return the values of a row without names by their positions, from 1."""
+    return dict(enumerate(values, start=1))
+
+
+def holder(name: str | int, columns: list[str]) -> str | None:
     """Return which of a table's columns holds the column ``name``: itself, or the one that it is nested in."""
+    if isinstance(name, int):
+        return columns[name - 1] if name <= len(columns) else None
     parts = name.split(".")
     heads = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
     return next((head for head in heads if head in columns), None)

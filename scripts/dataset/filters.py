@@ -13,7 +13,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which rows are used, by their words after cleaning; in scripts without spaces each character counts as one."""
+    """Which rows are used, by their words after cleaning; see :func:`scripts.foundation.words.count`."""
 
     summary_words: Bounds = field(default_factory=lambda: Bounds(5, 100))
     headline_words: Bounds = field(default_factory=lambda: Bounds(2, 30))

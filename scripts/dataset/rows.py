@@ -60,14 +60,14 @@ def usable(entry: Entry, columns: Columns, filters: Filters, keep_markup: bool =
     summary, headline = summary[0], headline[0]
     _check_length("summary", summary, filters.summary_words)
     _check_length("headline", headline, filters.headline_words)
-    category = pick(fields, columns.category)
+    category = pick(fields, columns.grouping)
     # A category only groups rows, so a strange one is no reason to lose the row.
     category = clean(category) if isinstance(category, str) and encodable(category) else ""
     category = interned(category)
     return Row(identity(summary, headline), summary, headline, category, entry.position, entry.side, had_markup)
 
 
-def _text(fields: Mapping[str, Any], column: str, keep_markup: bool) -> tuple[str, bool]:
+def _text(fields: Mapping[Any, Any], column: str | int, keep_markup: bool) -> tuple[str, bool]:
     """Return the text of a column, cleaned, and whether tags of HTML were taken out of it."""
     value = pick(fields, column)
     if value is MISSING:
@@ -88,7 +88,7 @@ def _text(fields: Mapping[str, Any], column: str, keep_markup: bool) -> tuple[st
 
 
 def _check_length(part: str, text: str, bounds: Bounds) -> None:
-    count = len(words.split(text))
+    count = words.count(text)
     if count < bounds.min:
         raise Rejected(f"{part}_too_short")
     if count > bounds.max:

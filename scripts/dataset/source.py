@@ -62,12 +62,27 @@ class Options:
         return value
 
     def columns(self) -> Columns:
-        """The names of the source's columns under ``columns``."""
+        """The source's columns under ``columns``: all by name, or all by position, which counts from 1."""
         options, default = self.mapping("columns"), asdict(Columns())
         for name in options.given:
             if name not in default:
                 raise StudyError(f"{options.key}: {name!r} is unknown; map {', '.join(default)}.")
-        return Columns(**{name: options.text(name, default[name]) for name in default})
+        given = {name: options._column(name, default[name]) for name in default}
+        kinds = {isinstance(each, int) for each in given.values() if each is not None}
+        if len(kinds) > 1:
+            raise StudyError(
+                f"{options.key}: name all columns, or give all by position, which is for tables without a header; "
+                f"{', '.join(f'{name}: {each}' for name, each in given.items() if each is not None)} mixes both."
+            )
+        return Columns(**given)
+
+    def _column(self, name: str, default: str | None) -> str | int | None:
+        value = self.given.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            if value < 1:
+                raise StudyError(f"{self.key}.{name}: {value} is no column; the first is 1.")
+            return value
+        return self.text_or(name, None) if default is None else self.text(name, default)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ into characters with their combining marks, as is usual for ROUGE in these langu
 dictionary of each.
 """
 
+import math
 import unicodedata
 
 import regex
@@ -13,6 +14,10 @@ _UNSPACED = (
     "[[\\p{scx=Han}\\p{scx=Hira}\\p{scx=Kana}\\p{scx=Bopo}\\p{sc=Thai}\\p{sc=Lao}\\p{sc=Khmer}\\p{sc=Myanmar}]"
     "&&[\\p{L}\\p{N}]]"
 )
+_WIDE = "[[\\p{scx=Han}\\p{scx=Hira}\\p{scx=Kana}\\p{scx=Bopo}]&&[\\p{L}\\p{N}]]"
+_IS_WIDE = regex.compile(_WIDE, regex.V1)
+#: Characters of a word: rounded from running text, for bounds that are wide anyway.
+_CHARACTERS_WIDE, _CHARACTERS_LONG = 2, 4
 _IS_UNSPACED = regex.compile(_UNSPACED, regex.V1)
 #: A character of such a script with its marks, or else a run of letters, marks and digits.
 _PIECE = regex.compile(f"{_UNSPACED}\\p{{M}}*|[[\\p{{L}}\\p{{M}}\\p{{N}}]--{_UNSPACED}]+", regex.V1)
@@ -27,6 +32,20 @@ def split(text: str) -> list[str]:
     if text.isascii() or not _IS_UNSPACED.search(text):
         return words
     return [part for word in words for part in (_PIECE.findall(word) if _IS_UNSPACED.search(word) else [word])]
+
+
+def count(text: str) -> int:
+    """Return about how many words a text has, for bounds on its length.
+
+    White space parts words. Scripts written without it are counted by characters: two of Chinese or Japanese are taken
+    for a word, and four of Thai, Lao, Khmer or Burmese, marks aside, which is near what words of running text have.
+    """
+    parts = split(text)
+    if text.isascii():
+        return len(parts)
+    wide = sum(bool(_IS_WIDE.match(part)) for part in parts)
+    long = sum(bool(_IS_UNSPACED.match(part)) for part in parts) - wide
+    return len(parts) - wide - long + math.ceil(wide / _CHARACTERS_WIDE) + math.ceil(long / _CHARACTERS_LONG)
 
 
 def tokens(text: str) -> list[str]:

@@ -25,10 +25,16 @@ def summary(comparison: dict[str, Any]) -> dict[str, Any]:
             "doubts", "summary", ran=len(ran), flagged=sum(bool(technique["flags"]) for technique in ran),
             spreads=spreads, worst=max(spreads, key=lambda entry: entry[0], default=None),
             middle=spreads[len(spreads) // 2][0] if spreads else None, doubted=doubted, named=named,
-            interleaved=comparison["order"]["interleaved"],
+            interleaved=comparison["order"]["interleaved"], data=data_warning(comparison["dataset"]),
         ),
         "kinds": [_kind(kind, techniques) for kind in _kinds(techniques)],
     }  # fmt: skip
+
+
+def data_warning(dataset: dict[str, Any]) -> str:
+    """Return what the manifest warns of, such as that most rows of the data were rejected; empty where of nothing."""
+    manifest = dataset["manifest"] if isinstance(dataset["manifest"], dict) else {}
+    return str(manifest.get("warning") or "")
 
 
 def _named(comparison: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from scripts.report import machines, numbers, rows
+from scripts.report.doubts import data_warning
 from scripts.report.templates import general, say
 
 DATA = {"newswire": "news that the project writes itself", "hub": "from the hub"}
@@ -55,6 +56,13 @@ def _model(model: dict[str, Any]) -> str:
 
 
 def _data(dataset: dict[str, Any]) -> str:
+    counts = dataset["manifest"].get("counts") if isinstance(dataset["manifest"], dict) else None
+    if data_warning(dataset) and isinstance(counts, dict):
+        return f"{_source(dataset)}, {counts.get('rejected'):,} of whose {counts.get('read'):,} rows were rejected"
+    return _source(dataset)
+
+
+def _source(dataset: dict[str, Any]) -> str:
     manifest = dataset["manifest"] if isinstance(dataset["manifest"], dict) else {}
     source = manifest.get("source")
     settings = manifest.get("settings") if isinstance(manifest.get("settings"), dict) else {}

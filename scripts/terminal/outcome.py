@@ -7,12 +7,18 @@ from pathlib import Path
 
 from scripts.foundation import files, text
 
+DATA = "manifest.json"
 RECORDS = ("run.json", "load.json", "profile.json")
 
 
 def of(outputs: Iterable[str]) -> str | None:
-    """Status and reason of the record among a job's outputs; None for a good one, or where there is none."""
+    """Status and reason of the record among a job's outputs; None for a good one, or where there is none.
+
+    Of the data set, its warning, if there is one.
+    """
     for path in map(Path, outputs):
+        if path.name == DATA:
+            return _warning(path)
         if path.name not in RECORDS and path.parent.name != "metrics":
             continue
         try:
@@ -24,3 +30,11 @@ def of(outputs: Iterable[str]) -> str | None:
         if status == "failed" or (status != "ok" and path.name in RECORDS):
             return text.one_line(f"{str(status).replace('_', ' ')}: {str(reason).rstrip('.')}")
     return None
+
+
+def _warning(path: Path) -> str | None:
+    try:
+        said = files.read_json(path).get("warning")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return text.one_line(f"warning: {said}") if said else None

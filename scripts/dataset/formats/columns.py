@@ -1,6 +1,6 @@
 """Checks that a table has the configured columns, each once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from scripts.dataset.entries import Columns
 from scripts.dataset.fields import holder
@@ -11,20 +11,19 @@ _LONGEST = 80
 
 
 def need_columns(name: str, present: list[str], columns: Columns) -> None:
-    """Check that a table with a known header has a summary and a headline, and no configured column twice.
+    """Check that a table with a known header has the columns that are named, and none of them twice.
 
     Raises:
         StudyError: it lacks one or has one twice; the message names the columns.
     """
-    once(name, present, (columns.summary, columns.headline, columns.category))
-    missing = [
-        column for column in dict.fromkeys((columns.summary, columns.headline)) if holder(column, present) is None
-    ]
+    once(name, present, columns.all())
+    named = (*columns.text, *([] if columns.category is None else [columns.category]))
+    missing = [column for column in dict.fromkeys(named) if holder(column, present) is None]
     if missing:
         raise StudyError(missing_columns(name, missing, present))
 
 
-def once(name: str, present: list[str], wanted: Iterable[str]) -> None:
+def once(name: str, present: list[str], wanted: Iterable[str | int]) -> None:
     """Check that no configured column is there twice: which of the two is meant is unknown.
 
     Raises:
@@ -39,9 +38,10 @@ def once(name: str, present: list[str], wanted: Iterable[str]) -> None:
             )
 
 
-def missing_columns(name: str, missing: list[str], present: list[str]) -> str:
-    """Return the sentence for columns that are not there."""
+def missing_columns(name: str, missing: Sequence[str | int], present: list[str], advice: str = "") -> str:
+    """Return the sentence for columns that are not there; ``advice`` is added to what to do."""
     shown = [each if len(each) <= _LONGEST else f"{each[:_LONGEST]}…" for each in present[:_SHOWN]]
     has = ", ".join(shown) + (", …" if len(present) > _SHOWN else "") if present else "none"
     word = "column" if len(missing) == 1 else "columns"
-    return f"{name} has no {word} {' and '.join(missing)}; it has {has}; set the columns of the source to these."
+    lacks = " and ".join(str(each) for each in missing)
+    return f"{name} has no {word} {lacks}; it has {has}; set the columns of the source to these{advice}."

@@ -8,6 +8,7 @@ import csv
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO
 
 from scripts.dataset.entries import MALFORMED, ROW_LIMIT, STRAY_QUOTE, TOO_LARGE
@@ -38,7 +39,6 @@ class Records:
     """The records of a stream of UTF-8 lines.
 
     Attributes:
-        header: the first line; None in an empty stream.
         long: how many records of several lines were read.
         like_rows: of these, how many could be rows by the look of each of their lines.
         first_like_rows: the line on which the first of them begins.
@@ -47,15 +47,23 @@ class Records:
     def __init__(self, stream: BinaryIO) -> None:
         csv.field_size_limit(ROW_LIMIT)
         self._lines = lines(stream)
-        self.header = next(self._lines, None)
         self.long = self.like_rows = self.first_like_rows = 0
         self._pushed_back: deque[Line] = deque()
         self._lines_read: list[Line] = []
         self._ended = False
         self._doubtful = 0
 
+    def take_header(self) -> Line | None:
+        """Take the first line, which is no record; None in an empty stream."""
+        return self._next_line()
+
+    def ahead(self, count: int) -> list[Line]:
+        """Return the first lines, which are still to be read."""
+        self._pushed_back.extend(islice(self._lines, count))
+        return list(self._pushed_back)
+
     def read(self, delimiter: str, width: int) -> Iterator[Record]:
-        """Yield the records behind the header; ``width`` is how many values each must have."""
+        """Yield the records from here on; ``width`` is how many values each must have."""
         self._delimiter, self._width = delimiter, width
         while line := self._next_line():
             self._pushed_back.appendleft(line)
@@ -75,6 +83,10 @@ class Records:
         except csv.Error:  # a quote that is not closed, or closed before its value ends; a carriage return on its own
             problem = STRAY_QUOTE if b'"' in self._lines_read[0].data else MALFORMED
         first, *behind = self._lines_read
+        # What parts values by tabs often has no quotes of its own, so that they are part of the text.
+        if self._delimiter == "\t" and (problem == STRAY_QUOTE or (behind and self._is_rows())) and self._is_row(first):
+            self._pushed_back.extendleft(reversed(behind))
+            return Record(first.number, _parsed(first, "\t", csv.QUOTE_NONE), _text(first)[:_RAW])
         if behind:
             if problem or self._is_rows():
                 return self._skip_first(problem or STRAY_QUOTE, first, behind)

@@ -12,6 +12,7 @@ HEAD = 2**20
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
 _LINE_ENDINGS = {".jsonl", ".ndjson"}
 _LINES_LOOKED_AT = 50
+_TAR_AT = 257
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Format:
     carriage_returns: bool = False
 
 
-def detect(head: bytes, member: str, path: str, encoded_in: str, rows: str) -> Format:
+def detect(head: bytes, member: str, path: str, encoded_in: str, rows: str, has_header: bool = True) -> Format:
     """Detect the format of a file.
 
     Args:
@@ -38,11 +39,14 @@ def detect(head: bytes, member: str, path: str, encoded_in: str, rows: str) -> F
         path: its path, for errors.
         encoded_in: the encoding that the study names.
         rows: the place of the rows in a document that the study names.
+        has_header: whether the first line of a CSV names its columns.
 
     Raises:
         StudyError: it is empty, or its format or encoding is unknown.
     """
     ending = os.path.splitext(member)[1].lower()
+    if head[_TAR_AT:].startswith(b"ustar"):
+        raise StudyError(f"{path} is a tar archive; unpack it and name the file inside, or the folder of texts.")
     if not head:
         raise StudyError(f"{path} is empty; name a file with rows.")
     if head.startswith(b"PAR1"):
@@ -60,7 +64,7 @@ def detect(head: bytes, member: str, path: str, encoded_in: str, rows: str) -> F
     if carriage_returns:
         text = text.replace(b"\r", b"\n")
     found = _format(text, len(head) < HEAD, ending, path, rows)
-    if found == "csv" and name == encoding.UTF8:
+    if found == "csv" and name == encoding.UTF8 and has_header:
         _check_header(text, path)
     return Format(found, name, carriage_returns)
 
@@ -79,9 +83,12 @@ def _format(text: bytes, whole: bool, ending: str, path: str, rows: str) -> str:
         return "json_document" if _is_document(text, whole) else "json_lines"
     if ending in _LINE_ENDINGS or ending == ".json":
         return "json_lines"
+    if start[:1] == b"<":
+        raise StudyError(f"{path} is HTML or XML, of which no rows are read; write its texts as CSV or JSON lines.")
     raise StudyError(
-        f"{path} is of no known format; it must be JSON lines (.jsonl), a JSON array or document (.json), CSV (.csv) "
-        "or Parquet (.parquet), as it is or in a .gz or .zip file, and text in UTF-8 or dataset.file.encoding."
+        f"{path} is of no known format; it must be JSON lines (.jsonl), a JSON array or document (.json), CSV (.csv, "
+        ".tsv) or Parquet (.parquet), as it is or in a .gz, .bz2, .xz or .zip file, and text in UTF-8 or "
+        "dataset.file.encoding; or a folder or .zip file of texts (.txt), with the headline on the first line."
     )
 
 

@@ -79,7 +79,7 @@ def _at(value: Any, rows: str, path: str) -> Any:
 
 
 def _rows(node: Any, document: Any, columns: Columns, rows: str, path: str) -> list[Any]:
-    wanted = (columns.summary, columns.headline)
+    wanted = columns.text
     where = f"{path} at {rows}" if rows else path
     if isinstance(node, dict) and any(_is_cell(pick(node, name)) for name in wanted):
         return [node]

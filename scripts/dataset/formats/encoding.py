@@ -13,8 +13,8 @@ _CHUNK = 2**18
 #: What files of today are in: by its bytes alone a short text could as well be of a code page of DOS.
 _IN_USE = [
     "utf_8",
-    *(f"cp{page}" for page in range(1250, 1259)),
-    *["shift_jis", "euc_jp", "euc_kr", "gb18030", "big5", "koi8_r"],
+    *(f"cp{page}" for page in range(1250, 1258)),  # not Vietnamese 1258, which all of Latin script could be
+    *["cp874", "shift_jis", "euc_jp", "euc_kr", "gb18030", "big5", "koi8_r"],
 ]
 #: Share of zeros among every other byte from which text is UTF-16.
 _ZEROS = 0.4
@@ -91,7 +91,18 @@ def advice(sample: bytes) -> str:
     name = likely(sample)
     if name is None:
         return "set dataset.file.encoding to the encoding that it was saved in"
-    return f"by its bytes it is most likely {name}: set dataset.file.encoding to {name}, or save it as UTF-8"
+    return (
+        f"by its bytes it is most likely {name} ({_read_as(sample, name)}): set dataset.file.encoding to {name}, or "
+        "save it as UTF-8"
+    )
+
+
+def _read_as(sample: bytes, name: str) -> str:
+    """A few words of the text as they read in an encoding, around the first that is not ASCII."""
+    text = " ".join(sample[:SAMPLE].decode(name, "replace").split())
+    at = next((at for at, char in enumerate(text) if not char.isascii()), 0)
+    start = text.rfind(" ", 0, max(0, at - 10)) + 1
+    return f"there it reads “{text[start : start + 40].strip()}…”"
 
 
 class _Recoded(io.RawIOBase):

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from scripts.dataset.fields import MISSING, pick
+from scripts.dataset.fields import MISSING, numbered, pick
 from scripts.dataset.formats.columns import once
 from scripts.foundation.errors import StudyError
 
 
-def table(node: Any, wanted: tuple[str, ...], name: str) -> list[Any] | None:
+def table(node: Any, wanted: tuple[str | int, ...], name: str) -> list[Any] | None:
     """Return the rows of a table, objects but for broken ones; None where the value is no table.
 
     Args:
@@ -35,18 +35,21 @@ def table(node: Any, wanted: tuple[str, ...], name: str) -> list[Any] | None:
     return None
 
 
-def _headed(rows: list[list[Any]], wanted: tuple[str, ...], name: str) -> list[Any]:
-    """Read lists whose first one names the columns."""
+def _headed(rows: list[list[Any]], wanted: tuple[str | int, ...], name: str) -> list[Any]:
+    """Read lists whose first one names the columns, or whose columns are told by position."""
     head = [each if isinstance(each, str) else "" for each in rows[0]]
+    if all(isinstance(each, int) for each in wanted):  # orient="values"
+        return [numbered(row) for row in rows]
     if not set(wanted) & set(head):
         raise StudyError(
-            f"{name} is a list of lists, and the first names no column {' or '.join(wanted)}; write the rows as "
-            "objects (pandas: orient='records')."
+            f"{name} is a list of lists, and the first names no column {' or '.join(map(str, wanted))}; give the "
+            "columns by position, such as {headline: 1, summary: 2}, or write the rows as objects (pandas: "
+            "orient='records')."
         )
     return _named(head, rows[1:], wanted, name)
 
 
-def _named(columns: list[str], rows: list[Any], wanted: tuple[str, ...], name: str) -> list[Any]:
+def _named(columns: list[str], rows: list[Any], wanted: tuple[str | int, ...], name: str) -> list[Any]:
     once(name, columns, wanted)
     whole = len(columns)
     return [
@@ -54,13 +57,13 @@ def _named(columns: list[str], rows: list[Any], wanted: tuple[str, ...], name: s
     ]
 
 
-def _nested(node: dict[str, dict[str, Any]], wanted: tuple[str, ...]) -> list[Any] | None:
+def _nested(node: dict[str, dict[str, Any]], wanted: tuple[str | int, ...]) -> list[Any] | None:
     """Read objects of objects: columns of cells (pandas' default), or rows by index (orient="index")."""
     inner = dict.fromkeys(key for value in node.values() for key in value)
     by_column = any(name in node for name in wanted)
     by_row = any(pick(value, name) is not MISSING for value in node.values() for name in wanted)
-    numbered = bool(inner) and all(key.isdigit() for key in inner)
-    if by_column or (numbered and not by_row):
+    by_number = bool(inner) and all(key.isdigit() for key in inner)
+    if by_column or (by_number and not by_row):
         return [{column: cells[index] for column, cells in node.items() if index in cells} for index in inner]
     if by_row or all(key.isdigit() for key in node):
         return list(node.values())

@@ -1,17 +1,48 @@
-"""Opens a file, or the single file inside a gzip or zip."""
+"""Opens a file, or the single file inside a gzip, bzip2, xz or zip."""
 
+import bz2
 import gzip
 import io
+import lzma
 import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from scripts.foundation.errors import StudyError
+
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_AS_CSV = "save its table as CSV in UTF-8 and name that file"
+_UNPACK = "unpack it and name the file inside, or the folder of texts"
+#: Files that people have tables in and that are not read, by their first bytes.
+_OTHERS = (
+    (b"\xd0\xcf\x11\xe0", f"an old Office document, such as an Excel workbook (.xls); {_AS_CSV}"),
+    (b"SQLite f", f"an SQLite database; {_AS_CSV}"),
+    (b"%PDF", "a PDF; name a file with a table of texts"),
+    (b"ARROW1", "an Arrow or Feather file; save its table as Parquet and name that file"),
+    (b"\x89HDF", "an HDF5 file; save its table as Parquet and name that file"),
+    (b"\x28\xb5\x2f\xfd", f"packed with Zstandard; {_UNPACK}"),
+    (b"7z\xbc\xaf", f"a 7z archive; {_UNPACK}"),
+    (b"Rar!", f"a RAR archive; {_UNPACK}"),
+)
+
+
+class _Packer(NamedTuple):
+    name: str
+    magic: bytes
+    endings: tuple[str, ...]
+    opens: Callable[[BinaryIO], Any]
+
+
+_PACKERS = (
+    _Packer("gzip", b"\x1f\x8b", (".gz", ".gzip"), lambda raw: gzip.GzipFile(fileobj=raw)),
+    _Packer("bzip2", b"BZh", (".bz2",), bz2.BZ2File),
+    _Packer("xz", b"\xfd7zXZ\x00", (".xz",), lzma.LZMAFile),
+)
 
 
 @contextmanager
@@ -24,20 +55,26 @@ def unpacked(file: Path, path: str) -> Iterator[tuple[BinaryIO, BinaryIO, str, s
         StudyError: it is damaged, or an archive of no or several files; ``path`` is what to call it.
     """
     with file.open("rb") as raw, ExitStack() as stack:
-        head = raw.read(4)
+        head = raw.read(8)
         raw.seek(0)
-        if head.startswith(b"\x1f\x8b"):
-            content = stack.enter_context(gzip.GzipFile(fileobj=raw))
-            compression, member = "gzip", file.name.removesuffix(".gz").removesuffix(".GZ")
-        elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        packer = next((each for each in _PACKERS if head.startswith(each.magic)), None)
+        if packer is not None:
+            content = stack.enter_context(packer.opens(raw))
+            compression, member = packer.name, file.stem if file.suffix.lower() in packer.endings else file.name
+        elif head.startswith(ZIP):
             content, member = _zip_member(raw, path, stack)
             compression = "zip"
+        elif unreadable := next((what for magic, what in _OTHERS if head.startswith(magic)), None):
+            raise StudyError(f"{path} is {unreadable}.")
         else:
             content, compression, member = raw, "none", file.name
         try:
             with _seekable(content, compression) as seekable:
                 yield seekable, raw, compression, member
-        except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+        except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, OSError) as error:
+            # gzip and bz2 raise an OSError of their own, which has no number.
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
             raise StudyError(f"{path} is damaged ({error}); fetch it again.") from None
 
 
@@ -57,21 +94,25 @@ def _seekable(content: BinaryIO, compression: str) -> Iterator[BinaryIO]:
         yield unpacked
 
 
-def _zip_member(raw: BinaryIO, path: str, stack: ExitStack) -> tuple[BinaryIO, str]:
-    try:
-        archive = stack.enter_context(zipfile.ZipFile(raw))
-    except zipfile.BadZipFile as error:
-        raise StudyError(f"{path} is damaged ({error}); fetch it again.") from None
-    # macOS adds a folder and dot files of its own to every archive.
-    members = [
+def contents(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the files of an archive, without the folder and dot files that macOS adds to each."""
+    return [
         each
         for each in archive.infolist()
         if not each.is_dir()
         and not each.filename.startswith("__MACOSX")
         and not Path(each.filename).name.startswith(".")
     ]
-    if "[Content_Types].xml" in archive.namelist():
-        raise StudyError(f"{path} is an Office document; save the table as CSV in UTF-8 and name that file.")
+
+
+def _zip_member(raw: BinaryIO, path: str, stack: ExitStack) -> tuple[BinaryIO, str]:
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(raw))
+    except zipfile.BadZipFile as error:
+        raise StudyError(f"{path} is damaged ({error}); fetch it again.") from None
+    members = contents(archive)
+    if {"[Content_Types].xml", "content.xml"} & set(archive.namelist()):
+        raise StudyError(f"{path} is an Office document, such as an Excel workbook; {_AS_CSV}.")
     if len(members) != 1:
         names = ", ".join(each.filename for each in members[:5]) or "none"
         raise StudyError(f"{path} must hold one file, and holds {len(members)} ({names}); unpack it and name the file.")

@@ -27,9 +27,10 @@ def read(stream: BinaryIO, columns: Columns, name: str) -> Iterator[Entry]:
         position = 0
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=wanted(columns, present)):
             values = [as_python(batch.column(column)) for column in batch.schema.names]
+            keys = keyed(columns, present, batch.schema.names)
             for row in zip(*values, strict=True):
                 position += 1
-                yield Entry(position, dict(zip(batch.schema.names, row, strict=True)))
+                yield Entry(position, dict(zip(keys, row, strict=True)))
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -38,8 +39,13 @@ def read(stream: BinaryIO, columns: Columns, name: str) -> Iterator[Entry]:
 
 def wanted(columns: Columns, present: list[str]) -> list[str]:
     """Return which of a table's columns hold the configured ones; of nested ones the outermost."""
-    holders = (holder(each, present) for each in (columns.summary, columns.headline, columns.category))
+    holders = (holder(each, present) for each in columns.all())
     return list(dict.fromkeys(each for each in holders if each is not None))
+
+
+def keyed(columns: Columns, present: list[str], names: list[str]) -> list[Any]:
+    """Return what a row's values are called: the names, or the columns' positions where those tell them."""
+    return [present.index(name) + 1 for name in names] if columns.by_position else names
 
 
 def as_python(array: Any) -> list[Any]:

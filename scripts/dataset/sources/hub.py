@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from scripts.dataset.entries import Columns, Entry, Opened
 from scripts.dataset.formats.columns import need_columns
-from scripts.dataset.formats.parquet import as_python, wanted
+from scripts.dataset.formats.parquet import as_python, keyed, wanted
 from scripts.dataset.source import Options, Source
 from scripts.foundation import hubs
 from scripts.foundation.errors import StudyError
@@ -63,9 +63,10 @@ def _entries(dataset: Any, columns: Columns) -> Iterator[Entry]:
     with tqdm(total=dataset.num_rows, unit="row", desc="reading", mininterval=1) as bar:
         for batch in table.iter(batch_size=_BATCH_ROWS):
             names = batch.column_names
+            keys = keyed(columns, dataset.column_names, names)
             for row in zip(*(as_python(batch.column(each)) for each in names), strict=True):
                 position += 1
-                yield Entry(position, dict(zip(names, row, strict=True)))
+                yield Entry(position, dict(zip(keys, row, strict=True)))
             bar.update(batch.num_rows)
 
 

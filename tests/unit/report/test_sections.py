@@ -7,7 +7,7 @@ import pytest
 
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
-from scripts.report import markdown, page, view
+from scripts.report import doubts, markdown, page, scope, view
 from scripts.report.sections import check, modules, sections
 from scripts.study import sources
 from tests.support.report_pages import TEMPLATE, part
@@ -112,3 +112,12 @@ def test_a_section_that_is_not_whole_is_an_error(compared, plugin, files, told):
     plugin(**files)
     with pytest.raises(StudyError, match=told):
         page.page(view.report_view(compared), TEMPLATE, page.Contents())
+
+
+def test_the_report_says_that_most_rows_were_rejected(compared):
+    said = "4,800 of the 5,000 rows of the data are rejected (96%)"
+    manifest = {"source": "newswire", "counts": {"read": 5000, "rejected": 4800, "pool": 200}, "warning": said}
+    changed = compared | {"dataset": compared["dataset"] | {"manifest": manifest}}
+    assert f"Of the data: {said}." in doubts.summary(changed)["sentences"]
+    assert "4,800 of whose 5,000 rows were rejected" in dict(scope.facts(changed))["Data"][0]
+    assert not any("rejected" in sentence for sentence in doubts.summary(compared)["sentences"])
