@@ -1,4 +1,4 @@
-"""The public headline sets that come as files for ``--configfile``: each plans beside a study, and reads its columns."""
+"""The public headline sets that come as files for ``--configfile``: each plans beside a study, its columns are read."""
 
 import json
 from pathlib import Path
