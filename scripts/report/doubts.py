@@ -25,7 +25,7 @@ def summary(comparison: dict[str, Any]) -> dict[str, Any]:
             "doubts", "summary", ran=len(ran), flagged=sum(bool(technique["flags"]) for technique in ran),
             spreads=spreads, worst=max(spreads, key=lambda entry: entry[0], default=None),
             middle=spreads[len(spreads) // 2][0] if spreads else None, doubted=doubted, named=named,
-            interleaved=comparison["order"]["interleaved"], data=data_warning(comparison["dataset"]),
+            interleaved=comparison["order"]["interleaved"], data=data_warning(comparison.get("dataset") or {}),
         ),
         "kinds": [_kind(kind, techniques) for kind in _kinds(techniques)],
     }  # fmt: skip
@@ -33,7 +33,8 @@ def summary(comparison: dict[str, Any]) -> dict[str, Any]:
 
 def data_warning(dataset: dict[str, Any]) -> str:
     """Return what the manifest warns of, such as that most rows of the data were rejected; empty where of nothing."""
-    manifest = dataset["manifest"] if isinstance(dataset["manifest"], dict) else {}
+    manifest = dataset.get("manifest")
+    manifest = manifest if isinstance(manifest, dict) else {}
     return str(manifest.get("warning") or "")
 
 
