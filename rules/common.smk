@@ -94,9 +94,12 @@ PLAN = plan.Plan(
     TECHNIQUES,
     checked(references.read, config["references"]),
     DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method,
+    tuple(STUDY.left_out),
 )
 checked(lambda: PLAN.on_gpus)
 if workflow.is_main_process:
+    for said in STUDY.left_out:
+        logger.info(said)
     checked(facet_words.check, [each.settings for each in TECHNIQUES.values()])
     checked(previous.check, config["report"]["previous"], TECHNIQUES)
     if plugins.roots():

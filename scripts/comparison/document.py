@@ -79,6 +79,7 @@ def comparison(
         "prompt": study.get("prompt"),
         "baseline": {"name": baseline, "reason": None if present else audit.no_figures(baseline, metrics)},
         "answer": found_answer | {"fastest_ties": answer.ties(found_answer["fastest"], metrics, columns)},
+        "left_out": study.get("left_out") or [],
         "load": load.load(study, metrics, bool(study.get("on_gpus"))),
         "uses": uses.uses(rows, present, metrics, columns),
         "ranking": ranked,

@@ -41,6 +41,7 @@ def lines(files: Sequence[str], options: Sequence[str]) -> tuple[list[str], bool
     found = [
         f"Machine: {machine.words()}.",
         _study(plan, machine),
+        *plan.left_out,
         "",
         *[f"Problem: {problem}" for problem in problems],
         *_group(f"Can run ({len(able)} of {len(verdicts)})", able),
@@ -57,7 +58,7 @@ def _plan(files: Sequence[str], options: Sequence[str]) -> Plan:
     try:
         plugins.use(study.config.get("plugins") or [])
         resolved = {technique.name: technique for technique in configuration.check(study.config)}
-        return Plan(study.config, resolved, references.read(study.config["references"]))
+        return Plan(study.config, resolved, references.read(study.config["references"]), left_out=tuple(study.left_out))
     except StudyError as error:
         raise StudyError(study.explain(error)) from None
 

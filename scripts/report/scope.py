@@ -79,5 +79,6 @@ def _counts(comparison: dict[str, Any]) -> list[str]:
     repeats = "/".join(str(count) for count in runs) or "0"
     return [
         f"{comparison['answer']['ran']} of {len(comparison['techniques'])} techniques ran",
+        *(sentence.rstrip(".") for sentence in comparison.get("left_out") or []),
         f"{comparison['dataset']['samples']:,} prompts {numbers.TIMES} {repeats} run{'s' * (runs != [1])} each",
     ]

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import yaml
 
 from scripts.foundation.errors import StudyError
 from scripts.foundation.wording import one_line, shown
-from scripts.study import selection, strict_yaml, typed
+from scripts.study import selection, strict_yaml, typed, unused_models
 
 BUILT_IN = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
 _OPTION = "--config"
@@ -44,10 +44,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Study:
-    """A study's merged configuration and its layers."""
+    """A study's merged configuration, its layers, and sentences on techniques that were left out with their models."""
 
     config: dict[str, Any]
     layers: list[Layer]
+    left_out: list[str] = field(default_factory=list)
 
     def explain(self, error: StudyError) -> str:
         """The error's sentence, prefixed with file and line if known."""
@@ -70,7 +71,8 @@ def read(
 ) -> Study:
     """Read the built-in configuration and merge the others over it, as Snakemake does.
 
-    Where none of the others has ``select``, the techniques that they set are added to the built-in selection.
+    Where none of the others has ``select``, the techniques that they set are added to the built-in selection. What
+    needs a model that is null, or would train a built-in one that nobody asked for, is left out (``unused_models``).
 
     Args:
         files: of ``--configfile``, in their order.
@@ -89,9 +91,11 @@ def read(
     for layer in layers:
         _merge(config, layer.value)
     _merge(config, given)
+    own = [*(layer.value for layer in layers if layer.is_own), given]
     if not replace:
-        selection.complete(config, [*(layer.value for layer in layers if layer.is_own), given])
-    return Study(config, layers)
+        selection.complete(config, own)
+    left_out = unused_models.leave_out(config, own, {} if replace else layers[0].value)
+    return Study(config, layers, left_out)
 
 
 def _file(path: Path, is_own: bool = True) -> Layer:

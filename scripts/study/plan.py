@@ -36,12 +36,14 @@ class Plan:
         techniques: the selected ones by name, in the report's order.
         references: the reference studies, read.
         conda: whether engines have environments of their own, which Snakemake makes.
+        left_out: sentences on techniques that are left out with their models.
     """
 
     config: dict[str, Any]
     techniques: dict[str, Technique]
     references: list[Any]
     conda: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def runs(self) -> range:
@@ -216,6 +218,7 @@ class Plan:
             "repeats": config["measurement"]["repeats"],
             "order_seed": config["measurement"]["order_seed"],
             "on_gpus": self.on_gpus,
+            "left_out": list(self.left_out),
             "load": self.config["load"] if self.loaded else None,
         }
 

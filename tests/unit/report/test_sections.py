@@ -121,3 +121,8 @@ def test_the_report_says_that_most_rows_were_rejected(compared):
     assert f"Of the data: {said}." in doubts.summary(changed)["sentences"]
     assert "4,800 of whose 5,000 rows were rejected" in dict(scope.facts(changed))["Data"][0]
     assert not any("rejected" in sentence for sentence in doubts.summary(compared)["sentences"])
+
+
+def test_the_report_says_which_techniques_were_left_out(compared):
+    said = "Left out, since models.large is null: target_only."
+    assert said.rstrip(".") in dict(scope.facts(compared | {"left_out": [said]}))["Measured"]
