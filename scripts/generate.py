@@ -42,7 +42,7 @@ def main() -> None:
             outcome = _record(arguments, outcome["started_at"], None, nothing, _described(arguments))
             _write(arguments.output, outcome, NO_SAMPLES)
     if outcome["status"] != "ok":
-        logger.warning("%s: %s: %s", arguments.technique, outcome["status"], outcome["reason"])
+        logger.warning("%s: %s", arguments.technique, failures.told(outcome["status"], outcome["reason"]))
 
 
 def _write(output: Path, outcome: dict[str, Any], samples: Samples) -> None:

@@ -36,7 +36,7 @@ def main() -> None:
         files.write_json_lines(arguments.output / "requests.jsonl", records)
         files.write_json(arguments.output / "load.json", outcome)
     if outcome["status"] != "ok":
-        logger.warning("%s under load: %s: %s", arguments.technique, outcome["status"], outcome["reason"])
+        logger.warning("%s under load: %s", arguments.technique, failures.told(outcome["status"], outcome["reason"]))
 
 
 def _arguments() -> argparse.Namespace:

@@ -17,7 +17,8 @@ from scripts.foundation.errors import StudyError
 
 logger = logging.getLogger(__name__)
 
-FAILED = "failed"
+FAILED, OUT_OF_MEMORY = "failed", "out_of_memory"
+SAYS_SO = "out of memory"
 ATTEMPTS = "failures.jsonl"
 """In a run's folder, a line for each failed attempt; the workflow tries again where it has grown."""
 
@@ -44,12 +45,19 @@ def report(error: Exception) -> dict[str, Any]:
     if entry.disk_is_full(error):
         raise error
     if is_out_of_memory(error):
-        return {"status": "out_of_memory", "reason": f"Out of memory: {first_line(error)}"}
+        said = first_line(error)
+        return {"status": OUT_OF_MEMORY, "reason": said if SAYS_SO in said.lower() else f"Out of memory: {said}"}
     if isinstance(error, StudyError):
         return {"status": FAILED, "reason": str(error)}
     logger.error("The run failed.", exc_info=error)
     reason = f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else type(error).__name__
     return {"status": FAILED, "reason": f"{reason.rstrip('.')}.", "unforeseen_at": time.time()}
+
+
+def told(status: str, reason: str | None) -> str:
+    """Status and reason in a line; the status alone once where the reason begins with it."""
+    words, reason = status.replace("_", " "), reason or "no reason was recorded"
+    return reason if reason.lower().startswith(f"{words}:") else f"{words}: {reason}"
 
 
 def first_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from scripts.foundation import files, text
+from scripts.foundation import failures, files, text
 
 DATA = "manifest.json"
 RECORDS = ("run.json", "load.json", "profile.json")
@@ -26,9 +26,9 @@ def of(outputs: Iterable[str]) -> str | None:
             status, reason = record["status"], record["reason"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        # Of figures that are not there, the run has said why.
-        if status == "failed" or (status != "ok" and path.name in RECORDS):
-            return text.one_line(f"{str(status).replace('_', ' ')}: {str(reason).rstrip('.')}")
+        # Why a technique has no figures, its runs have said; only what is wrong with their files is not told before.
+        if status != "ok" and (path.name in RECORDS or not record.get("runs")):
+            return text.one_line(failures.told(str(status), reason and str(reason)).rstrip("."))
     return None
 
 
