@@ -12,6 +12,7 @@ rule score_text:
     params:
         run=subpath(input.record, parent=True),
         tokenizer=config["quality"]["tokenizer"],
+        answer=constant(plan.as_text(config["generation"]["answer"])),
         code=code_of("scripts.score_text", files=["scripts/metrics/evaluate_modules"]),
         attempts=failed_attempts("results/metrics/failed/text/{technique}"),
         versions=versions_of("evaluate", "rouge_score", "nltk", "regex"),
@@ -19,7 +20,7 @@ rule score_text:
         "ROUGE of {wildcards.technique}"
     shell:
         "python -P -m scripts.score_text --technique {wildcards.technique} --dataset {input.samples} --run {params.run}"
-        " --tokenizer {params.tokenizer} --failures results/metrics/failed/text/{wildcards.technique} --log {log:q}"
+        " --tokenizer {params.tokenizer} --answer {params.answer:q} --failures results/metrics/failed/text/{wildcards.technique} --log {log:q}"
         " --output {output} > {log:q} 2>&1"
 
 
@@ -37,14 +38,15 @@ rule score_semantic:
         "../envs/udaciheadline.yaml"
     params:
         run=subpath(input.record, parent=True),
+        answer=constant(plan.as_text(config["generation"]["answer"])),
         code=code_of("scripts.score_semantic"),
         attempts=failed_attempts("results/metrics/failed/semantic/{technique}"),
-        versions=versions_of("torch", "transformers"),
+        versions=versions_of("torch", "transformers", "regex"),
     message:
         "semantic score of {wildcards.technique}"
     shell:
         "python -P -m scripts.score_semantic --technique {wildcards.technique} --dataset {input.samples}"
-        " --run {params.run} --model {input.encoder} --failures results/metrics/failed/semantic/{wildcards.technique}"
+        " --run {params.run} --model {input.encoder} --answer {params.answer:q} --failures results/metrics/failed/semantic/{wildcards.technique}"
         " --log {log:q} --output {output} > {log:q} 2>&1"
 
 
@@ -78,13 +80,15 @@ rule score:
         semantic=semantic_option,
         loads=loads_option,
         spread_bound=config["comparison"]["spread_bound"],
+        answer=constant(plan.as_text(config["generation"]["answer"])),
         code=code_by(PLAN.score_modules, files=["config/hardware.yaml"]),
         attempts=failed_attempts("results/metrics/failed/{technique}"),
-        versions=versions_of("scipy", "numpy"),
+        versions=versions_of("scipy", "numpy", "regex"),
     message:
         "figures of {wildcards.technique}"
     shell:
         "python -P -m scripts.score --technique {wildcards.technique} --dataset {input.samples} --runs {params.runs}"
         " --text {input.text} {params.semantic} {params.loads} --spread-bound {params.spread_bound}"
+        " --answer {params.answer:q}"
         " --failures results/metrics/failed/{wildcards.technique} --log {log:q} --output {output}"
         " > {log:q} 2>&1"

@@ -9,6 +9,7 @@ from scripts.metrics import dataset as dataset_file
 from scripts.metrics import failed, loads, noise, texts
 from scripts.metrics import runs as run_files
 from scripts.metrics import technique as technique_file
+from scripts.metrics.answers import option as answer_option
 from scripts.metrics.families import semantic as semantic_family
 from scripts.metrics.families import text as text_family
 
@@ -29,6 +30,7 @@ def main() -> None:
         help="relative standard deviation between runs above which latency is flagged (default %(default)s)",
     )  # fmt: skip
     parser.add_argument("--output", required=True, help="metrics file to write")
+    answer_option.add_argument(parser)
     failed.add_arguments(parser)
     arguments = parser.parse_args()
     dataset = dataset_file.read_dataset(arguments.dataset)
@@ -42,14 +44,14 @@ def main() -> None:
 def metrics(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dict[str, Any]:
     """The metrics file."""
     ids = [row["id"] for row in dataset]
-    runs = [run_files.read_run(path, arguments.technique, ids) for path in arguments.runs]
+    runs = [run_files.read_run(path, arguments.technique, ids, answer=arguments.answer) for path in arguments.runs]
     text = texts.read_scores(arguments.text, runs[0], text_family.FIGURES, "score_text")
     semantic = None
     if arguments.semantic:
         semantic = texts.read_scores(arguments.semantic, runs[0], semantic_family.FIGURES, "score_semantic")
     scored = technique_file.technique_metrics(
         arguments.technique, dataset, runs, text, semantic, arguments.spread_bound,
-        loads.read_loads(arguments.loads, arguments.technique, runs[0].samples),
+        loads.read_loads(arguments.loads, arguments.technique, runs[0].samples, arguments.answer),
     )  # fmt: skip
     logger.info("scored %s: %s, %d samples, %d runs", arguments.technique, scored["status"], len(dataset), len(runs))
     return scored

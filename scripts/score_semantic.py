@@ -10,6 +10,7 @@ from scripts.foundation.errors import StudyError
 from scripts.metrics import dataset as dataset_file
 from scripts.metrics import failed, semantic, texts
 from scripts.metrics import runs as run_files
+from scripts.metrics.answers import option as answer_option
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ def main() -> None:
         "--model", required=True, type=Path, help="folder of the text model, or the manifest.json of one"
     )
     parser.add_argument("--output", required=True, help="file of scores to write")
+    answer_option.add_argument(parser)
     failed.add_arguments(parser)
     arguments = parser.parse_args()
     dataset = dataset_file.read_dataset(arguments.dataset)
@@ -36,7 +38,9 @@ def main() -> None:
 
 
 def _scores(arguments: argparse.Namespace, dataset: list[dict[str, Any]], directory: Path) -> dict[str, Any]:
-    run = run_files.read_run(arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False)
+    run = run_files.read_run(
+        arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False, answer=arguments.answer
+    )
     scores = None
     if texts.is_scorable(run):
         headlines, references = [sample.headline for sample in run.samples], [row["headline"] for row in dataset]

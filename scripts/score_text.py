@@ -8,6 +8,7 @@ from scripts.foundation import entry, words
 from scripts.metrics import copied, failed, rouge, texts, tokenizer
 from scripts.metrics import dataset as dataset_file
 from scripts.metrics import runs as run_files
+from scripts.metrics.answers import option as answer_option
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ def main() -> None:
         help="what parts a text into words for ROUGE; auto goes by the references (default)",
     )  # fmt: skip
     parser.add_argument("--output", required=True, help="file of scores to write")
+    answer_option.add_argument(parser)
     failed.add_arguments(parser)
     arguments = parser.parse_args()
     dataset = dataset_file.read_dataset(arguments.dataset)
@@ -31,7 +33,9 @@ def main() -> None:
 
 def content(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dict[str, Any]:
     """The file of scores."""
-    run = run_files.read_run(arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False)
+    run = run_files.read_run(
+        arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False, answer=arguments.answer
+    )
     chosen = tokenizer.choose(arguments.tokenizer, [row["headline"] for row in dataset])
     scores = None
     if texts.is_scorable(run):

@@ -123,7 +123,7 @@ const Headlines = (() => {
     const differs = group.own !== group.theirs;
     const marked = differs ? Diff.nodes(theirs.text, own.text) : [own.text];
     const tags = [
-      own.text === "" && el("i", {}, "empty"),
+      own.text === "" && el("i", {}, own.fault || "empty"),
       own.text !== "" && own.text.trim() === row.reference.trim() && el("span", { class: "verdict good" }, "as the reference"),
       differs && marked.every((part) => typeof part === "string") && el("span", { class: "verdict" }, "other spaces alone"),
     ].filter(Boolean);

@@ -39,7 +39,9 @@ def same_text(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
     if ours.get("tokens_differ_between_runs") or theirs.get("tokens_differ_between_runs"):
         return False
     # A server may give no tokens, and those that its text is parted into need not be the ones that it chose.
-    columns = ("headline",) if _by_text(ours, theirs) else ("token_ids", "new_tokens", "headline")
+    if _by_text(ours, theirs):
+        return _texts(ours["samples"]) == _texts(theirs["samples"])
+    columns = ("token_ids", "new_tokens", "headline")
     return all(ours["samples"][column] == theirs["samples"][column] for column in columns)
 
 
@@ -61,7 +63,7 @@ def matches(ours: dict[str, Any], theirs: dict[str, Any], lossless: bool) -> dic
     headlines = [a == b for a, b in zip(mine["headline"], other["headline"], strict=True)]
     by_text = _by_text(ours, theirs)
     if by_text:
-        texts = zip(mine["headline"], other["headline"], strict=True)
+        texts = zip(_texts(mine), _texts(other), strict=True)
         alike = [_whole(a) == _whole(b) for a, b in texts]
         positions = [None if same else at or 0 for same, at in zip(alike, positions, strict=True)]
     rounding = measured(other.get("margins"), other.get("margin_shifts"))
@@ -79,6 +81,11 @@ def matches(ours: dict[str, Any], theirs: dict[str, Any], lossless: bool) -> dic
         "exact_expected": exact,
         "audit": _audit(found, len(positions), theirs["technique"], rounding, must=lossless and exact, by_text=by_text),
     }
+
+
+def _texts(samples: dict[str, Any]) -> list[str]:
+    """What was answered to each prompt, before a headline was read from it."""
+    return samples.get("answer") or samples["headline"]
 
 
 def _whole(text: str) -> str:

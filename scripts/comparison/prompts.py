@@ -60,7 +60,8 @@ def prompts(study: dict[str, Any], dataset: list[dict[str, Any]], metrics: Metri
 def _place(texts: dict[str, Text], samples: dict[str, Any], index: int) -> int:
     """Add a technique's headline to those of its prompt, where it is a new one, and return its index there."""
     text = samples["headline"][index]
-    entry = texts.setdefault(text, {"text": text} | dict.fromkeys(rouge.KEYS))
+    fault = (samples.get("fault") or {index: None})[index] if not text else None
+    entry = texts.setdefault(text, {"text": text} | ({"fault": fault} if fault else {}) | dict.fromkeys(rouge.KEYS))
     for key in rouge.KEYS:
         # The score is the text's own, whoever wrote it; where one technique's texts aren't scored, another's may be.
         value = samples[key][index] if samples.get(key) else None

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation import files, leftovers
 from scripts.inference import served, worker
-from scripts.inference.prompts import clean_headline
 from scripts.inference.served_memory import ServerMemory
 from scripts.serving import metrics, presets, proof
 from scripts.traffic.load import run_load
@@ -38,7 +37,7 @@ def run(request: dict[str, Any], load: dict[str, Any], write: Callable[[Records]
     Args:
         request: as of a run of the technique, with ``leased``, the ids of the GPUs that it has.
         load: the study's settings of load, with the seed of this run.
-        write: takes the records of requests, level by level; those with a text have its headline too.
+        write: takes the records of requests, level by level.
 
     Returns:
         ``levels``, ``capacity``, ``generator``, ``prompts`` and ``stopped`` as of ``scripts.traffic.load.run_load``;
@@ -72,21 +71,13 @@ def _run(request: dict[str, Any], load: dict[str, Any], write: Callable[[Records
             asks = prepared.asks(prompts, [sample["id"] for sample in samples])[: len(prompts) - kept_back]
         memory.read(running)
 
-        def kept(records: Records) -> None:
-            write(
-                [
-                    record | ({"headline": clean_headline(record["text"])} if record.get("text") is not None else {})
-                    for record in records
-                ]
-            )
-
         def watched(state: dict[str, Any]) -> None:
             memory.read(running)
             if not running.alive():
                 raise running.ended()
 
         before = running.metrics()
-        result = run_load(running.api, asks, load, write=kept, progress=watched)
+        result = run_load(running.api, asks, load, write=write, progress=watched)
         return result | {
             "server": _facts(running, before, running.metrics()),
             "memory": memory.facts(running),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
@@ -12,9 +10,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 LINE_BREAK = "\n"
-# By Unicode category: control characters and separators become spaces; joiners and direction marks are removed.
-_SHOWN = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": ""}
-_QUOTES = ('""', "''", "\u201c\u201d", "\u2018\u2019")
 
 
 def build_prompts(
@@ -100,16 +95,3 @@ def trim(tokens: list[int], stops: set[int]) -> list[int]:
         if token in stops:
             return tokens[: index + 1]
     return tokens
-
-
-def clean_headline(text: str) -> str:
-    """The first line of the raw text without control and invisible characters, outer quotes, repeated white space."""
-    line = text.split(LINE_BREAK, 1)[0]
-    line = "".join(_SHOWN.get(unicodedata.category(char), char) for char in line)
-    line = re.sub(r"\s+", " ", line).strip()
-    if len(line) > 1 and line[0] + line[-1] in _QUOTES:
-        # Not where the first quote ends inside ("A" and "B"); an apostrophe is no quote.
-        inside = re.sub(r"(?<=\w)['\u2019](?=\w)", "", line[1:-1])
-        if line[0] not in inside and line[-1] not in inside:
-            line = line[1:-1].strip()
-    return line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scripts.inference.prompts import LINE_BREAK, clean_headline, trim
+from scripts.inference.prompts import LINE_BREAK, trim
 from scripts.inference.timed_loop import Stops
 from scripts.serving.api import Answer
 
@@ -50,7 +50,6 @@ def line(
         "token_ids": kept,
         "tokens": source,
         "text": text,
-        "headline": clean_headline(text),
         "latency_s": latency,
         "ttft_s": answer.first - began,
         "token_times_s": moments,

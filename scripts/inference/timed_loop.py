@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scripts.inference.batches import encode, repeat_to_length
-from scripts.inference.prompts import clean_headline, trim
+from scripts.inference.prompts import trim
 from scripts.runtime.generation import SampleRecorder
 from scripts.runtime.models import Loaded
 from scripts.runtime.timing import synchronise
@@ -98,7 +98,6 @@ def time_batch(
                 "new_tokens": len(kept),
                 "token_ids": kept,
                 "text": text,
-                "headline": clean_headline(text),
                 "latency_s": moments[-1],
                 "ttft_s": moments[0],
                 "token_times_s": moments,

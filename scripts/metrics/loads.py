@@ -8,6 +8,8 @@ from typing import Any
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 from scripts.metrics import agreement
+from scripts.metrics.answers import reader
+from scripts.metrics.answers.reader import How
 from scripts.metrics.runs import STATUSES
 from scripts.metrics.samples import Sample
 
@@ -15,25 +17,28 @@ KEPT = ("run", "status", "reason", "load", "server", "levels", "capacity", "agre
         "machine", "started_at", "finished_at")  # fmt: skip
 
 
-def read_loads(paths: Sequence[str | Path], technique: str, alone: Sequence[Sample] = ()) -> list[dict[str, Any]]:
+def read_loads(
+    paths: Sequence[str | Path], technique: str, alone: Sequence[Sample] = (), answer: How = reader.AUTO
+) -> list[dict[str, Any]]:
     """Read the load.json of each load run; its answers, in requests.jsonl, are held against those given alone.
 
     Args:
         paths: the files, run 1 first.
         technique: the name that each must carry.
         alone: samples of a run whose requests were sent one at a time.
+        answer: the study's ``generation.answer``.
 
     Raises:
         StudyError: a file is missing, damaged or of another technique, or the runs were asked for different loads.
     """
-    found = [_read(Path(path), technique, alone) for path in paths]
+    found = [_read(Path(path), technique, alone, answer) for path in paths]
     for path, load in zip(paths[1:], found[1:], strict=True):
         if load.get("load") != found[0].get("load"):
             raise StudyError(f"{path} and {paths[0]} were made with other settings of load; run the technique again.")
     return found
 
 
-def _read(path: Path, technique: str, alone: Sequence[Sample]) -> dict[str, Any]:
+def _read(path: Path, technique: str, alone: Sequence[Sample], answer: How) -> dict[str, Any]:
     load = files.read_json(path)
     if not isinstance(load, dict) or load.get("status") not in STATUSES:
         raise StudyError(f"{path}: 'status' is none of {', '.join(STATUSES)}; delete the file and run again.")
@@ -43,7 +48,7 @@ def _read(path: Path, technique: str, alone: Sequence[Sample]) -> dict[str, Any]
         _check(path, load)
     kept = {key: load.get(key) for key in KEPT}
     if load["status"] == "ok":
-        kept["agreement"] = agreement.agreement(alone, files.read_json_lines(path.with_name("requests.jsonl")))
+        kept["agreement"] = agreement.agreement(alone, files.read_json_lines(path.with_name("requests.jsonl")), answer)
     return kept
 
 

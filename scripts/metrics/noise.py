@@ -16,6 +16,7 @@ SPREAD_BOUND = 0.1
 FOREIGN_CPU_BOUND = 0.1
 STEAL_BOUND = 0.05
 GREEDY_BOUND = 0.999
+UNUSABLE_BOUND = 0.02
 
 
 def flags(
@@ -42,6 +43,7 @@ def flags(
         "spread": _spread(figures, spread_bound),
         "memory": _memory(memory_check),
         "not_greedy": _not_greedy(runs[0], figures),
+        "unusable": _unusable(figures),
     }
     return [{"kind": kind, "message": message} for kind, message in found.items() if message]
 
@@ -127,3 +129,10 @@ def _not_greedy(first: Run, figures: dict[str, Figure]) -> str | None:
         f"Only {share:.2%} of its tokens are the most likely ones in a pass of their own (at least {GREEDY_BOUND:.1%} "
         "expected in float32), so it did not decode greedily."
     )
+
+
+def _unusable(figures: dict[str, Figure]) -> str | None:
+    share = figures["unusable_share"]
+    if share["value"] is None or share["value"] <= UNUSABLE_BOUND:
+        return None
+    return f"{share['count']} of {share['n']} answers had no headline in them: {share['note']}."

@@ -7,6 +7,8 @@ from typing import Any
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 from scripts.metrics import samples as lines
+from scripts.metrics.answers import reader
+from scripts.metrics.answers.reader import How
 from scripts.metrics.samples import STOP_REASONS, Sample
 
 __all__ = ["STATUSES", "STOP_REASONS", "Run", "Sample", "is_random", "read_run", "unscored_reason"]
@@ -45,7 +47,9 @@ class Run:
         return self.fixed if fixed else self.samples
 
 
-def read_run(directory: str | Path, technique: str, ids: list[str], fixed: bool = True) -> Run:
+def read_run(
+    directory: str | Path, technique: str, ids: list[str], fixed: bool = True, answer: How = reader.AUTO
+) -> Run:
     """Read ``run.json``, ``samples.jsonl`` and ``fixed.jsonl`` of one run.
 
     Args:
@@ -53,6 +57,7 @@ def read_run(directory: str | Path, technique: str, ids: list[str], fixed: bool 
         technique: the name that the run must carry.
         ids: the ids of the evaluation set, in order; the samples must have exactly these.
         fixed: whether to read the fixed mode too.
+        answer: the study's ``generation.answer``, by which headlines are read from what the model wrote.
 
     Raises:
         StudyError: a file is missing, damaged, of another technique or does not match the evaluation set.
@@ -69,7 +74,7 @@ def read_run(directory: str | Path, technique: str, ids: list[str], fixed: bool 
     if not isinstance(info.get("memory"), dict) or not isinstance(info.get("models"), dict):
         raise StudyError(f"{path}: 'memory' or 'models' is missing from a run that is ok; delete it and run again.")
     source = directory / "samples.jsonl"
-    samples = lines.read_samples(source)
+    samples = lines.read_samples(source, answer)
     lines.check_ids(source, samples, ids)
     return Run(directory, info, samples, _fixed(directory / "fixed.jsonl", info, ids) if fixed else [])
 

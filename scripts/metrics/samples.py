@@ -9,6 +9,8 @@ from typing import Any
 
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
+from scripts.metrics.answers import reader
+from scripts.metrics.answers.reader import How
 
 STOP_REASONS = ("end", "line_break", "length")
 API, RETOKENISED = "api", "retokenised"
@@ -36,6 +38,9 @@ class Sample:
         stop_reason: None where a server does not tell an end token from a line break.
         tokens: of a server whether ``token_ids`` are its own or made of its text; else None.
         counted: of a server how many new tokens it counted; else None.
+        answer: what the model wrote, without special tokens; the headline is read from it.
+        removed: what had to be taken away to get the headline, in words.
+        fault: why there is no headline in the answer, in words; None where there is one.
         reference_s: seconds of the reference's request just before and after the batch; None where none took turns.
     """
 
@@ -63,6 +68,9 @@ class Sample:
     reference_s: float | None = None
     tokens: str | None = None
     counted: int | None = None
+    answer: str | None = None
+    removed: tuple[str, ...] = ()
+    fault: str | None = None
 
     @property
     def new_tokens(self) -> int:
@@ -70,17 +78,24 @@ class Sample:
         return len(self.token_ids) if self.counted is None else self.counted
 
 
-REQUIRED = ("id", "headline", "token_ids", "latency_s", "ttft_s", "token_times_s", "stop_reason")
-OPTIONAL = tuple(field.name for field in fields(Sample) if field.name not in (*REQUIRED, "counted"))
+REQUIRED = ("id", "token_ids", "latency_s", "ttft_s", "token_times_s", "stop_reason")
+READ = ("headline", "answer", "removed", "fault")  # from the text
+OPTIONAL = tuple(field.name for field in fields(Sample) if field.name not in (*REQUIRED, *READ, "counted"))
 
 
-def read_samples(source: Path) -> list[Sample]:
+def read_samples(source: Path, answer: How = reader.AUTO) -> list[Sample]:
     """Read the samples of one mode of one run.
+
+    Args:
+        source: the file.
+        answer: the study's ``generation.answer``, by which headlines are read from the texts.
 
     Raises:
         StudyError: the file is missing, a line is damaged, or a batch contradicts itself; the message names the line.
     """
-    samples = [_sample(row, n, f"{source}, line {n}") for n, row in enumerate(files.read_json_lines(source), start=1)]
+    samples = [
+        _sample(row, n, f"{source}, line {n}", answer) for n, row in enumerate(files.read_json_lines(source), start=1)
+    ]
     _check_batches(source, samples)
     return samples
 
@@ -120,14 +135,20 @@ def _check_batches(source: Path, samples: list[Sample]) -> None:
                 )
 
 
-def _sample(row: Any, line: int, where: str) -> Sample:
+def _sample(row: Any, line: int, where: str, answer: How) -> Sample:
     """Check one line and turn it into a Sample; without batch fields it is a batch of one."""
     try:
         alone = {"batch": line - 1, "batch_requests": 1, "batch_time_s": row["latency_s"]}
         required = {key: row[key] for key in REQUIRED}
         new_tokens = row["new_tokens"]
         counted = new_tokens if row.get("tokens") is not None else None
-        sample = Sample(**required, **{key: row.get(key, alone.get(key)) for key in OPTIONAL}, counted=counted)
+        text = row["text"]
+        found = reader.read(text, answer) if _is_text(text) else None
+        optional = {key: row.get(key, alone.get(key)) for key in OPTIONAL}
+        sample = Sample(
+            **required, **optional, counted=counted, answer=text, headline=found.text if found else "",
+            removed=found.removed if found else (), fault=found.fault if found else None,
+        )  # fmt: skip
     except (KeyError, TypeError, AttributeError) as error:
         raise StudyError(f"{where}: not a sample ({error!r}); delete the run and make it again.") from None
     fault = _fault(sample, new_tokens) or _batch_fault(sample) or _counts_fault(sample) or _likelihood_fault(sample)
@@ -138,8 +159,8 @@ def _sample(row: Any, line: int, where: str) -> Sample:
 
 def _fault(sample: Sample, new_tokens: Any) -> str | None:
     """Say what is wrong with the text, the tokens or the times of a sample, or None."""
-    if not isinstance(sample.id, str) or not _is_text(sample.headline):
-        return "'id' or 'headline' is not text"
+    if not isinstance(sample.id, str) or not _is_text(sample.answer):
+        return "'id' or 'text' is not text"
     if not _are_tokens(sample.token_ids):
         return "'token_ids' is not a list of integers"
     served = sample.tokens is not None

@@ -9,6 +9,7 @@ from scripts.dataset.settings import Settings as DatasetSettings
 from scripts.dataset.settings import read as read_dataset
 from scripts.foundation.errors import StudyError
 from scripts.hardware import datasheet
+from scripts.metrics.answers import reader
 from scripts.models.settings import ModelSettings
 from scripts.models.settings import read as read_model
 from scripts.models.source import ENCODER
@@ -44,6 +45,7 @@ def check(config: dict[str, Any]) -> list[Technique]:
     _check_dataset(config)
     _check_encoder(config)
     _check_choices(config)
+    reader.check(config["generation"]["answer"])
     limits.check(config, techniques)
     timing_reference.find(config["measurement"]["reference"], techniques)
     load.selected(config, techniques)
@@ -91,6 +93,11 @@ def encoder(config: dict[str, Any]) -> ModelSettings | None:
     """The text encoder's settings as its source reads them; None where the study asks for no semantic score."""
     given = encoder_settings(config)
     return read_model("quality.semantic", given) if given else None
+
+
+def generation_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """How headlines are asked for; how they are read from the answers is left out, since no run depends on it."""
+    return {key: value for key, value in config["generation"].items() if key != "answer"}
 
 
 def dataset_settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -143,7 +143,7 @@ class Plan:
         return {
             "technique": technique.name,
             "settings": technique.settings,
-            "generation": self.config["generation"],
+            "generation": configuration.generation_settings(self.config),
             "warmup": measurement["warmup"],
             "device": measurement["device"],
             "threads": measurement["threads"],

@@ -180,6 +180,7 @@ STUDY = {
     "seed of the small model": (setting("models", "small", "seed", value=1), {"prepare_model:small"} | runs(
         *(name for name in ALL if name not in ("target_only", "prompt_lookup", "graph_target")))),
     "longest headline": (setting("generation", "max_new_tokens", value=9), runs(*ALL)),
+    "reading of answers": (setting("generation", "answer", value={"regex": "(.+)"}), TEXTS | SCORES | REPORT),
     "warm-up": (setting("measurement", "warmup", value=2), runs(*ALL)),
     "another run": (setting("measurement", "repeats", value=2), GENERATIONS | SCORES | REPORT),
     "fixed length": (setting("measurement", "fixed", value={"new_tokens": 6, "samples": 2}), runs(*ALL)),
@@ -220,6 +221,7 @@ STUDY = {
         "samples",
         "steps of the large model",
         "longest headline",
+        "reading of answers",
         "another run",
         "a reference",
         "a profile",

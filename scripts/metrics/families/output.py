@@ -1,5 +1,8 @@
 """What came out: lengths in tokens, empty headlines, and why generation stopped."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 import numpy as np
 
 from scripts.metrics import figures
@@ -16,8 +19,14 @@ FIGURES = (
         change=Change("output_length_change_percent", PROMPTS, "new_tokens", of_text=True, family="length",
                       words=("shorter", "longer")),
     ),
-    Entry("empty_share", "1", "Empty", "Share of headlines without a word.",
+    Entry("empty_share", "1", "Empty", "Share of answers without a word.",
           shown="percent", decimals=1, table=Place("Headlines")),
+    Entry("unusable_share", "1", "No headline",
+          "Share of answers in which no headline could be read: empty ones, endless thinking, refusals, announcements.",
+          "low", shown="percent", decimals=1, csv="unusable_share", bounds=True, table=Place("Headlines", 3)),
+    Entry("cleaned_share", "1", "Cleaned",
+          "Share of answers that had more than the headline in them, such as a label, quotes or thinking, which was "
+          "taken away before scoring.", shown="percent", decimals=1, csv="cleaned_share", table=Place("Headlines", 4)),
     Entry("stop_end_share", "1", "Ended by its stop token",
           "Share of headlines that the model ended by its own stop token.", shown="percent"),
     Entry("stop_line_break_share", "1", "Ended by a line break", "Share of headlines that a line break ended.",
@@ -34,7 +43,15 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
     result = figures.mean_figures({"new_tokens": (tokens, "tokens")})
     if recorded.unscored:
         return missing(FIGURES, recorded.unscored) | result
-    result["empty_share"] = figures.share_figure(sum(not sample.headline.split() for sample in samples), n)
+    result["empty_share"] = figures.share_figure(sum(not (sample.answer or "").split() for sample in samples), n)
+    result["unusable_share"] = _told(
+        figures.share_figure(sum(sample.fault is not None for sample in samples), n),
+        (sample.fault for sample in samples if sample.fault is not None),
+    )
+    result["cleaned_share"] = _told(
+        figures.share_figure(sum(bool(sample.removed) for sample in samples), n),
+        (what for sample in samples for what in sample.removed),
+    )
     untold = sum(sample.stop_reason is None for sample in samples)
     for reason in STOP_REASONS:
         if untold and reason != "length":
@@ -44,3 +61,10 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
         hits = sum(sample.stop_reason == reason for sample in samples)
         result[f"stop_{reason}_share"] = figures.share_figure(hits, n)
     return result
+
+
+def _told(share: Figure, reasons: Iterable[str]) -> Figure:
+    """The share with what there was and how often, as its note."""
+    counted = Counter(reasons).most_common()
+    said = ", ".join(f"{what} ({times})" for what, times in counted)
+    return share | {"note": "; ".join(filter(None, (share.get("note"), said))) or None} if said else share

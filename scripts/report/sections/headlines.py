@@ -50,6 +50,7 @@ def _headline(row: dict[str, Any], written: dict[str, Any], names: list[str]) ->
     return {
         "techniques": names,
         "text": written["text"],
+        "fault": written.get("fault") or "empty",
         "exact": written["text"].strip() == row["reference"].strip() != "",
         "scores": shown,
     }

@@ -22,7 +22,7 @@ RUN_KEYS = {
     "reference",
 }  # fmt: skip
 SAMPLE_KEYS = {
-    "id", "prompt_tokens", "new_tokens", "token_ids", "text", "headline", "latency_s", "ttft_s", "token_times_s",
+    "id", "prompt_tokens", "new_tokens", "token_ids", "text", "latency_s", "ttft_s", "token_times_s",
     "stop_reason", "batch", "batch_requests", "batch_time_s", "reference_s",
 }  # fmt: skip
 DEVICE_KEYS = {

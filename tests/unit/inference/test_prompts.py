@@ -1,7 +1,7 @@
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.inference.prompts import build_prompts, clean_headline, stop_token_ids, trim
+from scripts.inference.prompts import build_prompts, stop_token_ids, trim
 from tests.support.tiny_checkpoint import CHAT_TEMPLATE, make_tokenizer
 
 PLAIN = {"prompt": "Headline for {summary}, please", "chat_template": False}
@@ -88,34 +88,3 @@ def test_trimming_keeps_the_first_stop_token_and_nothing_after_it():
     assert trim([7], {7}) == [7]
     assert trim([5, 6], {7}) == [5, 6]
     assert trim([], {7}) == []
-
-
-@pytest.mark.parametrize(
-    ("raw", "headline"),
-    [
-        ("Mayor opens bridge", "Mayor opens bridge"),
-        ("  Mayor \t opens\xa0 bridge \nSecond line", "Mayor opens bridge"),
-        ("\nMayor", ""),
-        ("Mayor\r\nopens", "Mayor"),
-        ("Mayor\rop\x00ens\x1b[31m", "Mayor op ens [31m"),
-        ("Mayor\u2028opens\u2029bridge\x85now", "Mayor opens bridge now"),
-        ('"Mayor opens bridge"', "Mayor opens bridge"),
-        ("'Mayor opens bridge'", "Mayor opens bridge"),
-        ("“Mayor opens bridge”", "Mayor opens bridge"),
-        ("\u2018The mayor\u2019s bridge\u2019", "The mayor\u2019s bridge"),
-        ("'The mayor's bridge'", "The mayor's bridge"),
-        ('"Titanic" beats "Avatar"', '"Titanic" beats "Avatar"'),
-        ("“Titanic” beats “Avatar”", "“Titanic” beats “Avatar”"),
-        ('" Mayor "', "Mayor"),
-        ('"', '"'),
-        ('""', ""),
-        ('Mayor: "yes"', 'Mayor: "yes"'),
-        ("\u200bMay\u200dor\ufeff", "Mayor"),
-        ("\u202eMayor\u202c \u2066opens\u2069", "Mayor opens"),
-        ("ראש העיר פתח גשר", "ראש העיר פתח גשר"),
-        ("\u200b", ""),
-        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
-    ],
-)
-def test_a_headline_is_one_clean_line(raw, headline):
-    assert clean_headline(raw) == headline

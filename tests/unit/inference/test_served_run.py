@@ -148,7 +148,7 @@ def test_transformers_serve_writes_what_generate_writes(chain, evaluation_set, t
     )
     assert outcome["status"] == "ok", outcome["reason"]
     plain = worker_runs.run_worker(chain, evaluation_set, {})
-    assert [line["headline"] for line in natural] == [line["headline"] for line in plain.samples]
+    assert [line["text"].strip() for line in natural] == [line["text"].strip() for line in plain.samples]
     assert [line["new_tokens"] for line in natural] == [line["new_tokens"] for line in plain.samples]
     assert {line["new_tokens"] for line in fixed} == {5}
     evidence = outcome["evidence"]["engine"]
@@ -172,7 +172,7 @@ def test_llama_cpp_writes_what_generate_writes(chain, evaluation_set, tmp_path):
     outcome, natural, fixed = run(chain, evaluation_set, tmp_path, asked, fixed={"new_tokens": 5, "samples": 2})
     assert outcome["status"] == "ok", outcome["reason"]
     plain = worker_runs.run_worker(chain, evaluation_set, {})
-    assert [line["headline"] for line in natural] == [line["headline"] for line in plain.samples]
+    assert [line["text"].strip() for line in natural] == [line["text"].strip() for line in plain.samples]
     assert {line["new_tokens"] for line in fixed} == {5}
     evidence = outcome["evidence"]["engine"]
     assert evidence["proved"]["no prompt cache"]["read"].startswith("prompt_tokens_details.cached_tokens is 0 in all")

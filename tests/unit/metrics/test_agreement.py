@@ -10,7 +10,7 @@ SAMPLE = Sample("a", "Rain stops play", [5, 6, 7], 0.1, 0.05, [0.05, 0.07, 0.1],
 
 def record(**changes):
     answered = {"id": "a", "prompt": "given", "phase": "measured", "error_kind": None,
-                "text": " Rain stops play\n", "headline": "Rain stops play", "token_ids": [5, 6, 7]}  # fmt: skip
+                "text": " Rain stops play\n", "token_ids": [5, 6, 7]}  # fmt: skip
     return answered | changes
 
 
@@ -21,7 +21,7 @@ def test_tokens_are_compared_where_both_have_the_models_own():
 
 
 def test_headlines_are_compared_where_a_server_gives_no_tokens():
-    found = agreement([SAMPLE], [record(token_ids=None), record(token_ids=None, headline="Snow stops play")])
+    found = agreement([SAMPLE], [record(token_ids=None), record(token_ids=None, text="Snow stops play")])
     assert (found["compared"], found["same"], found["by_text"]) == (2, 1, 2)
     made = dataclasses.replace(SAMPLE, tokens="retokenised", token_ids=[1])
     assert agreement([made], [record()])["same"] == 1
@@ -29,5 +29,5 @@ def test_headlines_are_compared_where_a_server_gives_no_tokens():
 
 def test_the_warm_up_failed_requests_and_made_prompts_do_not_count():
     passed_over = [record(phase="warm_up"), record(error_kind="cut"), record(prompt="varied"), record(id="b"),
-                   record(headline=None)]  # fmt: skip
+                   record(text=None)]  # fmt: skip
     assert agreement([SAMPLE], passed_over)["compared"] == 0

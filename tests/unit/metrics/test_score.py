@@ -127,8 +127,8 @@ def test_memory_of_several_devices_is_summed_and_checked(dataset, metrics):
 
 def test_one_token_and_no_token_are_no_division_by_zero(dataset, metrics):
     samples = synthetic.make_samples(dataset)
-    samples[0] |= {"token_ids": [1], "new_tokens": 1, "token_times_s": [0.03], "headline": ""}
-    samples[1] |= {"token_ids": [], "new_tokens": 0, "token_times_s": [], "ttft_s": None, "headline": ""}
+    samples[0] |= {"token_ids": [1], "new_tokens": 1, "token_times_s": [0.03], "text": ""}
+    samples[1] |= {"token_ids": [], "new_tokens": 0, "token_times_s": [], "ttft_s": None, "text": ""}
     result = metrics((synthetic.make_run("kv_cache"), samples))
     assert result["samples"]["tpot_s"][:2] == [None, None]
     assert result["samples"]["ttft_s"][1] is None
@@ -148,7 +148,7 @@ FAULTS = {
     "times": (lambda samples: samples[0].update(token_times_s=[1.0]), "token_times_s"),
     "backwards": (lambda samples: samples[0]["token_times_s"].reverse(), "backwards"),
     "stop": (lambda samples: samples[0].update(stop_reason="bored"), "stop_reason"),
-    "surrogate": (lambda samples: samples[0].update(headline="\ud800"), "not text"),
+    "surrogate": (lambda samples: samples[0].update(text="\ud800"), "not text"),
     "accepted": (
         lambda samples: samples[0].update(drafted_tokens=1, accepted_tokens=2, rejected_tokens=0, rounds=1),
         "accepted",
@@ -228,3 +228,22 @@ def test_raw_times_of_every_run_are_kept(dataset, metrics):
     found = metrics(*runs)["samples"]
     assert found["run_latency_s"] == [[sample["latency_s"] for sample in samples]] * 2
     assert [len(row) for row in found["fixed_run_latency_s"]] == [12, 12]
+
+
+def test_answers_that_were_cleaned_or_held_no_headline_are_figures_and_a_flag(dataset, metrics):
+    samples = synthetic.make_samples(dataset)
+    plain = metrics((synthetic.make_run("kv_cache"), synthetic.make_samples(dataset)))
+    samples[0]["text"] = f"\n**Headline:** {samples[0]['text']}\n"
+    samples[1]["text"] = "<think>The user wants a headline"
+    samples[2]["text"] = "<think>Well"
+    result = metrics((synthetic.make_run("kv_cache"), samples))
+    cleaned, unusable = result["figures"]["cleaned_share"], result["figures"]["unusable_share"]
+    assert (cleaned["count"], cleaned["n"], unusable["count"]) == (1, 12, 2)
+    assert "label (1)" in cleaned["note"]
+    assert unusable["low"] < 2 / 12 < unusable["high"]
+    assert result["samples"]["rougeL"][0] == plain["samples"]["rougeL"][0]
+    assert result["samples"]["rougeL"][1] == 0
+    [flag] = [each for each in result["flags"] if each["kind"] == "unusable"]
+    assert flag["message"] == "2 of 12 answers had no headline in them: its thinking never ended (2)."
+    assert result["samples"]["answer"][2] == "<think>Well"
+    assert not [each for each in plain["flags"] if each["kind"] == "unusable"]

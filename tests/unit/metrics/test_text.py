@@ -178,7 +178,7 @@ def test_text_scores_that_do_not_belong_are_refused_in_one_sentence(tmp_path, da
 def test_one_changed_headline_is_another_digest(tmp_path, dataset, read):
     samples = synthetic.make_samples(dataset)
     first = read(synthetic.write_run(tmp_path / "a", synthetic.make_run("kv_cache"), samples))
-    samples[11]["headline"] += "."
+    samples[11]["text"] += "."
     second = read(synthetic.write_run(tmp_path / "b", synthetic.make_run("kv_cache"), samples))
     assert texts.headlines_digest(first) != texts.headlines_digest(second)
 

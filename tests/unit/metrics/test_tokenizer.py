@@ -69,7 +69,7 @@ def scored(tmp_path, monkeypatch, asked):
     synthetic.write_lines(tmp_path / "eval.jsonl", rows)
     samples = synthetic.make_samples(rows)
     for sample, row in zip(samples, rows, strict=True):
-        sample["headline"] = sample["text"] = row["headline"]
+        sample["text"] = row["headline"]
     folder = synthetic.write_run(tmp_path / "run-1", synthetic.make_run("kv_cache"), samples)
     arguments = ["--technique", "kv_cache", "--dataset", str(tmp_path / "eval.jsonl"), "--run", str(folder)]
     output = tmp_path / f"{asked}.json"

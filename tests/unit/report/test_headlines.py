@@ -37,7 +37,7 @@ def test_techniques_that_wrote_the_same_stand_together(study):
     assert found["categories"] == ["NEWS"]
     assert found["baseline"] == "One"
     empty, exact = found["examples"][0]["headlines"]
-    assert empty == {"techniques": ["One", "Three"], "text": "", "exact": False, "scores": ["—"] * 4}
+    assert empty == {"techniques": ["One", "Three"], "text": "", "fault": "empty", "exact": False, "scores": ["—"] * 4}
     assert (exact["techniques"], exact["exact"], exact["scores"][2]) == (["Two"], True, "1.000")
 
 
