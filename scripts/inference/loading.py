@@ -11,6 +11,7 @@ from scripts.foundation.errors import StudyError
 from scripts.foundation.failures import first_line
 from scripts.inference.stored_names import stored_names
 from scripts.models.libraries import without_compiler
+from scripts.models.packed import forms
 from scripts.models.stored_files import weight_files
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.layers import linear_layers, stacked_weights
@@ -22,6 +23,8 @@ from scripts.techniques.registry import companion_settings, used_facets
 if TYPE_CHECKING:
     import torch
     from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from scripts.models.packed.tensors import PackedTensors
 
 logger = logging.getLogger(__name__)
 
@@ -97,8 +100,9 @@ def _load_model(
         raise StudyError(f"{directory} holds a '{config.model_type}' model, which does not write text; choose another.")
     options: dict[str, Any] = {"dtype": process.dtype}
     place = _place(process)
+    packed = notes["packed"] = _packed(Path(directory), config)
     # The unchanged configuration, for the evidence.
-    own_config = notes["checkpoint_config"] = copy.deepcopy(config)
+    own_config = notes["checkpoint_config"] = _of_dense(copy.deepcopy(config))
     for facet, value in facets:
         facet.check_model(value, config)
         facet.change_config(value, config)
@@ -106,26 +110,34 @@ def _load_model(
         options |= facet.load_options(value, process, settings)
     if "distributed_config" not in options:
         options["device_map"] = {"": str(process.device)}
+    _of_dense(config)
     transforms = [(facet, value) for facet, value in facets if facet.transforms_weights]
     model_class = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     source: str | None = str(directory)
-    if transforms:
-        stored, skeleton = _read_weights(Path(directory), process.dtype), _skeleton(model_class, own_config)
-        names = stored_names(stored, skeleton)
+    if transforms or packed:
+        stored = _read_weights(Path(directory), process.dtype, packed)
+        skeleton = _skeleton(model_class, own_config)
+        names = notes["stored_names"] = stored_names(stored, skeleton)
         weights = {name: stored[own] for name, own in names.items()}
         del stored  # so that replaced tensors are freed
         layers = linear_layers(skeleton)
         linear = [f"{name}.weight" for name in layers]
+        transposed = frozenset(f"{name}.weight" for name, layer in layers.items() if hasattr(layer, "nf"))
+        if packed and transposed:
+            raise UnsupportedError(
+                f"quantised weights of a '{own_config.model_type}' model, stored [in, out], are not read."
+            )
         _refuse_missing(directory, set(linear) - set(weights))
         checkpoint = Checkpoint(
             weights=weights, linear=linear, config=own_config, model_class=model_class, process=process,
             calibration=calibration,
-            read=lambda name: _read_weight(Path(directory), process.dtype, names[name]),
-            transposed=frozenset(f"{name}.weight" for name, layer in layers.items() if hasattr(layer, "nf")),
+            read=lambda name: _read_weight(Path(directory), process.dtype, names[name], packed),
+            transposed=transposed,
             stacked_weights=stacked_weights(skeleton),
         )  # fmt: skip
         for facet, value in transforms:
             facet.transform_weights(value, checkpoint, notes)
+            notes["packed"] = None  # what the checkpoint stores is no longer what the model has
         # Without its directory, a model would lose the end tokens of its generation_config.json.
         source, options = None, options | {"state_dict": weights, "generation_config": _generation_config(directory)}
     try:
@@ -164,7 +176,27 @@ def _generation_config(directory: str | Path) -> GenerationConfig | None:
     return GenerationConfig.from_pretrained(str(directory), local_files_only=True)
 
 
-def _read_weights(directory: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+def _packed(directory: Path, config: PreTrainedConfig) -> PackedTensors | None:
+    """What reads the weights of a quantised checkpoint as dense ones; None where they are dense."""
+    form = forms.of_config(config, str(directory / "config.json"))
+    if form is None:
+        return None
+    from scripts.models.packed.tensors import PackedTensors
+
+    return PackedTensors(directory, form)
+
+
+def _of_dense(config: PreTrainedConfig) -> PreTrainedConfig:
+    """Make a configuration that of a model of dense weights, as quantised ones are once they are read."""
+    for name in forms.KEYS:
+        if getattr(config, name, None) is not None:
+            delattr(config, name)
+    return config
+
+
+def _read_weights(directory: Path, dtype: torch.dtype, packed: PackedTensors | None) -> dict[str, torch.Tensor]:
+    if packed is not None:
+        return {name: packed.read(name, dtype) for name in packed.names}
     from safetensors import safe_open
 
     weights = {}
@@ -175,7 +207,9 @@ def _read_weights(directory: Path, dtype: torch.dtype) -> dict[str, torch.Tensor
     return weights
 
 
-def _read_weight(directory: Path, dtype: torch.dtype, name: str) -> torch.Tensor:
+def _read_weight(directory: Path, dtype: torch.dtype, name: str, packed: PackedTensors | None) -> torch.Tensor:
+    if packed is not None:
+        return packed.read(name, dtype)
     from safetensors import safe_open
 
     # The last file that has it, as where all are read.

@@ -83,13 +83,17 @@ def quantize(weight: torch.Tensor, kind: str) -> Matrix:
         scales = ((highest - lowest) / 15).clamp(min=1e-8).to(weight.dtype)
         minima = lowest.to(weight.dtype)
         steps = ((grouped - minima.float()[..., None]) / scales.float()[..., None]).round().clamp(0, 15)
-        steps = steps.to(torch.uint8).flatten(1)  # [N, K]
-        half = steps.shape[1] // 2
-        return Matrix("int4", (steps[:, :half] | (steps[:, half:] << 4)).contiguous(), scales, minima)
+        return of_steps(steps.to(torch.uint8).flatten(1), scales, minima)
     scales = (values.abs().amax(dim=1) / LARGEST[kind]).clamp(min=1e-12)
     scaled = values / scales[:, None]
     data = scaled.round().to(torch.int8) if kind == "int8" else scaled.to(torch.float8_e4m3fn)
     return Matrix(kind, data, scales)
+
+
+def of_steps(steps: torch.Tensor, scales: torch.Tensor, minima: torch.Tensor) -> Matrix:
+    """A 4-bit weight of its steps, uint8 [N, K], with a scale and a minimum for each group of 64 columns, [N, K/64]."""
+    half = steps.shape[1] // 2
+    return Matrix("int4", (steps[:, :half] | (steps[:, half:] << 4)).contiguous(), scales, minima)
 
 
 def concatenated(matrices: list[Matrix]) -> Matrix:

@@ -10,6 +10,8 @@ from typing import Any
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 from scripts.models import tokenizer as tokenizers
+from scripts.models.packed import forms
+from scripts.models.packed.forms import Form
 from scripts.models.source import WRITER
 from scripts.models.stored_files import small_files, weight_files
 
@@ -69,10 +71,27 @@ def read_header(path: Path) -> dict[str, Any]:
     return header
 
 
-def parameters(directory: Path) -> int:
-    """Count the parameters in the safetensors files of a checkpoint, as stored: tied ones once, no tensor loaded."""
+def parameters(directory: Path, form: Form | None = None) -> int:
+    """Count the parameters in the safetensors files of a checkpoint, as stored: tied ones once, no tensor loaded.
+
+    Of a quantised checkpoint the weights count, and not the words that hold several of them, nor scales.
+    """
+    entries = {name: entry for path in weight_files(directory) for name, entry in read_header(path).items()}
+    if form is None:
+        return sum(math.prod(entry["shape"]) for entry in entries.values())
+    counts = {}
+    for name, entry in entries.items():
+        weight = form.holds(name)
+        if weight is not None:
+            packed = any(scales in entries for scales in form.scales_of(weight))
+            counts[weight] = math.prod(entry["shape"]) * (form.weights_per_element if packed else 1)
+    return sum(counts.values())
+
+
+def weight_bytes(directory: Path) -> int:
+    """Bytes of the tensors in a checkpoint's safetensors files."""
     entries = (entry for path in weight_files(directory) for entry in read_header(path).values())
-    return sum(math.prod(entry["shape"]) for entry in entries)
+    return sum(entry["data_offsets"][1] - entry["data_offsets"][0] for entry in entries)
 
 
 def weights_digest(directory: Path) -> str:
@@ -206,7 +225,7 @@ def check_config(config: dict[str, Any], where: str, kind: str = WRITER) -> None
             raise StudyError(f"{where}: {key} is {str(value)[:60]}; give a whole number from 1 to {largest}.")
     if config.get("transformers_weights") is not None:
         raise StudyError(f"{where} names other weights in transformers_weights; rename them to model.safetensors.")
-    _check_stored(config.get("quantization_config"), where)
+    _check_stored(config, where, kind)
     names = config.get("architectures") or []
     if kind == WRITER and names and not any("CausalLM" in str(name) or "LMHead" in str(name) for name in names):
         raise StudyError(
@@ -214,15 +233,14 @@ def check_config(config: dict[str, Any], where: str, kind: str = WRITER) -> None
         )
 
 
-def _check_stored(stored: Any, where: str) -> None:
-    """Refuse weights that are stored quantised: they would be counted and run as something else."""
-    if stored is None:
-        return
-    method = str(stored.get("quant_method", "unknown") if isinstance(stored, dict) else stored)[:40]
-    raise StudyError(
-        f"{where}: the weights are already quantised ({method!r}), which can't be measured or combined with other "
-        "techniques here; choose the checkpoint that is not, and quantise it with a technique."
-    )
+def _check_stored(config: dict[str, Any], where: str, kind: str) -> None:
+    """Refuse weights in a form that is not read, and an encoder's in any."""
+    form = forms.of_config(config, where)
+    if form is not None and kind != WRITER:
+        raise StudyError(
+            f"{where}: the weights are quantised ({form.label}), and an encoder's are read as plain numbers alone; "
+            "choose the checkpoint that is not."
+        )
 
 
 def basics(config: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,22 @@ def local_weight(layer: torch.nn.Module) -> torch.Tensor:
     return weight.to_local() if hasattr(weight, "to_local") else weight
 
 
+def part_of(layer: torch.nn.Module) -> tuple[int, int, int] | None:
+    """The dimension of its weight along which a layer is split, this rank, and the ranks; None of a whole layer."""
+    if not hasattr(layer.weight, "to_local"):
+        return None
+    mesh = layer.weight.device_mesh
+    return layer.weight.placements[0].dim, mesh.get_local_rank(), mesh.size()
+
+
+def refuse_scattered(name: str, stored: Any) -> None:
+    """Refuse columns in order of activation that the checkpoint's configuration doesn't speak of."""
+    if stored.groups is not None:
+        raise UnsupportedError(
+            f"4-bit groups are of neighbouring columns, and the checkpoint scatters those of {name} over the row."
+        )
+
+
 def replace(model: torch.nn.Module, make: Callable[[str, torch.nn.Module], torch.nn.Module]) -> None:
     """Put ``make(name, layer)`` in the place of every linear layer, one after another.
 

@@ -13,7 +13,14 @@ from scripts.runtime.errors import EvidenceError
 from scripts.runtime.layers import linear_layers
 from scripts.runtime.place import Place
 from scripts.techniques.methods import Method
-from scripts.techniques.quantization.layers import local_weight, refuse_no_layers, replace, stored_facts
+from scripts.techniques.quantization.layers import (
+    local_weight,
+    part_of,
+    refuse_no_layers,
+    refuse_scattered,
+    replace,
+    stored_facts,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -35,12 +42,14 @@ class WeightOnlyMethod(Method, ABC):
         largest_error: the largest share of a weight's norm that rounding may take.
         quantized_inputs: the name of the inputs' 8-bit dtype and the error of their products, where a product of many
             rows has its inputs rounded too.
+        takes_steps: whether 4-bit steps of a quantised checkpoint are stored as they are.
     """
 
     matrix_kind: str
     stored: str
     largest_error: float
     quantized_inputs: tuple[str, float] | None = None
+    takes_steps = False
 
     def libraries(self, value: Any) -> tuple[str, ...]:
         """The module of the layer, which imports torch and the kernels."""
@@ -55,7 +64,10 @@ class WeightOnlyMethod(Method, ABC):
         return {"scales": "one a row"}
 
     def after_load(self, value: Any, loaded: Loaded) -> None:
-        """Quantise every linear layer, or this rank's shard of it; its dense weight is freed before the next."""
+        """Quantise every linear layer, or this rank's shard of it; its dense weight is freed before the next.
+
+        Weights that the checkpoint stores in 4-bit steps, and that no facet has changed, are not rounded again.
+        """
         from scripts.techniques.quantization import weight_only_linear
 
         refuse_no_layers(value["method"], loaded.model)
@@ -65,12 +77,19 @@ class WeightOnlyMethod(Method, ABC):
         del layers  # each is freed as it is replaced
         # Kept for the evidence's round-trip error.
         rows = loaded.notes["quantization_rows"] = {}
+        packed = loaded.notes.get("packed") if self.takes_steps else None
+        taken = loaded.notes["from_checkpoint"] = []
 
         def made(name: str, layer: torch.nn.Module) -> torch.nn.Module:
             weight = local_weight(layer)
             rows[name] = weight[0].cpu().clone()
             bias = None if layer.bias is None else layer.bias.detach()
-            return weight_only_linear.quantised(weight, bias, self.matrix_kind)
+            stored = packed and packed.steps(loaded.notes["stored_names"][f"{name}.weight"])
+            if not stored:
+                return weight_only_linear.quantised(weight, bias, self.matrix_kind)
+            refuse_scattered(name, stored)
+            taken.append(name)
+            return weight_only_linear.of_checkpoint(stored, bias, weight.dtype, weight.device, part_of(layer))
 
         replace(loaded.model, made)
 
@@ -89,15 +108,21 @@ class WeightOnlyMethod(Method, ABC):
         )  # fmt: skip
         kinds = sorted({layer.kind for layer in layers.values()})
         error = _round_trip_error(layers, loaded.notes.get("quantization_rows", {}))
-        if kinds != [self.matrix_kind] or not 0 < error <= self.largest_error:
+        taken = loaded.notes.get("from_checkpoint", [])
+        # What is not rounded again differs by the rounding of scales and minima alone.
+        whole = len(taken) == len(layers)
+        largest = PRODUCT_ERRORS[str(loaded.process.dtype).removeprefix("torch.")] if whole else self.largest_error
+        if kinds != [self.matrix_kind] or not (0 < error or taken) or error > largest:
             raise EvidenceError(
-                f"quantization '{method}' rounds weights by up to {self.largest_error:.1%}, but layers of "
+                f"quantization '{method}' rounds weights by up to {largest:.2%}, but layers of "
                 f"{', '.join(kinds)} are {error:.2%} off the checkpoint's."
             )
         layer = next(iter(layers.values()))
         # The first layer as the model calls it, with as many rows as in a decode step and as in a prompt.
         counts = {"decode": seen.requests, "prompt": min(seen.requests * seen.prompt_tokens, MAX_ROWS)}
         products = {name: self._product(method, layer, count, loaded) for name, count in counts.items()}
+        if taken:
+            facts |= {"layers_from_checkpoint": len(taken), "checkpoint_form": loaded.notes["packed"].form.label}
         return facts | self.layout() | {"round_trip_error": error, "products": products}
 
     def _product(self, method: str, layer: Any, rows: int, loaded: Loaded) -> dict[str, Any]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from scripts.hardware.widths import INT4_GROUP
 from scripts.kernels import operations
+from scripts.kernels import matrix as matrices
 from scripts.kernels.matrix import Matrix, quantize
+from scripts.models.packed.tensors import Steps
 
 PARTS = ("data", "scales", "minima", "bias")
 
@@ -65,5 +68,33 @@ class WeightOnlyLinear(torch.nn.Linear):
 def quantised(weight: torch.Tensor, bias: torch.Tensor | None, kind: str) -> WeightOnlyLinear:
     """A layer of a dense weight [N, K], or of a shard of one, stored as ``kind``."""
     matrix = quantize(weight.contiguous(), kind)
+    matrix.bias = bias
+    return WeightOnlyLinear(matrix).eval()
+
+
+def of_checkpoint(
+    stored: Steps, bias: torch.Tensor | None, dtype: torch.dtype, device: torch.device,
+    part: tuple[int, int, int] | None = None,
+) -> WeightOnlyLinear:  # fmt: skip
+    """A layer of the 4-bit steps that a checkpoint stores, whose groups are whole ones of 64 neighbours.
+
+    A minimum is -zero scale. Scales keep the type in which they are stored, where it is as small as the model's.
+
+    Args:
+        stored: the weight [N, K].
+        bias: of what this process holds.
+        dtype: of the model.
+        device: where the layer is to be.
+        part: the dimension that is split over processes, this one's rank, and how many there are; None of a whole.
+    """
+    scales, steps = stored.scales, stored.steps
+    minima = -stored.zeros.float() * scales.float()
+    kept = scales.dtype if scales.is_floating_point() and scales.dtype.itemsize == dtype.itemsize else dtype
+    times = steps.shape[1] // INT4_GROUP // scales.shape[1]
+    parts = [steps, *(each.to(kept).repeat_interleave(times, dim=1) for each in (scales, minima))]
+    if part is not None:
+        dimension, rank, count = part
+        parts = [each.tensor_split(count, dim=dimension)[rank] for each in parts]
+    matrix = matrices.of_steps(*(each.to(device).contiguous() for each in parts))
     matrix.bias = bias
     return WeightOnlyLinear(matrix).eval()
