@@ -171,7 +171,8 @@ def _record(
     }
 
 
-_MODEL_FACTS = ("name", "source", "random_weights", "parameters", "dtype", "architecture", "digest")
+_MODEL_FACTS = ("name", "source", "random_weights", "parameters", "dtype", "stored", "architecture",
+                "digest")  # fmt: skip
 _HEAD_FACTS = ("modes", "compiled_while_timed", "garbage_collected", "load_time_s", "warmup_time_s", "compile_time_s",
                "generation_time_s", "time", "calibration", "energy", "threads", "reference")  # fmt: skip
 
@@ -232,6 +233,7 @@ def _model(path: Path) -> dict[str, Any]:
         "random_weights": manifest.get("random_weights", False),
         "parameters": manifest["parameters"],
         "dtype": manifest["dtype"],
+        "stored": manifest.get("stored"),
         "architecture": architecture.of_checkpoint(path.parent / manifest["path"]),
         "digest": manifest.get("weights_digest") or sources.file_digest(path),
         "path": str((path.parent / manifest["path"]).resolve()),

@@ -11,7 +11,6 @@ from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 from scripts.models import tokenizer as tokenizers
 from scripts.models.packed import forms
-from scripts.models.packed.forms import Form
 from scripts.models.source import WRITER
 from scripts.models.stored_files import small_files, weight_files
 
@@ -71,27 +70,10 @@ def read_header(path: Path) -> dict[str, Any]:
     return header
 
 
-def parameters(directory: Path, form: Form | None = None) -> int:
-    """Count the parameters in the safetensors files of a checkpoint, as stored: tied ones once, no tensor loaded.
-
-    Of a quantised checkpoint the weights count, and not the words that hold several of them, nor scales.
-    """
-    entries = {name: entry for path in weight_files(directory) for name, entry in read_header(path).items()}
-    if form is None:
-        return sum(math.prod(entry["shape"]) for entry in entries.values())
-    counts = {}
-    for name, entry in entries.items():
-        weight = form.holds(name)
-        if weight is not None:
-            packed = any(scales in entries for scales in form.scales_of(weight))
-            counts[weight] = math.prod(entry["shape"]) * (form.weights_per_element if packed else 1)
-    return sum(counts.values())
-
-
-def weight_bytes(directory: Path) -> int:
-    """Bytes of the tensors in a checkpoint's safetensors files."""
+def parameters(directory: Path) -> int:
+    """Count the parameters in the safetensors files of a checkpoint, as stored: tied ones once, no tensor loaded."""
     entries = (entry for path in weight_files(directory) for entry in read_header(path).values())
-    return sum(entry["data_offsets"][1] - entry["data_offsets"][0] for entry in entries)
+    return sum(math.prod(entry["shape"]) for entry in entries)
 
 
 def weights_digest(directory: Path) -> str:
@@ -108,6 +90,15 @@ def weights_digest(directory: Path) -> str:
         digest.update(f"{path.name}\0{path.stat().st_size}\0{header}\0".encode())
         for block in _content(path, whole):
             digest.update(block)
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return a digest of one file of weights by its size and content, as :func:`weights_digest` reads it."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(f"{size}\0".encode())
+    for block in _content(path, size < _READ_WHOLE_BYTES):
+        digest.update(block)
     return digest.hexdigest()
 
 

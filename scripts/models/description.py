@@ -5,7 +5,7 @@ from typing import Any
 
 from scripts.foundation import files
 from scripts.foundation.errors import StudyError
-from scripts.models import checkpoint, special_tokens
+from scripts.models import checkpoint, packed_contents, special_tokens
 from scripts.models.packed import forms
 from scripts.models.source import WRITER
 
@@ -21,14 +21,15 @@ def of_checkpoint(directory: Path, dtype: str, kind: str = WRITER) -> dict[str, 
     tokenizer = checkpoint.tokenizer_file(directory)
     assert tokenizer is not None
     form = forms.of_config(config)
-    stored = {"stored": {"form": form.label, "bytes": checkpoint.weight_bytes(directory)}} if form else {}
+    counted = (
+        packed_contents.describe(directory, form, dtype) if form else {"parameters": checkpoint.parameters(directory)}
+    )
     if kind == WRITER:
         special_tokens.check(directory, config, checkpoint.read_generation_config(directory))
     return {
         "path": str(directory.resolve()),
-        "parameters": checkpoint.parameters(directory, form),
         "dtype": dtype,
-        **stored,
+        **counted,
         "architecture": checkpoint.basics(config),
         "tokenizer_digest": files.sha256(tokenizer),
         "config_digest": checkpoint.small_files_digest(directory),

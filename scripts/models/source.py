@@ -94,6 +94,10 @@ class Source:
         """Bytes that preparing the model downloads; None if that is not known."""
         return 0
 
+    def makes_weights(self) -> bool:
+        """Whether preparing the model writes weights into the results."""
+        return self.training_rows > 0
+
     def cpu_threads(self) -> int | None:
         """CPU threads that preparing a model takes; None for any number."""
         return None

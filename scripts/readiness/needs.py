@@ -51,7 +51,7 @@ def of_study(plan: Plan, machine: Machine, verdicts: list[Verdict]) -> Needs:
     disk = STUDY_BYTES + lines * SAMPLE_BYTES
     for name, model in models.items():
         shape = expected.architecture(plan, name)
-        if shape is not None and model.options.training_rows:  # made here
+        if shape is not None and model.options.makes_weights():  # made here
             disk += expected.parameters(shape) * (4 if model.dtype == "float32" else 2)
     fetched = [name for name, model in models.items() if model.options.bytes_to_fetch() is None]
     fetched += ["the data set"] if plan.config["dataset"]["source"] == "hub" else []

@@ -1,4 +1,4 @@
-"""A Llama checkpoint as one GGUF file in float32, for the optional test of llama.cpp.
+"""A Llama checkpoint as one GGUF file, in float32 or quantised.
 
     python -m tests.support.gguf_model CHECKPOINT FILE
 
@@ -22,8 +22,8 @@ WHOLE = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": 
          "lm_head.weight": "output.weight"}  # fmt: skip
 
 
-def write(checkpoint: Path, target: Path) -> Path:
-    """Write the file and return its path."""
+def write(checkpoint: Path, target: Path, kind: str = "F32") -> Path:
+    """Write the file, its matrices quantised to ``kind`` (Q8_0, Q4_0 and others), and return its path."""
     import gguf
 
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
@@ -47,7 +47,11 @@ def write(checkpoint: Path, target: Path) -> Path:
         array = tensor.float().numpy()
         if "q_proj" in name or "k_proj" in name:
             array = _permuted(array, heads if "q_proj" in name else kv_heads)
-        out.add_tensor(_renamed(name), array)
+        if kind == "F32" or array.ndim == 1:
+            out.add_tensor(_renamed(name), array)
+            continue
+        number = gguf.GGMLQuantizationType[kind]
+        out.add_tensor(_renamed(name), gguf.quants.quantize(array, number), raw_dtype=number)
     out.write_header_to_file()
     out.write_kv_data_to_file()
     out.write_tensors_to_file()

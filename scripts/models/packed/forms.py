@@ -18,6 +18,7 @@ _KNOWN_OTHERS = {
 }
 
 KEYS = ("quantization_config", "compression_config")  # where a config.json says it
+_SCALES = ("scales", "weight_scale", "weight_scale_inv", "SCB", "weight.absmax")
 _WEIGHTS = ("qweight", "weight_packed")  # where words hold several weights
 # What is stored beside a weight, and is no parameter.
 _BESIDE = {
@@ -95,9 +96,7 @@ class Form:
     def scales_of(self, name: str) -> tuple[str, ...]:
         """Names by which the scales of a layer's weight may be stored; where none is there, the weight is dense."""
         layer = name.removesuffix(".weight")
-        return tuple(f"{layer}.{part}" for part in ("scales", "weight_scale", "weight_scale_inv", "SCB")) + (
-            f"{layer}.weight.absmax",
-        )
+        return tuple(f"{layer}.{part}" for part in _SCALES)
 
     def int4_problem(self) -> str | None:
         """Why the project's own 4-bit layers can't hold these steps; None where they can."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation import hubs
 from scripts.foundation.errors import StudyError
-from scripts.models import checkpoint, description, stored_files
+from scripts.models import checkpoint, description, gguf_model, stored_files
 from scripts.models.source import WRITER, Job, Source
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Settings(Source):
 
     id: str
     revision: str
+    file: str = ""  # a GGUF file of it, in place of a checkpoint
 
     def check(self, key: str, kind: str = WRITER) -> None:
         """Check that the id is a hub's and the revision a full commit."""
@@ -37,9 +38,25 @@ class Settings(Source):
                 "shows under its files' history, so that the study always gets the same weights."
             )
 
+        if self.file and (not re.fullmatch(r"[\w.-]+(/[\w.-]+)*\.gguf", self.file, re.ASCII) or ".." in self.file):
+            raise StudyError(
+                f"{key}.hub.file is {self.file[:80]!r}; name a .gguf file of the repository, or leave it out for a "
+                "checkpoint in safetensors."
+            )
+        if self.file and kind != WRITER:
+            raise StudyError(
+                f"{key}.hub.file names a GGUF file, and an encoder is read from safetensors; leave it out."
+            )
+        if self.file:
+            gguf_model.check_reader(f"{key}.hub.file: {self.file}")
+
     def config_json(self) -> dict[str, Any] | None:
         """That of the snapshot in the cache; None where there is none yet."""
         from huggingface_hub import try_to_load_from_cache
+
+        if self.file:
+            file = self._cached()
+            return gguf_model.config_json(file) if file else None
 
         found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
         return checkpoint.read_object(Path(found), "", "fetch it again") if isinstance(found, str) else None
@@ -49,18 +66,26 @@ class Settings(Source):
         if self._cached() is not None:
             return None
         try:
-            _ask(f"{key}.hub: {self.id}", self)
+            _ask(f"{key}.hub: {self.id}", self, self.file or "config.json")
         except StudyError as error:
             return str(error)
         return None
+
+    def makes_weights(self) -> bool:
+        """Of a GGUF file."""
+        return bool(self.file)
 
     def bytes_to_fetch(self) -> int | None:
         """None of a snapshot in the cache."""
         return 0 if self._cached() is not None else None
 
     def _cached(self) -> Path | None:
-        """The snapshot, if all of its weights are in the cache."""
+        """The snapshot, if all of its weights are in the cache, or the GGUF file."""
         from huggingface_hub import try_to_load_from_cache
+
+        if self.file:
+            found = try_to_load_from_cache(self.id, self.file, revision=self.revision)
+            return Path(found) if isinstance(found, str) else None
 
         found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
         if not isinstance(found, str):
@@ -74,6 +99,8 @@ class Settings(Source):
     def prepare(self, job: Job) -> dict[str, Any]:
         """Fetch the snapshot, or find it in the cache, and return a manifest that refers to it."""
         where = f"{job.key}.hub: {self.id}"
+        if self.file:
+            return self._made_of_file(where, job)
         directory = fetch(where, self)
         if not (directory / "config.json").is_file():
             raise StudyError(f"{where} has no config.json at {self.revision}; name a transformers model.")
@@ -88,6 +115,25 @@ class Settings(Source):
             raise StudyError(f"{where}: {error}") from None
         return {"repository": self.id, "revision": self.revision, **described}
 
+    def _made_of_file(self, where: str, job: Job) -> dict[str, Any]:
+        """Fetch the GGUF file and make a checkpoint of it."""
+        from huggingface_hub import errors, hf_hub_download
+
+        with _in_words(where, self):
+            try:
+                file = Path(hf_hub_download(self.id, self.file, revision=self.revision))
+            except errors.LocalEntryNotFoundError:
+                raise
+            except errors.EntryNotFoundError:
+                raise StudyError(
+                    f"{where} has no file {self.file} at {self.revision}; copy its name from the repository's files."
+                ) from None
+        try:
+            made = gguf_model.make(file, job)
+        except StudyError as error:
+            raise StudyError(f"{where}: {error}") from None
+        return {"repository": self.id, "revision": self.revision, **made}
+
 
 def fetch(where: str, options: Settings) -> Path:
     """Return the snapshot's directory, downloading what the cache lacks.
@@ -101,7 +147,7 @@ def fetch(where: str, options: Settings) -> Path:
         return _download(options, [*_FIRST, *shards]) if shards else directory
 
 
-def _ask(where: str, options: Settings) -> None:
+def _ask(where: str, options: Settings, file: str) -> None:
     """Ask the hub for the head of a file.
 
     Raises:
@@ -112,7 +158,7 @@ def _ask(where: str, options: Settings) -> None:
 
     with _in_words(where, options):
         try:
-            url = hf_hub_url(options.id, "config.json", revision=options.revision)
+            url = hf_hub_url(options.id, file, revision=options.revision)
             get_hf_file_metadata(url, timeout=_ANSWER_S)
         except (errors.OfflineModeIsEnabled, httpx.TransportError) as error:
             raise errors.LocalEntryNotFoundError(str(error)) from None

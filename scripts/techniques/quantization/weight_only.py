@@ -112,9 +112,9 @@ class WeightOnlyMethod(Method, ABC):
         # What is not rounded again differs by the rounding of scales and minima alone.
         whole = len(taken) == len(layers)
         largest = PRODUCT_ERRORS[str(loaded.process.dtype).removeprefix("torch.")] if whole else self.largest_error
-        if kinds != [self.matrix_kind] or not (0 < error or taken) or error > largest:
+        if kinds != [self.matrix_kind] or not (error > 0 or taken) or error > largest:
             raise EvidenceError(
-                f"quantization '{method}' rounds weights by up to {largest:.2%}, but layers of "
+                f"quantization '{method}' rounds weights by up to {largest:.{2 if whole else 1}%}, but layers of "
                 f"{', '.join(kinds)} are {error:.2%} off the checkpoint's."
             )
         layer = next(iter(layers.values()))

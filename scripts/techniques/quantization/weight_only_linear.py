@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from scripts.hardware.widths import INT4_GROUP
-from scripts.kernels import operations
 from scripts.kernels import matrix as matrices
+from scripts.kernels import operations
 from scripts.kernels.matrix import Matrix, quantize
 from scripts.models.packed.tensors import Steps
 

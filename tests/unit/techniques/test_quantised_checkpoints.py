@@ -1,20 +1,13 @@
 """Checkpoints that are already quantised: read dequantised, and their 4-bit steps kept by the project's own layers."""
 
-import json
-import shutil
-
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from scripts import prepare_model
-from scripts.foundation import files
-from scripts.foundation.errors import StudyError
 from scripts.inference.loading import load
 from scripts.models import checkpoint as checkpoints
 from scripts.models.packed import forms
-from scripts.models.packed.tensors import PackedTensors
-from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.layers import linear_layers
 from scripts.runtime.models import Process
 from tests.support import packed_checkpoint
