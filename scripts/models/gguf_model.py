@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 from scripts.foundation.failures import first_line
 from scripts.models import checkpoint
@@ -124,8 +125,30 @@ def make(path: Path, job: Job) -> dict[str, Any]:
     model.config.dtype = getattr(torch, job.dtype)
     model.save_pretrained(job.output)
     tokenizer.save_pretrained(job.output)
+    _drop_added(job.output, len(header.metadata["tokenizer.ggml.tokens"]))
     stored = {"form": header.label, "bytes": header.bytes, "read_as": job.dtype, "file": path.name}
     return saving.manifest(job) | {"stored": stored}
+
+
+def _drop_added(directory: Path, count: int) -> None:
+    """Drop special tokens that the tokenizer's class adds by default behind the file's own, which have no embedding."""
+    path, settings = directory / "tokenizer.json", directory / "tokenizer_config.json"
+    content = files.read_json(path)
+    dropped = {each["content"] for each in content["added_tokens"] if each["id"] >= count}
+    if not dropped:
+        return
+    content["added_tokens"] = [each for each in content["added_tokens"] if each["id"] < count]
+    files.write_json(path, content)
+    kept = {key: value for key, value in files.read_json(settings).items() if not _names_one(value, dropped)}
+    files.write_json(settings, kept)
+
+
+def _names_one(value: Any, tokens: set[str]) -> bool:
+    return (
+        (value.get("content") if isinstance(value, dict) else value) in tokens
+        if isinstance(value, dict | str)
+        else False
+    )
 
 
 def _end_turns(model: Any, header: gguf_header.Header) -> None:
