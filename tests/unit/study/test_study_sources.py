@@ -138,10 +138,12 @@ def test_generation_depends_on_the_facets_that_are_used_and_on_no_metric():
     assert {"scripts/inference/timed_loop.py", "scripts/inference/loading.py"} <= set(code)
     facets = {"kv_cache", "quantization", "pruning", "parallel", "speculation"}
     assert {name for name in facets if f"scripts/techniques/{name}/facet.py" in code} == {"kv_cache"}
-    # Which files are a checkpoint's weights, and which libraries are imported, is what a run goes by; how models are
-    # made is not.
+    # Which files are a checkpoint's weights, how quantised ones are stored, and which libraries are imported, is what a
+    # run goes by; how models are made is not.
     others = {name for name in code if name.startswith(("scripts/metrics", "scripts/dataset", "scripts/models"))}
-    assert others <= {"scripts/models/__init__.py", "scripts/models/libraries.py", "scripts/models/stored_files.py"}
+    packed = {f"scripts/models/packed/{name}.py" for name in ("__init__", "forms", "tensors")}
+    own = {f"scripts/models/{name}.py" for name in ("__init__", "libraries", "stored_files")}
+    assert others <= own | packed
 
 
 def test_a_draft_as_it_is_depends_on_no_quantisation():
