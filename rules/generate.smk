@@ -1,3 +1,22 @@
+rule choose_threads:
+    input:
+        model=plan.manifest(PLAN.timed_for_threads),
+    output:
+        plan.CHOSEN_THREADS,
+    log:
+        "results/logs/threads.log",
+    conda:
+        "../envs/udaciheadline.yaml"
+    threads: cores()
+    params:
+        machine=constant(PLAN.comparable_machine),
+        code=code_of("scripts.choose_threads", "scripts.techniques.kv_cache.facet"),
+    message:
+        "number of CPU threads"
+    shell:
+        "python -P -m scripts.choose_threads --model {input.model:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule generate:
     input:
         unpack(of_technique(PLAN.run_inputs)),

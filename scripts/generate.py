@@ -84,6 +84,7 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--engine", type=Path, help="what was found in an engine's own environment, JSON")
     parser.add_argument("--warmup", type=int, default=2, help="untimed samples before the timed ones")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads a process; 0 shares out all cores")
+    parser.add_argument("--chosen-threads", type=Path, help="how many of these a measurement chose, JSON")
     parser.add_argument(
         "--time-limit", type=float, default=0,
         help="seconds without a sign of life after which a process hangs; 0 derives them from the steps so far",
@@ -165,6 +166,7 @@ def _record(
         "conditions": outcome.conditions,
         **described,
         "processes": request["processes"] if request else 1,
+        **({"threads_chosen": request["threads_chosen"]} if request and request.get("threads_chosen") else {}),
         "leased_gpus": outcome.leased,
         "started_at": started,
         "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -182,6 +184,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     processes = _processes(arguments.settings)
     devices = leases.chosen(arguments.device)
     models = _models(arguments)
+    chosen = _chosen_threads(arguments)
     request = {
         "technique": arguments.technique,
         "settings": arguments.settings,
@@ -194,7 +197,8 @@ def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         "device": "cuda" if devices else "cpu",
         **_of_a_server(getattr(arguments, "served", None), getattr(arguments, "engine", None)),
         "processes": processes,
-        "threads_per_process": _threads(arguments.threads, processes),
+        "threads_per_process": _threads(arguments.threads, processes, chosen),
+        "threads_chosen": chosen,
         "time_limit_s": getattr(arguments, "time_limit", None) or None,
         "log": str(arguments.log.resolve()) if getattr(arguments, "log", None) else None,
     }
@@ -214,9 +218,18 @@ def _processes(settings: dict[str, Any]) -> int:
     return max((facet.processes(value) for facet, value in registry.used_facets(settings)), default=1)
 
 
-def _threads(asked: int, processes: int) -> int:
-    """Threads of each process; by default the cores are shared out evenly, as is fair between techniques."""
-    return asked or max(1, machine.usable_cores() // processes)
+def _threads(asked: int, processes: int, chosen: dict[str, Any] | None = None) -> int:
+    """Threads of each process; by default the cores are shared out evenly, as is fair between techniques.
+
+    Where a measurement has chosen a number, no process has more than that.
+    """
+    share = asked or max(1, machine.usable_cores() // processes)
+    return min(share, chosen["threads"]) if chosen else share
+
+
+def _chosen_threads(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    path = getattr(arguments, "chosen_threads", None)
+    return files.read_json(path) if path else None
 
 
 def _models(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -246,7 +259,7 @@ def _reference(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
         return {"reason": "measurement.reference is 'none'."}
     asked = arguments.reference_technique | {
         "model": _model(arguments.reference),
-        "threads": _threads(arguments.threads, 1),
+        "threads": _threads(arguments.threads, 1, _chosen_threads(arguments)),
         "time_limit_s": getattr(arguments, "time_limit", None) or None,
     }
     identity = {

@@ -11,7 +11,8 @@ from scripts.metrics.samples import RETOKENISED
 
 # What is passed through from run.json: of the first run here, and of each run in ``runs``.
 READINGS = ("provenance", "calibration", "conditions", "energy", "time")
-CONTEXT = ("settings", "models", "generation", "evidence", "machine", "versions", "threads", "processes", "modes")
+CONTEXT = ("settings", "models", "generation", "evidence", "machine", "versions", "threads", "processes", "modes",
+           "threads_chosen")  # fmt: skip
 COSTS = ("load_time_s", "warmup_time_s", "compile_time_s", "generation_time_s", "started_at", "finished_at")
 
 

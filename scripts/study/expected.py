@@ -20,6 +20,7 @@ from scripts.study.techniques import Technique
 
 # Seconds of the stages whose length hardly depends on the study.
 STAGES = {
+    "choose_threads": 25.0,
     "prepare_dataset": 6.0, "select_samples": 2.0, "prepare_encoder": 30.0, "score_text": 5.0, "score_semantic": 20.0,
     "score": 4.0, "compare": 15.0, "plot": 6.0, "render": 6.0,
 }  # fmt: skip

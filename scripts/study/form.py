@@ -142,9 +142,11 @@ def _fault(error: ValidationError) -> KeyFault:
 
 
 def _choices(schema: dict[str, Any]) -> list[str]:
-    """Allowed values in words: enum entries, or the keys of a mapping."""
+    """Allowed values in words: enum entries, the keys of a mapping, or a kind of value."""
     if "anyOf" in schema:
         return [choice for branch in schema["anyOf"] for choice in _choices(branch)]
     if "enum" in schema:
         return list(map(str, schema["enum"]))
-    return [f"a mapping of {', '.join(schema['properties'])}"]
+    if "properties" in schema:
+        return [f"a mapping of {', '.join(schema['properties'])}"]
+    return [_TYPES.get(schema.get("type", ""), "what config/config.schema.yaml describes")]

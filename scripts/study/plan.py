@@ -14,6 +14,8 @@ from scripts.metrics import families
 from scripts.study import configuration, load, record, timing_reference
 from scripts.study.techniques import Technique
 
+AUTO = "auto"
+CHOSEN_THREADS = "results/threads.json"
 PLOTS = ("latency_quality", "memory_quality", "throughput_quality")
 
 
@@ -75,6 +77,28 @@ class Plan:
         device = self.config["measurement"]["device"]
         return device == "cuda" if device != "auto" else bool(leases.usable(machine.gpus()))
 
+    @property
+    def threads(self) -> int:
+        """CPU threads a process; 0 shares out all cores, or as many of them as a measurement chooses."""
+        asked = self.config["measurement"]["threads"]
+        if asked != AUTO:
+            return asked
+        return 0 if self.measures_threads else 1  # beside a GPU one thread launches its kernels
+
+    @property
+    def measures_threads(self) -> bool:
+        """Whether the number of CPU threads is chosen by a measurement on this machine."""
+        return self.config["measurement"]["threads"] == AUTO and not self.on_gpus
+
+    def thread_inputs(self) -> dict[str, str]:
+        """The file of the number of threads that was chosen, where that is asked for."""
+        return {"chosen_threads": CHOSEN_THREADS} if self.measures_threads else {}
+
+    @property
+    def timed_for_threads(self) -> str:
+        """The model with which the number of threads is chosen: the reference's, or the first technique's."""
+        return (self.reference or next(iter(self.techniques.values()))).model
+
     @functools.cached_property
     def comparable_machine(self) -> str:
         """What must be equal for timings to be compared in one report."""
@@ -97,7 +121,7 @@ class Plan:
             inputs["draft"] = manifest(technique.draft)
         if self.config["generation"]["shots"] or technique.calibration_rows:
             inputs["rows"] = "results/dataset/train.jsonl"
-        return inputs | self.engine_inputs(technique)
+        return inputs | self.engine_inputs(technique) | self.thread_inputs()
 
     def run_inputs(self, technique: Technique) -> dict[str, str]:
         """Inputs of a timed run, including the reference's model."""
@@ -146,7 +170,7 @@ class Plan:
             "generation": configuration.generation_settings(self.config),
             "warmup": measurement["warmup"],
             "device": measurement["device"],
-            "threads": measurement["threads"],
+            "threads": self.threads,
             "samples": measurement["profile"],
             "output": f"results/profiles/{technique.name}",
         } | ({"served": technique.served} if technique.run_by else {})

@@ -83,7 +83,10 @@ def technique_details(technique: dict[str, Any], labels: dict[str, str]) -> dict
             "Models",
             [(role, machines.model_line(model)) for role, model in (technique["models"] or {}).items() if model],
         ),
-        ("Processes", _pairs({"processes": technique["processes"], "threads": technique["threads"]})),
+        (
+            "Processes",
+            _pairs({"processes": technique["processes"], "threads": technique["threads"]} | _chosen(technique)),
+        ),
     ]
     return {
         "name": technique["name"],
@@ -95,6 +98,18 @@ def technique_details(technique: dict[str, Any], labels: dict[str, str]) -> dict
         "parent": labels.get(parent, parent or ""),
         "difference": rows.difference_text(technique["difference"]),
         "groups": [{"title": title, "pairs": pairs} for title, pairs in groups if pairs],
+    }
+
+
+def _chosen(technique: dict[str, Any]) -> dict[str, str]:
+    """How the number of threads was chosen, where a measurement did that."""
+    chosen = technique.get("threads_chosen")
+    if not chosen:
+        return {}
+    times = ", ".join(f"{count}: {numbers.fixed(1000 * seconds, 1)} ms" for count, seconds in chosen["seconds"].items())
+    return {
+        "threads chosen": f"{chosen['threads']} a process at most, by the median time of {chosen['rounds']} requests "
+        f"of {chosen['new_tokens']} tokens with each number ({times})"
     }
 
 

@@ -181,3 +181,11 @@ def test_the_section_is_compact_in_order_and_all_in_it_has_words(whole):
     assert "<details open" not in source
     text = html.unescape(re.sub(r"<[^>]*>", " ", source))
     assert not re.search(r"\bNone\b|\bnan\b|Undefined", text.replace("not None", ""))
+
+
+def test_how_the_number_of_threads_was_chosen_is_told(whole):
+    chosen = {"threads": 1, "seconds": {"1": 0.0186, "2": 0.7184}, "rounds": 7, "new_tokens": 8}
+    technique(whole, "kv_cache")["threads_chosen"] = chosen
+    groups = {group["title"]: dict(group["pairs"]) for group in section(whole, "kv_cache")["groups"]}
+    assert groups["Processes"]["threads chosen"].endswith("with each number (1: 18.6 ms, 2: 718.4 ms)")
+    assert "threads chosen" not in page(whole).split('id="technique-int8"')[1]

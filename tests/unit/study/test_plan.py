@@ -48,6 +48,20 @@ def test_without_gpus_a_run_takes_all_cores_and_no_gpu(built_in, monkeypatch):
     assert (on_gpus.gpus_needed(tensor), on_gpus.generation_threads(tensor, 7)) == (2, 2)
 
 
+def test_threads_are_chosen_by_a_measurement_only_where_that_is_asked_for(built_in):
+    nf4, measurement = built_in.techniques["nf4"], built_in.config["measurement"]
+
+    def planned(**changes):
+        return plan.Plan(built_in.config | {"measurement": measurement | changes}, built_in.techniques, [])
+
+    auto, on_gpus = planned(threads="auto", device="cpu"), planned(threads="auto", device="cuda")
+    assert auto.generation_inputs(nf4)["chosen_threads"] == plan.CHOSEN_THREADS
+    assert (auto.run_request(nf4, 1)["threads"], auto.timed_for_threads) == (0, "small")
+    assert "chosen_threads" not in on_gpus.generation_inputs(nf4)
+    assert on_gpus.run_request(nf4, 1)["threads"] == 1
+    assert "chosen_threads" not in planned(threads=0, device="cpu").generation_inputs(nf4)
+
+
 def test_a_request_is_written_with_the_files_that_a_job_reads(built_in, tmp_path):
     path = tmp_path / "requests" / "a.json"
     plan.write_request(str(path), plan.as_text({"technique": "a"}), {"dataset": "eval.jsonl", "metrics": ["1", "2"]})
