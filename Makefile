@@ -26,6 +26,7 @@ $(VENV)/.ready: envs/requirements.txt envs/requirements-serving.txt envs/require
 	  { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-test.txt
+	@echo '$(CURDIR)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/udaciheadline.pth"
 	@touch $@
 
 setup: $(VENV)/.ready  ## make the virtual environment with the pinned libraries

@@ -6,6 +6,8 @@ from scripts.comparison.load import NO_DIFFERENCE
 from scripts.metrics.families.load import CAPACITY
 from scripts.report import numbers, rows, templates, words
 from scripts.report.templates import say
+from scripts.traffic.settings import Limits
+from scripts.traffic.summary import TOO_FEW
 
 TITLES = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "latency_ms": "latency"}
 WIDE = 10
@@ -53,6 +55,8 @@ def answer(comparison: dict[str, Any]) -> str:
             "second": {"label": by_name[ahead[0]["to"]]["label"], "times": words.times(ahead[0]["value"])}
             if ahead
             else None,
+            "needed": _needed(first, load["settings"]),
+            "percentile": percentile(load["settings"]),
             "tied": [by_name[each["to"]]["label"] for each in tied],
         },
     )
@@ -66,8 +70,31 @@ def _none(load: dict[str, Any], by_name: dict[str, Any]) -> str:
     return say(
         "report/words/load.yaml, none",
         templates.general("load")["none"],
-        {"labels": [each["label"] for each in tried], "limits": limits(load["settings"])},
+        {
+            "labels": [each["label"] for each in tried],
+            "limits": limits(load["settings"]),
+            "alone": [alone for each in tried if (alone := _alone(each))],
+        },
     )
+
+
+def _alone(technique: dict[str, Any]) -> str:
+    """Return what a lone request of a technique takes, where that breaks a limit by itself; else nothing."""
+    found = [run["capacity"] for run in technique["load"]["runs"] if (run.get("capacity") or {}).get("alone_ms")]
+    if not found:
+        return ""
+    time = f"{TITLES[found[0]['bound']]} {numbers.fixed(found[0]['alone_ms'], 0)} ms"
+    return f"{time} ({technique['label']})"
+
+
+def _needed(technique: dict[str, Any], settings: dict[str, Any]) -> int | None:
+    """Return how many requests the percentile needs, where a rate that bounds the capacity had fewer; else None."""
+    for run in technique["load"]["runs"]:
+        ends = {(run.get("capacity") or {}).get(end) for end in ("keeps_at", "breaks_at")}
+        bounding = [level for level in run.get("levels") or [] if level.get("rate_per_s") in ends - {None}]
+        if any(TOO_FEW in (level.get("flags") or []) for level in bounding):
+            return Limits(percentile=settings["limits"]["percentile"]).needed
+    return None
 
 
 def interval(figure: dict[str, Any]) -> str:

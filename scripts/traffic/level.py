@@ -89,7 +89,7 @@ class Held:
         records: of all requests, in the order in which they were due.
         window: begin and end of the measured window; None where the ramp-up did not end.
         duration_s: until nothing more was to come.
-        saturated: whether the queue grew without bound.
+        saturated: whether the queue grew without bound, or answers fell behind the rate over the window.
         broken: the limit that was broken whatever would have come, or ``failures``, which ended it; else None.
         ended_early: one sentence, or None.
         late: whether it ended since requests could not be sent in time.
@@ -326,6 +326,8 @@ class Level:
             if plan.window_s is None:
                 until = last if until is None else min(until, last)
             held.window = (self.ramp_end, until)
+            if plan.rate and not held.ended_early:
+                held.saturated = saturation.falls_behind(self.due, self.ended, *held.window)
         for record in held.records:
             if self.ramp_end is None or record.due_s < self.ramp_end:
                 record.phase = RAMP_UP

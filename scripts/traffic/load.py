@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from scripts.foundation.errors import StudyError
 from scripts.serving.client import Api, Ask
+from scripts.traffic import estimate
 from scripts.traffic import prompts as prompt_source
 from scripts.traffic import search as searching
 from scripts.traffic.generator import Generator, generating
@@ -21,9 +23,10 @@ from scripts.traffic.summary import LATE_SENDS, NOT_SETTLED, summary
 
 #: Lone requests before the first level: what a server compiles or records for its first ones is not measured.
 WARM_UP_REQUESTS = 5
-#: A closed loop of so many requests at a time gives the first rate of a search.
-ESTIMATE_CONCURRENCY = 16
-ESTIMATE_REQUESTS = 32
+#: Requests sent one at a time that decide whether any rate can keep the limits, where those of the warm-up broke one.
+ALONE_REQUESTS = 20
+#: A level that received more than is served tells how much that is by at least so many answers.
+ANSWERS = 100
 #: After a level that was ended early the server has settled when a lone request takes less than this many times what
 #: the slowest of the warm-up took.
 SETTLED = 2.0
@@ -33,7 +36,7 @@ LATE_TIMES = 3
 SEED_STEP = 1_000_003
 TICK_S = 0.05
 
-ASKED, ESTIMATE, SEARCHED, AGAIN = "asked", "estimate", "search", "again"
+ASKED, ESTIMATE, SEARCHED, AGAIN, ALONE = "asked", "estimate", "search", "again", "alone"
 
 
 def run_load(
@@ -96,6 +99,8 @@ class _Run:
         self.judged = searching.Search(0.0, 0.0, 0.0)
         self.stopped: str | None = None
         self.alone_s = 0.0
+        self.lone: list[Record] = []
+        self.alone_told: dict[str, Any] = {}
         self.settled = True
         self.digests: set[bytes] = set()
         self.used = {GIVEN: 0, VARIED: 0}
@@ -116,7 +121,7 @@ class _Run:
         if asked.arrivals != CLOSED and asked.limits.set() and (asked.searches or asked.open_rates()):
             open_levels = [level for level in self.levels if level["rate_per_s"] is not None]
             resolution = asked.resolution if asked.searches else None
-            capacity = searching.capacity(self.judged, open_levels, resolution, ended)
+            capacity = searching.capacity(self.judged, open_levels, resolution, ended) | self.alone_told
         generator = self.generator
         return {
             "levels": self.levels,
@@ -142,6 +147,7 @@ class _Run:
         answered = [record for record in records if record.ok]
         if not answered:
             raise StudyError(f"none of the first {len(records)} requests was answered: {records[-1].error}")
+        self.lone = answered
         self.alone_s = max(record.latency_s for record in answered)
         self.keep(records)
 
@@ -222,17 +228,36 @@ class _Run:
 
     def search(self) -> str | None:
         """Search the highest rate that keeps the limits; return why it ended early, or None."""
-        self.hold(ESTIMATE, None, ESTIMATE_CONCURRENCY, ESTIMATE_REQUESTS)
-        if self.stopped:
-            return self.stopped.rstrip(".")
-        fastest = self.levels[-1]["completed_per_s"] or 1 / self.alone_s
+        if self.breaks_alone():
+            return None
+        closed: list[dict[str, Any]] = []
+        for concurrency in estimate.CONCURRENCIES:
+            self.hold(ESTIMATE, None, concurrency, estimate.requests(concurrency))
+            if self.stopped:
+                return self.stopped.rstrip(".")
+            closed.append(self.levels[-1])
+            if estimate.is_enough(
+                closed, statistics.median(record.latency_s for record in self.lone), self.asked.limits
+            ):
+                break
         self.judged = searching.Search(
-            first=searching.rounded(fastest * searching.FIRST_SHARE),
+            first=searching.rounded(estimate.first(closed, self.lone, self.asked)),
             lowest=searching.rounded(searching.LONELY / self.alone_s),
             resolution=self.asked.resolution,
+            most=estimate.most(closed, self.alone_s),
         )
         ended = searching.run(self.judged, self.test, self.asked.max_levels)
         return self.stopped.rstrip(".") if ended and self.stopped else ended
+
+    def breaks_alone(self) -> bool:
+        """Return whether lone requests break a limit, so that every rate does."""
+        if not estimate.alone_over(self.lone, self.asked.limits):
+            return False
+        self.hold(ALONE, None, 1, ALONE_REQUESTS)
+        broken = [] if self.stopped else estimate.over(self.levels[-1], self.asked.limits)
+        if broken:
+            self.alone_told = estimate.told(self.levels[-1], broken[0], self.asked.limits)
+        return bool(broken)
 
     def test(self, rate: float, again: int) -> bool | None:
         """Hold a level of the search; one that breaks the limits while requests were sent late is held again."""
@@ -241,7 +266,16 @@ class _Run:
             kept = self.hold(AGAIN if again else SEARCHED, rate, None, self.judged_by(rate), again)
             if kept is not False or LATE_SENDS not in self.levels[-1]["flags"]:
                 break
+        level = self.levels[-1] if self.levels else {}
+        if kept is False and level["saturated"] and self.answers_of(level) >= ANSWERS:
+            self.judged.most = level["completed_per_s"]
         return kept
+
+    @staticmethod
+    def answers_of(level: dict[str, Any]) -> float:
+        """Return how many answers are behind what a level completed a second."""
+        begin, end = level["window_s"] or (0.0, 0.0)
+        return (level["completed_per_s"] or 0.0) * (end - begin)
 
     def judged_by(self, rate: float) -> int:
         """Return how many requests a level of a search measures."""

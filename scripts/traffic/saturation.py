@@ -13,6 +13,29 @@ LATENCIES = 2.0
 QUARTERS = 4
 #: Growth of a quarter in standard deviations of the number of its arrivals, which are Poisson at the most.
 DEVIATIONS = 2.0
+#: Of the requests that are due in a window, so many may wait at its end beyond those that waited at its begin.
+BEHIND_SHARE = 0.05
+BEHIND_DEVIATIONS = 3.0
+
+
+def falls_behind(due: Sequence[float], ended: Sequence[float], begin: float, end: float) -> bool:
+    """Return whether fewer requests were answered in a window than were due in it, so that it is no steady state.
+
+    A level of some seconds can keep a limit at a rate above what is served, while its queue fills up to that limit. It
+    falls behind where more than 5% of the requests that were due in the window wait at its end in addition to those
+    that waited at its begin, and more than three times the root of twice the mean of both, which is how that number
+    varies where requests don't wait for each other (Poisson). A queue so near to its most that it wanders as far by
+    chance is taken for one that grows, which puts a capacity lower, never higher.
+
+    Args:
+        due: when requests were due, ascending.
+        ended: when requests were answered or failed, ascending.
+        begin: begin of the window.
+        end: end of the window.
+    """
+    arrived = bisect_right(due, end) - bisect_right(due, begin)
+    before, after = (bisect_right(due, edge) - bisect_right(ended, edge) for edge in (begin, end))
+    return after - before > max(BEHIND_SHARE * arrived, BEHIND_DEVIATIONS * math.sqrt(before + after))
 
 
 def grows(due: Sequence[float], ended: Sequence[float], begin: float, now: float, latency: float) -> bool:

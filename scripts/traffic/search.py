@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-#: A first rate is so much of what a closed loop completes.
-FIRST_SHARE = 0.5
-FACTOR = 2.0
+#: While only one end of the bracket is known, the first step to the other; each further one is the square of it.
+STEP = 1.15
+#: From a rate that keeps, a step of so much of the resolution closes the bracket where the next rate breaks.
+CLOSING = 0.9
 #: At a rate of so little of one over a lone request's latency almost none meets another.
 LONELY = 0.05
 #: So many tests of a rate decide where two disagree.
@@ -20,22 +21,26 @@ VOTES = 3
 class Search:
     """Chooses which rate to test next, and reads the capacity from what was found.
 
-    A bracket is found by doubling or halving, then cut in its geometric middle until its ends are within the
-    resolution. Whether a rate keeps the limits is itself uncertain near the edge, and need not fall with the rate. So
-    both ends of the last bracket are tested again with other arrivals, and where the two tests of a rate disagree a
-    third decides; where an end turns over, the search goes on from there. The lowest rate that breaks bounds it,
-    whatever higher rates did.
+    A bracket is found by steps that grow, from a first rate that is a guess, then cut in its geometric middle until its
+    ends are within the resolution. Where ``most`` is known, what a level completed that got more than is served, it
+    stands for the upper end in choosing the next rate, as long as no rate as high as that keeps; only tested rates
+    are ends. Whether a rate keeps the limits is itself uncertain near the edge, and need not fall with the rate. So
+    both ends of the last bracket are tested again with other arrivals, the upper one first, since that ends sooner.
+    Where the two tests of a rate disagree a third decides; where an end turns over, the search goes on from there. The
+    lowest rate that breaks bounds it, whatever higher rates did.
 
     Attributes:
         first: rate to begin with.
         lowest: rate below which it is not searched.
         resolution: largest ratio of the bracket's ends, less one.
+        most: requests a second that are served at the most, as far as is known.
         verdicts: of each rate tested, whether each test of it kept the limits.
     """
 
     first: float
     lowest: float
     resolution: float
+    most: float = math.inf
     verdicts: dict[float, list[bool]] = field(default_factory=dict)
 
     def keeps(self, rate: float) -> bool | None:
@@ -56,17 +61,29 @@ class Search:
         if even := [rate for rate in self.verdicts if self.keeps(rate) is None]:
             return even[0]
         keeps, breaks = self.edges()
-        if breaks is None:
-            return rounded(keeps * FACTOR)
+        if keeps is None and breaks <= self.lowest:
+            return breaks if len(self.verdicts[breaks]) < 2 else None
         if keeps is None:
-            below = rounded(breaks / FACTOR)
-            if breaks <= self.lowest:
-                return breaks if len(self.verdicts[breaks]) < 2 else None
-            return max(below, rounded(self.lowest))
-        middle = rounded(math.sqrt(keeps * breaks))
-        if breaks / keeps > 1 + self.resolution and keeps < middle < breaks:
+            lower = min(breaks / self._step(), self.most if self.most < breaks else math.inf)
+            return max(rounded(lower), rounded(self.lowest))
+        if breaks is None:
+            return self._between(keeps, keeps * self._step() ** 2)
+        if breaks / keeps > 1 + self.resolution and keeps < (middle := self._between(keeps, breaks)) < breaks:
             return middle
-        return next((rate for rate in (keeps, breaks) if len(self.verdicts[rate]) < 2), None)
+        return next((rate for rate in (breaks, keeps) if len(self.verdicts[rate]) < 2), None)
+
+    def _step(self) -> float:
+        """The step from the only end that is known: the square of the last one."""
+        if len(self.verdicts) < 2:
+            return STEP
+        last, before = list(self.verdicts)[:-3:-1]
+        return max(last / before, before / last) ** 2
+
+    def _between(self, keeps: float, breaks: float) -> float:
+        """The next rate between one that keeps and one that breaks."""
+        closing = keeps * (1 + CLOSING * self.resolution)
+        likely = self.most if keeps < self.most < breaks else breaks
+        return rounded(max(math.sqrt(keeps * likely), min(closing, math.sqrt(keeps * breaks))))
 
     def add(self, rate: float, kept: bool) -> None:
         """Note a test of a rate."""

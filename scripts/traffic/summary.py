@@ -19,7 +19,7 @@ LAG_SHARE = 0.05
 LAG_S = 0.05
 #: A sending process that used more of a core than this may have been late without knowing.
 BUSY_SHARE = 0.7
-#: What bounds where the queue grew before any measured request was answered.
+#: What bounds where the queue grew, and no measured request was answered or no limit broken yet.
 SATURATED = "saturated"
 LATE_SENDS, BUSY, TOO_FEW, NOT_SETTLED = "late_sends", "busy_generator", "too_few_requests", "not_settled"
 
@@ -133,7 +133,8 @@ def limits_kept(held: Held) -> dict[str, dict[str, Any]]:
 def broken(held: Held, kept: dict[str, dict[str, Any]]) -> str | None:
     """Return which limit is furthest behind, or None.
 
-    ``failures`` where too many failed for any, ``saturated`` where the queue grew before a time was known.
+    ``failures`` where too many failed for any, ``saturated`` where the queue grew before a time was known or a limit
+    broken.
     """
     if held.broken or held.gone:
         return held.broken or FAILURES
@@ -142,7 +143,7 @@ def broken(held: Held, kept: dict[str, dict[str, Any]]) -> str | None:
         return FAILURES
     over = {name: entry["at_percentile"] / entry["limit"] for name, entry in kept.items() if entry["at_percentile"]}
     worst = max(over, key=over.get, default=None)
-    if worst and (over[worst] > 1 or held.saturated):
+    if worst and (over[worst] > 1 or (held.saturated and held.ended_early)):
         return worst
     return SATURATED if held.saturated else None
 

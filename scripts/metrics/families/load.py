@@ -30,6 +30,8 @@ FIGURES = (
     Entry(GOODPUT, "requests/s", "Goodput", LOAD, "high", shown="plain", csv="goodput_requests_per_s",
           table=Place("Throughput")),
 )  # fmt: skip
+ESTIMATE = "estimate"
+"""Purpose of the closed loops before a search, which are no load that is studied."""
 NOT_ASKED = "not tested under load"
 NOT_SEARCHED = "no rate was searched for"
 
@@ -42,9 +44,12 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
     failed = next((load for load in loads if load["status"] != "ok"), None)
     if failed:
         return missing(FIGURES, f"run {failed['run']} under load: {failed['reason'] or failed['status']}")
-    best = [max((level.get("goodput_per_s") or 0.0 for level in load["levels"]), default=0.0) for load in loads]
+    rates = [[level for level in load["levels"] if level.get("purpose") != ESTIMATE] for load in loads]
+    best = [max((level.get("goodput_per_s") or 0.0 for level in levels), default=0.0) for levels in rates]
     limited = any(value is not None for key, value in loads[0]["load"]["limits"].items() if key != "percentile")
     none = "no request kept the limits" if limited else "no limit is set"
+    if not all(rates):
+        none = "no rate could be tried"
     searched = [load["capacity"] for load in loads if load["capacity"]]
     return {
         CAPACITY: _capacity(searched) if len(searched) == len(loads) else figures.missing("requests/s", NOT_SEARCHED),

@@ -82,6 +82,14 @@ def test_goodput_is_the_best_of_all_rates():
     assert figures(run)[GOODPUT]["value"] == pytest.approx(max(level["goodput_per_s"] for level in run["levels"]))
 
 
+def test_closed_loops_that_only_begin_a_search_have_no_goodput():
+    run = make_load("graph", 1, 60.0)
+    run["levels"].insert(0, run["levels"][0] | {"purpose": "estimate", "goodput_per_s": 1e6})
+    assert figures(run)[GOODPUT]["value"] < 1e6
+    del run["levels"][1:]
+    assert figures(run)[GOODPUT]["note"] == "no rate could be tried"
+
+
 def test_rates_that_were_given_have_no_capacity():
     run = make_load("graph", 1, 60.0, settings={"rates": [5, 10]})
     assert figures(run)[CAPACITY]["note"] == "no rate was searched for"

@@ -50,6 +50,25 @@ def test_where_no_rate_kept_the_limits_the_answer_says_so(comparison):
     assert said == "Under load: Com<b>piled and KV cache keep no rate that was tried with P99 latency within 300 ms."
 
 
+def test_a_lone_request_that_breaks_the_limit_is_told_in_the_answer(comparison):
+    changed = copy.deepcopy(comparison)
+    changed["load"] |= {"order": [], "ratios": [], "missing": {"compiled": "no rate keeps the limits"}}
+    compiled = next(each for each in changed["techniques"] if each["name"] == "compiled")
+    compiled["load"]["runs"][0]["capacity"] = {"per_s": None, "bound": "latency_ms", "alone_ms": 812.4}
+    said = next(line for line in answer.sentences(changed) if line.startswith("Under load"))
+    assert said.endswith("; a lone request breaks that already: latency 812 ms (Com<b>piled).")
+
+
+def test_too_few_requests_for_the_percentile_are_told_in_the_answer(comparison):
+    changed = copy.deepcopy(comparison)
+    run = next(each for each in changed["techniques"] if each["name"] == "compiled")["load"]["runs"][0]
+    level = next(each for each in run["levels"] if each["rate_per_s"] == run["capacity"]["keeps_at"])
+    assert not any("fewer requests" in line for line in answer.sentences(changed))
+    level["flags"] = ["too_few_requests"]
+    said = next(line for line in answer.sentences(changed) if line.startswith("Under load"))
+    assert said.endswith("; a rate had fewer requests than P99 needs (299).")
+
+
 def test_runs_that_differ_too_much_stand_in_place_of_an_interval(comparison):
     changed = copy.deepcopy(comparison)
     compiled = next(each for each in changed["techniques"] if each["name"] == "compiled")

@@ -45,7 +45,8 @@ def test_limits_that_no_rate_keeps():
 
 def test_limits_that_every_rate_keeps_end_with_the_levels():
     capacity, levels = searched(lambda rate, again: True, most=5)
-    assert (capacity["keeps_at"], capacity["breaks_at"], len(levels)) == (800, None, 5)
+    assert (capacity["breaks_at"], len(levels)) == (None, 5)
+    assert capacity["keeps_at"] > 400  # from 50 on by growing steps
     assert "the capacity is above it" in capacity["note"]
     assert "its 5 levels" in capacity["note"]
 
@@ -84,7 +85,7 @@ def test_noise_near_the_edge_moves_the_result_by_little():
 
 def test_a_search_that_can_not_go_on_says_so():
     capacity, _ = searched(lambda rate, again: None if rate > 60 else True)
-    assert (capacity["keeps_at"], capacity["breaks_at"]) == (50, None)
+    assert (capacity["keeps_at"], capacity["breaks_at"]) == (57.5, None)
     assert "ended before its resolution was reached" in capacity["note"]
 
 
@@ -96,3 +97,22 @@ def test_given_rates_have_a_capacity_too():
     capacity = searching.capacity(search, levels, None, None)
     assert (capacity["keeps_at"], capacity["breaks_at"], capacity["resolution"]) == (20, 40, None)
     assert "generator itself was late" in capacity["note"]
+
+
+def test_what_a_saturated_level_completed_draws_the_next_rate_to_it():
+    search = Search(50.0, 0.1, 0.05)
+    search.add(50.0, True)
+    search.add(400.0, False)
+    assert search.next() == pytest.approx(141.4)  # the geometric middle
+    search.most = 80.0
+    assert search.next() == pytest.approx(63.25)
+    search.add(63.25, True)
+    search.add(78.0, True)
+    assert search.next() == pytest.approx(81.51)  # just beyond it, to close the bracket
+    search.add(81.51, True)
+    assert search.next() > 100  # it serves more than was thought
+
+
+def test_a_first_rate_near_the_edge_needs_few_levels():
+    _, levels = searched(lambda rate, again: rate <= 104, first=100.0)
+    assert len(levels) <= 6
