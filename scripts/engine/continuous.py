@@ -27,6 +27,7 @@ from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.generation import ContinuousBatchTrace, Observation
 from scripts.runtime.models import Loaded
 from scripts.runtime.serving import LENGTH, STOP, Batching, Event, Request
+from scripts.runtime.stops import ENDS, Held, codes, follow
 
 PREFILL_TOKENS = 2048
 MOST_SLOTS = {"cuda": 256, "cpu": 16}
@@ -63,21 +64,20 @@ class _Stops:
     """Sets of stop tokens in use, as rows of a table."""
 
     vocabulary: int
-    table: numpy.ndarray = field(init=False)  # bool [sets, vocabulary]
-    index: dict[frozenset[int], int] = field(default_factory=dict)
+    table: numpy.ndarray = field(init=False)  # int8 [sets, vocabulary], as runtime.stops.codes
+    index: dict[tuple[frozenset[int], Held], int] = field(default_factory=dict)
     used: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.table = numpy.zeros((0, self.vocabulary), dtype=bool)
+        self.table = numpy.zeros((0, self.vocabulary), dtype=numpy.int8)
 
-    def take(self, stops: frozenset[int]) -> int:
+    def take(self, stops: frozenset[int], held: Held) -> int:
         """The row of a set, for one more request."""
-        row = self.index.get(stops)
+        row = self.index.get((stops, held))
         if row is None:
             row = self._free_row()
-            self.table[row] = False
-            self.table[row, list(stops)] = True
-            self.index[stops] = row
+            self.table[row] = codes(stops, held, self.vocabulary)
+            self.index[stops, held] = row
         self.used[row] += 1
         return row
 
@@ -86,7 +86,7 @@ class _Stops:
             if not self.used[row]:
                 del self.index[stops]
                 return row
-        self.table = numpy.concatenate([self.table, numpy.zeros((1, self.vocabulary), dtype=bool)])
+        self.table = numpy.concatenate([self.table, numpy.zeros((1, self.vocabulary), dtype=numpy.int8)])
         self.used.append(0)
         return len(self.used) - 1
 
@@ -135,6 +135,7 @@ class GraphBatching(Batching):
         self._unread = numpy.zeros(count, dtype=numpy.int64)  # tokens still to read
         self._stops_of = numpy.zeros(count, dtype=numpy.int64)
         self._stops = _Stops(decoder.vocabulary)
+        self._seen = numpy.zeros(count, dtype=numpy.int8)  # as runtime.stops.follow
         self._free = list(range(count))
         self._serials = 0
 
@@ -239,7 +240,8 @@ class GraphBatching(Batching):
             self._serials += 1
             self._left[slot] = request.max_tokens - 1
             self._unread[slot] = request.max_tokens
-            self._stops_of[slot] = self._stops.take(request.stops)
+            self._stops_of[slot] = self._stops.take(request.stops, request.held)
+            self._seen[slot] = 0
         prompts = [numpy.asarray(request.prompt, dtype=numpy.int64) for request in requests]
         number = self.device_slots.prefill(prompts, slots)
         taken, total = numpy.array(slots), sum(map(len, prompts))
@@ -277,7 +279,8 @@ class GraphBatching(Batching):
         if not current.all():  # ended by a stop token, or cancelled, after this was launched
             slots, tokens = slots[current], tokens[current]
         self._unread[slots] -= 1
-        stopped = self._stops.table[self._stops_of[slots], tokens]
+        self._seen[slots] = follow(self._seen[slots], self._stops.table[self._stops_of[slots], tokens])
+        stopped = (self._seen[slots] & ENDS) != 0
         ended = stopped | (self._unread[slots] == 0)
         keys = self._keys
         self.counts.new_tokens += len(slots)

@@ -22,6 +22,7 @@ from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.generation import Generated, Generator, Observation
 from scripts.runtime.models import Loaded
+from scripts.runtime.stops import NOTHING_HELD, Held, Stops, codes
 
 REPETITIONS = 20  # of a graph that is timed by itself
 CHECK_DEVICE_S = 1.0  # without progress for so long, look whether the device has failed
@@ -48,6 +49,7 @@ class GraphEngine(Generator):
         self.observed_allocations: int | None = None  # until a batch was observed
         self.ahead = 1 if self.device.type == "cuda" else 0
         self._stops: list[int] = []
+        self._held = NOTHING_HELD
         self._limit = 0
         self._extra_step = False
 
@@ -104,12 +106,15 @@ class GraphEngine(Generator):
         return bucket(max(len(prompt) for prompt in batch) - len(self.prefix))
 
     @torch.inference_mode()
-    def limit(self, new_tokens: int, stops: list[int]) -> None:
-        """From now on stop after so many tokens, or at one of the stop tokens."""
-        self._limit, self._stops = new_tokens, stops
+    def limit(self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD) -> None:
+        """From now on stop after so many tokens, or at one of the stop tokens, or of those held behind text."""
+        self._limit, self._stops, self._held = new_tokens, stops, held
+        self._ending = Stops([*stops, *held.tokens], set(), held)
+        if not self.sessions:
+            return
+        table = torch.from_numpy(codes(stops, held, self.decoder.vocabulary)).to(self.device)
         for session in self.sessions.values():
-            session.state.is_stop.zero_()
-            session.state.is_stop[torch.tensor(stops, dtype=torch.long, device=self.device)] = 1
+            session.state.is_stop.copy_(table)
 
     @torch.inference_mode()
     def generate(self, prompts: list[list[int]]) -> Generated:
@@ -119,7 +124,7 @@ class GraphEngine(Generator):
             self.captured_late += 1
             session = self._session(len(prompts))
             session.reserve(width)
-            self.limit(self._limit, self._stops)
+            self.limit(self._limit, self._stops, self._held)
         if self._extra_step:
             # An extra look-ahead step may still write to the tensors that the host polls.
             self._synchronise()

@@ -15,6 +15,7 @@ from scripts.engine.decoder import Decoder
 from scripts.engine.graphs import GraphPool, Replay
 from scripts.engine.state import State
 from scripts.runtime.stages import micro_batches
+from scripts.runtime.stops import ENDS
 
 # A prefill's hidden states are sent on in chunks of rows, so that the next stage soon has something to do.
 CHUNKS, MIN_CHUNK_TOKENS, MAX_CHUNK_TOKENS = 4, 1024, 8192
@@ -68,7 +69,7 @@ class MicroBatch:
         tokens: int64 [rows]: the newest tokens, broadcast by the last stage.
         incoming: hidden states of a decode step from the stage before, [rows, hidden].
         outgoing: those for the next stage.
-        running: whether each row has not stopped yet.
+        seen: what the host saw of each row, as ``scripts.runtime.stops.follow`` has it.
         moments: when the host saw each token.
     """
 
@@ -94,13 +95,18 @@ class MicroBatch:
     def reset(self) -> None:
         """Forget the last batch."""
         self.state.reset()
-        self.running = numpy.ones(len(self.rows), dtype=bool)
+        self.seen = numpy.zeros(len(self.rows), dtype=numpy.int8)
         self.moments: list[float] = []
         self.done = False
         self.started = 0  # graphs launched: the prompt's, then one a token
         self.taken = 0  # tokens that this stage's state has taken in
         self.sending: list[Any] = []
         self.sharing: Any = None
+
+    @property
+    def running(self) -> numpy.ndarray:
+        """Whether each row has not stopped yet."""
+        return (self.seen & ENDS) == 0
 
     def has(self, width: int) -> bool:
         """Whether prompts of that bucket need no further capture."""

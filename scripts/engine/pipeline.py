@@ -22,11 +22,11 @@ from scripts.engine.graphs import GraphPool
 from scripts.engine.links import StageLinks
 from scripts.engine.micro_batch import MicroBatch, StageDecoder
 from scripts.engine.occupancy import Occupancy, StageTimer, occupancy
-from scripts.engine.tensor import stop_table
 from scripts.runtime import finite
 from scripts.runtime.generation import Generated, Observation
 from scripts.runtime.models import Loaded
 from scripts.runtime.stages import micro_batches
+from scripts.runtime.stops import NOTHING_HELD, Held, codes, follow
 
 # By default. More would fill the bubble during transfers, but each micro-batch reads all of a stage's weights at every
 # step, which is most of a step's time unless the batch is very large.
@@ -49,7 +49,7 @@ class PipelineEngine(GraphEngine):
         self.micro_batches = micro_batches or MICRO_BATCHES_PER_STAGE * self.links.size
         self.intake_pool = GraphPool(self.device)  # a pool of its own, so that it keeps its memory
         self.batches: dict[int, list[MicroBatch]] = {}
-        self._ends = numpy.zeros(0, dtype=bool)
+        self._codes = numpy.zeros(0, dtype=numpy.int8)
         self._token_interval_s: float | None = None
 
     def _decoder(self, positions: int) -> Decoder:
@@ -106,10 +106,10 @@ class PipelineEngine(GraphEngine):
         return self._hidden_buffers[name][rows.start * width : needed]
 
     @torch.inference_mode()
-    def limit(self, new_tokens: int, stops: list[int]) -> None:
-        """From now on stop after so many tokens, or at one of the stop tokens."""
+    def limit(self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD) -> None:
+        """From now on stop after so many tokens, or at one of the stop tokens, or of those held behind text."""
         self._limit, self._stops = new_tokens, stops
-        self._ends = stop_table(stops, self.decoder.vocabulary)
+        self._codes = codes(stops, held, self.decoder.vocabulary)
 
     @torch.inference_mode()
     def generate(self, prompts: list[list[int]], timer: StageTimer | None = None) -> Generated:
@@ -173,7 +173,7 @@ class PipelineEngine(GraphEngine):
     def _see_token(self, micro: MicroBatch, token: int) -> None:
         """Wait for a token of every row, and see which rows stopped there."""
         self._wait(micro.state.host_progress, token)
-        micro.running &= ~self._ends[micro.state.host_tokens[token]]
+        micro.seen = follow(micro.seen, self._codes[micro.state.host_tokens[token]])
         micro.moments.append(time.perf_counter())
 
     def _drain(self, micro: MicroBatch) -> None:

@@ -7,6 +7,7 @@ import torch
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
 from scripts.engine.rounds import RoundState
+from scripts.runtime.stops import TEXT
 
 Proposal = tuple[torch.Tensor, torch.Tensor | None]
 
@@ -85,6 +86,6 @@ def look_up(state: RoundState) -> tuple[torch.Tensor, torch.Tensor]:
     by_one = torch.where(same, indices, nowhere).min()
     source = torch.where(by_two < nowhere, by_two, by_one) + 1 + indices[:count]  # [k]
     tokens = sequence[source.clamp(max=nowhere - 1)]
-    ends = (source > position) | (state.is_stop[tokens] != 0)
+    ends = (source > position) | ((state.is_stop[tokens] & ~TEXT) != 0)
     proposed = torch.where(ends, indices[:count], count).min().int().view(1)
     return torch.cat((state.last_two[1:], tokens)), proposed

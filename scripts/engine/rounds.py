@@ -12,6 +12,7 @@ import torch
 
 from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT, pinned_zeros
 from scripts.kernels.decode_state import RoundTensors
+from scripts.runtime.stops import ENDS, follow
 
 PROPOSED, ACCEPTED = 0, 1  # columns of a round's counts
 DRAWS = 4096  # rounds whose forced acceptance is drawn in advance; then they come again
@@ -127,8 +128,9 @@ class RoundState(RoundTensors):
         self.last_two[1] = tokens[-1]
         self.positions.copy_(position + new - 2 + torch.arange(len(self.positions)))
         self.step += new
-        self.stopped |= self.is_stop[tokens].amax()
-        self.host_progress[ROWS_STOPPED] = int(self.stopped)
+        for code in self.is_stop[tokens].split(1):
+            self.stopped.copy_(follow(self.stopped, code))
+        self.host_progress[ROWS_STOPPED] = int(self.stopped) & ENDS
         self.host_progress[TOKENS_OUT] = done + new
 
 

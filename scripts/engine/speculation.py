@@ -123,9 +123,7 @@ class SpeculativeEngine(GraphEngine):
                 break
         self.rounds_run, self._extra_step = ended - 1, started > ended
         tokens = state.host_tokens[: min(len(moments), limit), 0].tolist()
-        stops = set(self._stops)
-        end = next((index for index, token in enumerate(tokens, start=1) if token in stops), len(tokens))
-        return moments[:end]
+        return moments[: len(self._ending.trim(tokens))]
 
     def rounds(self) -> list[tuple[int, int]]:
         """Tokens proposed and accepted in each round of the last request, whether all were kept or not."""

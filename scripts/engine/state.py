@@ -8,6 +8,7 @@ import numpy
 import torch
 
 from scripts.kernels.decode_state import StepTensors
+from scripts.runtime.stops import ENDS, follow
 
 TOKENS_OUT, ROWS_STOPPED = 0, 1  # indices of ``progress``
 
@@ -69,8 +70,8 @@ class State(StepTensors):
         self.token.copy_(chosen)
         self.out[step] = chosen
         self.step += 1
-        self.stopped |= self.is_stop[chosen]
-        self.host_progress[ROWS_STOPPED] = int(self.stopped.sum())
+        self.stopped.copy_(follow(self.stopped, self.is_stop[chosen]))
+        self.host_progress[ROWS_STOPPED] = int((self.stopped & ENDS).sum())
         self.host_progress[TOKENS_OUT] = step + 1
 
 

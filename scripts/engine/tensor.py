@@ -25,6 +25,7 @@ from scripts.kernels.matrix import Matrix
 from scripts.kernels.reference import Heads
 from scripts.runtime.generation import Observation
 from scripts.runtime.models import Loaded
+from scripts.runtime.stops import ENDS, NOTHING_HELD, Held, codes, follow
 
 
 class LocalLayer:
@@ -165,15 +166,15 @@ class TensorEngine(GraphEngine):
         super().__init__(loaded, shared_prefix=shared_prefix, pad=pad)
         self.collectives = Collectives(self.device, symmetric=symmetric)
         self.graph_pool = CountingGraphPool(self.device, self.collectives)
-        self._ends = numpy.zeros(0, dtype=bool)  # [vocabulary]: whether a token ends a headline
+        self._codes = numpy.zeros(0, dtype=numpy.int8)  # [vocabulary]: whether a token ends a headline
 
     def _decoder(self, positions: int) -> Decoder:
         return TensorDecoder(self.loaded.model, positions, self.collectives)
 
-    def limit(self, new_tokens: int, stops: list[int]) -> None:
-        """From now on stop after so many tokens, or at one of the stop tokens."""
-        super().limit(new_tokens, stops)
-        self._ends = stop_table(stops, self.decoder.vocabulary)
+    def limit(self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD) -> None:
+        """From now on stop after so many tokens, or at one of the stop tokens, or of those held behind text."""
+        super().limit(new_tokens, stops, held)
+        self._codes = codes(stops, held, self.decoder.vocabulary)
 
     def _follow(self, session: Session) -> list[float]:
         """Launch steps until the tokens, looked at one by one, say that every row has stopped.
@@ -182,15 +183,15 @@ class TensorEngine(GraphEngine):
         a host polls.
         """
         state, limit = session.state, self._limit
-        running = numpy.ones(session.rows, dtype=bool)
+        seen = numpy.zeros(session.rows, dtype=numpy.int8)
         moments: list[float] = []
         launched = 1
-        while len(moments) < limit and running.any():
+        while len(moments) < limit and not (seen & ENDS).all():
             while launched < limit and launched <= len(moments) + self.ahead:
                 session.step()
                 launched += 1
             self._wait(state.host_progress, len(moments))
-            running &= ~self._ends[state.host_tokens[len(moments)]]
+            seen = follow(seen, self._codes[state.host_tokens[len(moments)]])
             moments.append(time.perf_counter())
         self._extra_step = launched > len(moments)
         return moments
@@ -225,10 +226,3 @@ class TensorEngine(GraphEngine):
             "decode_step_without_collectives_s": self.step_without_s,
             "communication_measured": "a decode step recorded with and without its sums over the ranks",
         }
-
-
-def stop_table(stops: list[int], vocabulary: int) -> numpy.ndarray:
-    """Whether each token ends a headline: bool [vocabulary]."""
-    table = numpy.zeros(vocabulary, dtype=bool)
-    table[stops] = True
-    return table

@@ -7,11 +7,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from scripts.inference.batches import encode
+from scripts.inference.stopping import ending
 from scripts.inference.timed_loop import token_lists
 from scripts.models.libraries import without_compiler
 from scripts.runtime.finite import LogitsCheck
 from scripts.runtime.generation import Observation
 from scripts.runtime.models import Loaded
+from scripts.runtime.stops import Stops
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +24,7 @@ _DISTRIBUTED = "c10d::"
 
 def observe(
     prompts: list[str], tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any],
-    prompt_tokens: int | None = None,
+    prompt_tokens: int | None = None, stops: Stops | None = None,
 ) -> Observation:  # fmt: skip
     """Generate one batch with the model's calls and the collectives recorded."""
     if loaded.generator is not None:
@@ -41,6 +43,7 @@ def observe(
     checked = LogitsCheck()
     options = options | {"logits_processor": LogitsProcessorList([checked])}
     input_ids, mask = encode(prompts, tokenizer, loaded.process.device, prompt_tokens)
+    options |= ending(stops or Stops.none(), input_ids.shape[1])
     hook = loaded.model.register_forward_pre_hook(called, with_kwargs=True)
     try:
         began = time.perf_counter()

@@ -13,10 +13,11 @@ from scripts.inference import batches as batching
 from scripts.inference import timed_loop, vocabulary
 from scripts.inference.batches import group
 from scripts.inference.loading import load, load_tokenizer
-from scripts.inference.prompts import build_prompts, headline_text, stop_token_ids
-from scripts.inference.timed_loop import Stops, generation_config
+from scripts.inference.prompts import build_prompts, find_stops, headline_text
+from scripts.inference.timed_loop import generation_config
 from scripts.runtime.generation import SampleRecorder
 from scripts.runtime.models import Loaded, Process
+from scripts.runtime.stops import Stops, codes
 from scripts.runtime.tensors import module_bytes
 from scripts.techniques.registry import used_facets
 
@@ -150,7 +151,7 @@ class Prepared:
     def _set_limit(self) -> None:
         if self.loaded.generator is not None:
             limit = self.options["generation_config"].max_new_tokens
-            self.loaded.generator.limit(limit, self.stops.all_tokens)
+            self.loaded.generator.limit(limit, self.stops.at_once, self.stops.held)
 
     def resolved(self) -> dict[str, Any]:
         """The generation settings as they were used."""
@@ -166,6 +167,8 @@ class Prepared:
 
 def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedTokenizerBase) -> Prepared:
     """Load the technique's models with every facet on, and set how it generates."""
+    import torch
+
     settings, generation = request["settings"], request["generation"]
     draft = request["models"].get("draft")
     calibration = _calibration(request, tokenizer)
@@ -177,14 +180,14 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
         vocabulary.fit(loaded.draft, rows, tokens=max(_words(tokenizer).values()) + 1)
     ends = loaded.model.generation_config.eos_token_id
     ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-    all_stops, end_tokens = stop_token_ids(tokenizer, ends, generation["stop"])
-    if not all_stops:
+    stops = find_stops(tokenizer, ends, generation["stop"])
+    if not stops.all_tokens:
         raise StudyError("the model has no end token and generation.stop is 'end_token'; set it to 'line_break'.")
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else all_stops[0]
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stops.all_tokens[0]
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
     tokenizer.padding_side = "left"  # new tokens must follow the prompt directly
-    config = generation_config(generation["max_new_tokens"], Stops(all_stops, end_tokens), pad)
+    config = generation_config(generation["max_new_tokens"], stops, pad)
     # The checkpoint's own settings would fill unset fields, such as sampling.
     loaded.model.generation_config = config
     options: dict[str, Any] = {"generation_config": config}
@@ -194,7 +197,11 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
         loaded.generator = facet.generator(value, loaded, pad) or loaded.generator
     for facet, value in used_facets(settings):
         recorder = facet.recorder(value, loaded) or recorder
-    return Prepared(loaded, tokenizer, options, Stops(all_stops, end_tokens), recorder)
+    if stops.held.tokens and loaded.generator is None:
+        vocabulary_size = loaded.model.config.get_text_config().vocab_size
+        table = codes(stops.at_once, stops.held, max(vocabulary_size, len(tokenizer)))
+        stops.table = torch.from_numpy(table).to(process.device)
+    return Prepared(loaded, tokenizer, options, stops, recorder)
 
 
 def _check_same_tokenizer(tokenizer: PreTrainedTokenizerBase, draft: str) -> None:

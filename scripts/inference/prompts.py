@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.runtime.stops import Held, Stops
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -68,30 +69,25 @@ def headline_text(prompt: str, headline: str, generation: dict[str, Any]) -> str
     return headline if generation["chat_template"] or prompt[-1:].isspace() else " " + headline
 
 
-def stop_token_ids(tokenizer: PreTrainedTokenizerBase, ends: list[int], stop: str) -> tuple[list[int], set[int]]:
+def find_stops(tokenizer: PreTrainedTokenizerBase, ends: list[int], stop: str) -> Stops:
     """The tokens that end a headline.
+
+    A line break without text before it ends one only once it has text: chat models like to begin with an empty line.
 
     Args:
         tokenizer: of the target.
         ends: the checkpoint's own end tokens.
-        stop: ``line_break``: the first line break ends it too; ``end_token``: only an end token does.
-
-    Returns:
-        All stop tokens in ascending order, and the end tokens among them.
+        stop: ``line_break``: the first line break behind text ends it too; ``end_token``: only an end token does.
     """
     end_tokens = set(ends)
     if tokenizer.eos_token_id is not None:
         end_tokens.add(tokenizer.eos_token_id)
-    breaks: set[int] = set()
-    if stop == "line_break":
-        texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
-        breaks = {token for token, text in enumerate(texts) if LINE_BREAK in text}
-    return sorted(end_tokens | breaks), end_tokens
-
-
-def trim(tokens: list[int], stops: set[int]) -> list[int]:
-    """Tokens up to and with the first stop token; what a technique generated beyond it does not count."""
-    for index, token in enumerate(tokens):
-        if token in stops:
-            return tokens[: index + 1]
-    return tokens
+    if stop != "line_break":
+        return Stops(sorted(end_tokens), end_tokens)
+    texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+    special = set(tokenizer.all_special_ids)
+    breaks = {token for token, text in enumerate(texts) if LINE_BREAK in text}
+    # Not where text stands before a line break in the token itself.
+    held = {token for token in breaks - end_tokens if LINE_BREAK not in texts[token].lstrip()}
+    blank = {token for token, text in enumerate(texts) if token in special or not text.strip()}
+    return Stops(sorted(end_tokens | breaks), end_tokens, Held(frozenset(held), frozenset(blank)))

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation import files
 from scripts.hardware import fit
 from scripts.inference import garbage, heartbeat, pinning, readings, reference, worker
-from scripts.inference.prompts import build_prompts, stop_token_ids
+from scripts.inference.prompts import build_prompts, find_stops
 from scripts.inference.sampling import time_all
 from scripts.inference.served_memory import ServerMemory
 from scripts.inference.served_requests import Requests
-from scripts.inference.timed_loop import Stops
 from scripts.models.stored_files import weight_files
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.serving import metrics, proof
@@ -218,7 +217,7 @@ def requests(
 ) -> Requests:  # fmt: skip
     """What asks a server for the study's headlines."""
     generation = request["generation"]
-    all_stops, ends = stop_token_ids(tokenizer, end_tokens(request["models"]["target"]["path"]), generation["stop"])
+    ending = find_stops(tokenizer, end_tokens(request["models"]["target"]["path"]), generation["stop"])
     sent = {}
     if running.api.kind == CHAT:
         if not generation["chat_template"]:
@@ -232,7 +231,7 @@ def requests(
         plain = build_prompts(summaries, generation | {"chat_template": False}, [], tokenizer)
         sent = dict(zip(prompts, plain, strict=True))
     limit = min(ANSWER_S, 0.9 * request["time_limit_s"]) if request.get("time_limit_s") else ANSWER_S
-    return Requests(running, tokenizer, Stops(all_stops, ends), generation, request["settings"], memory, limit, sent)
+    return Requests(running, tokenizer, ending, generation, request["settings"], memory, limit, sent)
 
 
 def end_tokens(directory: str) -> list[int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scripts.inference.prompts import LINE_BREAK, trim
-from scripts.inference.timed_loop import Stops
+from scripts.inference.prompts import LINE_BREAK
+from scripts.runtime.stops import Stops
 from scripts.serving.api import Answer
 
 API, RETOKENISED = "api", "retokenised"
@@ -31,7 +31,7 @@ def line(
     ids, count = answer.token_ids, answer.new_tokens
     latency = answer.last - began
     if ids:
-        kept = trim(ids, set(stops.all_tokens))
+        kept = stops.trim(ids)
         moments = _moments_of_ids(answer, began)[: len(kept)]
         if len(kept) < len(ids):
             latency, count = moments[-1], len(kept)
@@ -71,7 +71,7 @@ def _moments_of_chunks(answer: Answer, began: float) -> list[float] | None:
     if len(shown) == answer.new_tokens:
         return shown
     # The last token ended the text and shows none, unless it is the line break.
-    ended = answer.finish_reason == "stop" and LINE_BREAK not in answer.text
+    ended = answer.finish_reason == "stop" and LINE_BREAK not in answer.text.lstrip()
     if ended and len(shown) == answer.new_tokens - 1:
         return [*shown, answer.last - began]
     return None
@@ -81,6 +81,6 @@ def _reason(answer: Answer, stops: Stops, text_stops: bool) -> str | None:
     """Why the text ended, as far as the answer tells it; None where it may be either of two."""
     if answer.finish_reason == "length":
         return "length"
-    if LINE_BREAK in answer.text:
+    if LINE_BREAK in answer.text.lstrip():
         return "line_break"
     return None if text_stops else "end"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation.wording import shown
 from scripts.inference import served_answers
 from scripts.inference.served_memory import ServerMemory
-from scripts.inference.timed_loop import Stops, token_lists
+from scripts.inference.timed_loop import token_lists
 from scripts.runtime.errors import EvidenceError, UnsupportedError
+from scripts.runtime.stops import Stops
 from scripts.serving import api as kinds
 from scripts.serving import placeholders
 from scripts.serving.client import Client

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scripts.inference.batches import encode, repeat_to_length
-from scripts.inference.prompts import trim
+from scripts.inference.stopping import ending
 from scripts.runtime.generation import SampleRecorder
 from scripts.runtime.models import Loaded
+from scripts.runtime.stops import Stops
 from scripts.runtime.timing import synchronise
 
 if TYPE_CHECKING:
@@ -45,32 +46,13 @@ class TokenClock:
         return [(moment, value.flatten().tolist()) for moment, value in self.steps[1:]]
 
 
-@dataclass
-class Stops:
-    """The tokens that end a headline, and which of them are end tokens."""
-
-    all_tokens: list[int]
-    end_tokens: set[int]
-
-    def reason(self, tokens: list[int]) -> str:
-        """Why generation stopped: ``end``, ``line_break`` or ``length``."""
-        if tokens and tokens[-1] in self.end_tokens:
-            return "end"
-        return "line_break" if tokens and tokens[-1] in set(self.all_tokens) else "length"
-
-    @classmethod
-    def none(cls) -> Stops:
-        """Nothing ends a headline but its length."""
-        return cls([], set())
-
-
 def generation_config(max_new_tokens: int, stops: Stops, pad_token: int) -> GenerationConfig:
     """Greedy decoding, independent of the checkpoint's own settings."""
     from transformers import GenerationConfig
 
     return GenerationConfig(
         do_sample=False, num_beams=1, max_new_tokens=max_new_tokens,
-        eos_token_id=stops.all_tokens or None, pad_token_id=pad_token,
+        eos_token_id=stops.at_once or None, pad_token_id=pad_token,
     )  # fmt: skip
 
 
@@ -86,10 +68,10 @@ def time_batch(
         returned and the device is idle.
     """
     timed = _by_generator if loaded.generator is not None else _by_generate
-    began, elapsed, lengths, each = timed(prompts, tokenizer, loaded, options, recorder, prompt_tokens)
+    began, elapsed, lengths, each = timed(prompts, tokenizer, loaded, options, recorder, prompt_tokens, stops)
     lines = []
     for length, (stamps, tokens) in zip(lengths, each, strict=True):
-        kept = trim(tokens, set(stops.all_tokens))
+        kept = stops.trim(tokens)
         moments = [stamp - began for stamp in stamps[: len(kept)]]
         text = tokenizer.decode(kept, skip_special_tokens=True)
         lines.append(
@@ -116,7 +98,7 @@ Rows = list[tuple[list[float], list[int]]]  # per request: time and id of each t
 
 def _by_generate(
     prompts: list[str], tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any],
-    recorder: SampleRecorder | None, prompt_tokens: int | None,
+    recorder: SampleRecorder | None, prompt_tokens: int | None, stops: Stops,
 ) -> tuple[float, float, list[int], Rows]:  # fmt: skip
     """Start time, seconds, prompt lengths, and rows of ``generate``."""
     device = loaded.process.device
@@ -126,6 +108,7 @@ def _by_generate(
     input_ids, attention_mask = encode(prompts, tokenizer, device, prompt_tokens)
     if recorder is not None:
         recorder.start(input_ids.shape[1])
+    options = options | ending(stops, input_ids.shape[1])
     loaded.model.generate(input_ids=input_ids, attention_mask=attention_mask, streamer=clock, **options)
     synchronise(device)
     elapsed = time.perf_counter() - began
@@ -143,7 +126,7 @@ def _by_generate(
 
 def _by_generator(
     prompts: list[str], tokenizer: PreTrainedTokenizerBase, loaded: Loaded, options: dict[str, Any],
-    recorder: SampleRecorder | None, prompt_tokens: int | None,
+    recorder: SampleRecorder | None, prompt_tokens: int | None, stops: Stops,
 ) -> tuple[float, float, list[int], Rows]:  # fmt: skip
     """The same for a :class:`Generator`."""
     device = loaded.process.device

@@ -171,7 +171,7 @@ def _measure(
     client.close()
     heartbeat.sign(heartbeat.PHASE)
     observed = longest_batch(natural, prompts)
-    seen = observe(observed, tokenizer, prepared.loaded, prepared.options, prepared.prompt_tokens)
+    seen = observe(observed, tokenizer, prepared.loaded, prepared.options, prepared.prompt_tokens, prepared.stops)
     if seen.not_finite is not None:
         sample = samples[prompts.index(observed[0])]["id"]
         raise EvidenceError(finite.sentence(request["technique"], sample, seen.not_finite))

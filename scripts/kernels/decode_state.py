@@ -21,8 +21,8 @@ class StepTensors:
         token: int64 [B]: the newest token, which is the next step's input.
         positions: int32 [B]: its position id.
         step: int32 [1]: how many tokens each row has put out.
-        stopped: int8 [B]: whether a row has put out a stop token.
-        is_stop: int8 [vocabulary]: 1 for each stop token.
+        stopped: int8 [B]: 1 where a row has put out a stop token, 2 where it has text, added up.
+        is_stop: int8 [vocabulary]: what each token does, as ``scripts.runtime.stops.codes`` has it.
         out: int32 [steps, B], pinned: the tokens.
         progress: int32 [2], pinned: tokens that are out, rows that have stopped; both change at once, after ``out``.
     """
@@ -45,8 +45,8 @@ class RoundTensors:
         positions: int32 [k + 1]: position ids, from that of the token before the newest on.
         step: int32 [1]: how many tokens are out.
         round_index: int32 [1]: how many rounds have been run.
-        stopped: int8 [1]: whether a stop token is out.
-        is_stop: int8 [vocabulary]: 1 for each stop token.
+        stopped: int8 [1]: 1 if a stop token is out, 2 if text is, added up.
+        is_stop: int8 [vocabulary]: what each token does, as ``scripts.runtime.stops.codes`` has it.
         out: int32 [room, 1], pinned: the tokens.
         progress: int32 [2], pinned: tokens that are out, whether one of them is a stop token.
         rounds: int32 [room, 2], pinned: tokens proposed and accepted in each round.

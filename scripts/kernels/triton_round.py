@@ -51,8 +51,11 @@ def _end_round(
         own = tl.load(chosen + accepted)
         before = tl.load(given + accepted)
     put_out = spot <= accepted
-    stops = tl.load(is_stop + new, mask=put_out, other=0).to(tl.int32)
-    ended = ended | tl.max(stops, 0)
+    code = tl.load(is_stop + new, mask=put_out, other=0).to(tl.int32)
+    # As runtime.stops.follow, token by token: whether there is text before each.
+    text = (code >> 1) & 1
+    text_before = ((ended >> 1) & 1) | ((tl.cumsum(text, 0) - text) > 0).to(tl.int32)
+    ended = ended | tl.max((code & 1) | ((code >> 2) & text_before), 0) | (tl.max(text, 0) << 1)
     total = done + accepted + 1
     tl.debug_barrier()  # what is overwritten below has been read by every thread
     tl.store(last_two, before)
@@ -68,7 +71,7 @@ def _end_round(
     else:
         tl.store(round_index, index + 1)
         tl.store(rounds + 2 * index + spot, tl.where(spot == 0, count, accepted), mask=(spot < 2) & (index < room))
-    publish(progress, total, ended, DEVICE)
+    publish(progress, total, ended & 1, DEVICE)
 
 
 def _launch(state: RoundTensors, given, chosen, proposed, lengths) -> None:
@@ -116,7 +119,7 @@ def _look_up(
     source = found + 1 + spot
     known = (source <= position) & (spot < COUNT)
     tokens = tl.load(sequence + source, mask=known, other=0)
-    ends = tl.load(is_stop + tokens, mask=known, other=1)
+    ends = tl.load(is_stop + tokens, mask=known, other=1) & 5  # text alone ends nothing
     tl.store(proposed, tl.min(tl.where((ends != 0) | (spot >= COUNT), spot, COUNT), 0))
     tl.store(given, last)
     tl.store(given + 1 + spot, tokens, mask=spot < COUNT)

@@ -46,8 +46,9 @@ def _end_step(
         position = tl.load(positions + row, mask=inside, other=0) + 1
         before = tl.load(stopped + row, mask=inside, other=0)
         done = tl.load(step)
-    ended = before | tl.load(is_stop + new, mask=inside, other=0)
-    total = tl.sum(ended.to(tl.int32), 0)
+    code = tl.load(is_stop + new, mask=inside, other=0)
+    ended = before | (code & 3) | ((code >> 2) & (before >> 1) & 1)  # as runtime.stops.follow
+    total = tl.sum((ended & 1).to(tl.int32), 0)
     tl.debug_barrier()  # what is overwritten below has been read by every thread
     tl.store(token + row, new, mask=inside)
     tl.store(positions + row, position, mask=inside)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.runtime.stops import NOTHING_HELD, Held
+
 
 @dataclass
 class ContinuousBatchTrace:
@@ -97,8 +99,8 @@ class Generator:
     def reserve(self, batches: list[list[list[int]]], new_tokens: int) -> None:
         """Compile and allocate whatever those batches of prompts (token ids) need, for up to so many new tokens."""
 
-    def limit(self, new_tokens: int, stops: list[int]) -> None:
-        """From now on generate so many tokens at most, or up to one of the stop tokens."""
+    def limit(self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD) -> None:
+        """From now on generate so many tokens at most, or up to a stop token, or to one that is held behind text."""
         raise NotImplementedError
 
     def generate(self, prompts: list[list[int]]) -> Generated:

@@ -7,6 +7,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scripts.runtime.stops import NOTHING_HELD, Held
+
 if TYPE_CHECKING:
     from scripts.runtime.generation import Observation
 
@@ -24,12 +26,14 @@ class Request:
         prompt: token ids.
         max_tokens: the most new tokens.
         stops: a token of these is the last; it is put out too.
+        held: so is one of these, once there is text.
     """
 
     key: Hashable
     prompt: Sequence[int]
     max_tokens: int
     stops: frozenset[int] = frozenset()
+    held: Held = NOTHING_HELD
 
 
 class Batching:

@@ -54,6 +54,7 @@ class Asked:
         prompt: token ids, or text; a chat has ``messages`` in place of it.
         max_tokens: the most new tokens; None: as many as fit.
         stops: ids after which the answer ends.
+        stop_after_text: whether those of them that are line breaks end it only once it has text.
         stop_text: texts before which it ends.
         stream: whether it goes out token by token.
         usage: whether a stream ends with the numbers of its tokens.
@@ -68,6 +69,7 @@ class Asked:
     stream: bool
     usage: bool
     running_usage: bool
+    stop_after_text: bool = False
 
 
 def read(body: bytes, served: Served, *, chat: bool) -> Asked:
@@ -108,6 +110,7 @@ def read(body: bytes, served: Served, *, chat: bool) -> Asked:
     return Asked(
         prompt, messages, limit, tuple(sorted(stops)), _stop_text(given.get("stop")), _flag(given, "stream"),
         _flag(options, "include_usage"), _flag(options, "continuous_usage_stats"),
+        _flag(given, "stop_after_text"),
     )  # fmt: skip
 
 

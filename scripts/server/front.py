@@ -160,7 +160,7 @@ class Front:
             if opening and answer.transport is not None:
                 answer.transport.write(opening)
         self._answers[number] = answer
-        self._send(("ask", number, prompt, limit, asked.stops))
+        self._send(("ask", number, prompt, limit, asked.stops, asked.stop_after_text))
         try:
             failure = await answer.ended
         except asyncio.CancelledError:  # the client has gone

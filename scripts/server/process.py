@@ -15,6 +15,7 @@ from scripts.foundation.errors import StudyError
 from scripts.inference import worker
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.serving import Request
+from scripts.runtime.stops import NOTHING_HELD, Held
 from scripts.server.fronts import Fronts
 from scripts.techniques.registry import used_facets
 
@@ -67,6 +68,7 @@ class Engine:
         settings = request["settings"]
         process = worker.start(request, rank=0)
         from scripts.inference.preparation import prepare
+        from scripts.inference.prompts import find_stops
 
         tokenizer, prompts = _texts(request)
         prepared = prepare(request, process, tokenizer)
@@ -75,6 +77,8 @@ class Engine:
         found = [facet.batching(value, loaded, pad, slots) for facet, value in used_facets(settings)]
         batching: Batching = next(each for each in found if each is not None)
         self.batching = loaded.generator = batching
+        self._breaks = find_stops(tokenizer, [], "line_break").held
+        self._held: dict[frozenset[int], Held] = {}
         batching.reserve(max_length or min(config.max_position_embeddings, LONGEST))
         load_s = time.perf_counter() - began
         evidence = self._evidence(prepared, prompts, settings)
@@ -99,6 +103,13 @@ class Engine:
                 "load_s": load_s,
             },
         }
+
+    def held(self, stops: frozenset[int]) -> Held:
+        """Those of the stop tokens that are line breaks, to be held back until there is text."""
+        if stops not in self._held:
+            # Few sets: clients of one study send one.
+            self._held = {stops: Held(stops & self._breaks.tokens, self._breaks.blank)}
+        return self._held[stops]
 
     def _evidence(self, prepared: Prepared, prompts: list[list[int]], settings: dict[str, Any]) -> dict[str, Any]:
         """Answer a few requests together, which also warms up, and let each facet say what it sees of that."""
@@ -191,9 +202,11 @@ class Loop:
     def _take(self, front: int, message: tuple[Any, ...]) -> None:
         kind, number = message[0], message[1]
         if kind == "ask":
-            _, _, prompt, max_tokens, stops = message
+            _, _, prompt, max_tokens, stops, after_text = message
+            held = self._engine.held(frozenset(stops)) if after_text else NOTHING_HELD
+            asked = Request((front, number), prompt, max_tokens, frozenset(stops) - held.tokens, held)
             try:
-                self._batching.submit(Request((front, number), prompt, max_tokens, frozenset(stops)))
+                self._batching.submit(asked)
             except ValueError as error:
                 self._fronts.all[front].send(("refused", number, str(error)))
         elif kind == "cancel":

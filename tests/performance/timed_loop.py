@@ -16,8 +16,8 @@ from scipy.stats import bootstrap
 
 from scripts.foundation import files
 from scripts.inference.loading import load, load_tokenizer
-from scripts.inference.prompts import stop_token_ids
-from scripts.inference.timed_loop import Stops, generation_config, time_batch
+from scripts.inference.prompts import find_stops
+from scripts.inference.timed_loop import generation_config, time_batch
 from scripts.runtime.models import Process
 from scripts.runtime.timing import synchronise
 
@@ -40,8 +40,7 @@ def main() -> None:
     process = Process(device=device, dtype=torch.float32)
     tokenizer = load_tokenizer(arguments.model)
     loaded = load(arguments.model, {"kv_cache": "dynamic"}, process, None)
-    all_stops, ends = stop_token_ids(tokenizer, [], "line_break")
-    stops = Stops(all_stops, ends)
+    stops = find_stops(tokenizer, [], "line_break")
     config = generation_config(40, stops, tokenizer.pad_token_id)
     loaded.model.generation_config = config
     options = {"generation_config": config, "use_cache": True}

@@ -11,6 +11,7 @@ from scripts.engine.continuous import GraphBatching
 from scripts.engine.engine import GraphEngine
 from scripts.runtime.models import Loaded, Process
 from scripts.runtime.serving import LENGTH, STOP, Request
+from scripts.runtime.stops import Held, Stops
 from scripts.techniques.registry import load_facet
 
 LONGEST, NEW = 48, 16
@@ -91,6 +92,24 @@ def test_whatever_comes_when_each_request_gets_its_own_tokens(batching, alone, s
         assert written[number] == (expected, [LENGTH if first is None else STOP])
     assert engine.running == engine.waiting == 0
     assert engine.facts()["recorded_while_timed"] == 0
+
+
+def test_tokens_that_are_held_behind_text_end_no_answer_before_it(batching, alone):
+    drawn = random.Random(4)
+    engine = batching(slots=3)
+    asked = {}
+    for number, prompt in enumerate(prompts(12, seed=12)):
+        tokens = alone(prompt)
+        held = frozenset(drawn.sample(tokens, 3)) | {tokens[0]}
+        asked[number] = Request(number, prompt, NEW, held=Held(held, held | set(drawn.sample(tokens, 2)))), tokens
+        engine.submit(asked[number][0])
+    written = {}
+    for events in engine.run():
+        collect(written, events)
+    for number, (request, tokens) in asked.items():
+        expected = Stops(sorted(request.held.tokens), set(), request.held).trim(tokens)
+        assert written[number][0] == expected
+        assert len(expected) > 1
 
 
 def test_a_cancelled_request_gives_its_slot_to_the_next(batching, alone):

@@ -1,7 +1,9 @@
+import numpy
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.inference.prompts import build_prompts, stop_token_ids, trim
+from scripts.inference.prompts import build_prompts, find_stops
+from scripts.runtime.stops import NOTHING_HELD, Held, Stops, codes, follow
 from tests.support.tiny_checkpoint import CHAT_TEMPLATE, make_tokenizer
 
 PLAIN = {"prompt": "Headline for {summary}, please", "chat_template": False}
@@ -70,21 +72,50 @@ def test_a_chat_with_a_model_that_has_no_template_is_refused(tokenizer):
 
 
 def test_every_token_with_a_line_break_stops(tokenizer):
-    stops, ends = stop_token_ids(tokenizer, [], "line_break")
+    stops = find_stops(tokenizer, [], "line_break")
     breaks = {token for token in range(len(tokenizer)) if "\n" in tokenizer.decode([token])}
     assert len(breaks) > 1, "the vocabulary must have merged line breaks for this test"
-    assert set(stops) == breaks | {tokenizer.eos_token_id}
-    assert stops == sorted(stops)
-    assert ends == {tokenizer.eos_token_id}
+    assert set(stops.all_tokens) == breaks | {tokenizer.eos_token_id}
+    assert stops.all_tokens == sorted(stops.all_tokens)
+    assert stops.end_tokens == {tokenizer.eos_token_id}
 
 
 def test_end_tokens_are_the_checkpoints_and_the_tokenizers(tokenizer):
-    stops, ends = stop_token_ids(tokenizer, [7, 9], "end_token")
-    assert ends == set(stops) == {7, 9, tokenizer.eos_token_id}
+    stops = find_stops(tokenizer, [7, 9], "end_token")
+    assert stops.end_tokens == set(stops.all_tokens) == set(stops.at_once) == {7, 9, tokenizer.eos_token_id}
 
 
 def test_trimming_keeps_the_first_stop_token_and_nothing_after_it():
-    assert trim([5, 6, 7, 8, 7], {7, 8}) == [5, 6, 7]
-    assert trim([7], {7}) == [7]
-    assert trim([5, 6], {7}) == [5, 6]
-    assert trim([], {7}) == []
+    stops = Stops([7, 8], {8})
+    assert stops.trim([5, 6, 7, 8, 7]) == [5, 6, 7]
+    assert stops.trim([7]) == [7]
+    assert stops.trim([5, 6]) == [5, 6]
+    assert stops.trim([]) == []
+
+
+def test_a_line_break_ends_only_what_has_text(tokenizer):
+    stops = find_stops(tokenizer, [], "line_break")
+    texts = {token: tokenizer.decode([token]) for token in range(len(tokenizer))}
+    assert {texts[token] for token in stops.held.tokens} >= {"\n"}
+    behind_text = [token for token in stops.at_once if token != tokenizer.eos_token_id]
+    assert behind_text
+    assert all(texts[token].lstrip().count("\n") for token in behind_text)
+    break_id, space = (next(t for t, text in texts.items() if text == each) for each in ("\n", " "))
+    word = tokenizer("mayor")["input_ids"]
+    answer = [break_id, space, break_id, *word, break_id, *word]
+    assert stops.trim(answer) == answer[: -len(word)]
+    assert stops.reason(stops.trim(answer)) == "line_break"
+    assert stops.trim([break_id, space]) == [break_id, space]
+    assert stops.reason([break_id]) == stops.reason([space, break_id]) == "length", "no text: only the limit ended it"
+    assert stops.trim([break_id, tokenizer.eos_token_id, 5]) == [break_id, tokenizer.eos_token_id]
+
+
+def test_codes_say_of_each_token_what_it_does():
+    held = Held(frozenset({3, 4}), frozenset({2, 3}))
+    table = codes([1], held, 6)
+    assert table.tolist() == [2, 1, 0, 4, 6, 2]
+    state = numpy.zeros(4, dtype=numpy.int8)
+    for step in ([3, 0, 4, 2], [3, 3, 3, 1]):
+        state = follow(state, table[step])
+    assert (state & 1).tolist() == [0, 1, 1, 1]
+    assert codes([1, 9], NOTHING_HELD, 3).tolist() == [0, 1, 0]

@@ -15,7 +15,9 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 
 from scripts import serve
 from scripts.engine.engine import GraphEngine
+from scripts.inference.prompts import find_stops
 from scripts.runtime.models import Loaded, Process
+from scripts.runtime.stops import Stops
 from scripts.serving import placeholders, presets, proof
 from scripts.serving.api import Api, Ask
 from scripts.serving.client import Client
@@ -139,6 +141,17 @@ def test_an_end_token_ends_an_answer_unless_it_is_to_be_ignored(tmp_path, server
         # Tokens that the client names end it whatever becomes of the model's own.
         assert choice["token_ids"] == tokens[: tokens.index(tokens[2]) + 1]
         assert choice["text"] == tokenizer.decode(choice["token_ids"][:-1])
+
+
+def test_a_leading_line_break_ends_no_answer_where_the_client_says_so(server, alone, tokenizer):
+    breaks = find_stops(tokenizer, [], "line_break")
+    stops = sorted(breaks.held.tokens)
+    prompt = next(each for each in prompts(4000, seed=5) if alone(each)[0] in breaks.held.tokens)
+    body = {"prompt": prompt, "max_tokens": NEW, "stop_token_ids": stops, "ignore_eos": True}
+    assert post(server, body)[1]["choices"][0]["token_ids"] == alone(prompt)[:1]
+    answered = post(server, body | {"stop_after_text": True})[1]["choices"][0]["token_ids"]
+    assert answered == Stops(stops, set(), breaks.held).trim(alone(prompt))
+    assert len(answered) > 1
 
 
 def test_what_is_no_route_is_an_error_in_json(server):

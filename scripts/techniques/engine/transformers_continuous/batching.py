@@ -88,6 +88,7 @@ class ManagerBatching(Batching):
     def _hand_over(self, request: Request) -> None:
         name = f"served-{self._made}"
         self._made += 1
+        self.engine.held = request.held
         # Timestamps and limits go with each request.
         added = self.engine.manager.add_request(
             list(request.prompt), request_id=name, max_new_tokens=request.max_tokens, streaming=True,
@@ -106,9 +107,10 @@ class ManagerBatching(Batching):
         running.told += len(tokens)
         self._run["new_tokens"] += len(tokens)
         ended = out.is_finished() or running.told >= request.max_tokens or bool(tokens and tokens[-1] in request.stops)
+        early = out.is_finished() and running.told < request.max_tokens
         for place, token in enumerate(tokens, start=1):
             last = ended and place == len(tokens)
-            events.append((request.key, token, (STOP if token in request.stops else LENGTH) if last else None))
+            events.append((request.key, token, (STOP if early or token in request.stops else LENGTH) if last else None))
         if ended:
             del self._running[out.request_id]
             del self._names[request.key]

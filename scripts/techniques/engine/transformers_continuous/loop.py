@@ -17,6 +17,7 @@ import torch
 
 from scripts.runtime.generation import ContinuousBatchTrace, Generated, Generator, Observation
 from scripts.runtime.models import Loaded
+from scripts.runtime.stops import NOTHING_HELD, Held
 from scripts.runtime.timing import synchronise, timed_calls
 
 if TYPE_CHECKING:
@@ -26,6 +27,25 @@ if TYPE_CHECKING:
 PAGE_TOKENS = 16  # the library's default of 256 is more than a headline fills
 PROMPT_TOKENS = 1024  # of all prompts that are read in one forward; a longer one is still read at once
 LOOK_AGAIN_S = 1.0  # interval of checks that the thread still runs
+
+
+class AnswerStops(set):
+    """A request's stop tokens, asked about each of its tokens once and in order.
+
+    Args:
+        stops: those that end it at once.
+        held: those that do so behind text.
+    """
+
+    def __init__(self, stops: set[int], held: Held) -> None:
+        super().__init__(stops)
+        self._held, self._has_text = held, False
+
+    def __contains__(self, token: object) -> bool:
+        if super().__contains__(token) or (self._has_text and token in self._held.tokens):
+            return True
+        self._has_text = self._has_text or token not in self._held.blank
+        return False
 
 
 class ContinuousEngine(Generator):
@@ -45,6 +65,7 @@ class ContinuousEngine(Generator):
         self.threads = self.threads_asked = 0
         self._limit = 0
         self._stops: list[int] = []
+        self.held = NOTHING_HELD  # of the requests that are handed over now
         self._last: list[list[int]] = []
 
     def reserve(self, batches: list[list[list[int]]], new_tokens: int) -> None:
@@ -77,8 +98,20 @@ class ContinuousEngine(Generator):
         starter.start()
         starter.join()
         self._use_as_many_threads()
+        self._hold_stops()
         largest = max(batches, key=lambda batch: sum(map(len, batch)))
         self._serve(largest, min(2, new_tokens), [])
+
+    def _hold_stops(self) -> None:
+        """Let each request that is handed over end as ``held`` says; the library knows only tokens that end at once."""
+        put = self.manager.input_queue.put
+
+        def with_held(state: Any, *arguments: Any, **options: Any) -> None:
+            if self.held.tokens:
+                state._eos_token_ids = AnswerStops(state._eos_token_ids, self.held)
+            put(state, *arguments, **options)
+
+        self.manager.input_queue.put = with_held
 
     def _use_as_many_threads(self) -> None:
         """Give operators in the manager's thread the CPU threads that they have in this one."""
@@ -91,9 +124,9 @@ class ContinuousEngine(Generator):
 
         hook = self.loaded.model.register_forward_pre_hook(set_once)
 
-    def limit(self, new_tokens: int, stops: list[int]) -> None:
-        """From now on stop each request after so many tokens, or at one of the stop tokens."""
-        self._limit, self._stops = new_tokens, stops
+    def limit(self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD) -> None:
+        """From now on stop each request after so many tokens, at a stop token, or at one that is held behind text."""
+        self._limit, self._stops, self.held = new_tokens, stops, held
 
     def generate(self, prompts: list[list[int]]) -> Generated:
         """Hand all requests over at once; returns when the last one has ended."""
