@@ -23,6 +23,7 @@ rule generate:
     output:
         samples="results/generations/{technique}/run-{run}/samples.jsonl",
         fixed="results/generations/{technique}/run-{run}/fixed.jsonl",
+        distributions="results/generations/{technique}/run-{run}/distributions.npz",
         record="results/generations/{technique}/run-{run}/run.json",
     log:
         "results/logs/generate/{technique}-{run}.log",

@@ -63,6 +63,8 @@ rule score:
         records=expand(
             "results/generations/{{technique}}/run-{run}/run.json", run=PLAN.runs
         ),
+        distributions="results/generations/{technique}/run-1/distributions.npz",
+        parent=parent_distributions,
         loads=loads_of("load.json"),
         requests=loads_of("requests.jsonl"),
     output:
@@ -78,6 +80,7 @@ rule score:
             str(Path(record).parent) for record in input.records
         ],
         semantic=semantic_option,
+        distributions=distributions_option,
         loads=loads_option,
         spread_bound=config["comparison"]["spread_bound"],
         answer=constant(plan.as_text(config["generation"]["answer"])),
@@ -88,7 +91,7 @@ rule score:
         "figures of {wildcards.technique}"
     shell:
         "python -P -m scripts.score --technique {wildcards.technique} --dataset {input.samples} --runs {params.runs}"
-        " --text {input.text} {params.semantic} {params.loads} --spread-bound {params.spread_bound}"
-        " --answer {params.answer:q}"
+        " --text {input.text} {params.semantic} {params.distributions} {params.loads}"
+        " --spread-bound {params.spread_bound} --answer {params.answer:q}"
         " --failures results/metrics/failed/{wildcards.technique} --log {log:q} --output {output}"
         " > {log:q} 2>&1"

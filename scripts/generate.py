@@ -21,7 +21,7 @@ from typing import Any
 
 from scripts.foundation import entry, failures, files, leftovers, locks, modules, request_file
 from scripts.foundation.errors import StudyError
-from scripts.inference import architecture, conditions, leases, machine, pinning, supervision
+from scripts.inference import architecture, conditions, distributions, leases, machine, pinning, supervision
 from scripts.study import provenance, sources
 from scripts.techniques import registry
 
@@ -51,6 +51,7 @@ def _write(output: Path, outcome: dict[str, Any], samples: Samples) -> None:
         failures.note(output, outcome["reason"])
     files.write_json_lines(output / "samples.jsonl", samples["natural"])
     files.write_json_lines(output / "fixed.jsonl", samples["fixed"])
+    distributions.settle(output, measured=outcome["status"] == "ok" and outcome["run"] == 1)
     files.write_json(output / "run.json", outcome)
 
 
@@ -66,7 +67,12 @@ def _arguments() -> argparse.Namespace:
         help="what takes turns with it, JSON: 'technique' is its name and 'settings' its facets; none without it",
     )  # fmt: skip
     parser.add_argument("--reference", type=Path, help="manifest.json of the reference's model")
-    parser.add_argument("--output", type=Path, required=True, help="directory for samples, fixed.jsonl and run.json")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="directory for samples.jsonl, fixed.jsonl, distributions.npz and run.json",
+    )
     return request_file.parse(parser)
 
 
@@ -122,6 +128,8 @@ def _run(
         request, devices = prepare(arguments)
         # How near a tie tokens are, how likely references are, and where time goes is the same in every run.
         request |= {"fixed": arguments.fixed, "thorough": arguments.run == 1}
+        if arguments.run == 1 and getattr(arguments, "output", None):
+            request |= {"distributions": str((arguments.output / distributions.PART).resolve())}
         request |= {"reference": _reference(arguments, request["device"])}
         outcome = measure(request, devices)
         return _record(arguments, started, request, outcome, described()), outcome.samples

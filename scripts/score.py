@@ -6,7 +6,7 @@ from typing import Any
 
 from scripts.foundation import entry
 from scripts.metrics import dataset as dataset_file
-from scripts.metrics import failed, loads, noise, texts
+from scripts.metrics import distributions, failed, loads, noise, texts
 from scripts.metrics import runs as run_files
 from scripts.metrics import technique as technique_file
 from scripts.metrics.answers import option as answer_option
@@ -24,6 +24,9 @@ def main() -> None:
     parser.add_argument("--runs", required=True, nargs="+", help="folders of the runs, run 1 first")
     parser.add_argument("--text", required=True, help="run 1's file from score_text")
     parser.add_argument("--semantic", help="run 1's file from score_semantic")
+    parser.add_argument("--distributions", help="run 1's distributions.npz; without it none are compared")
+    parser.add_argument("--parent", help="name of the technique that this one extends, where the study runs it")
+    parser.add_argument("--parent-distributions", help="the parent's distributions.npz of its run 1")
     parser.add_argument("--loads", nargs="+", default=[], help="load.json of each load run, run 1 first")
     parser.add_argument(
         "--spread-bound", type=float, default=noise.SPREAD_BOUND,
@@ -49,9 +52,14 @@ def metrics(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
     semantic = None
     if arguments.semantic:
         semantic = texts.read_scores(arguments.semantic, runs[0], semantic_family.FIGURES, "score_semantic")
+    compared = None
+    if arguments.distributions and runs[0].ok:
+        compared = distributions.compare(
+            arguments.distributions, arguments.parent_distributions, arguments.parent, len(dataset)
+        )
     scored = technique_file.technique_metrics(
         arguments.technique, dataset, runs, text, semantic, arguments.spread_bound,
-        loads.read_loads(arguments.loads, arguments.technique, runs[0].samples, arguments.answer),
+        loads.read_loads(arguments.loads, arguments.technique, runs[0].samples, arguments.answer), compared,
     )  # fmt: skip
     logger.info("scored %s: %s, %d samples, %d runs", arguments.technique, scored["status"], len(dataset), len(runs))
     return scored

@@ -11,6 +11,24 @@ def semantic_option(wildcards, input):
     return f"--semantic {input.semantic}" if PLAN.encoder else ""
 
 
+def parent_distributions(wildcards):
+    """The distributions of a technique's parent; none where the study does not run it."""
+    parent = technique_of(wildcards).parent
+    return (
+        [f"results/generations/{parent}/run-1/distributions.npz"]
+        if parent in TECHNIQUES
+        else []
+    )
+
+
+def distributions_option(wildcards, input):
+    """Command-line option for a technique's distributions and those of its parent."""
+    own = f"--distributions {input.distributions}"
+    if not input.parent:
+        return own
+    return f"{own} --parent {technique_of(wildcards).parent} --parent-distributions {input.parent}"
+
+
 def loads_of(file):
     """Files of a technique's load runs; none where it is not tested under load."""
 

@@ -10,6 +10,8 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
     from scripts.runtime.models import Loaded
@@ -56,10 +58,14 @@ def greedy_margins(
     }
 
 
-def reference_likelihood(loaded: Loaded, prompt: list[int], reference: list[int], stops: list[int]) -> dict[str, Any]:
+def reference_likelihood(
+    loaded: Loaded, prompt: list[int], reference: list[int], stops: list[int],
+    keep: Callable[[torch.Tensor], None] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Negative log-likelihood of a reference headline and of stopping after it.
 
-    Any of the stop tokens counts as stopping: their probabilities are added up.
+    Any of the stop tokens counts as stopping: their probabilities are added up. ``keep`` is given the log-probabilities
+    of all tokens, float32 [reference + 1, vocabulary].
 
     Returns:
         ``reference_nll`` in nats, summed over the headline's tokens and the stop; ``reference_tokens``: how many.
@@ -69,6 +75,8 @@ def reference_likelihood(loaded: Loaded, prompt: list[int], reference: list[int]
     # The last input is the headline's last token, whose output is the stop.
     logits = _logits(loaded, prompt, [*reference, stops[0]])  # [reference + 1, vocabulary]
     likelihoods = logits.log_softmax(dim=-1)
+    if keep is not None:
+        keep(likelihoods)
     tokens = torch.tensor(reference, device=logits.device, dtype=torch.long)
     words = likelihoods[:-1].gather(1, tokens[:, None]).sum()
     stop = likelihoods[-1, torch.tensor(stops, device=logits.device)].logsumexp(dim=0)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from scripts.inference import garbage, heartbeat
 from scripts.inference.batches import group, repeat_to_length
+from scripts.inference.distributions import Recorder
 from scripts.inference.likelihood import greedy_margins, reference_likelihood
 from scripts.inference.prompts import headline_text
 from scripts.runtime import finite, positions
@@ -69,25 +72,37 @@ def score_tokens(
     lines: list[dict[str, Any]], prompts: list[str], samples: list[dict[str, Any]], prepared: Prepared,
     request: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Add to each line its tokens' logit margins and the reference headline's likelihood."""
+    """Add to each line its tokens' logit margins and the reference headline's likelihood.
+
+    Where the request names a file for them, distributions along the reference headlines are written there.
+    """
     tokenizer, length = prepared.tokenizer, prepared.prompt_tokens
     measured = _measures_rounding(prepared, request)
     has_likelihood = not request["models"]["target"].get("random_weights") and length is None
     most = positions.max_positions(prepared.loaded.model.config)
-    for line, prompt, sample in zip(lines, prompts, samples, strict=True):
+    inputs = [tokenizer(prompt)["input_ids"] for prompt in prompts]
+    references: list[list[int] | None] = [None] * len(prompts)
+    if has_likelihood:
+        texts = [headline_text(prompt, sample["headline"], request["generation"])
+                 for prompt, sample in zip(prompts, samples, strict=True)]  # fmt: skip
+        found = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+        references = [reference if most is None or len(ids) + len(reference) <= most else None
+                      for ids, reference in zip(inputs, found, strict=True)]  # fmt: skip
+    kept = request.get("distributions") if prepared.loaded.process.rank == 0 else None
+    recorder = Recorder(references)
+    for number, (line, sample, reference) in enumerate(zip(lines, samples, references, strict=True)):
         heartbeat.sign(heartbeat.PHASE)
-        ids = tokenizer(prompt)["input_ids"]
-        if length is not None:
-            ids = repeat_to_length(ids, length)
+        ids = inputs[number] if length is None else repeat_to_length(inputs[number], length)
+        keep = functools.partial(recorder.add, number) if kept else None
         try:
             line |= greedy_margins(prepared.loaded, ids, line["token_ids"], rounding=measured)
             line |= {"reference_nll": None, "reference_tokens": None}
-            text = headline_text(prompt, sample["headline"], request["generation"])
-            reference = tokenizer(text, add_special_tokens=False)["input_ids"]
-            if has_likelihood and (most is None or len(ids) + len(reference) <= most):
-                line |= reference_likelihood(prepared.loaded, ids, reference, prepared.stops.all_tokens)
+            if reference is not None:
+                line |= reference_likelihood(prepared.loaded, ids, reference, prepared.stops.all_tokens, keep)
         except finite.NotFiniteError as error:
             raise EvidenceError(finite.sentence(request["technique"], sample["id"], str(error))) from None
+    if kept:
+        recorder.write(Path(kept))
 
 
 def _measures_rounding(prepared: Prepared, request: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from scripts.metrics.distributions import Compared
 from scripts.metrics.runs import Run, unscored_reason
 
 
@@ -11,12 +12,14 @@ class Recorded:
     """A technique's runs, at least one, and the files of scores of the first one's text; None for one without.
 
     ``loads``: its load runs, as :mod:`scripts.metrics.loads` reads them; empty where it is not tested under load.
+    ``distributions``: the first run's, beside its parent's; None where they were not compared.
     """
 
     runs: list[Run]
     text: dict[str, Any] | None = None
     semantic: dict[str, Any] | None = None
     loads: list[dict[str, Any]] = field(default_factory=list)
+    distributions: Compared | None = None
 
     @property
     def first(self) -> Run:

@@ -4,6 +4,7 @@ from typing import Any
 
 from scripts.foundation.errors import StudyError
 from scripts.metrics import figures, loads, machines, memory, noise, per_prompt, reference, registry
+from scripts.metrics.distributions import Compared
 from scripts.metrics.entry import missing
 from scripts.metrics.recorded import Recorded
 from scripts.metrics.runs import Run
@@ -24,6 +25,7 @@ def technique_metrics(
     semantic: dict[str, Any] | None = None,
     spread_bound: float = noise.SPREAD_BOUND,
     load_runs: list[dict[str, Any]] | None = None,
+    distributions: Compared | None = None,
 ) -> dict[str, Any]:
     """Score a technique.
 
@@ -38,6 +40,7 @@ def technique_metrics(
         semantic: the same of its semantic scores, or None where the study has none.
         spread_bound: relative standard deviation between runs above which latency is flagged.
         load_runs: its load runs, as :func:`scripts.metrics.loads.read_loads` gives them; None where it has none.
+        distributions: the first run's beside its parent's; None where they were not compared.
 
     Returns:
         The content of ``results/metrics/<technique>.json``.
@@ -51,7 +54,7 @@ def technique_metrics(
     if failed:
         return head | _without_figures(failed[0], runs)
     _check_together(runs)
-    recorded = Recorded(runs, text, semantic, load_runs or [])
+    recorded = Recorded(runs, text, semantic, load_runs or [], distributions)
     first, result = recorded.first, _figures(recorded)
     check = memory.check(runs)
     return head | {

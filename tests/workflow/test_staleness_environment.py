@@ -74,6 +74,7 @@ def test_a_missing_part_of_the_report_is_an_error(project: Project) -> None:
     [
         "generations/nf4/run-1/samples.jsonl",
         "generations/nf4/run-1/fixed.jsonl",
+        "generations/nf4/run-1/distributions.npz",
         "metrics/text/nf4.json",
         "metrics/nf4.json",
         "plots/memory_quality.svg",

@@ -67,7 +67,12 @@ def samples(made):
 
 
 def test_nothing_but_the_two_results_is_left(made):
-    assert sorted(path.name for path in made.iterdir()) == ["fixed.jsonl", "run.json", "samples.jsonl"]
+    assert sorted(path.name for path in made.iterdir()) == [
+        "distributions.npz",
+        "fixed.jsonl",
+        "run.json",
+        "samples.jsonl",
+    ]
 
 
 def test_two_processes_write_what_one_writes(samples, greedy):

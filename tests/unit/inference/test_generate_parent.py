@@ -328,7 +328,12 @@ def test_a_run_that_could_not_be_made_writes_an_empty_list_of_samples(arguments,
     workers(("report", {"status": "unsupported", "reason": "A sentence."}))
     monkeypatch.setattr(generate, "_arguments", arguments)
     generate.main()
-    assert sorted(path.name for path in (tmp_path / "run-1").iterdir()) == ["fixed.jsonl", "run.json", "samples.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "run-1").iterdir()) == [
+        "distributions.npz",
+        "fixed.jsonl",
+        "run.json",
+        "samples.jsonl",
+    ]
     assert (tmp_path / "run-1" / "samples.jsonl").read_bytes() == b""
     assert files.read_json(tmp_path / "run-1" / "run.json")["reason"] == "A sentence."
 
@@ -343,7 +348,11 @@ def test_samples_stand_before_the_record_that_vouches_for_them(arguments, worker
     monkeypatch.setattr(files, "write_json", _failing_for("run.json", files.write_json, full_disk))
     with pytest.raises(OSError, match="No space"):
         generate.main()
-    assert sorted(path.name for path in (tmp_path / "run-1").iterdir()) == ["fixed.jsonl", "samples.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "run-1").iterdir()) == [
+        "distributions.npz",
+        "fixed.jsonl",
+        "samples.jsonl",
+    ]
 
 
 def _failing_for(name, original, fail):

@@ -99,4 +99,9 @@ def test_the_record_of_a_served_run_holds_no_path_of_this_machine(checkpoint, ev
     assert json.loads(text)["status"] == "ok", text
     assert str(checkpoint.parent) not in text
     assert str(Path(sys.executable).parent) not in json.dumps(json.loads(text)["evidence"])
-    assert sorted(path.name for path in (tmp_path / "run-1").iterdir()) == ["fixed.jsonl", "run.json", "samples.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "run-1").iterdir()) == [
+        "distributions.npz",
+        "fixed.jsonl",
+        "run.json",
+        "samples.jsonl",
+    ]
