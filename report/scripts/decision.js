@@ -56,8 +56,12 @@ const Decision = (() => {
   const told = (row, whole) =>
     `${score(row.score)}${whole ? ` ${of()} overall` : ""}${whole && interval(row) ? ` (${interval(row)})` : ""}, chance ${whole ? "of being the best " : ""}${Numbers.chance(row.chance_best)}${Price.told(row.name) && `, ${Price.told(row.name)}`}`;
 
+  // Too few prompts or runs, or flags everywhere: limits still strike out, but nothing is called the best.
+  const undecided = () => Data.comparison.no_winner.length > 0;
+
   function sayChoice(found) {
     const [first, second] = found.ranked;
+    if (first && undecided()) return [Dom.el("p", { class: "winner none" }, "No winner is named: what is missing is said in the answer.")];
     if (!first) return [Dom.el("p", { class: "winner none" }, "No technique meets these limits."), Dom.el("p", null, relaxation(found))];
     const use = Dom.el("p", { class: "winner", "data-winner": first.name, "data-chance": first.chance_best }, Dom.el("span", { class: "mark" }, "Use"), " ", named(first.name), " ", Dom.el("span", { class: "odds" }, told(first, true)));
     const then = second
@@ -155,7 +159,7 @@ const Decision = (() => {
     clearTimeout(speaking);
     speaking = setTimeout(() => {
       const [first] = found.ranked;
-      Dom.announce(`${first ? `${Data.label(first.name)}: ${told(first, true)}.` : `No technique meets these limits. ${relaxation(found)}`} ${counted(found)}`);
+      Dom.announce(`${first && undecided() ? "No winner is named." : first ? `${Data.label(first.name)}: ${told(first, true)}.` : `No technique meets these limits. ${relaxation(found)}`} ${counted(found)}`);
     }, 700);
   }
 

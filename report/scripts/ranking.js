@@ -117,7 +117,7 @@ const Ranking = (() => {
       if (found.length) failed.set(name, found);
     }
     const rows = counted.length ? ranked(names.filter((name) => !failed.has(name)), counted) : [];
-    return { ranked: rows, failed, winner: rows[0]?.name ?? null };
+    return { ranked: rows, failed, winner: Data.comparison.no_winner.length ? null : rows[0]?.name ?? null };
   }
 
   // The one limit that would have to give least for a technique to qualify, or null where no single one is enough.

@@ -16,6 +16,7 @@ from scripts.comparison import (
     interactions,
     limits,
     load,
+    lower_precision,
     matches,
     order,
     predictions,
@@ -25,6 +26,7 @@ from scripts.comparison import (
     scenarios,
     shapes,
     speculation,
+    sufficiency,
     sweeps,
     uses,
     verdicts,
@@ -60,6 +62,7 @@ def comparison(
     columns = Columns(metrics)
     baseline = study.get("baseline")
     rows = [_technique(entry, baseline, metrics, columns, found[entry["name"]]) for entry in study["techniques"]]
+    lower_precision.add(rows)
     drifted = drift.flags(metrics)
     for row in rows:
         row["flags"] += [drifted[row["name"]]] if row["name"] in drifted else []
@@ -73,6 +76,11 @@ def comparison(
     ranked = ranking.ranking(study, rows, metrics, columns)
     break_even = speculation.break_evens(metrics, {row["name"]: row["measured_speedup"] for row in rows})
     predictions.add(rows, break_even, bool(study.get("on_gpus")))
+    drawn_fronts = fronts.fronts(rows, ranked, columns)
+    chosen = scenarios.scenarios(study, rows, ranked)
+    missing = sufficiency.lacking(rows, len(dataset))
+    if missing:
+        sufficiency.without_winner(chosen)
     return {
         "format": FORMAT,
         "title": study.get("title") or "Inference optimisation study",
@@ -81,13 +89,14 @@ def comparison(
         "answer": found_answer | {"fastest_ties": answer.ties(found_answer["fastest"], metrics, columns)},
         "left_out": study.get("left_out") or [],
         "load": load.load(study, metrics, bool(study.get("on_gpus"))),
-        "uses": uses.uses(rows, present, metrics, columns),
+        "no_winner": missing,
+        "uses": None if missing else uses.uses(rows, present, metrics, columns),
         "ranking": ranked,
         "timed_beside": _timed_beside(ran, columns),
-        "fronts": fronts.fronts(rows, ranked, columns),
+        "fronts": drawn_fronts,
         "limits": limits.table(),
         "price": costs.price(study.get("comparison") or {}),
-        "scenarios": scenarios.scenarios(study, rows, ranked),
+        "scenarios": chosen,
         "techniques": rows,
         "groups": groups.groups(dataset, rows, columns),
         "interactions": interactions.interactions(study, metrics, columns),

@@ -16,7 +16,7 @@ import numpy as np
 from scripts.foundation.errors import StudyError
 
 COLUMNS = ("prompt", "position", "token", "top")
-NO_PARENT = "it has no parent to compare with"
+NO_PARENT = "it has no parent"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Similarity in meaning of two texts: the cosine of their mean-pooled hidden states (Reimers and Gurevych, 2019).
+"""Similarity in meaning of two texts: the cosine of their pooled hidden states (Reimers and Gurevych, 2019).
 
 The one metric that runs a model; torch and transformers are imported late. The model is read from a local folder: only
 safetensors, and no code of its own. It runs on the CPU, so that it takes no GPU from what is timed.
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.metrics import encoder_folder
 from scripts.models.stored_files import weight_files
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def similarities(headlines: list[str], references: list[str], directory: Path, l
     Args:
         headlines: the texts to score; an empty one is scored as the empty text.
         references: as many texts.
-        directory: a folder that ``AutoModel`` and ``AutoTokenizer`` load.
+        directory: a folder that ``AutoModel`` and ``AutoTokenizer`` load; where it is one of sentence-transformers,
+            its own pooling, dense layers, length and prompt are used (:mod:`scripts.metrics.encoder_folder`).
         label: what the progress bar says.
 
     Raises:
@@ -35,44 +37,35 @@ def similarities(headlines: list[str], references: list[str], directory: Path, l
     import torch
     from tqdm import tqdm
 
+    encoding = encoder_folder.read(directory)
     model, tokenizer = _load(directory)
     pairs = list(zip(headlines, references, strict=True))
     result: list[float] = []
     with torch.inference_mode(), tqdm(total=len(pairs), desc=label, unit="sample", mininterval=1.0) as bar:
         for start in range(0, len(pairs), BATCH):
             batch = pairs[start : start + BATCH]
-            ours, theirs = (_embed(list(column), model, tokenizer) for column in zip(*batch, strict=True))
+            ours, theirs = (_embed(list(column), model, tokenizer, encoding) for column in zip(*batch, strict=True))
             # Rounding can put the cosine of two equal texts a little above 1.
             result += (ours * theirs).sum(dim=1).clamp(-1, 1).tolist()
             bar.update(len(batch))
     return result
 
 
-def pool(states: "torch.Tensor", mask: "torch.Tensor") -> "torch.Tensor":
-    """Average the hidden states of the tokens that count, and scale each average to length 1.
-
-    Args:
-        states: last hidden states, [texts, tokens, width].
-        mask: attention mask, [texts, tokens]; a text without tokens gives zeros.
-
-    Returns:
-        [texts, width].
-    """
+def _embed(batch: list[str], model: Any, tokenizer: Any, encoding: encoder_folder.Encoding) -> "torch.Tensor":
+    """Return the vectors of texts, scaled to length 1, [texts, width]."""
     import torch
 
-    sums = (states * mask.unsqueeze(-1)).sum(dim=1)
-    # Scaled to length 1, a sum and a mean are the same vector.
-    return torch.nn.functional.normalize(sums, dim=1)
-
-
-def _embed(batch: list[str], model: Any, tokenizer: Any) -> "torch.Tensor":
-    import torch
-
-    inputs = tokenizer(batch, return_tensors="pt", padding=True, truncation=True, max_length=_room(model))
+    asked = [encoding.prefix + (text.lower() if encoding.lower else text) for text in batch]
+    longest = min(_room(model), encoding.longest or LONGEST)
+    inputs = tokenizer(asked, return_tensors="pt", padding=True, truncation=True, max_length=longest)
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
     if ids.shape[1] == 0:  # nothing but empty texts, and a tokenizer that adds nothing to them
-        return torch.zeros(len(batch), model.config.hidden_size)
-    return pool(model(input_ids=ids.long(), attention_mask=mask).last_hidden_state, mask)
+        states = torch.zeros(len(batch), 1, model.config.hidden_size)
+        mask = torch.zeros(len(batch), 1, dtype=torch.long)
+    else:
+        states = model(input_ids=ids.long(), attention_mask=mask).last_hidden_state
+    pooled = encoder_folder.dense(encoder_folder.pool(states, mask, encoding.pooling), encoding.dense)
+    return torch.nn.functional.normalize(pooled, dim=1)
 
 
 def _room(model: Any) -> int:

@@ -19,6 +19,9 @@ SMALL_FILES = (
     "vocab.txt", "merges.txt", "dict.txt", "bpe.codes", "emoji.json", "tekken.json", "normalizer.json",
     # SentencePiece and tiktoken vocabularies: the loader takes any *.model where the usual names are missing.
     "*.model", "tokenizer.model.*", "*.spm", "*.tiktoken",
+    # What sentence-transformers puts behind an encoder.
+    "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json",
+    "[0-9]_*/config.json", "[0-9]_*/model.safetensors",
     "chat_template.jinja", "chat_template.json", "additional_chat_templates/*.jinja",
 )  # fmt: skip
 _PLAIN_NAME = re.compile(r"[\w.-]+\.safetensors", re.ASCII)

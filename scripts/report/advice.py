@@ -3,7 +3,7 @@
 from typing import Any
 
 from scripts.comparison import fronts
-from scripts.report import limits, picture, words
+from scripts.report import limits, picture, rows, words
 from scripts.report.facet_words import FacetWords
 from scripts.report.templates import told
 
@@ -113,7 +113,7 @@ def _front(technique: dict[str, Any], comparison: dict[str, Any], labels: dict[s
 
 
 def _rank(technique: dict[str, Any], comparison: dict[str, Any]) -> str:
-    overall = (comparison.get("ranking") or {}).get("overall") or []
+    overall = rows.ranked(comparison)
     row = next((row for row in overall if row["technique"] == technique["name"]), {})
     return (
         ""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from scripts.comparison import sufficiency
 from scripts.metrics import resampling
 from scripts.report import gains, load, rouge_words, rows, templates, words
 from scripts.report.gains import Gains
@@ -12,8 +13,6 @@ from scripts.report.templates import say
 POOR = 0.1
 """Headlines of other news score 0.03 to 0.04 on average; below this, little can be lost."""
 FASTER = "faster"
-# Flags that are no doubt about a speed.
-MINOR = ("memory", "reference", "several_changes")
 EQUAL = 0.995
 """A ratio of latencies this near to 1 is 1.00 in words."""
 MORE = 1.05
@@ -35,6 +34,8 @@ def headline(comparison: dict[str, Any]) -> str:
     uses = comparison["uses"]
     if not comparison["answer"]["fastest"]:
         return _told("headline", "nothing", count=len(by_name))
+    if rows.no_winner(comparison):
+        return no_winner(comparison)
     if not uses:
         fastest = by_name[comparison["answer"]["fastest"]]["label"]
         return _told("headline", "no_baseline", fastest=fastest, ran=comparison["answer"]["ran"])
@@ -43,6 +44,17 @@ def headline(comparison: dict[str, Any]) -> str:
     if bulk not in (None, one):
         said.append(in_bulk(bulk, same=bulk.text == one.text))
     return " ".join(said)
+
+
+def no_winner(comparison: dict[str, Any]) -> str:
+    """Return that no technique is called the best, and what is missing for that; empty where nothing is."""
+    return _told("no_winner", None, missing=[_missing(each) for each in rows.no_winner(comparison)])
+
+
+def _missing(lacks: dict[str, Any]) -> str:
+    texts = templates.general("flags")
+    kinds = [texts.get(kind, {"text": kind.replace("_", " ")})["text"] for kind in lacks.get("flags", [])]
+    return _told("missing", lacks["kind"], **(lacks | {"flags": kinds}))
 
 
 def chosen(comparison: dict[str, Any]) -> tuple[Gains, Gains | None]:
@@ -92,6 +104,8 @@ def without_quality(comparison: dict[str, Any], it: Gains) -> str:
 
 def beside(comparison: dict[str, Any]) -> list[str]:
     """Return price, certainty and doubt, a sentence or two each."""
+    if rows.no_winner(comparison):
+        return [load.answer(comparison)]
     if not comparison["uses"]:
         return []
     one, bulk = chosen(comparison)
@@ -117,12 +131,12 @@ def doubt(comparison: dict[str, Any]) -> str:
     if scored and score is not None and score < POOR:
         return _told("doubt", "poor", label=baseline["label"], score=score)
     named = [by_name[name] for name in dict.fromkeys([one.name, baseline["name"], *([bulk.name] if bulk else [])])]
-    if flagged := _flagged(named, lambda kind: kind not in MINOR):
+    if flagged := _flagged(named, lambda kind: kind not in sufficiency.MINOR):
         return flagged
     if better := _faster_at_a_loss(comparison, one):
         verdict = by_name[better.name]["quality_kept"]["verdict"]
         return _told("doubt", "faster", label=better.label, faster=better.faster, verdict=verdict)
-    if flagged := _flagged(named, lambda kind: kind in MINOR):
+    if flagged := _flagged(named, lambda kind: kind in sufficiency.MINOR):
         return flagged
     return _told("doubt", "none", tested=comparison["answer"]["ran"] == 1 or _is_tested(comparison))
 

@@ -40,8 +40,10 @@ def data_warning(dataset: dict[str, Any]) -> str:
 
 def _named(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the techniques that the answer names."""
+    if rows.no_winner(comparison):
+        return []
     by_name = rows.by_name(comparison)
-    best = ((comparison["ranking"] or {}).get("overall") or [{}])[0].get("technique")
+    best = (rows.ranked(comparison) or [{}])[0].get("technique")
     wanted = [*(comparison["answer"].get(key) for key in NAMED), best]
     return [by_name[name] for name in dict.fromkeys(wanted) if name in by_name]
 

@@ -66,7 +66,8 @@ def quality(technique: dict[str, Any], labels: dict[str, str]) -> list[str]:
         found += _kept(technique, labels)
     match = technique["matches"]
     audited = "" if match.get("reason") else (match.get("audit") or {}).get("sentence")
-    return [*found, words.sentence(audited)] if audited else found
+    found += [words.sentence(audited)] if audited else []
+    return [*found, *filter(None, [rounding(technique)])]
 
 
 def _against(technique: dict[str, Any], labels: dict[str, str]) -> list[str]:
@@ -108,6 +109,12 @@ def _kept(technique: dict[str, Any], labels: dict[str, str]) -> list[str]:
             found += sentences("measured", "kept", label=label, kept=kept, with_reason=change is baseline)
     # Negative numbers have a true minus sign, as everywhere in the report.
     return [re.sub(r"(?<![\w-])-(?=\d)", numbers.MINUS, sentence) for sentence in found]
+
+
+def rounding(technique: dict[str, Any]) -> str:
+    """Return why a lossless technique wrote other text than its parent below float32; empty where it did not."""
+    found = technique["matches"].get("lower_precision")
+    return told("measured", "rounding", it=found) if found else ""
 
 
 def _shown(figure: dict[str, Any], scale: numbers.Scale) -> str:

@@ -97,7 +97,7 @@ def plot_of(comparison: dict[str, Any], x_key: str) -> Plot:
     shown = [] if x_key == rows.PER_SAMPLE and not measured else _shown(comparison, x_key, y_key)
     scale = numbers.column_scale([rows.figure(technique, x_key)["value"] for technique in shown], axes.UNITS[axis.kind])
     places = {t["name"]: (rows.figure(t, x_key)["value"] / scale.size, t["figures"][y_key]["value"]) for t in shown}
-    leading = ((comparison["ranking"] or {}).get("overall") or [{}])[0].get("technique")
+    leading = (rows.ranked(comparison) or [{}])[0].get("technique")
     found = fronts.chances(places, x_key, y_key, False, comparison)
     points = [
         Point(

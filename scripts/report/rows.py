@@ -69,6 +69,16 @@ def difference_text(difference: dict[str, Any]) -> str:
     return "; ".join(f"{key} = {value}" for key, value in text.flattened(difference))
 
 
+def no_winner(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is missing before a technique may be called the best; empty where nothing is."""
+    return comparison.get("no_winner") or []
+
+
+def ranked(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the ranking under the study's weights, best first; empty where nothing may be called the best."""
+    return [] if no_winner(comparison) else (comparison.get("ranking") or {}).get("overall") or []
+
+
 def ran(techniques: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the techniques that have figures."""
     return [technique for technique in techniques if technique["status"] == "ok"]

@@ -177,8 +177,12 @@ STUDY = {
         setting("models", "large", "train", "steps", value=2),
         {"prepare_model:large"} | runs(*LARGE),
     ),
-    "seed of the small model": (setting("models", "small", "seed", value=1), {"prepare_model:small"} | runs(
-        *(name for name in ALL if name not in ("target_only", "prompt_lookup", "graph_target")))),
+    # The target is held against its parent's distributions.
+    "seed of the small model": (
+        setting("models", "small", "seed", value=1),
+        {"prepare_model:small", "score:target_only"}
+        | runs(*(name for name in ALL if name not in ("target_only", "prompt_lookup", "graph_target"))),
+    ),
     "longest headline": (setting("generation", "max_new_tokens", value=9), runs(*ALL)),
     "reading of answers": (setting("generation", "answer", value={"regex": "(.+)"}), TEXTS | SCORES | REPORT),
     "warm-up": (setting("measurement", "warmup", value=2), runs(*ALL)),

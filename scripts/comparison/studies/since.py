@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scripts.comparison import lower_precision
 from scripts.comparison.studies import compare
 from scripts.comparison.studies.judging import KIND_OF
 from scripts.comparison.studies.reading import Study
@@ -20,6 +21,7 @@ def add(comparison: Study, previous: Study) -> None:
     """
     found = compare.compare(previous, comparison, compare.choices())
     comparison["previous"] = found
+    lower_precision.add_previous(comparison["techniques"], previous["techniques"])
     rows = {row["name"]: row for row in found["techniques"]}
     for technique in comparison["techniques"]:
         technique["since_previous"] = _figures(rows[technique["name"]], found)

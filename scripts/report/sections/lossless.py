@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from scripts.comparison import verdicts
-from scripts.report import columns, numbers, rows
+from scripts.report import columns, measured, numbers, rows
 from scripts.report.section import Section
 
 AUDITED = {"identical": verdicts.SAME_TEXT, "tie": "equal but for ties", "error": "error: differs"}
@@ -29,7 +29,15 @@ def audit(comparison: dict[str, Any]) -> list[dict[str, Any]]:
                 "compared": match["audit"].get("compared", "tokens"),
                 "headlines": _count(match["same_headlines"]),
                 "verdict": _verdict(match),
-                "sentence": _labelled(match["audit"]["sentence"], technique["parent"], labels),
+                "sentence": " ".join(
+                    filter(
+                        None,
+                        (
+                            _labelled(match["audit"]["sentence"], technique["parent"], labels),
+                            measured.rounding(technique),
+                        ),
+                    )
+                ),
                 "dtype": match["dtype"] or "",
                 "divergences": [_divergence(entry) for entry in match["divergences"]],
                 "bound": _bound(match["audit"]),

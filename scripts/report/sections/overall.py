@@ -3,7 +3,7 @@
 from typing import Any
 
 from scripts.metrics import registry
-from scripts.report import columns, limits, numbers, results_columns, rows
+from scripts.report import answer, columns, limits, numbers, results_columns, rows
 from scripts.report.reasons import why_sentence
 from scripts.report.section import Section
 from scripts.report.text import Safe
@@ -24,11 +24,14 @@ def overall(comparison: dict[str, Any]) -> dict[str, Any] | None:
     by_name = rows.by_name(comparison)
     scales = columns.scales(results_columns.measured(), comparison["techniques"])
     return {
-        "ranked": [_ranked(entry, by_name[entry["technique"]], comparison, scales) for entry in ranking["overall"]],
+        "ranked": [
+            _ranked(entry, by_name[entry["technique"]], comparison, scales) for entry in rows.ranked(comparison)
+        ],
         "top": TOP,
         "of": limits.reference(comparison),
         "method": _method(comparison),
         "covers": _covers(ranking),
+        "no_winner": answer.no_winner(comparison),
     }
 
 
@@ -119,7 +122,7 @@ def _covers(ranking: dict[str, Any]) -> str:
 def short(comparison: dict[str, Any]) -> list[dict[str, str]] | None:
     """Return the best of the ranking with the study's own weights."""
     labels = rows.labels(comparison)
-    ranked = ((comparison["ranking"] or {}).get("overall") or [])[:TOP]
+    ranked = rows.ranked(comparison)[:TOP]
     return [
         {
             "rank": Safe(entry["rank"]),

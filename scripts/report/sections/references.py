@@ -109,7 +109,7 @@ def _choice(choice: dict[str, Any], comparison: dict[str, Any], labels: dict[str
     if scenario is None:
         ours, why = "", "not a scenario of this study"
     elif scenario["winner"] is None:
-        ours, why = "", "no technique qualifies here"
+        ours, why = "", "no winner is named here" if rows.no_winner(comparison) else "no technique qualifies here"
     else:
         said = plainly.short(scenario)
         ours, why = (
@@ -133,7 +133,7 @@ def _top(reported: list[dict[str, Any]], comparison: dict[str, Any], labels: dic
     """Return their best three beside the best three of the ranking here; the two count different things."""
     if not reported:
         return None
-    best = ((comparison["ranking"] or {}).get("overall") or [])[:TOP]
+    best = rows.ranked(comparison)[:TOP]
     return {
         "reported": ", ".join(f"{entry['name']} ({_overall(entry.get('overall_percent'))})" for entry in reported),
         "ours": ", ".join(labels.get(entry["technique"], entry["technique"]) for entry in best),

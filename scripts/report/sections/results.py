@@ -6,6 +6,7 @@ from scripts.comparison.verdicts import GATED
 from scripts.metrics import registry
 from scripts.metrics.figures import ONE_READING
 from scripts.report import beside, columns, factors, numbers, results_columns, rows, tail
+from scripts.report import measured as measured_words
 from scripts.report.column import Column
 from scripts.report.numbers import Scale
 from scripts.report.results_columns import QUALITY, measured
@@ -70,6 +71,8 @@ def notes(techniques: list[dict[str, Any]]) -> list[str]:
             found.append(
                 f"{technique['label']}: {count} prompts gave other tokens in another run; quality is of run 1."
             )
+    rounded = [(t["label"], measured_words.rounding(t)) for t in ran]
+    found += [f"{label}: {told}" for label, told in rounded if told]
     if results_columns.same_summary(ran) and any(rows.figure(t, "rougeL")["value"] is not None for t in ran):
         found.append("ROUGE-Lsum is ROUGE-L here, as every headline is one line; it has no column of its own.")
     found += columns.notes(measured(), ran)
@@ -143,10 +146,12 @@ def _quality_cell(technique: dict[str, Any]) -> dict[str, Any]:
     """Return the verdict on a technique's quality against the baseline as a cell, how much of ROUGE-L is left below."""
     change = technique["changes"]["baseline"]
     kept, score = columns.quality(change), columns.change_cell((change["figures"] or {}).get(GATED), GATED)["text"]
+    rounded = measured_words.rounding(technique)
+    below = kept["same_text"] or ("" if score == numbers.NOTHING else f"ROUGE-L {score}")
     return {
-        "interval": kept["same_text"] or ("" if score == numbers.NOTHING else f"ROUGE-L {score}"),
+        "interval": f"{below}, by rounding" if below and rounded and not kept["same_text"] else below,
         "text": kept["verdict"] or numbers.NOTHING,
-        "note": kept["reason"],
+        "note": " ".join(filter(None, (kept["reason"], rounded))),
         "tone": kept["tone"],
         "chip": kept["tone"] in CHIPS,
         "value": kept["verdict"] or None,

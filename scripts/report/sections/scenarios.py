@@ -2,19 +2,20 @@
 
 from typing import Any
 
-from scripts.report import limits, numbers, plainly, rows
+from scripts.report import answer, limits, numbers, plainly, rows
 from scripts.report.limits import Words
 from scripts.report.section import Section
 from scripts.report.text import Safe
 
 
 def scenarios(comparison: dict[str, Any]) -> dict[str, Any]:
-    """Return ``scenarios``, each in words, none where nothing ran; whether anything ``ran``; and ``of``, what scores
-    are multiples of.
+    """Return ``scenarios``, each in words, none where nothing ran or nothing may be called the best; whether anything
+    ``ran``; ``no_winner``, what is missing to choose; and ``of``, what scores are multiples of.
     """
     ran = bool(comparison["ranking"])
-    found = _scenarios(comparison) if ran else []
-    return {"scenarios": found, "ran": ran, "of": limits.reference(comparison) if ran else ""}
+    missing = answer.no_winner(comparison)
+    found = _scenarios(comparison) if ran and not missing else []
+    return {"scenarios": found, "ran": ran, "no_winner": missing, "of": limits.reference(comparison) if ran else ""}
 
 
 def _scenarios(comparison: dict[str, Any]) -> list[dict[str, Any]]:
@@ -74,7 +75,7 @@ def _choice(entry: dict[str, Any], labels: dict[str, str]) -> dict[str, str]:
 
 def short(comparison: dict[str, Any]) -> dict[str, Any] | None:
     """Return each scenario's choice, and what must be said plainly of some."""
-    if not comparison["scenarios"]:
+    if not comparison["scenarios"] or rows.no_winner(comparison):
         return None
     labels = rows.labels(comparison)
     return {

@@ -1,6 +1,7 @@
 import pytest
 
-from scripts.comparison import document, matches
+from scripts.comparison import document, lower_precision, matches
+from scripts.report import measured
 from tests.support.synthetic_timings import Chance, Technique, make_study
 
 PARENT = list(range(13))
@@ -175,3 +176,53 @@ def test_the_same_texts_are_the_same_where_a_server_gives_no_tokens():
     theirs = {"samples": {"headline": ["A"], "token_ids": [[1, 9]], "new_tokens": [2]}}
     assert matches.same_text(ours, theirs)
     assert not matches.same_text(ours | {"tokens_from": None}, theirs)
+
+
+def lower(dtype="bfloat16", **options):
+    comparison, rows = compared(gap=0.01, dtype=dtype, **options)
+    return comparison, rows["wrong"]["matches"]["lower_precision"]
+
+
+def test_a_lossless_technique_that_differs_in_bfloat16_has_how_often_and_that_float32_was_not_asked():
+    _, found = lower(differing=(2, 5, 7))
+    assert (found["dtype"], found["differing"], found["prompts"]) == ("bfloat16", 3, 12)
+    assert (found["second_best"], found["listed"], found["equal"]) == (3, 3, None)
+
+
+def test_nothing_is_put_down_to_rounding_where_it_was_not():
+    for options in ({"dtype": "float32", "shift": 1e-2}, {"lossless": False}, {"differing": ()}):
+        assert lower(**options)[1] is None
+    assert lower(runner_up=78)[1]["second_best"] == 0
+
+
+def test_float32_shows_it_equal_where_a_technique_of_the_study_changed_the_same_in_it():
+    study, rows, metrics = make_study(
+        [Technique("base"), Technique("half", "base", lossless=True), Technique("base32"),
+         Technique("whole", "base32", lossless=True), Technique("other", "base32", lossless=True)],
+        Chance(runs=2, prompts=12, fixed=10),
+    )  # fmt: skip
+    for entry in study["techniques"]:
+        entry["difference"] = {"kv_cache": "dynamic"} if entry["name"] in ("half", "whole") else {"engine": "graph"}
+    metrics["half"]["samples"]["token_ids"] = [OTHER] * 12
+    metrics["half"]["models"]["target"]["dtype"] = "bfloat16"
+    made = {row["name"]: row for row in document.comparison(study, rows, {}, metrics)["techniques"]}
+    equal = made["half"]["matches"]["lower_precision"]["equal"]
+    assert (equal["technique"], equal["verdict"], equal["prompts"]) == ("whole", "identical", 12)
+    assert not equal["previous"]
+
+
+def test_float32_of_a_previous_study_counts_and_a_damaged_one_does_not():
+    comparison, found = lower()
+    row = next(each for each in comparison["techniques"] if each["name"] == "wrong")
+    row["difference"] = {"engine": "graph"}
+    matched = {"audit": {"verdict": "identical"}, "exact_expected": True, "dtype": "float32", "same_tokens": {"n": 30}}
+    before = {"name": "wrong", "status": "ok", "difference": row["difference"], "matches": matched}
+    for strange in ({"matches": None}, {"matches": {"audit": 3}}, {"status": "failed"}, {"difference": {"x": 1}}):
+        lower_precision.add_previous(comparison["techniques"], [None, before | strange])
+        assert found["equal"] is None
+    lower_precision.add_previous(comparison["techniques"], [before])
+    assert (found["equal"]["prompts"], found["equal"]["previous"]) == (30, True)
+    told = measured.rounding(row)
+    assert told.startswith("Its headlines differ although it is lossless: in bfloat16 sums are rounded by their order")
+    assert "on 1 of 12 prompts, each time with the parent's second-best token" in told
+    assert "Float32 showed it equal: wrong in the previous study wrote its parent's tokens on all 30 prompts." in told

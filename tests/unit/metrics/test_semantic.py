@@ -139,3 +139,89 @@ def test_only_safetensors_and_no_code_of_the_models_own(tmp_path, model):
     with pytest.raises(StudyError, match="can't be loaded"):
         semantic.similarities(["a"], ["a"], remote, "test")
     assert not trap.exists()
+
+
+def as_sentence_encoder(model, directory, pooling, *more, **settings):
+    """Copy the encoder into a folder as sentence-transformers writes them."""
+    shutil.copytree(model, directory)
+    kinds = ["Transformer", "Pooling", *more]
+    modules = [
+        {
+            "idx": at,
+            "name": str(at),
+            "path": "" if at == 0 else f"{at}_{kind}",
+            "type": f"sentence_transformers.models.{kind}",
+        }
+        for at, kind in enumerate(kinds)
+    ]
+    (directory / "modules.json").write_text(json.dumps(modules))
+    (directory / "1_Pooling").mkdir()
+    (directory / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32} | pooling))
+    (directory / "sentence_bert_config.json").write_text(json.dumps(settings))
+    return directory
+
+
+@pytest.mark.parametrize(("pooling", "pooled"), [
+    ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, lambda states: states[0]),
+    ({"pooling_mode_mean_tokens": True}, lambda states: states.mean(dim=0)),
+    ({"pooling_mode": "max"}, lambda states: states.amax(dim=0)),
+    ({"pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": True},
+     lambda states: torch.cat([states.amax(dim=0), states.mean(dim=0)])),
+    ({"pooling_mode_lasttoken": True}, lambda states: states[-1]),
+])  # fmt: skip
+def test_a_sentence_encoder_is_pooled_as_its_folder_asks(model, tmp_path, pooling, pooled):
+    """Against one text at a time, over texts of several lengths."""
+    folder = as_sentence_encoder(model, tmp_path / "stock", pooling, "Normalize", max_seq_length=6, do_lower_case=True)
+    texts = ["STORM", "Storm hits the coast at night and the river rises"], ["A storm", "The bank"]
+    found = semantic.similarities(*texts, folder, "test")
+    encoder, tokenizer = AutoModel.from_pretrained(model).eval(), AutoTokenizer.from_pretrained(model)
+
+    def vector(text):
+        with torch.inference_mode():
+            ids = torch.tensor([tokenizer(text.lower(), truncation=True, max_length=6)["input_ids"]])
+            return pooled(encoder(input_ids=ids).last_hidden_state[0])
+
+    expected = [float(torch.cosine_similarity(vector(a), vector(b), dim=0)) for a, b in zip(*texts, strict=True)]
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_dense_layers_behind_the_pooling_count(model, tmp_path):
+    from safetensors.torch import save_file
+
+    folder = as_sentence_encoder(model, tmp_path / "stock", {"pooling_mode_mean_tokens": True}, "Dense")
+    (folder / "2_Dense").mkdir()
+    config = {"in_features": 32, "out_features": 8, "activation_function": "torch.nn.modules.activation.Tanh"}
+    (folder / "2_Dense" / "config.json").write_text(json.dumps(config))
+    weight = torch.randn(8, 32, generator=torch.Generator().manual_seed(1))
+    save_file({"linear.weight": weight, "linear.bias": torch.ones(8)}, folder / "2_Dense" / "model.safetensors")
+    plain = semantic.similarities(["A storm"], ["The bank"], model, "test")
+    found = semantic.similarities(["A storm", ""], ["The bank", ""], folder, "test")
+    encoder, tokenizer = AutoModel.from_pretrained(model).eval(), AutoTokenizer.from_pretrained(model)
+    vectors = []
+    for text in ("A storm", "The bank"):
+        with torch.inference_mode():
+            states = encoder(input_ids=torch.tensor([tokenizer(text)["input_ids"]])).last_hidden_state[0]
+        vectors.append(torch.tanh(weight @ states.mean(dim=0) + 1))
+    assert found[0] == pytest.approx(float(torch.cosine_similarity(*vectors, dim=0)), abs=1e-5)
+    assert found[0] != pytest.approx(plain[0], abs=1e-3)
+
+
+@pytest.mark.parametrize(("pooling", "more", "message"), [
+    ({"pooling_mode_weightedmean_tokens": True}, (), "asks for the pooling 'weightedmean_tokens'; known are cls_token"),
+    ({}, (), "asks for no pooling"),
+    ({"pooling_mode_mean_tokens": True}, ("LSTM",), "asks for 'LSTM' in '2_LSTM'"),
+])  # fmt: skip
+def test_an_encoder_of_unknown_parts_is_refused(model, tmp_path, pooling, more, message):
+    folder = as_sentence_encoder(model, tmp_path / "stock", pooling, *more)
+    with pytest.raises(StudyError, match=message):
+        semantic.similarities(["A"], ["B"], folder, "test")
+
+
+def test_the_way_of_pooling_is_in_the_key_of_a_stock_encoder(model, tmp_path):
+    from scripts.models.sources.path import Settings
+
+    folder = as_sentence_encoder(model, tmp_path / "stock", {"pooling_mode_mean_tokens": True})
+    Settings(str(folder)).check("quality.semantic", "encoder")
+    before = Settings(str(folder)).fingerprint()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    assert Settings(str(folder)).fingerprint() != before

@@ -225,7 +225,7 @@ def test_answer_without_quality_and_without_baseline(small):
             "target": {"name": "s", "source": "random", "random_weights": True, "parameters": 9, "dtype": "float32"}
         }
     }
-    comparison = small([Technique("fast", changes=models), Technique("slow", speed=0.5, changes=models)])
+    comparison = small([Technique("fast", changes=models), Technique("slow", speed=0.5, changes=models)], runs=2)
     (first,) = answer.sentences(comparison)
     assert first.startswith("fast has the lowest mean latency of 2 techniques; what it gains can't be said")
     source, drawings = page_of(comparison)
