@@ -149,3 +149,18 @@ def compiled_while_timed() -> Iterator[None]:
 
     with patch.object(preparation.Prepared, "generate", compiling):
         yield
+
+
+@sabotage
+def attention_is_left_to_transformers() -> Iterator[None]:
+    with patch.object(type(load_facet("attention")), "load_options", lambda *arguments: {}):
+        yield
+
+
+@sabotage
+def attention_is_only_said_to_be_eager() -> Iterator[None]:
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    fused = ALL_ATTENTION_FUNCTIONS["sdpa"]
+    with patch.dict(ALL_ATTENTION_FUNCTIONS._global_mapping, {"eager": fused}):
+        yield

@@ -20,6 +20,7 @@ INT4 = DRAFT | {"draft_quantization": {"method": "int4_weight_only"}}
 # Of each facet every method, and what changes its words.
 SETTINGS: dict[str, list[Any]] = {
     "kv_cache": ["none", "dynamic"],
+    "attention": [None, "eager", "sdpa", "flash_attention_2"],
     "pruning": [
         None, {"method": "magnitude", "amount": 0.3, "scope": "global"},
         {"method": "wanda", "amount": 0.3, "calibration": 8}, {"method": "structured", "amount": 0.3},
@@ -115,22 +116,22 @@ def test_a_plugins_facet_and_method_have_their_words(tmp_path, monkeypatch):
     plugin(
         tmp_path,
         monkeypatch,
-        attention=WORDS,
+        sparsity=WORDS,
         quantization__ternary="label: ternary weights\nbits: 2 bits\nsummary: []",
     )
-    own, parent = entry("own", {"attention": 64}, ["attention"]), entry("parent", {})
+    own, parent = entry("own", {"sparsity": 64}, ["sparsity"]), entry("parent", {})
     assert mechanism(own, parent, compared(own, parent)).text == "It looks at 64 tokens"
     assert what(own, compared(own)) == ["Each token looks at few others."]
-    off = entry("off", {"attention": None}, ["attention"])
+    off = entry("off", {"sparsity": None}, ["sparsity"])
     assert mechanism(off, own, compared(off, own)).text == "It does without sparse attention"
     stored = entry("stored", {"quantization": {"method": "ternary"}}, ["quantization"])
     assert mechanism(stored, parent, compared(stored)).text == "Its linear layers' weights take 2 bits each"
 
 
 def test_words_are_in_the_reports_key_and_in_no_runs(tmp_path, monkeypatch):
-    plugin(tmp_path, monkeypatch, attention=WORDS)
+    plugin(tmp_path, monkeypatch, sparsity=WORDS)
     words = set(sources.digests(files=("scripts/techniques/**/words.yaml",)))
-    assert {"plugin:scripts/techniques/attention/words.yaml", "scripts/techniques/engine/graph/words.yaml"} <= words
+    assert {"plugin:scripts/techniques/sparsity/words.yaml", "scripts/techniques/engine/graph/words.yaml"} <= words
     run = {"kv_cache": "dynamic", "engine": {"name": "graph"}, "quantization": {"method": "int8_weight_only"}}
     assert not words & set(sources.digests("scripts.generate", *registry.code_modules(run)))
 
@@ -138,15 +139,15 @@ def test_words_are_in_the_reports_key_and_in_no_runs(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("facet", "setting", "files", "told"),
     [
-        ("attention", 64, {}, "no words for the facet 'attention': scripts/techniques/attention/words.yaml is missing"),
+        ("sparsity", 64, {}, "no words for the facet 'sparsity': scripts/techniques/sparsity/words.yaml is missing"),
         ("quantization", {"method": "ternary"}, {}, "scripts/techniques/quantization/ternary/words.yaml is missing"),
         ("quantization", {"method": "../fp8"}, {}, "no name of a facet"),
-        ("attention", 64, {"attention": "label: a\nsummary: []"}, "has no 'mechanism'"),
-        ("attention", 64, {"attention": "- a"}, "no mapping"),
-        ("attention", 64, {"attention": "a: ["}, "can't be read"),
-        ("attention", 64, {"attention": WORDS.replace("setting", "window")}, "mechanism: 'window' is undefined"),
-        ("attention", 64, {"attention": WORDS + "expected: fast"}, "'fast' is neither faster"),
-        ("attention", 64, {"attention": WORDS + "values: {few: setting.tokens}"}, "values.few: "),
+        ("sparsity", 64, {"sparsity": "label: a\nsummary: []"}, "has no 'mechanism'"),
+        ("sparsity", 64, {"sparsity": "- a"}, "no mapping"),
+        ("sparsity", 64, {"sparsity": "a: ["}, "can't be read"),
+        ("sparsity", 64, {"sparsity": WORDS.replace("setting", "window")}, "mechanism: 'window' is undefined"),
+        ("sparsity", 64, {"sparsity": WORDS + "expected: fast"}, "'fast' is neither faster"),
+        ("sparsity", 64, {"sparsity": WORDS + "values: {few: setting.tokens}"}, "values.few: "),
     ],
 )  # fmt: skip
 def test_words_that_are_missing_or_wrong_are_an_error_that_names_the_file(

@@ -19,6 +19,8 @@ ALONE = [
     ("kv_cache", "none", "cache_is_on", "kv_cache is 'none', but generation kept a cache."),
     ("kv_cache", "dynamic", "cache_is_off", "kv_cache is 'dynamic', but the cache holds 0 of"),
     ("kv_cache", "dynamic", "cache_is_static", "but generation used a StaticCache of fixed size."),
+    ("attention", "eager", "attention_is_left_to_transformers", "is 'eager', but the model is set to 'sdpa'"),
+    ("attention", "eager", "attention_is_only_said_to_be_eager", "called torch's fused attention 2 times"),
     ("engine", "transformers_static", "static_cache_grows", "positions, but generation used "),
     ("speculation", DRAFTED, "no_assistant", "asks for a draft model, but it was never called."),
     ("speculation", LOOKED_UP, "no_lookup", "asks for prompt lookup, but generation never looked a proposal up."),

@@ -1,0 +1,1 @@
+"""Facet ``attention``: its meaning and application in ``facet``, its cost in ``cost``."""
