@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.foundation.text import one_line
 from scripts.runtime.stops import Held, Stops
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 LINE_BREAK = "\n"
+LABEL = "Headline:"
 
 
 def build_prompts(
@@ -20,35 +23,100 @@ def build_prompts(
 
     Args:
         summaries: the texts.
-        generation: the study's settings: ``prompt`` with ``{summary}`` in it, ``chat_template``.
-        shots: worked examples with ``summary`` and ``headline``, for base models.
-        tokenizer: needed for its chat template.
+        generation: the study's settings: ``prompt`` with ``{summary}`` in it, ``chat_template``, and what may be left
+            out: ``system``, ``preamble``, ``examples``, ``label``, ``max_prompt_tokens``.
+        shots: worked examples with ``summary`` and ``headline``, which follow the study's own ``examples``.
+        tokenizer: needed for its chat template, and to count tokens.
 
     Raises:
-        StudyError: a chat is asked for, but the tokenizer has no chat template.
+        StudyError: a chat is asked for, but the tokenizer has no chat template, or none with a system message; or the
+            request is too long without any summary.
     """
-    prompts = []
-    for summary in summaries:
-        examples = [(_fill(generation["prompt"], shot["summary"]), shot["headline"]) for shot in shots]
-        request = _fill(generation["prompt"], summary)
-        if generation["chat_template"]:
-            messages = []
-            for question, answer in examples:
-                messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-            messages.append({"role": "user", "content": request})
-            prompts.append(_as_chat(messages, tokenizer))
-        elif examples:
-            worked = "".join(f"{question}\nHeadline: {answer}\n\n" for question, answer in examples)
-            prompts.append(f"{worked}{request}\nHeadline:")
+    fit = fitted(summaries, generation, shots, tokenizer)
+    return [_prompt(summary, generation, shots, tokenizer) for summary in fit]
+
+
+def fitted(
+    summaries: list[str], generation: dict[str, Any], shots: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase
+) -> list[str]:
+    """The summaries, each cut at its end so that its prompt has ``max_prompt_tokens`` at most; all else stays whole."""
+    most = generation.get("max_prompt_tokens")
+    if most is None:
+        return summaries
+
+    def length(summary: str) -> int:
+        return len(tokenizer(_prompt(summary, generation, shots, tokenizer))["input_ids"])
+
+    if summaries and (least := length("")) >= most:
+        raise StudyError(
+            f"generation.max_prompt_tokens is {most}, and the request without any summary has {least} tokens; raise it."
+        )
+    return [summary if length(summary) <= most else _cut(summary, most, length, tokenizer) for summary in summaries]
+
+
+def _cut(summary: str, most: int, length: Callable[[str], int], tokenizer: PreTrainedTokenizerBase) -> str:
+    """As many of a summary's tokens, from its beginning, as leave room."""
+    ends = [
+        end for _, end in tokenizer(summary, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    ]
+    fits, fails = 0, len(ends)
+    while fails - fits > 1:
+        middle = (fits + fails) // 2
+        if length(summary[: ends[middle - 1]].rstrip()) <= most:
+            fits = middle
         else:
-            prompts.append(request)
-    return [_with_one_begin_token(prompt, tokenizer) for prompt in prompts]
+            fails = middle
+    return summary[: ends[fits - 1]].rstrip() if fits else ""
 
 
-def _as_chat(messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase) -> str:
+def messages(summary: str, generation: dict[str, Any], shots: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The request as a chat: system message, worked examples, and the summary's request."""
+    found = [{"role": "system", "content": generation["system"]}] if generation.get("system") else []
+    for shot in [*generation.get("examples", []), *shots]:
+        found.append({"role": "user", "content": _fill(generation["prompt"], shot["summary"])})
+        found.append({"role": "assistant", "content": shot["headline"]})
+    found.append({"role": "user", "content": _fill(generation["prompt"], summary)})
+    if generation.get("preamble"):
+        first = next(each for each in found if each["role"] == "user")
+        first["content"] = f"{generation['preamble']}\n\n{first['content']}"
+    return found
+
+
+def _prompt(
+    summary: str, generation: dict[str, Any], shots: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase
+) -> str:
+    if generation["chat_template"]:
+        text = _as_chat(messages(summary, generation, shots), tokenizer)
+    else:
+        request, label = _fill(generation["prompt"], summary), generation.get("label", LABEL)
+        examples = [*generation.get("examples", []), *shots]
+        worked = "".join(
+            _fill(generation["prompt"], shot["summary"]) + "\n" + f"{label} {shot['headline']}".strip() + "\n\n"
+            for shot in examples
+        )
+        before = f"{generation['preamble']}\n\n" if generation.get("preamble") else ""
+        text = f"{before}{worked}{request}" + (f"\n{label}" if examples else "")
+    return _with_one_begin_token(text, tokenizer)
+
+
+def _as_chat(chat: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase) -> str:
     if not tokenizer.chat_template:
         raise StudyError("generation.chat_template is true, but the model's tokenizer has none; set it to false.")
-    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    from jinja2 import TemplateError
+
+    try:
+        text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    except TemplateError as error:
+        raise StudyError(
+            f"the model's chat template refuses the chat ({one_line(str(error))}); change generation.system, "
+            "generation.examples or generation.shots."
+        ) from None
+    if chat[0]["role"] == "system" and chat[0]["content"].strip() not in text:
+        raise StudyError(
+            "generation.system is set, but the model's chat template leaves system messages out; put it into "
+            "generation.preamble instead."
+        )
+    return text
 
 
 def _with_one_begin_token(text: str, tokenizer: PreTrainedTokenizerBase) -> str:

@@ -14,11 +14,13 @@ from scripts.inference import garbage, heartbeat
 from scripts.inference.batches import group, repeat_to_length
 from scripts.inference.distributions import Recorder
 from scripts.inference.likelihood import greedy_margins, reference_likelihood
-from scripts.inference.prompts import headline_text
+from scripts.inference.prompts import fitted, headline_text
 from scripts.runtime import finite, positions
 from scripts.runtime.errors import EvidenceError
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from scripts.inference.preparation import Prepared
     from scripts.inference.reference import Turns
 
@@ -56,6 +58,19 @@ def time_all(
         if readings[line["batch"]] is not None:
             line["reference_s"] = readings[line["batch"]]
     return lines, took
+
+
+def mark_truncated(
+    lines: list[dict[str, Any]], samples: list[dict[str, Any]], request: dict[str, Any],
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:  # fmt: skip
+    """Add to each line whether its summary was cut, where the study limits the prompts' tokens."""
+    if request["generation"].get("max_prompt_tokens") is None:
+        return
+    summaries = [sample["summary"] for sample in samples]
+    cut = fitted(summaries, request["generation"], request["shots"], tokenizer)
+    for line, whole, used in zip(lines, summaries, cut, strict=True):
+        line["truncated"] = used != whole
 
 
 def longest_batch(lines: list[dict[str, Any]], prompts: list[str]) -> list[str]:

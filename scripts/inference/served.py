@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation import files
 from scripts.hardware import fit
 from scripts.inference import garbage, heartbeat, pinning, readings, reference, worker
-from scripts.inference.prompts import build_prompts, find_stops
-from scripts.inference.sampling import time_all
+from scripts.inference.prompts import find_stops, fitted, messages
+from scripts.inference.sampling import mark_truncated, time_all
 from scripts.inference.served_memory import ServerMemory
 from scripts.inference.served_requests import Requests
 from scripts.models.stored_files import weight_files
@@ -122,6 +122,7 @@ def _measure(
     evidence = _evidence(request, running, prepared, before, after)
     held = memory.facts(running)
     resolved = prepared.resolved()
+    mark_truncated(natural, samples, request, tokenizer)
     files.write_json_lines(scratch / "samples.jsonl", natural)
     files.write_json_lines(scratch / "fixed.jsonl", fixed)
     return {
@@ -225,11 +226,10 @@ def requests(
                 f"{running.spec.label} is asked for chats, which it puts into the model's template itself; set "
                 "generation.chat_template to true, or choose a preset of kind completions."
             )
-        if request["shots"]:
-            raise UnsupportedError("Worked examples (generation.shots) can't be sent in one message of a chat.")
         summaries = [sample["summary"] for sample in files.read_json_lines(request["dataset"])]
-        plain = build_prompts(summaries, generation | {"chat_template": False}, [], tokenizer)
-        sent = dict(zip(prompts, plain, strict=True))
+        summaries = fitted(summaries, generation, request["shots"], tokenizer)
+        chats = [tuple(messages(summary, generation, request["shots"])) for summary in summaries]
+        sent = dict(zip(prompts, chats, strict=True))
     limit = min(ANSWER_S, 0.9 * request["time_limit_s"]) if request.get("time_limit_s") else ANSWER_S
     return Requests(running, tokenizer, ending, generation, request["settings"], memory, limit, sent)
 

@@ -40,13 +40,13 @@ class Requests:
         settings: the technique's facets.
         memory: read between batches.
         limit_s: the longest an answer may take.
-        sent_texts: what goes to a server that takes text, by prompt, where that is not the prompt (a chat, which the
-            server puts into its template itself).
+        chats: the messages that go to a server which puts them into its template itself, by prompt.
     """
 
     def __init__(
         self, running: Running, tokenizer: PreTrainedTokenizerBase, stops: Stops, generation: dict[str, Any],
-        settings: dict[str, Any], memory: ServerMemory, limit_s: float, sent_texts: dict[str, str] | None = None,
+        settings: dict[str, Any], memory: ServerMemory, limit_s: float,
+        chats: dict[str, tuple[dict[str, str], ...]] | None = None,
     ) -> None:  # fmt: skip
         self.running, self.tokenizer, self.stops = running, tokenizer, stops
         self.batch_size: int = settings.get("batch_size") or 1
@@ -57,7 +57,7 @@ class Requests:
         self._memory = memory
         self._preset = running.spec.preset
         self._names = self._preset["api"]["names"]
-        self._sent = sent_texts or {}
+        self._chats = chats or {}
         self._most: int = generation["max_new_tokens"]
         self._by_text = False
         self._extra: dict[str, Any] = {}
@@ -150,8 +150,9 @@ class Requests:
     def _ask(self, prompt: str, ids: list[int]) -> Ask:
         by_ids = tuple(ids) if self._names.get("prompt_tokens") else None
         return kinds.Ask(
-            self._sent.get(prompt, prompt), by_ids, self._most, self._stop_tokens, self._stop_text, self._extra
-        )
+            prompt, by_ids, self._most, self._stop_tokens, self._stop_text, self._extra,
+            messages=self._chats.get(prompt, ()),
+        )  # fmt: skip
 
     async def _send(self, asks: list[Ask]) -> list[Answer]:
         return list(await asyncio.gather(*(self._client.send(ask) for ask in asks)))

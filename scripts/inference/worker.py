@@ -118,7 +118,7 @@ def _measure(
     from scripts.inference import garbage, readings
     from scripts.inference.observe import observe
     from scripts.inference.preparation import prepare
-    from scripts.inference.sampling import longest_batch, score_tokens, time_all
+    from scripts.inference.sampling import longest_batch, mark_truncated, score_tokens, time_all
     from scripts.runtime import compiles, finite, positions
     from scripts.runtime.timing import synchronise
 
@@ -188,6 +188,7 @@ def _measure(
         ):
             time_breakdown = readings.time_breakdown(prepared, watched)
         score_tokens(natural, prompts, samples, prepared, request)
+    mark_truncated(natural, samples, request, tokenizer)
     if rank == 0:
         files.write_json_lines(scratch / "samples.jsonl", natural)
         files.write_json_lines(scratch / "fixed.jsonl", fixed)

@@ -44,6 +44,7 @@ def flags(
         "memory": _memory(memory_check),
         "not_greedy": _not_greedy(runs[0], figures),
         "unusable": _unusable(figures),
+        "truncated": _truncated(figures),
     }
     return [{"kind": kind, "message": message} for kind, message in found.items() if message]
 
@@ -136,3 +137,10 @@ def _unusable(figures: dict[str, Figure]) -> str | None:
     if share["value"] is None or share["value"] <= UNUSABLE_BOUND:
         return None
     return f"{share['count']} of {share['n']} answers had no headline in them: {share['note']}."
+
+
+def _truncated(figures: dict[str, Figure]) -> str | None:
+    share = figures["truncated_share"]
+    if not share["value"]:
+        return None
+    return f"{share['count']} of {share['n']} summaries were cut to fit generation.max_prompt_tokens."

@@ -38,6 +38,7 @@ class Sample:
         stop_reason: None where a server does not tell an end token from a line break.
         tokens: of a server whether ``token_ids`` are its own or made of its text; else None.
         counted: of a server how many new tokens it counted; else None.
+        truncated: whether its summary was cut to fit; None where prompts have no limit.
         answer: what the model wrote, without special tokens; the headline is read from it.
         removed: what had to be taken away to get the headline, in words.
         fault: why there is no headline in the answer, in words; None where there is one.
@@ -68,6 +69,7 @@ class Sample:
     reference_s: float | None = None
     tokens: str | None = None
     counted: int | None = None
+    truncated: bool | None = None
     answer: str | None = None
     removed: tuple[str, ...] = ()
     fault: str | None = None

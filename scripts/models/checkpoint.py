@@ -127,6 +127,20 @@ def tokenizer_identity(directory: Path) -> str:
     return "content:" + (tokenizers.identity(path) if path.suffix == ".json" else files.sha256(path))
 
 
+def has_chat_template(directory: Path) -> bool:
+    """Whether a checkpoint's tokenizer has a chat template, in a file of its own or in ``tokenizer_config.json``.
+
+    Raises:
+        StudyError: that file is no JSON object.
+    """
+    if any((directory / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
+        return True
+    if any(directory.glob("additional_chat_templates/*.jinja")):
+        return True
+    path = directory / "tokenizer_config.json"
+    return path.is_file() and bool(read_object(path, "", "restore it").get("chat_template"))
+
+
 def small_files_digest(directory: Path) -> str:
     """Return a digest of the files other than weights: configurations, tokenizer, templates."""
     digest = hashlib.sha256()

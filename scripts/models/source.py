@@ -75,6 +75,14 @@ class Source:
         """
         return None
 
+    def has_chat_template(self) -> bool | None:
+        """Whether the model's tokenizer has a chat template; None if not yet known.
+
+        Raises:
+            StudyError: a file can't be read.
+        """
+        return None
+
     def config_json(self) -> dict[str, Any] | None:
         """Content of the model's ``config.json``, as far as it is known before the model is here; None if it is not.
 

@@ -72,7 +72,7 @@ class Api:
         elif ask.text is None:
             raise StudyError("a request has token ids alone, and the server's API takes text; give the prompt's text.")
         elif self.kind == CHAT:
-            body["messages"] = [{"role": "user", "content": ask.text}]
+            body["messages"] = list(ask.messages) or [{"role": "user", "content": ask.text}]
         else:
             body["prompt"] = ask.text
         body[self.names.get("max_tokens") or "max_tokens"] = ask.max_new_tokens
@@ -103,6 +103,7 @@ class Ask:
         stop_text: texts at which the answer ends.
         extra: further fields of the body; they replace those of the API.
         id: a name of the caller's, sent to nobody.
+        messages: of a chat; without any, the text is the one message of a user.
     """
 
     text: str | None
@@ -112,6 +113,7 @@ class Ask:
     stop_text: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
     id: str = ""
+    messages: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(slots=True)

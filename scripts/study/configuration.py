@@ -46,6 +46,7 @@ def check(config: dict[str, Any]) -> list[Technique]:
     _check_encoder(config)
     _check_choices(config)
     reader.check(config["generation"]["answer"])
+    _check_chat(config, techniques)
     limits.check(config, techniques)
     timing_reference.find(config["measurement"]["reference"], techniques)
     load.selected(config, techniques)
@@ -120,6 +121,24 @@ def models_used(techniques: list[Technique]) -> list[str]:
     """Names of the models that the techniques need, in order of first use."""
     names = [name for technique in techniques for name in (technique.model, technique.draft) if name]
     return list(dict.fromkeys(names))
+
+
+def _check_chat(config: dict[str, Any], techniques: list[Technique]) -> None:
+    """A chat needs a template, and a system message a chat."""
+    generation = config["generation"]
+    if not generation["chat_template"]:
+        if generation["system"] is not None:
+            raise StudyError(
+                "generation.system is a message of a chat, and generation.chat_template is false; set that to true, or "
+                "write it into generation.preamble."
+            )
+        return
+    for technique in techniques:
+        if model(config, technique.model).options.has_chat_template() is False:
+            raise StudyError(
+                f"generation.chat_template is true, but the tokenizer of model '{technique.model}', which technique "
+                f"'{technique.name}' uses, has no chat template; set it to false, or choose an instruct model."
+            )
 
 
 def _check_drafts(config: dict[str, Any], techniques: list[Technique]) -> None:

@@ -27,6 +27,9 @@ FIGURES = (
     Entry("cleaned_share", "1", "Cleaned",
           "Share of answers that had more than the headline in them, such as a label, quotes or thinking, which was "
           "taken away before scoring.", shown="percent", decimals=1, csv="cleaned_share", table=Place("Headlines", 4)),
+    Entry("truncated_share", "1", "Summaries cut",
+          "Share of summaries that were cut at their end, since the prompt may have generation.max_prompt_tokens.",
+          shown="percent", decimals=1, csv="truncated_share"),
     Entry("stop_end_share", "1", "Ended by its stop token",
           "Share of headlines that the model ended by its own stop token.", shown="percent"),
     Entry("stop_line_break_share", "1", "Ended by a line break", "Share of headlines that a line break ended.",
@@ -51,6 +54,10 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
     result["cleaned_share"] = _told(
         figures.share_figure(sum(bool(sample.removed) for sample in samples), n),
         (what for sample in samples for what in sample.removed),
+    )
+    known = [sample.truncated for sample in samples if sample.truncated is not None]
+    result["truncated_share"] = (
+        figures.share_figure(sum(known), n) if len(known) == n else figures.missing("1", "prompts have no limit")
     )
     untold = sum(sample.stop_reason is None for sample in samples)
     for reason in STOP_REASONS:

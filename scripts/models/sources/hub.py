@@ -61,6 +61,11 @@ class Settings(Source):
         found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
         return checkpoint.read_object(Path(found), "", "fetch it again") if isinstance(found, str) else None
 
+    def has_chat_template(self) -> bool | None:
+        """Whether the tokenizer of the snapshot in the cache has one; None where there is none yet."""
+        directory = None if self.file else self._cached()
+        return None if directory is None else checkpoint.has_chat_template(directory)
+
     def obstacle(self, key: str) -> str | None:
         """That the hub does not give it, or can't be reached while the cache is incomplete."""
         if self._cached() is not None:

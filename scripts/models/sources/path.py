@@ -45,6 +45,10 @@ class Settings(Source):
         """Digest of the checkpoint's vocabulary; that of a GGUF file is known once its checkpoint is made."""
         return None if self._gguf() else checkpoint.tokenizer_identity(Path(self.path))
 
+    def has_chat_template(self) -> bool | None:
+        """Whether the checkpoint's tokenizer has one; not known of a GGUF file."""
+        return None if self._gguf() else checkpoint.has_chat_template(Path(self.path))
+
     def config_json(self) -> dict[str, Any] | None:
         """That of the checkpoint; what the header of a GGUF file says of it."""
         file = self._gguf()

@@ -34,6 +34,10 @@ class Settings(Source):
     architecture: str | dict[str, Any]  # a config.json file, or its content
     vocabulary: int = 32768  # entries of the tokenizer, at most the architecture's own
 
+    def has_chat_template(self) -> bool:
+        """The project's own tokenizer has none."""
+        return False
+
     def check(self, key: str, kind: str = WRITER) -> None:
         """Check that the architecture can be built and given a tokenizer."""
         where = f"{key}.random.architecture"

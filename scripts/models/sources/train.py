@@ -34,6 +34,10 @@ class Settings(Source):
     max_rows: int | None = None  # training rows used; None uses all
     threads: int = 1  # CPU threads; another number rounds otherwise, and so gives other weights
 
+    def has_chat_template(self) -> bool:
+        """The project's own tokenizer has none."""
+        return False
+
     def check(self, key: str, kind: str = WRITER) -> None:
         """Check that a model with these settings can be built and trained."""
         where = f"{key}.train"

@@ -2,7 +2,7 @@ import numpy
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.inference.prompts import build_prompts, find_stops
+from scripts.inference.prompts import build_prompts, find_stops, fitted
 from scripts.runtime.stops import NOTHING_HELD, Held, Stops, codes, follow
 from tests.support.tiny_checkpoint import CHAT_TEMPLATE, make_tokenizer
 
@@ -119,3 +119,56 @@ def test_codes_say_of_each_token_what_it_does():
         state = follow(state, table[step])
     assert (state & 1).tolist() == [0, 1, 1, 1]
     assert codes([1, 9], NOTHING_HELD, 3).tolist() == [0, 1, 0]
+
+
+SYSTEMLESS = "{% for message in messages %}{% if message['role'] == 'system' %}{{ raise_exception('no system') }}" \
+    "{% endif %}[{{ message['role'] }}] {{ message['content'] }}\n{% endfor %}"  # fmt: skip
+SILENT = "{% for m in messages %}{% if m['role'] != 'system' %}{{ m['content'] }}{% endif %}{% endfor %}"
+EXAMPLES = [{"summary": "a", "headline": "A"}]
+
+
+def test_a_study_brings_its_own_examples_preamble_and_label(tokenizer):
+    generation = PLAIN | {"examples": EXAMPLES, "preamble": "House rules.", "label": "Titel:"}
+    shots = [{"summary": "b", "headline": "B"}]
+    assert build_prompts(["S"], generation, shots, tokenizer) == [
+        "House rules.\n\nHeadline for a, please\nTitel: A\n\nHeadline for b, please\nTitel: B\n\n"
+        "Headline for S, please\nTitel:"
+    ]
+    assert build_prompts(["S"], PLAIN | {"preamble": "Rules."}, [], tokenizer) == ["Rules.\n\nHeadline for S, please"]
+
+
+def test_a_chat_has_a_system_message_and_examples():
+    chat = make_tokenizer(chat_template=CHAT_TEMPLATE)
+    generation = CHAT | {"system": "You are an editor.", "examples": EXAMPLES, "preamble": "Rules."}
+    [prompt] = build_prompts(["S"], generation, [], chat)
+    assert prompt.removeprefix("<|begin|>") == (
+        "[system] You are an editor.\n[user] Rules.\n\nHeadline for a, please\n[assistant] A\n"
+        "[user] Headline for S, please\n[assistant]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (SYSTEMLESS, r"the model's chat template refuses the chat \(no system\); change generation\.system"),
+        (SILENT, r"generation\.system is set, but .* leaves system messages out"),
+    ],
+)  # fmt: skip
+def test_a_template_without_a_system_message_is_said(template, said):
+    with pytest.raises(StudyError, match=said):
+        build_prompts(["S"], CHAT | {"system": "You are an editor."}, [], make_tokenizer(chat_template=template))
+
+
+def test_a_long_summary_is_cut_at_its_end_and_the_request_stays(tokenizer):
+    short, long = "The mayor said on Monday.", "The mayor of Norwich said on Monday that the bridge will open. " * 9
+    room = len(tokenizer(build_prompts([short], PLAIN, [], tokenizer)[0])["input_ids"]) + 10
+    generation = PLAIN | {"max_prompt_tokens": room}
+    kept, cut = fitted([short, long], generation, [], tokenizer)
+    assert kept == short
+    assert long.startswith(cut)
+    assert 0 < len(cut) < len(long)
+    prompts = build_prompts([short, long], generation, [], tokenizer)
+    assert prompts[1] == f"Headline for {cut}, please"
+    assert room - 3 <= len(tokenizer(prompts[1])["input_ids"]) <= room
+    with pytest.raises(StudyError, match=r"generation\.max_prompt_tokens is 3, and the request .* has \d+ tokens"):
+        build_prompts([short], PLAIN | {"max_prompt_tokens": 3}, [], tokenizer)
