@@ -15,6 +15,8 @@ CLOSING = 0.9
 LONELY = 0.05
 #: So many tests of a rate decide where two disagree.
 VOTES = 3
+#: Up to this share of what is served at the most, a queue is not what makes a rate break the limits.
+FAR_BELOW = 0.5
 
 
 @dataclass
@@ -26,8 +28,9 @@ class Search:
     stands for the upper end in choosing the next rate, as long as no rate as high as that keeps; only tested rates
     are ends. Whether a rate keeps the limits is itself uncertain near the edge, and need not fall with the rate. So
     both ends of the last bracket are tested again with other arrivals, the upper one first, since that ends sooner.
-    Where the two tests of a rate disagree a third decides; where an end turns over, the search goes on from there. The
-    lowest rate that breaks bounds it, whatever higher rates did.
+    Where the two tests of a rate disagree a third decides; where an end turns over, the search goes on from there. A rate
+    that breaks far below what is served at the most is tested again at once: a single stall of the server can break it,
+    and all that follows would be searched below. The lowest rate that breaks bounds it, whatever higher rates did.
 
     Attributes:
         first: rate to begin with.
@@ -60,6 +63,8 @@ class Search:
             return self.first
         if even := [rate for rate in self.verdicts if self.keeps(rate) is None]:
             return even[0]
+        if stalled := [rate for rate in self.verdicts if self._may_have_stalled(rate)]:
+            return stalled[0]
         keeps, breaks = self.edges()
         if keeps is None and breaks <= self.lowest:
             return breaks if len(self.verdicts[breaks]) < 2 else None
@@ -71,6 +76,10 @@ class Search:
         if breaks / keeps > 1 + self.resolution and keeps < (middle := self._between(keeps, breaks)) < breaks:
             return middle
         return next((rate for rate in (breaks, keeps) if len(self.verdicts[rate]) < 2), None)
+
+    def _may_have_stalled(self, rate: float) -> bool:
+        """Whether a rate broke the limits once, and its queue should have been short."""
+        return self.verdicts[rate] == [False] and rate <= FAR_BELOW * self.most < math.inf
 
     def _step(self) -> float:
         """The step from the only end that is known: the square of the last one."""

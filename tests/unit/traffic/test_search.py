@@ -1,5 +1,6 @@
 """The search for the capacity, against servers of known verdicts."""
 
+import math
 import random
 
 import pytest
@@ -12,9 +13,9 @@ def level(rate, kept, flags=()):
     return {"rate_per_s": rate, "keeps_limits": kept, "bound": None if kept else "latency_ms", "flags": list(flags)}
 
 
-def searched(keeps, first=50.0, lowest=0.1, resolution=0.05, most=16):
+def searched(keeps, first=50.0, lowest=0.1, resolution=0.05, most=16, served=math.inf):
     """Search with a function of rate and number of the test that says whether the limits are kept."""
-    search, levels = Search(first, lowest, resolution), []
+    search, levels = Search(first, lowest, resolution, served), []
 
     def test(rate, again):
         kept = keeps(rate, again)
@@ -62,6 +63,20 @@ def test_one_unlucky_level_below_the_edge_does_not_bound_it():
     capacity, levels = searched(lambda rate, again: rate < 80 and not (rate == 50 and again == 0), most=40)
     assert 80 / 1.06 < capacity["keeps_at"] < 80
     assert sum(one["rate_per_s"] == 50 for one in levels) == 3
+
+
+def test_one_stall_far_below_what_is_served_costs_one_level():
+    """A server that stands still once, as while it compiles something, broke the first rate of the search."""
+    stalled, most = searched(lambda rate, again: rate < 160 and (rate, again) != (55.0, 0), first=55.0, served=180.0)
+    without, fewer = searched(lambda rate, again: rate < 160, first=55.0, served=180.0)
+    assert stalled == without | {"levels": stalled["levels"]}
+    assert len(most) == len(fewer) + 2  # the second test disagrees, and a third decides
+
+
+def test_limits_that_break_far_below_what_is_served_are_believed_after_two_levels():
+    capacity, levels = searched(lambda rate, again: rate < 20, first=55.0, served=180.0)
+    assert 20 / 1.06 < capacity["keeps_at"] < 20
+    assert sum(one["rate_per_s"] == 55 for one in levels) == 2
 
 
 def test_the_lowest_rate_that_breaks_bounds_whatever_higher_rates_did():
