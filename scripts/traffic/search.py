@@ -28,9 +28,10 @@ class Search:
     stands for the upper end in choosing the next rate, as long as no rate as high as that keeps; only tested rates
     are ends. Whether a rate keeps the limits is itself uncertain near the edge, and need not fall with the rate. So
     both ends of the last bracket are tested again with other arrivals, the upper one first, since that ends sooner.
-    Where the two tests of a rate disagree a third decides; where an end turns over, the search goes on from there. A rate
-    that breaks far below what is served at the most is tested again at once: a single stall of the server can break it,
-    and all that follows would be searched below. The lowest rate that breaks bounds it, whatever higher rates did.
+    Where the two tests of a rate disagree a third decides; where an end turns over, the search goes on from there. A
+    rate that breaks far below what is served at the most is tested again at once: a single stall of the server can
+    break it, and all that follows would be searched below. The lowest rate that breaks bounds it, whatever higher
+    rates did.
 
     Attributes:
         first: rate to begin with.
