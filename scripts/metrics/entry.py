@@ -8,7 +8,7 @@ from scripts.metrics import figures
 # Groups of the report's table in their order; others come before the changes.
 CHANGES = "Against the baseline"
 GROUPS = ("Latency", "Fixed length", "Throughput", "Memory", "Quality", "Headlines", "Cost and machine")
-TIMING, PROMPTS, LIKELIHOOD, READING = "timing", "prompts", "likelihood", "reading"
+TIMING, PROMPTS, LIKELIHOOD, READING, SEARCHED = "timing", "prompts", "likelihood", "reading", "searched"
 FASTER, MORE = ("faster", "slower"), ("lower", "higher")
 
 

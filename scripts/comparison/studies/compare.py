@@ -160,7 +160,7 @@ def decided(row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 def state(change: dict[str, Any]) -> str | None:
     """Return what became of a change that decides: its bound, or untested; None where there is nothing to judge."""
-    if change["value"] is None and change["note"] in (judging.NO_VALUE, judging.IS_BASELINE):
+    if change["value"] is None and change["note"] in (judging.NO_VALUE, judging.NEITHER, judging.IS_BASELINE):
         return None
     return change.get("bound", UNTESTED)
 

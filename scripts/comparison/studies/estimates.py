@@ -7,7 +7,7 @@ to another technique of the same study.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,10 @@ from scripts.comparison import order
 from scripts.comparison.run_layout import run_noise
 from scripts.comparison.studies.reading import Study, number
 from scripts.comparison.two_levels import Component, combined
+from scripts.metrics import entry as registry_entry
 from scripts.metrics import registry, resampling
-from scripts.metrics.entry import PROMPTS, TIMING
+from scripts.metrics.entry import PROMPTS, SEARCHED, TIMING
+from scripts.metrics.families.load import CAPACITY
 
 Technique = dict[str, Any]
 KNOWN = 1e6
@@ -118,11 +120,25 @@ def absolute(layout: Layout, name: str, key: str) -> Estimate | None:
     prompts = _from_interval(figure.get("low"), figure.get("high"), figure.get("n"))
     if entry.change.how == PROMPTS:
         return Estimate(log, (), prompts)
+    if entry.change.how == SEARCHED:
+        return _searched(log, technique, figure)
     runs = layout.components(name, key)
     if entry.change.how != TIMING:
         readable = READABLE.get(technique.get("memory_method") or "", OTHERWISE_READABLE)
         return Estimate(log, runs, reading=(readable / value) ** 2 / 3)  # uniform within that
     return Estimate(log, runs, prompts, (figure.get("run_scatter") or 0.0) / max(1, len(run_values(technique, key))))
+
+
+def _searched(log: float, technique: Technique, figure: dict[str, Any]) -> Estimate:
+    """Return a capacity: the spread of its searches, which share no rounds, and what each of them left open."""
+    values = run_values(technique, CAPACITY)
+    runs = None
+    if len(values) > 1:
+        runs = (Component(float(np.var(np.log(values), ddof=1)) / len(values), len(values) - 1),)
+    ends = [(number(low), number(high)) for low, high in figure.get("bracket") or []]
+    open_ends = [math.log(high / low) for low, high in ends if low and high and high > low]
+    # Each search's edge lies anywhere between its two rates, evenly as far as is known.
+    return Estimate(log, runs, reading=float(np.mean(np.square(open_ends))) / 12 if open_ends else 0.0)
 
 
 def against_baseline(layout: Layout, name: str, key: str, baseline: str) -> Estimate | None:
@@ -183,5 +199,8 @@ def unpaired(old: Estimate, new: Estimate) -> list[Component] | None:
 
 
 def entry_of(key: str) -> Any:
-    """Return the registry's entry of a figure that is compared."""
+    """Return the registry's entry of a figure that is compared; inside a study capacities have tests of their own."""
+    if key == CAPACITY:
+        entry = next(entry for entry in registry.entries() if entry.key == key)
+        return replace(entry, change=registry_entry.Change(key, SEARCHED, words=("lower", "higher")))
     return next(entry for entry in registry.changes().values() if entry.key == key)

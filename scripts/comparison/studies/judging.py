@@ -18,6 +18,7 @@ from scripts.comparison.studies.pairing import Pairing
 from scripts.comparison.studies.reading import Study
 from scripts.comparison.two_levels import FEW_PROMPTS, ONE_RUN, Component
 from scripts.metrics.entry import PROMPTS, TIMING
+from scripts.metrics.families.load import CAPACITY
 
 ABSOLUTE, BASELINE = "absolute", "baseline"
 BEYOND, WITHIN, UNDECIDED = "beyond the bound", "within the bound", "undecided"
@@ -25,6 +26,9 @@ NO_VALUE = "not measured in both"
 IS_BASELINE = "it is the baseline itself"
 NO_BASELINE = "not against the baseline: the studies have no baseline in common that has figures in both"
 SIZES = ("smaller", "larger")
+NEITHER = ""
+"""Of a capacity that neither study measured, which goes without saying."""
+LOAD = ("arrivals", "limits")
 THESE_PROMPTS = "of these very prompts"
 
 Judged = dict[str, Any]
@@ -44,6 +48,7 @@ KINDS = (
     Kind("latency", "Latency", 5.0, ("latency_s", "fixed_latency_s")),
     Kind("throughput", "Samples/s", 5.0, ("throughput_samples_per_s",)),
     Kind("memory", "Peak memory", 5.0, ("peak_memory_bytes",)),
+    Kind("capacity", "Requests/s within limits", 10.0, (CAPACITY,)),
     Kind("quality", "ROUGE-L", 1.0, ("rougeL",)),
 )
 KIND_OF = {key: kind for kind in KINDS for key in kind.figures}
@@ -81,7 +86,7 @@ def changes(sides: Sides, name: str, decides: str) -> dict[str, dict[str, Judged
         deciding = absolute if kind.name == "quality" or decides == ABSOLUTE else relative
         if follows := _followed(sides, name, key):
             absolute["follows"] = relative["follows"] = follows
-        else:
+        elif deciding["note"] != NEITHER or deciding["value"] is not None:
             deciding["decides"] = True
         found[key] = {ABSOLUTE: absolute, BASELINE: relative}
     return found
@@ -146,6 +151,12 @@ def _incomparable(sides: Sides, name: str, key: str) -> str | None:
         return "not compared: scored by other tokenizers"
     if KIND_OF[key].name == "memory" and old.get("memory_method") != new.get("memory_method"):
         return "not compared: memory was read in other ways"
+    if key == CAPACITY:
+        asked = [(each.get("load") or {}).get("settings") or {} for each in (old, new)]
+        if None not in (old.get("load"), new.get("load")) and any(
+            asked[0].get(one) != asked[1].get(one) for one in LOAD
+        ):
+            return "not compared: other limits or arrivals"
     return None
 
 
@@ -166,6 +177,8 @@ def _relative(sides: Sides, name: str, key: str) -> Judged:
         return _missing(NO_BASELINE)
     if name == sides.baseline:
         return _missing(IS_BASELINE)
+    if key == CAPACITY and _absolute(sides, name, key)["value"] is None:
+        return _absolute(sides, name, key)
     estimated = sides.pairs(lambda layout: estimates.against_baseline(layout, name, key, sides.baseline))
     columns, scatter = [], 0.0
     if key == "latency_s":
@@ -193,6 +206,8 @@ def _judged(
 ) -> Judged:
     """Return a change with its interval and its p-values, or why it has none."""
     old, new = estimated
+    if key == CAPACITY and old is None and new is None:
+        return _missing(NEITHER)
     if old is None or new is None:
         return _missing(NO_VALUE)
     value = _percent(new.log - old.log)

@@ -16,7 +16,7 @@ from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
 
 ORDER = 25
-CAPACITY, GOODPUT = "capacity_per_s", "goodput_per_s"
+CAPACITY, GOODPUT, MEMORY = "capacity_per_s", "goodput_per_s", "memory_under_load_bytes"
 LOAD = Term(
     "Capacity, goodput",
     "Capacity: the highest rate of arriving requests at which the percentile that the study names keeps its limits (in "
@@ -24,11 +24,18 @@ LOAD = Term(
     "interval over them. Goodput: requests answered a second that keep all limits; here the most at any rate that was "
     "tried.",
 )
+UNDER_LOAD = Term(
+    "Memory under load",
+    "All that a server's processes hold at the peak of a load run, libraries and what is reserved ahead included: on a "
+    "CPU the proportional set size of its processes, on GPUs what NVML says. It is read about every two "
+    "seconds; one reading a run, so it has no interval. Its other memory figures are of requests one batch at a time.",
+)
 FIGURES = (
     Entry(CAPACITY, "requests/s", "Requests/s within limits", LOAD, "high", shown="plain",
           csv="capacity_requests_per_s", bounds=True, spread=True, table=Place("Throughput", 0)),
     Entry(GOODPUT, "requests/s", "Goodput", LOAD, "high", shown="plain", csv="goodput_requests_per_s",
           table=Place("Throughput")),
+    Entry(MEMORY, "B", "Memory under load", UNDER_LOAD, "low", csv="memory_under_load_mb", table=Place("Memory", 8)),
 )  # fmt: skip
 ESTIMATE = "estimate"
 """Purpose of the closed loops before a search, which are no load that is studied."""
@@ -54,7 +61,20 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
     return {
         CAPACITY: _capacity(searched) if len(searched) == len(loads) else figures.missing("requests/s", NOT_SEARCHED),
         GOODPUT: over_runs(best) if all(best) else figures.missing("requests/s", none),
+        MEMORY: _memory(loads),
     }
+
+
+def _memory(loads: list[dict]) -> Figure:
+    """Return the mean over runs of the peak of all devices together."""
+    devices = [(load["memory"] or {}).get("devices") or [] for load in loads]
+    peaks = [[device.get("peak_bytes") for device in each] for each in devices]
+    if any(not each or None in each for each in peaks):
+        note = next(
+            (load["memory"]["note"] for load in loads if (load["memory"] or {}).get("method", "") is None), None
+        )
+        return figures.missing("B", note or "not read on this machine")
+    return figures.repeated_figure([float(sum(each)) for each in peaks], "B")
 
 
 def _capacity(searched: list[dict]) -> Figure:

@@ -5,7 +5,7 @@ from typing import Any
 from markupsafe import Markup
 
 from scripts.comparison.load import NO_DIFFERENCE
-from scripts.metrics.families.load import CAPACITY, GOODPUT
+from scripts.metrics.families.load import CAPACITY, GOODPUT, MEMORY
 from scripts.report import drawing, load_curves, numbers, rows, templates, words
 from scripts.report import load as told
 from scripts.report.section import Section
@@ -15,9 +15,9 @@ def load(comparison: dict[str, Any]) -> dict[str, Any] | None:
     """Return what load tests found; None where none was made.
 
     Returns:
-        ``lead``: a sentence; ``rows``: per technique its capacity as a bar with an interval, goodput,
-        ratio and cost; ``missing``: the others with the reason; ``curves``: the drawing; ``traffic``: what the form for
-        a reader's own traffic needs.
+        ``lead``: a sentence; ``rows``: per technique its capacity as a bar with an interval, goodput, memory, ratio and
+        cost; ``missing``: the others with the reason; ``curves``: the drawing; ``traffic``: what the form for a
+        reader's own traffic needs.
     """
     found = comparison.get("load")
     if not found:
@@ -50,6 +50,7 @@ def _rows(found: dict[str, Any], by_name: dict[str, Any]) -> list[dict[str, Any]
             "span": _share(ends[name][1] - ends[name][0], top),
             "note": figure["note"] or "",
             "ratio": _ratio(ratios.get(name)),
+            "memory": _memory(by_name[name]["figures"].get(MEMORY)),
             "goodput": _rate(by_name[name]["figures"][GOODPUT]["value"]),
             "cost": _cost(found["costs"][name]["cost_per_million"]),
         }
@@ -78,6 +79,11 @@ def _ratio(ratio: dict[str, Any] | None) -> dict[str, str]:
 
 def _cost(figure: dict[str, Any]) -> str:
     return "" if figure["value"] is None else f"{numbers.fixed(figure['value'], 2)} {figure['unit']}"
+
+
+def _memory(figure: dict[str, Any] | None) -> str:
+    value = (figure or {}).get("value")
+    return numbers.NOTHING if value is None else words.amount(value, numbers.BYTES)
 
 
 def _rate(value: float | None) -> str:

@@ -17,6 +17,7 @@ TITLES = {
     "fixed_latency_s": "Latency, fixed length",
     "throughput_samples_per_s": "Samples/s",
     "peak_memory_bytes": "Peak memory",
+    "capacity_per_s": "Requests/s within limits",
     "rougeL": "ROUGE-L",
 }
 WAYS = {ABSOLUTE: "The figures as they are", BASELINE: "Each technique against its own study's baseline"}

@@ -266,3 +266,27 @@ def test_a_slowdown_of_ten_percent_is_found_with_three_runs(fewer_resamples):
 def test_a_slowdown_of_everything_is_found_as_it_is_and_not_against_the_baseline(fewer_resamples):
     assert len({each["name"] for each in worse(0, QUIET, every(1.10))}) == 12
     assert worse(0, QUIET, every(1.10), "baseline") == []
+
+
+def test_a_capacity_is_compared_by_its_searches_and_worse_beyond_its_bound(study):
+    def serving(rate):
+        return study({"kv_cache": {"serves": rate}})
+
+    same = of(found(serving(60.0), serving(60.0)), "kv_cache")["changes"]["capacity_per_s"]["absolute"]
+    assert (same["value"], same["verdict"]) == (0.0, "no measurable difference")
+    assert same["low"] < -1 < 1 < same["high"]  # what the searches left open
+    fewer = found(serving(60.0), serving(30.0))
+    change = of(fewer, "kv_cache")["changes"]["capacity_per_s"]["absolute"]
+    assert (change["verdict"], change["bound"]) == ("lower", judging.BEYOND)
+    assert ("kv_cache", "capacity_per_s", compare.FIGURES) in reasons(fewer)
+    assert of(fewer, "pruned")["changes"]["capacity_per_s"]["absolute"]["note"] == judging.NEITHER
+
+
+def test_capacities_under_other_limits_are_not_compared(study):
+    old, new = (study({"kv_cache": {"serves": 60.0}}) for _ in range(2))
+    load = next(each for each in new["techniques"] if each["name"] == "kv_cache")["load"]
+    load["settings"]["limits"]["latency_ms"] = 100
+    result = found(old, new)
+    change = of(result, "kv_cache")["changes"]["capacity_per_s"]
+    assert {each["note"] for each in change.values()} == {"not compared: other limits or arrivals"}
+    assert not any(key == "capacity_per_s" for _, key, _ in reasons(result))

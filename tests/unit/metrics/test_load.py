@@ -7,7 +7,7 @@ import pytest
 
 from scripts.foundation.errors import StudyError
 from scripts.metrics import loads
-from scripts.metrics.families.load import CAPACITY, GOODPUT, compute
+from scripts.metrics.families.load import CAPACITY, GOODPUT, MEMORY, compute
 from scripts.metrics.recorded import Recorded
 from tests.support.synthetic_load import make_load
 
@@ -75,6 +75,17 @@ def test_a_run_whose_lowest_rate_broke_the_limit_leaves_no_capacity():
     found = figures(slow)
     assert found[CAPACITY]["value"] is None
     assert "broke a limit" in found[CAPACITY]["note"]
+
+
+def test_memory_under_load_is_the_peak_of_all_devices_over_the_runs():
+    def run(number, *peaks, **changes):
+        devices = [{"device": f"cuda:{place}", "peak_bytes": peak} for place, peak in enumerate(peaks)]
+        return make_load("graph", number, 60.0, memory={"method": "nvml", "note": "all", "devices": devices} | changes)
+
+    figure = figures(run(1, 10e9, 2e9), run(2, 11e9, 2e9))[MEMORY]
+    assert (figure["value"], figure["runs"], figure["unit"]) == (12.5e9, [12e9, 13e9], "B")
+    assert figures(run(1, 10e9, None))[MEMORY]["note"] == "not read on this machine"
+    assert figures(run(1, None, method=None, note="started elsewhere"))[MEMORY]["note"] == "started elsewhere"
 
 
 def test_goodput_is_the_best_of_all_rates():

@@ -100,7 +100,12 @@ def test_help_says_bounds_and_exit_status(monkeypatch, capsys):
         compare_studies.main()
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    wanted = ("latency=5, throughput=5, memory=5, quality=1", "Exit status", "nothing counts as worse", "--fail-on")
+    wanted = (
+        "latency=5, throughput=5, memory=5, capacity=10, quality=1",
+        "Exit status",
+        "nothing counts as worse",
+        "--fail-on",
+    )
     for each in wanted:
         assert each in " ".join(said.split())
 
