@@ -162,7 +162,7 @@ def mostly_rejected(read: int, rejects: Rejects) -> str:
     reason, of_it = rejects.counts.most_common(1)[0]
     return (
         f"{count:,} of the {read:,} rows of the data are rejected ({100 * count / read:.0f}%), {of_it:,} of them as "
-        f"{reason}: check that dataset.columns and dataset.filters suit it; rejects.jsonl lists the rows"
+        f"{reason}: check that the columns and dataset.filters suit it; rejects.jsonl lists the rows"
     )
 
 

@@ -4,6 +4,7 @@ import codecs
 import io
 from typing import BinaryIO
 
+from scripts.dataset.formats.alphabets import is_latin_page, latin_page
 from scripts.foundation.errors import StudyError
 
 UTF8 = "utf-8"
@@ -69,7 +70,8 @@ def likely(sample: bytes) -> str | None:
     if best is None or best.encoding in ("ascii", "utf_8"):
         return None
     # Where the bytes read the same in it, as most of Western Europe's do, take the one that is by far the most common.
-    return "cp1252" if "cp1252" in best.could_be_from_charset else best.encoding
+    found = "cp1252" if "cp1252" in best.could_be_from_charset else best.encoding
+    return latin_page(sample[:SAMPLE]) if is_latin_page(found) else found
 
 
 def decoded(head: bytes, name: str) -> bytes:

@@ -3,14 +3,12 @@
 import hashlib
 import json
 import os
-import stat
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from scripts.dataset.entries import ROW_LIMIT, TOO_LARGE, Columns, Entry
 from scripts.dataset.formats.packing import ZIP, contents
-from scripts.foundation import files
 from scripts.foundation.errors import StudyError
 
 COLUMNS = Columns("summary", "headline")
@@ -31,7 +29,7 @@ def in_folder(folder: Path) -> list[str]:
     for root, _, names in os.walk(folder):
         for name in filter(is_text, names):
             path = Path(root) / name
-            if stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            if path.is_file():  # a pipe would be waited for, and a link may lead to nothing
                 found.append(path.relative_to(folder).as_posix())
     return sorted(found)
 
@@ -53,7 +51,7 @@ def in_archive(file: Path) -> list[str]:
 
 def digest(folder: Path) -> str:
     """SHA-256 of the names and contents of a folder's texts."""
-    found = [[name, files.sha256(folder / name)] for name in in_folder(folder)]
+    found = [[name, hashlib.sha256(_content(folder / name)).hexdigest()] for name in in_folder(folder)]
     return hashlib.sha256(json.dumps(found).encode("ascii")).hexdigest()
 
 
@@ -71,8 +69,7 @@ def read(place: Path, names: list[str], encoding: str, path: str) -> Iterator[En
     """
     if place.is_dir():
         for position, name in enumerate(names, start=1):
-            with (place / name).open("rb") as handle:
-                yield _entry(position, name, handle.read(ROW_LIMIT + 1), encoding)
+            yield _entry(position, name, _content(place / name), encoding)
         return
     try:
         with zipfile.ZipFile(place) as archive:
@@ -83,6 +80,14 @@ def read(place: Path, names: list[str], encoding: str, path: str) -> Iterator[En
         raise StudyError(f"{path} is damaged ({error}); fetch it again.") from None
     except (RuntimeError, NotImplementedError) as error:  # a password, or a compression that Python lacks
         raise StudyError(f"{path} can't be unpacked ({error}); unpack it and name the folder.") from None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as handle:
+            return handle.read(ROW_LIMIT + 1)
+    except OSError as error:
+        raise StudyError(f"dataset.file.path: {path} can't be read ({error.strerror}); correct the folder.") from None
 
 
 def _entry(position: int, name: str, data: bytes, encoding: str) -> Entry:

@@ -5,6 +5,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import zipfile
 from pathlib import Path
 
@@ -206,3 +207,10 @@ def test_a_source_most_of_whose_rows_are_rejected_warns(
     assert (words in caplog.text) is warns
     said = terminal_outcome.of([str(tmp_path / "out" / "manifest.json")])
     assert (said or "").startswith(f"warning: {words}") is warns
+
+
+def test_a_folder_may_hold_pipes_and_links_to_nothing(tmp_path: Path) -> None:
+    place = folder(tmp_path / "news")
+    (place / "gone.txt").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(place / "pipe.txt")
+    assert len(Outcome(place, tmp_path / "out").rows) == 12

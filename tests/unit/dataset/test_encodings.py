@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.dataset.formats import encoding
 from tests.support.data_files import refusal, run
 
 TEXTS = {
@@ -105,3 +106,35 @@ def test_half_a_character_is_no_matter_of_the_encoding(tmp_path: Path) -> None:
     outcome = run(tmp_path, fine + bad)
     assert outcome.reasons == {2: "not_utf8"}
     assert "notes" not in outcome.manifest
+
+
+SENTENCES = {
+    "cp1252": [
+        "Le café ouvre à Lyon; À Lyon, le café de la mère ouvre aujourd’hui après des années d’attente",
+        "Brücke eröffnet; Der Bürgermeister hat gestern die große Brücke für den Verkehr eröffnet",
+        "El año del niño; El niño ganó el premio en la región de España según dijo ayer",
+        "Bron öppnad; Borgmästaren öppnade den nya bron över ån på måndag",
+        "Ponte aberta; O prefeito abriu ontem a nova ponte, após sete anos de construção no coração de São Paulo",
+    ],
+    "cp1250": [
+        "Most; Včera starosta města slavnostně otevřel nový most přes řeku, který se stavěl sedm let",
+        "Most; Wczoraj burmistrz uroczyście otworzył nowy most przez rzekę, który budowano siedem lat, źródło",
+        "Híd; Tegnap a polgármester ünnepélyesen megnyitotta az új hidat a folyó fölött, szűk út",
+    ],
+    "cp1254": ["Köprü; Belediye başkanı dün yedi yıllık inşaatın ardından şehrin yeni köprüsünü törenle açtı"],
+    "cp1257": ["Tiltas; Vakar meras iškilmingai atidarė naują tiltą per upę, kuris buvo statomas septynerius metus"],
+    "cp874": ["สะพาน; เทศบาลนครประกาศเมื่อเช้านี้ว่าสะพานใหม่ข้ามแม่น้ำเปิดใช้งานแล้ว"],
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+@pytest.mark.parametrize("count", [2, 30])
+def test_code_pages_are_told_apart_by_the_letters_of_languages(name: str, count: int) -> None:
+    for sentence in SENTENCES[name]:
+        assert encoding.likely("\n".join([sentence] * count).encode(name)) == name, sentence
+
+
+def test_the_advice_shows_how_the_text_would_read(tmp_path: Path) -> None:
+    text = "headline,short_description\n" + "El niño gana,El niño ganó el premio de la región ayer\n" * 20
+    assert "cp1252 (there it reads “" in (sentence := refusal(tmp_path, text.encode("cp1252"), "rows.csv"))
+    assert "El niño ganó" in sentence
