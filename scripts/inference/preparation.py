@@ -13,7 +13,7 @@ from scripts.inference import batches as batching
 from scripts.inference import timed_loop, vocabulary
 from scripts.inference.batches import group
 from scripts.inference.loading import load, load_tokenizer
-from scripts.inference.prompts import build_prompts, find_stops, headline_text
+from scripts.inference.prompts import build_prompts, find_stops, headline_text, most_new_tokens
 from scripts.inference.timed_loop import generation_config
 from scripts.runtime.generation import SampleRecorder
 from scripts.runtime.models import Loaded, Process
@@ -187,7 +187,7 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
     tokenizer.padding_side = "left"  # new tokens must follow the prompt directly
-    config = generation_config(generation["max_new_tokens"], stops, pad)
+    config = generation_config(most_new_tokens(request), stops, pad)
     # The checkpoint's own settings would fill unset fields, such as sampling.
     loaded.model.generation_config = config
     options: dict[str, Any] = {"generation_config": config}

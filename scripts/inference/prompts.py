@@ -16,6 +16,11 @@ LINE_BREAK = "\n"
 LABEL = "Headline:"
 
 
+def most_new_tokens(request: dict[str, Any]) -> int:
+    """The most new tokens of a run's answers: the technique's own limit, or the study's."""
+    return request["settings"].get("max_new_tokens") or request["generation"]["max_new_tokens"]
+
+
 def build_prompts(
     summaries: list[str], generation: dict[str, Any], shots: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase
 ) -> list[str]:

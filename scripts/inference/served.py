@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation import files
 from scripts.hardware import fit
 from scripts.inference import garbage, heartbeat, pinning, readings, reference, worker
-from scripts.inference.prompts import find_stops, fitted, messages
+from scripts.inference.prompts import find_stops, fitted, messages, most_new_tokens
 from scripts.inference.sampling import mark_truncated, time_all
 from scripts.inference.served_memory import ServerMemory
 from scripts.inference.served_requests import Requests
@@ -160,7 +160,7 @@ def server(
     engine, served = request["settings"]["engine"], request["served"]
     target = request["models"]["target"]
     fixed = request.get("fixed") or {"samples": 0}
-    most = max(request["generation"]["max_new_tokens"], fixed["new_tokens"] if fixed["samples"] else 0)
+    most = max(most_new_tokens(request), fixed["new_tokens"] if fixed["samples"] else 0)
     longest = request["settings"].get("prompt_tokens") or max(map(len, tokenizer(prompts)["input_ids"]))
     if under_way:
         longest += longest // VARIED_SHARE  # a varied text may have more tokens than those given
@@ -288,6 +288,8 @@ def _evidence(
     found: dict[str, Any] = {"engine": {key: value for key, value in engine.items() if value is not None}}
     if settings.get("batch_size"):
         found["batch_size"] = {"requests_sent_together": prepared.batch_size}
+    if settings.get("max_new_tokens"):
+        found["max_new_tokens"] = {"max_new_tokens_asked": settings["max_new_tokens"]}
     if settings.get("prompt_tokens"):
         found["prompt_tokens"] = {"prompt_tokens": settings["prompt_tokens"]}
     return found

@@ -58,7 +58,7 @@ class Requests:
         self._preset = running.spec.preset
         self._names = self._preset["api"]["names"]
         self._chats = chats or {}
-        self._most: int = generation["max_new_tokens"]
+        self._most: int = settings.get("max_new_tokens") or generation["max_new_tokens"]
         self._by_text = False
         self._extra: dict[str, Any] = {}
         self._stop_tokens: tuple[int, ...] = ()

@@ -22,6 +22,7 @@ from scripts.foundation import entry, failures, files, parent
 from scripts.foundation.errors import StudyError
 from scripts.foundation.failures import is_out_of_memory as is_out_of_memory
 from scripts.inference import heartbeat, memory, pinning, reference
+from scripts.inference.prompts import most_new_tokens
 from scripts.models import libraries
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.models import Process
@@ -140,7 +141,7 @@ def _measure(
     heartbeat.sign(heartbeat.PHASE)
 
     fixed_prompts, fixed_tokens = prompts[: request["fixed"]["samples"]], request["fixed"]["new_tokens"]
-    longest = max(request["generation"]["max_new_tokens"], fixed_tokens, readings.BREAKDOWN_TOKENS)
+    longest = max(most_new_tokens(request), fixed_tokens, readings.BREAKDOWN_TOKENS)
     compile_time = prepared.reserve([prompts, fixed_prompts] if fixed_prompts else [prompts], longest)
 
     heartbeat.sign(heartbeat.PHASE)
@@ -232,7 +233,7 @@ def refuse_unfit(request: dict[str, Any], tokenizer: PreTrainedTokenizerBase, pr
     for facet, value in used_facets(settings):
         facet.check_prompts(value, prompts)
     longest = settings.get("prompt_tokens") or max(len(ids) for ids in tokenizer(prompts)["input_ids"])
-    new_tokens = max(request["generation"]["max_new_tokens"], fixed["new_tokens"] if fixed["samples"] else 0)
+    new_tokens = max(most_new_tokens(request), fixed["new_tokens"] if fixed["samples"] else 0)
     for model in request["models"].values():
         positions.refuse_too_long(model["path"], longest, new_tokens)
 
@@ -264,7 +265,7 @@ def _profile(request: dict[str, Any], rank: int, ending: contextlib.ExitStack) -
     watched = prompts[: request["profile"]["samples"] * size]
     # In the batches in which they are profiled.
     groups = [watched[first : first + size] for first in range(0, len(watched), size)]
-    prepared.reserve(groups, request["generation"]["max_new_tokens"])
+    prepared.reserve(groups, most_new_tokens(request))
     prepared.warm_up(request["warmup"], prompts)
     directory = Path(request["profile"]["directory"]) if rank == 0 else None
     return {"profile": profile_samples(prepared, watched, directory)}

@@ -55,6 +55,7 @@ def _model_bytes(plan: Plan, technique: Technique) -> int | None:
         return None
     prompt = technique.settings.get("prompt_tokens") or PROMPT_TOKENS
     batch = technique.settings.get("batch_size") or 1
-    positions = batch * (prompt + plan.config["generation"]["max_new_tokens"])
+    longest = technique.settings.get("max_new_tokens") or plan.config["generation"]["max_new_tokens"]
+    positions = batch * (prompt + longest)
     cache = sizes.kv_cache_bytes(shape, cost, dtype, positions)
     return max(weights) + cache // len(weights) if plan.on_gpus else sum(weights) + cache

@@ -6,9 +6,8 @@ import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy
-
 if TYPE_CHECKING:
+    import numpy
     import torch
 
 # Of a token, and of a row of tokens so far: that it ends, that it has text. Of a token: that it ends what has text.
@@ -83,6 +82,8 @@ class Stops:
 
 def codes(stops: list[int] | frozenset[int], held: Held, vocabulary: int) -> numpy.ndarray:
     """What each token does, int8 [vocabulary]: ENDS, TEXT and ENDS_TEXT added up; zeros where nothing stops."""
+    import numpy  # late: whoever reads the configuration needs none
+
     table = numpy.zeros(vocabulary, dtype=numpy.int8)
     if held.tokens:
         table[:] = TEXT

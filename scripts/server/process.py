@@ -115,7 +115,7 @@ class Engine:
         """Answer a few requests together, which also warms up, and let each facet say what it sees of that."""
         batching, size = self.batching, settings.get("batch_size") or OBSERVED_REQUESTS
         room = batching.max_length
-        new_tokens = min(OBSERVED_TOKENS, room - 1)
+        new_tokens = min(OBSERVED_TOKENS, room - 1, settings.get("max_new_tokens") or OBSERVED_TOKENS)
         fixed = settings.get("prompt_tokens")
         fit = [prompt for prompt in prompts if len(prompt) + new_tokens <= room]
         if not fit and fixed:

@@ -75,7 +75,8 @@ class Estimate:
         config = self._plan.config
         samples, fixed = config["dataset"]["samples"], config["measurement"]["fixed"]
         batch = technique.settings.get("batch_size") or 1
-        longest, random = config["generation"]["max_new_tokens"], self._options(technique.model).random_weights
+        longest = technique.settings.get("max_new_tokens") or config["generation"]["max_new_tokens"]
+        random = self._options(technique.model).random_weights
         steps = math.ceil(samples / batch) * (longest if random else min(longest, HEADLINE_TOKENS))
         steps += math.ceil(fixed["samples"] / batch) * fixed["new_tokens"]
         positions = PROMPT_TOKENS if technique.settings.get("kv_cache") == "none" else 1 + PROMPT_TOKENS / 16

@@ -32,6 +32,7 @@ SETTINGS: dict[str, list[Any]] = {
     "speculation": [None, {"draft": "small"}, {"prompt_lookup": 4}, DRAFT | {"draft_quantization": "int4_weight_only"}],
     "batch_size": [None, 8],
     "prompt_tokens": [None, 512],
+    "max_new_tokens": [None, 12],
 }  # fmt: skip
 EVIDENCE = {
     "pruning": {"sparsity": 0.31},
