@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from scripts.kernels.reference import Heads
+from scripts.kernels.parts import Heads
 
 ALIGNMENT = 64  # positions; whole tiles for the kernels that read it
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy
 import torch
 
+from scripts.engine import family
 from scripts.engine.decoder import Decoder
 from scripts.engine.engine import CHECK_DEVICE_S
 from scripts.engine.slots import SMALLEST_PROMPT, Slots, most_prompts
@@ -119,9 +120,7 @@ class GraphBatching(Batching):
     @torch.inference_mode()
     def reserve(self, max_length: int) -> None:
         """Allocate the cache for requests of so many tokens, prompt and answer, and capture every graph."""
-        room = self.loaded.model.config.max_position_embeddings
-        if max_length > room:
-            raise UnsupportedError(f"Prompt and headline of {max_length} tokens don't fit a model of {room} positions.")
+        family.refuse_too_long(self.loaded.model.config, max_length)
         self.max_length = max_length
         decoder = Decoder(self.loaded.model, max_length)
         self.vocabulary = decoder.vocabulary
@@ -352,4 +351,4 @@ class GraphBatching(Batching):
             "prefix_tokens": 0,
             "device_allocations_per_batch": None,
             "run": asdict(self.counts),
-        }
+        } | slots.decoder.facts()

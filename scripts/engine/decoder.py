@@ -1,13 +1,8 @@
-"""A Llama, Mistral or Qwen2 model as a short list of fused operations, over the weights of the transformers model.
-
-The model stays whole: where weights are fused (query, key and value; gate and up), its own become views of the fused
-ones, so that it still computes the same and no byte is stored twice.
-"""
+"""A decoder-only model as a short list of fused operations, over the weights of the transformers model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,49 +10,50 @@ from torch import nn
 from torch.nn import functional
 
 from scripts.engine import family
+from scripts.engine.angles import rope_tables
 from scripts.engine.cache import CachedLayer
+from scripts.engine.modules import Layer, embedding_of, heads_of, layer_of, matrix_of, norm_of
 from scripts.kernels import operations
-from scripts.kernels.matrix import Matrix, concatenated
-from scripts.kernels.reference import Heads, Norm, Rope
+from scripts.kernels.matrix import Matrix
+from scripts.kernels.parts import Norm
 from scripts.runtime import finite
-from scripts.runtime.errors import UnsupportedError
 
-Attention = Callable[[torch.Tensor, CachedLayer], torch.Tensor]
-
-
-@dataclass
-class Layer:
-    """One decoder layer: two norms and four matrices."""
-
-    attention_norm: Norm
-    qkv: Matrix  # [(H + 2 Hkv) D, hidden]
-    out: Matrix  # [hidden, H D]
-    feed_forward_norm: Norm
-    gate_up: Matrix  # [2 I, hidden]
-    down: Matrix  # [hidden, I]
+Attention = Callable[[torch.Tensor, Layer, CachedLayer], torch.Tensor]
 
 
 class Decoder:
     """Runs tokens through a model's layers.
 
     Args:
-        model: one of ``family.FAMILY``, on its device; its weights become views where they are fused.
+        model: one of ``family.FAMILIES``, on its device; its weights become views where they are fused.
         positions: how many positions the rotary tables cover.
 
     Raises:
-        UnsupportedError: the model is of another architecture, it would not see all positions, or its rotary embedding
-            changes with the length.
+        UnsupportedError: the model is of another architecture, or its modules compute something else than its
+            configuration says.
     """
 
     def __init__(self, model: Any, positions: int) -> None:
-        check(model, positions)
         config = model.config
+        family.check(config)
         self.device = next(model.parameters()).device
         self.ops = operations(self.device)
-        self.heads = Heads(config.num_attention_heads, config.num_key_value_heads, head_width(config))
-        self.layers = [layer_of(layer) for layer in model.model.layers if any(True for _ in layer.parameters())]
+        self.ropes = rope_tables(model, positions)
+        activation = family.activation_of(config)
+        self.layers = []
+        for layer, plan in zip(model.model.layers, family.plans(config), strict=True):
+            if any(True for _ in layer.parameters()):  # of a pipeline, this process has some of them
+                rope = self.ropes[plan.kind if plan.kind in self.ropes else None]
+                heads = heads_of(config, layer.self_attn, plan)
+                self.layers.append(layer_of(layer, heads, rope, activation, self.stored_fused))
+        self.heads = self.layers[0].heads  # as many and as wide in every layer
+        self.logit_cap: float | None = getattr(config, "final_logit_softcapping", None)
+        self.embedding_scale: torch.Tensor | None = None
         self._take_ends(model)
-        self.rope = rope_tables(model, positions)
+
+    def stored_fused(self, layer: nn.Module, parts: list[int]) -> Matrix:
+        """This process's part of a projection stored in one piece, of so many rows each: all of it."""
+        return matrix_of(layer)
 
     def _take_ends(self, model: Any) -> None:
         """Take the embedding, the last norm and the output head."""
@@ -66,7 +62,8 @@ class Decoder:
 
     def take_embedding(self, model: Any) -> None:
         """Take the embedding."""
-        self.embedding = model.model.embed_tokens.weight.detach()  # [vocabulary, hidden]
+        weight, self.embedding_scale = embedding_of(model.model.embed_tokens)
+        self.embedding = weight.detach()  # [vocabulary, hidden]
 
     def take_head(self, model: Any) -> None:
         """Take the last norm and the output head."""
@@ -85,7 +82,8 @@ class Decoder:
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Token ids, any shape -> [T, hidden]."""
-        return functional.embedding(tokens.reshape(-1), self.embedding)
+        x = functional.embedding(tokens.reshape(-1), self.embedding)
+        return x if self.embedding_scale is None else x * self.embedding_scale.to(x.dtype)
 
     def decode(self, tokens: torch.Tensor, cache: list[CachedLayer], positions: torch.Tensor) -> torch.Tensor:
         """A few new tokens of each row, the first of them at ``positions``: int64 [B * S] -> [B * S, hidden]."""
@@ -93,13 +91,18 @@ class Decoder:
 
     def decode_hidden(self, x: torch.Tensor, cache: list[CachedLayer], positions: torch.Tensor) -> torch.Tensor:
         """The same from the first layer's input: [B * S, hidden] -> [B * S, hidden]."""
-        options = {}
-        if hasattr(self.ops, "position_info"):  # GPU kernels look the angles up themselves
-            count = x.shape[0] // positions.shape[0]
-            options["info"] = self.ops.position_info(positions, count, self.rope, self.dtype)
+        count, infos = x.shape[0] // positions.shape[0], {}
 
-        def attention(qkv: torch.Tensor, layer: CachedLayer) -> torch.Tensor:
-            return self.ops.decode_attention(qkv, layer.keys, layer.values, positions, self.heads, self.rope, **options)
+        def attention(qkv: torch.Tensor, layer: Layer, cached: CachedLayer) -> torch.Tensor:
+            options = {}
+            if hasattr(self.ops, "position_info"):  # GPU kernels look the angles up themselves
+                alike = id(layer.rope), layer.heads.window
+                if alike not in infos:
+                    infos[alike] = self.ops.position_info(positions, count, layer.rope, self.dtype, layer.heads.window)
+                options["info"] = infos[alike]
+            return self.ops.decode_attention(
+                qkv, cached.keys, cached.values, positions, layer.heads, layer.rope, **options
+            )
 
         return self.run(x, cache, attention)
 
@@ -110,8 +113,8 @@ class Decoder:
     def prefill_hidden(self, x: torch.Tensor, cache: list[CachedLayer], rows: int, start: int = 0) -> torch.Tensor:
         """The same from the first layer's input: [B * S, hidden] of B rows -> [B * S, hidden]."""
 
-        def attention(qkv: torch.Tensor, layer: CachedLayer) -> torch.Tensor:
-            return self.ops.prefill_attention(qkv, layer.keys, layer.values, start, self.heads, self.rope, rows)
+        def attention(qkv: torch.Tensor, layer: Layer, cached: CachedLayer) -> torch.Tensor:
+            return self.ops.prefill_attention(qkv, cached.keys, cached.values, start, layer.heads, layer.rope, rows)
 
         return self.run(x, cache, attention)
 
@@ -132,8 +135,8 @@ class Decoder:
             [N, hidden].
         """
 
-        def attention(qkv: torch.Tensor, layer: CachedLayer) -> torch.Tensor:
-            return self.ops.packed_attention(qkv, layer.keys, layer.values, positions, slots, self.heads, self.rope)
+        def attention(qkv: torch.Tensor, layer: Layer, cached: CachedLayer) -> torch.Tensor:
+            return self.ops.packed_attention(qkv, cached.keys, cached.values, positions, slots, layer.heads, layer.rope)
 
         return self.run(self.embed(tokens), cache, attention, ends)
 
@@ -143,21 +146,55 @@ class Decoder:
         """The layers that this process holds: [T, hidden] -> [T, hidden]; with ``ends``, int64 [N], of those alone."""
         for number, (layer, cached) in enumerate(zip(self.layers, cache, strict=True), start=1):
             qkv = self.ops.linear(x, layer.qkv, norm=layer.attention_norm)
-            attended = attention(qkv, cached)
+            if layer.head_norms is not None:
+                qkv = self.ops.norm_heads(qkv, layer.heads, *layer.head_norms)
+            attended = attention(qkv, layer, cached)
             if ends is not None and number == len(self.layers):
                 # No later layer reads the other tokens.
                 attended, x = attended.index_select(0, ends), x.index_select(0, ends)
-            x = self.project(attended, layer.out, x)
-            inner = self.ops.gated_linear(x, layer.gate_up, norm=layer.feed_forward_norm)
-            x = self.project(inner, layer.down, x)
+            x = self.project(attended, layer.out, x, layer.after_attention)
+            inner = self.ops.gated_linear(x, layer.gate_up, norm=layer.feed_forward_norm, activation=layer.activation)
+            x = self.project(inner, layer.down, x, layer.after_feed_forward)
         return x
 
-    def project(self, x: torch.Tensor, matrix: Matrix, residual: torch.Tensor) -> torch.Tensor:
-        """Project back to the model's width and add the residual."""
-        return self.ops.linear(x, matrix, residual=residual)
+    def project(self, x: torch.Tensor, matrix: Matrix, residual: torch.Tensor, norm: Norm | None) -> torch.Tensor:
+        """Project back to the model's width, norm what comes out where the layer does, and add the residual."""
+        if norm is None:
+            return self.ops.linear(x, matrix, residual=residual)
+        return self.ops.rms_norm(self.ops.linear(x, matrix), norm, residual)
+
+    def facts(self, prefix: int = 0) -> dict[str, Any]:
+        """What layers have beside those of a Llama, and what runs as plain torch on a GPU, for the evidence.
+
+        Args:
+            prefix: tokens that all prompts share, which were read once.
+        """
+        layers, first = self.layers, self.layers[0]
+        found = {
+            "activation": first.activation,
+            "windows": [layer.heads.window for layer in layers]
+            if any(layer.heads.window for layer in layers)
+            else None,
+            "score_cap": first.heads.cap,
+            "logit_cap": self.logit_cap,
+            "head_norms": first.head_norms is not None,
+            "norms_after_blocks": first.after_attention is not None,
+            "norm_offset": first.attention_norm.offset,
+            "scaled_embedding": self.embedding_scale is not None,
+            "rotated_of_a_head": [first.rope.rotated_width, first.heads.width],
+        }
+        special = sum(layer.heads.window is not None or layer.heads.cap is not None for layer in layers)
+        if special and prefix and self.device.type == "cuda":
+            found["prefill_attention_by_torch"] = f"{special} of {len(layers)} layers, behind a shared prefix"
+        return {"layers": found}
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """[T, hidden] -> [T, vocabulary]; capped, where the model's are."""
+        logits = self.ops.linear(x, self.head, norm=self.norm)
+        return logits if self.logit_cap is None else torch.tanh(logits / self.logit_cap) * self.logit_cap
 
     def greedy(self, x: torch.Tensor) -> torch.Tensor:
-        """Greedy decoding of each position: [T, hidden] -> int64 [T]."""
+        """Greedy decoding of each position: [T, hidden] -> int64 [T]. A cap does not change which logit is largest."""
         return self.ops.argmax(x, self.head, self.norm)
 
     @torch.inference_mode()
@@ -171,103 +208,7 @@ class Decoder:
         for prompt, new in zip(prompts, tokens, strict=True):
             x = self.prefill(torch.tensor([prompt + new[:-1]], device=self.device), cache)
             try:
-                finite.check(self.ops.linear(x[len(prompt) - 1 :], self.head, norm=self.norm))
+                finite.check(self.logits(x[len(prompt) - 1 :]))
             except finite.NotFiniteError as error:
                 return str(error)
         return None
-
-
-def head_width(config: Any) -> int:
-    """Elements of a head: as the configuration says, or else an equal share of the model's width."""
-    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-
-
-def check(model: Any, positions: int) -> None:
-    """Refuse models that are built differently, in a sentence for the report."""
-    config = model.config
-    family.check(config)
-    # Qwen2's configuration has a window that only some layers use, if any.
-    window = getattr(config, "sliding_window", None)
-    if window is not None and window < positions:
-        raise UnsupportedError(
-            f"The graph engine attends to all {positions} positions of its cache; this model sees {window} at a time."
-        )
-    width, rotated = head_width(config), 2 * len(model.model.rotary_emb.inv_freq)
-    if rotated != width:
-        raise UnsupportedError(
-            f"The graph engine rotates whole heads; this model rotates {rotated} of {width} elements."
-        )
-    kind = model.model.rotary_emb.rope_type
-    if kind in ("dynamic", "longrope"):
-        raise UnsupportedError(f"The graph engine's angles are fixed, but the model's rotary type is '{kind}'.")
-
-
-def rope_tables(model: Any, positions: int) -> Rope:
-    """The model's own angles for every position, float32 [positions, D]."""
-    rotary = model.model.rotary_emb
-    position_ids = torch.arange(positions, device=rotary.inv_freq.device)[None]
-    cos, sin = rotary(torch.zeros(1, device=position_ids.device), position_ids)
-    return Rope(cos[0].contiguous(), sin[0].contiguous())
-
-
-def layer_of(layer: nn.Module) -> Layer:
-    """A decoder layer's norms and matrices, of a sharded one this process's part."""
-    attention, feed_forward = layer.self_attn, layer.mlp
-    return Layer(
-        attention_norm=norm_of(layer.input_layernorm),
-        qkv=_fused([attention.q_proj, attention.k_proj, attention.v_proj]),
-        out=matrix_of(attention.o_proj),
-        feed_forward_norm=norm_of(layer.post_attention_layernorm),
-        gate_up=_fused([feed_forward.gate_proj, feed_forward.up_proj]),
-        down=matrix_of(feed_forward.down_proj),
-    )
-
-
-def norm_of(norm: nn.Module) -> Norm:
-    """A norm's weight and epsilon."""
-    return Norm(norm.weight.detach(), norm.variance_epsilon)
-
-
-def matrix_of(layer: nn.Module) -> Matrix:
-    """The weight of a linear layer as it is stored; a layer of another library is called as a module."""
-    if hasattr(layer, "matrix"):
-        return layer.matrix
-    if type(layer) is nn.Linear:
-        bias = None if layer.bias is None else local_shard(layer.bias)
-        return Matrix("dense", local_shard(layer.weight), bias=bias)
-    return Matrix("modules", modules=[layer])
-
-
-def _fused(layers: list[nn.Module]) -> Matrix:
-    """The layers' weights concatenated along their rows; the layers' own become views of them."""
-    matrices = [matrix_of(layer) for layer in layers]
-    fused = concatenated(matrices)
-    if fused.kind == "modules":
-        return fused
-    first = 0
-    for layer, matrix in zip(layers, matrices, strict=True):
-        rows = slice(first, first + matrix.shape[0])
-        first = rows.stop
-        for name in ("data", "scales", "minima", "bias"):
-            if getattr(fused, name) is not None:
-                setattr(matrix, name, getattr(fused, name)[rows])
-        if hasattr(layer, "matrix"):
-            layer.matrix = matrix
-            continue
-        _set_data(layer.weight, matrix.data)
-        if layer.bias is not None:
-            _set_data(layer.bias, matrix.bias)
-    return fused
-
-
-def local_shard(parameter: torch.Tensor) -> torch.Tensor:
-    """What this process holds of a weight that may be sharded (a DTensor)."""
-    return getattr(parameter, "_local_tensor", parameter).detach()
-
-
-def _set_data(parameter: torch.Tensor, data: torch.Tensor) -> None:
-    """Replace a parameter's storage."""
-    if hasattr(parameter, "_local_tensor"):
-        parameter._local_tensor = data
-    else:
-        parameter.data = data

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
+from scripts.engine import family
 from scripts.engine.buckets import bucket
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
 from scripts.engine.graphs import GraphPool, Replay
 from scripts.engine.session import Session
 from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
-from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.generation import Generated, Generator, Observation
 from scripts.runtime.models import Loaded
 from scripts.runtime.stops import NOTHING_HELD, Held, Stops, codes
@@ -63,7 +63,7 @@ class GraphEngine(Generator):
         longest = max(len(prompt) for prompt in prompts)
         # Padding may reach beyond the longest prompt.
         positions = max(len(self.prefix) + bucket(longest - len(self.prefix)), longest) + new_tokens + self.beyond
-        self._refuse_too_long(longest + new_tokens)
+        family.refuse_too_long(self.loaded.model.config, longest + new_tokens)
         self.decoder = self._decoder(positions)
         self.cache = StaticCache(
             len(self.decoder.layers), rows, positions, self.decoder.heads, self.decoder.dtype, self.device
@@ -75,11 +75,6 @@ class GraphEngine(Generator):
 
     def _decoder(self, positions: int) -> Decoder:
         return Decoder(self.loaded.model, positions)
-
-    def _refuse_too_long(self, tokens: int) -> None:
-        room = self.loaded.model.config.max_position_embeddings
-        if tokens > room:
-            raise UnsupportedError(f"Prompt and headline of {tokens} tokens don't fit a model of {room} positions.")
 
     def _fill_prefix(self, rows: int) -> None:
         """Fill every row's first positions with the shared prefix; no request writes there."""
@@ -231,7 +226,7 @@ class GraphEngine(Generator):
             "preparation_s": self.graph_pool.seconds,
             "prefix_tokens": len(self.prefix),
             "cache_positions": self.cache.positions,
-        }
+        } | self.decoder.facts(len(self.prefix))
 
 
 def common_prefix(prompts: list[list[int]]) -> list[int]:

@@ -25,7 +25,7 @@ class StageDecoder(Decoder):
     """The layers of one stage; the first has the embedding, the last the norm and the output head.
 
     Args:
-        model: a LlamaForCausalLM of which transformers loaded one stage.
+        model: of which transformers loaded one stage.
         positions: how many positions the rotary tables cover.
         first: whether this is the first stage.
         last: whether this is the last stage.

@@ -17,12 +17,14 @@ import torch
 from torch import distributed, nn
 
 from scripts.engine.collectives import Collectives
-from scripts.engine.decoder import Decoder, local_shard, matrix_of, norm_of
+from scripts.engine.decoder import Decoder
 from scripts.engine.engine import GraphEngine
 from scripts.engine.graphs import GraphPool, Replay
+from scripts.engine.modules import embedding_of, local_shard, matrix_of, norm_of
 from scripts.engine.session import Session
 from scripts.kernels.matrix import Matrix
-from scripts.kernels.reference import Heads
+from scripts.kernels.parts import Norm
+from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.generation import Observation
 from scripts.runtime.models import Loaded
 from scripts.runtime.stops import ENDS, NOTHING_HELD, Held, codes, follow
@@ -45,7 +47,7 @@ class TensorDecoder(Decoder):
     """A rank's part of the model.
 
     Args:
-        model: a LlamaForCausalLM, sharded by transformers; its weights become views where they are fused.
+        model: sharded by transformers; its weights become views where they are fused.
         positions: how many positions the rotary tables cover.
         collectives: the all-reduces.
     """
@@ -54,16 +56,35 @@ class TensorDecoder(Decoder):
         self.collectives = collectives
         super().__init__(model, positions)
         size = collectives.size
-        self.heads = Heads(self.heads.query // size, self.heads.key_value // size, self.heads.width)
         for layer in self.layers:
+            heads = layer.heads
+            layer.heads = dataclasses.replace(heads, query=heads.query // size, key_value=heads.key_value // size)
             layer.qkv, layer.gate_up = self._localized(layer.qkv, "out"), self._localized(layer.gate_up, "out")
             layer.out, layer.down = (
                 self._bias_on_first_rank(self._localized(each, "in")) for each in (layer.out, layer.down)
             )
+        self.heads = self.layers[0].heads
+
+    def stored_fused(self, layer: nn.Module, parts: list[int]) -> Matrix:
+        """This rank's rows of each part; transformers cuts the whole into runs of rows, whatever they belong to.
+
+        The rows are a copy: the model's own shard stays what transformers reads.
+        """
+        if type(layer) is not nn.Linear:
+            raise UnsupportedError(
+                "The graph engine splits a projection that is stored in one piece over ranks as it is, not quantised."
+            )
+        rank, size = self.collectives.rank, self.collectives.size
+
+        def own(whole: torch.Tensor) -> torch.Tensor:
+            return torch.cat([part.chunk(size)[rank] for part in whole.split(parts)])
+
+        bias = None if layer.bias is None else own(_whole(layer.bias))
+        return Matrix("dense", own(_whole(layer.weight)), bias=bias)
 
     def _take_ends(self, model: Any) -> None:
         """The whole embedding, and this rank's rows of the head."""
-        embedding, head_weight = model.model.embed_tokens.weight, model.lm_head.weight
+        (embedding, self.embedding_scale), head_weight = embedding_of(model.model.embed_tokens), model.lm_head.weight
         before = local_shard(embedding).data_ptr()
         self.embedding = gathered_weight(embedding)
         if head_weight is not embedding and local_shard(head_weight).data_ptr() == before:
@@ -89,10 +110,14 @@ class TensorDecoder(Decoder):
         """All ranks hold the bias of a layer whose products are summed; only the first adds it."""
         return matrix if self.collectives.rank == 0 else dataclasses.replace(matrix, bias=None)
 
-    def project(self, x: torch.Tensor, matrix: Matrix, residual: torch.Tensor) -> torch.Tensor:
-        """Project back to the model's width; the first rank adds the residual, so that the sum has it once."""
-        part = self.ops.linear(x, matrix, residual=residual if self.collectives.rank == 0 else None)
-        return self.collectives.all_reduce(part)
+    def project(self, x: torch.Tensor, matrix: Matrix, residual: torch.Tensor, norm: Norm | None) -> torch.Tensor:
+        """Project back to the model's width; the first rank adds the residual, so that the sum has it once.
+
+        A norm of what comes out needs the sum, and so the residual after it.
+        """
+        adds = norm is None and self.collectives.rank == 0
+        total = self.collectives.all_reduce(self.ops.linear(x, matrix, residual=residual if adds else None))
+        return total if norm is None else self.ops.rms_norm(total, norm, residual)
 
     def greedy(self, x: torch.Tensor) -> torch.Tensor:
         """Greedy decoding over all ranks' largest logits, the same on every rank; of equal ones the lowest token."""
@@ -105,6 +130,11 @@ class TensorDecoder(Decoder):
         values, tokens = self.collectives.all_reduce(offered)  # each [size, T]
         best = values.argmax(dim=0, keepdim=True)  # the first of equals, which has the lowest tokens
         return tokens.gather(0, best)[0].long()
+
+
+def _whole(parameter: torch.Tensor) -> torch.Tensor:
+    """A parameter of all ranks together."""
+    return (parameter.full_tensor() if hasattr(parameter, "full_tensor") else parameter).detach()
 
 
 def gathered_weight(parameter: torch.Tensor) -> torch.Tensor:

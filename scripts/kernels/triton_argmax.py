@@ -16,7 +16,7 @@ from torch.nn import functional
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.matrix import Matrix
-from scripts.kernels.reference import Norm
+from scripts.kernels.parts import Norm
 from scripts.kernels.triton_launch import multiprocessors, use_pdl
 from scripts.kernels.triton_norm import rms_norm, rms_normalized
 from scripts.kernels.triton_products import linear
@@ -53,7 +53,7 @@ def _tile(weight, tile, N: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, BL
 def _gemv_argmax(
     x, norm_weight, weight, values, indices, eps,
     N: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, PROGRAMS: tl.constexpr,
-    CACHE: tl.constexpr, WAIT: tl.constexpr,
+    CACHE: tl.constexpr, OFFSET: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
     program = tl.program_id(0)
     columns = tl.arange(0, BLOCK)
@@ -62,7 +62,7 @@ def _gemv_argmax(
     if WAIT:
         gdc_wait()
         gdc_launch_dependents()
-    y = rms_normalized(tl.load(x + columns, mask=columns < K, other=0.0), scales, eps, K).to(tl.float32)
+    y = rms_normalized(tl.load(x + columns, mask=columns < K, other=0.0), scales, eps, K, OFFSET).to(tl.float32)
     best = tl.full([ROWS], float("-inf"), tl.float32)
     at = tl.full([ROWS], N - 1, tl.int32)
     for tile in range(program, tl.cdiv(N, ROWS), PROGRAMS):
@@ -154,8 +154,8 @@ def gemv_argmax(x: torch.Tensor, head: Matrix, norm: Norm, scan: ScanConfig | No
     parts = PartialArgmax.empty(1, programs, x.device)
     wait = use_pdl(x.device)
     _gemv_argmax[(programs,)](
-        x, norm.weight, weight, parts.values, parts.indices, norm.eps, n, k, rows, block, programs, scan.cache, wait,
-        num_warps=scan.warps, launch_pdl=wait,
+        x, norm.weight, weight, parts.values, parts.indices, norm.eps, n, k, rows, block, programs, scan.cache,
+        norm.offset, wait, num_warps=scan.warps, launch_pdl=wait,
     )  # fmt: skip
     return parts
 

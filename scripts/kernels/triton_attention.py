@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 import triton
 
-from scripts.kernels.reference import Heads, Rope
+from scripts.kernels.parts import Heads, Rope
 from scripts.kernels.triton_attention_kernels import attend_per_group, attend_per_head, combine_splits
 from scripts.kernels.triton_launch import use_pdl
 from scripts.kernels.triton_rotary import padded_width
@@ -57,7 +57,7 @@ def decode_attention(
         keys: [B, Hkv, L, D], positions and D contiguous; ``positions[b] + S`` is at most L.
         values: with the strides of the keys.
         positions: int32 [B].
-        heads: of an even width.
+        heads: of an even width, and how they attend.
         rope: angles of L positions or more.
         tile: how the cache is read, chosen by shape if None.
         per_head: a program for each query head rather than for each group, of one new token; chosen by shape if None.
@@ -70,18 +70,18 @@ def decode_attention(
     if count > MAX_NEW_TOKENS:
         raise ValueError(f"decode_attention takes up to {MAX_NEW_TOKENS} new tokens, not {count}.")
     queries, wide = max(16, triton.next_power_of_2(count * group)), padded_width(heads.width)
-    programs = rows * heads.key_value
-    splits = split_count(programs, keys.shape[2])
+    programs, window = rows * heads.key_value, heads.window or 0
+    splits = split_count(programs, min(keys.shape[2], window) if window else keys.shape[2])
     if per_head is None:
         per_head = count == 1 and splits == 1 and (programs <= MAX_PER_HEAD_PROGRAMS or qkv.dtype == torch.float32)
     tile = tile or rule_tile(heads, qkv.dtype, queries, per_head)
     out = torch.empty(qkv.shape[0], heads.query * heads.width, dtype=qkv.dtype, device=qkv.device)
-    wait, scale = use_pdl(qkv.device), heads.width**-0.5 * LOG2_E
+    wait, scale, cap = use_pdl(qkv.device), heads.score_scale * LOG2_E, (heads.cap or 0.0) * LOG2_E
     if per_head:
         attend_per_head[(heads.query, rows)](
             qkv, keys, values, positions, rope.cos, rope.sin, out, scale, keys.stride(0), keys.stride(1), group,
-            heads.key_value, heads.width, wide, tile.block, wait, num_warps=tile.warps,
-            launch_pdl=wait,
+            heads.key_value, heads.width, wide, rope.rotated_width, window, cap, tile.block, wait,
+            num_warps=tile.warps, launch_pdl=wait,
         )  # fmt: skip
         return out
     partial, stats = out, out
@@ -90,8 +90,8 @@ def decode_attention(
         stats = torch.empty(programs, splits, queries, 2, dtype=torch.float32, device=qkv.device)
     attend_per_group[(splits, heads.key_value, rows)](
         qkv, keys, values, positions, rope.cos, rope.sin, out, partial, stats, scale, keys.stride(0), keys.stride(1),
-        group, heads.key_value, heads.width, wide, count, queries, tile.block, splits, tile.stages, wait,
-        num_warps=tile.warps, launch_pdl=wait,
+        group, heads.key_value, heads.width, wide, rope.rotated_width, window, cap, count, queries, tile.block, splits,
+        tile.stages, wait, num_warps=tile.warps, launch_pdl=wait,
     )  # fmt: skip
     if splits > 1:
         combine_splits[(count * group, heads.key_value, rows)](

@@ -2,7 +2,8 @@
 
 Each rotates, stores and attends. ``attend_per_head`` gives a program one query head; ``attend_per_group`` gives it the
 query heads that share a key-value head, so that each key is read once, and one split of the cache; ``combine_splits``
-then merges the splits (flash-decoding; Dao et al., 2023). W, a padded width, is explained in ``triton_rotary``.
+then merges the splits (flash-decoding; Dao et al., 2023). W, a padded width, and R, how much of it is rotated, are
+explained in ``triton_rotary``. WINDOW is how many positions a token sees, itself among them, and 0 for all before it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,17 @@ from scripts.kernels.triton_rotary import head_mask, load_head, rotate
 
 
 @triton.jit
-def online_softmax(q, k, v, visible, scale, row_max, total, acc):
+def capped(scores, CAP: tl.constexpr):
+    """CAP * tanh(score / CAP); the scores as they are where CAP is 0. Both in units of log2(e)."""
+    if CAP > 0:
+        scores = CAP - 2.0 * CAP / (1.0 + tl.exp2(scores * (2.0 * 1.4426950408889634 / CAP)))
+    return scores
+
+
+@triton.jit
+def online_softmax(q, k, v, visible, scale, row_max, total, acc, CAP: tl.constexpr):
     """Take keys and values [N, D] into a running softmax: of each query the largest score, the sum, the result."""
-    scores = tl.dot(q, tl.trans(k), input_precision="ieee") * scale
+    scores = capped(tl.dot(q, tl.trans(k), input_precision="ieee") * scale, CAP)
     scores = tl.where(visible, scores, float("-inf"))
     new_max = tl.maximum(row_max, tl.max(scores, 1))
     rescale = tl.exp2(row_max - new_max)
@@ -30,7 +39,8 @@ def online_softmax(q, k, v, visible, scale, row_max, total, acc):
 @triton.jit
 def attend_per_head(
     qkv, keys, values, positions, cos, sin, out, scale, row_stride, head_stride,
-    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr,
+    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, R: tl.constexpr, WINDOW: tl.constexpr,
+    CAP: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
     """One query head, one new token: no shared memory, and all loads in flight at once.
 
@@ -45,6 +55,10 @@ def attend_per_head(
     length = tl.load(positions + row)
     d = tl.arange(0, W)
     n = tl.arange(0, BLOCK)
+    low = 0
+    if WINDOW > 0:
+        low = tl.maximum(length - WINDOW + 1, 0)
+        n += low
     keys += row.to(tl.int64) * row_stride + head * head_stride
     values += row.to(tl.int64) * row_stride + head * head_stride
     at = n[:, None] * D + d[None, :]
@@ -53,8 +67,8 @@ def attend_per_head(
     v = tl.load(values + at, mask=old, other=0.0)
     angle_cos = load_head(cos + length * D + d, d, D, W)
     angle_sin = load_head(sin + length * D + d, d, D, W)
-    first_half = d < D // 2
-    other_half = tl.where(first_half, d + D // 2, d - D // 2)
+    first_half = d < R // 2
+    other_half = tl.where(first_half, d + R // 2, d - R // 2)
     new = qkv + row.to(tl.int64) * ((GROUP + 2) * KV * D)
     k_at = new + (GROUP * KV + head) * D
     q = load_head(new + query * D + d, d, D, W)
@@ -69,16 +83,16 @@ def attend_per_head(
     tl.store(values + length * D + d, v_new, mask=writes)
     q = q.to(tl.float32) * scale
     # The new token comes first, so that the running maximum is finite.
-    row_max = tl.sum(q * k_new.to(tl.float32), 0)
+    row_max = capped(tl.sum(q * k_new.to(tl.float32), 0), CAP)
     total = tl.full((), 1.0, tl.float32)
     acc = v_new.to(tl.float32)
-    for first in tl.range(0, length, BLOCK):
+    for first in tl.range(0, length - low, BLOCK):
         following = first + BLOCK + n
         later = head_mask((following < length)[:, None], d[None, :], D, W)
         at = following[:, None] * D + d[None, :]
         k_next = tl.load(keys + at, mask=later, other=0.0)
         v_next = tl.load(values + at, mask=later, other=0.0)
-        scores = tl.sum(k.to(tl.float32) * q[None, :], 1)
+        scores = capped(tl.sum(k.to(tl.float32) * q[None, :], 1), CAP)
         scores = tl.where(first + n < length, scores, float("-inf"))
         new_max = tl.maximum(row_max, tl.max(scores, 0))
         rescale = tl.exp2(row_max - new_max)
@@ -99,8 +113,9 @@ def attend_per_head(
 @triton.jit
 def attend_per_group(
     qkv, keys, values, positions, cos, sin, out, partial, stats, scale, row_stride, head_stride,
-    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, S: tl.constexpr, M: tl.constexpr,
-    BLOCK: tl.constexpr, SPLITS: tl.constexpr, STAGES: tl.constexpr, WAIT: tl.constexpr,
+    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, R: tl.constexpr, WINDOW: tl.constexpr,
+    CAP: tl.constexpr, S: tl.constexpr, M: tl.constexpr, BLOCK: tl.constexpr, SPLITS: tl.constexpr,
+    STAGES: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
     """A group of query heads and one split; row s * GROUP + g of the M queries is new token s, head g of the group."""
     split = tl.program_id(0)
@@ -111,20 +126,21 @@ def attend_per_group(
         gdc_wait()
         gdc_launch_dependents()
     length = tl.load(positions + row)
+    begin = tl.maximum(length - WINDOW + 1, 0) if WINDOW > 0 else 0  # the first new token looks back farthest
     if SPLITS == 1:
-        low = 0
+        low = begin
         high = length
     else:
-        share = tl.cdiv(tl.cdiv(length, SPLITS), BLOCK) * BLOCK
-        low = split * share
+        share = tl.cdiv(tl.cdiv(length - begin, SPLITS), BLOCK) * BLOCK
+        low = begin + split * share
         high = tl.minimum(low + share, length)
     d = tl.arange(0, W)
     n = tl.arange(0, BLOCK)
     m = tl.arange(0, M)
     keys += row.to(tl.int64) * row_stride + head * head_stride
     values += row.to(tl.int64) * row_stride + head * head_stride
-    first_half = d < D // 2
-    other_half = tl.where(first_half, d + D // 2, d - D // 2)
+    first_half = d < R // 2
+    other_half = tl.where(first_half, d + R // 2, d - R // 2)
     token = m // GROUP
     real = head_mask((m < S * GROUP)[:, None], d[None, :], D, W)
     if S == 1:
@@ -152,7 +168,7 @@ def attend_per_group(
         k_new = rotate(k_new, k_partner, k_cos, k_sin, first_half)
         tl.store(keys + length * D + d, k_new, mask=(d < D) & (split == 0))
         tl.store(values + length * D + d, v_new, mask=(d < D) & (split == 0))
-        row_max = tl.sum(q.to(tl.float32) * k_new.to(tl.float32)[None, :], 1) * scale
+        row_max = capped(tl.sum(q.to(tl.float32) * k_new.to(tl.float32)[None, :], 1) * scale, CAP)
         if SPLITS > 1:
             row_max = tl.where(split == 0, row_max, -1e30)
         total = tl.full([M], 1.0, tl.float32)
@@ -169,10 +185,13 @@ def attend_per_group(
         k_new = rotate(k_new, k_partner, k_cos, k_sin, first_half[None, :])
         tl.store(keys + offsets, k_new, mask=exists & (split == 0))
         tl.store(values + offsets, v_new, mask=exists & (split == 0))
-        scores = tl.dot(q, tl.trans(k_new), input_precision="ieee") * scale
+        scores = capped(tl.dot(q, tl.trans(k_new), input_precision="ieee") * scale, CAP)
         if SPLITS > 1:
             scores = tl.where(split == 0, scores, -1e30)
-        scores = tl.where((s[None, :] <= token[:, None]) & (s < S)[None, :], scores, float("-inf"))
+        visible = (s[None, :] <= token[:, None]) & (s < S)[None, :]
+        if WINDOW > 0:
+            visible = visible & (s[None, :] > token[:, None] - WINDOW)
+        scores = tl.where(visible, scores, float("-inf"))
         row_max = tl.max(scores, 1)
         weights = tl.exp2(scores - row_max[:, None])
         total = tl.sum(weights, 1)
@@ -182,7 +201,10 @@ def attend_per_group(
         old = head_mask((first + n < high)[:, None], d[None, :], D, W)
         k = tl.load(keys + at, mask=old, other=0.0)
         v = tl.load(values + at, mask=old, other=0.0)
-        row_max, total, acc = online_softmax(q, k, v, (first + n < high)[None, :], scale, row_max, total, acc)
+        visible = (first + n < high)[None, :]
+        if WINDOW > 0 and S > 1:
+            visible = visible & (first + n[None, :] > length + token[:, None] - WINDOW)
+        row_max, total, acc = online_softmax(q, k, v, visible, scale, row_max, total, acc, CAP)
     if SPLITS == 1:
         result = (acc / total[:, None]).to(q.dtype)
         out_at = (row.to(tl.int64) * S + token) * (KV * GROUP * D) + (head * GROUP + m % GROUP) * D

@@ -8,11 +8,26 @@ import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.matrix import GROUP, LARGEST, Matrix
+from scripts.kernels.parts import SILU
 from scripts.kernels.triton_launch import use_pdl
 
 
 @triton.jit
-def _gate(pairs, y, N, BLOCK: tl.constexpr, PDL: tl.constexpr):
+def activated(gate, ACTIVATION: tl.constexpr):
+    """silu, or gelu by its tanh formula or exactly, of float32 numbers."""
+    if ACTIVATION == "silu":
+        result = gate / (1.0 + tl.exp(-gate))
+    elif ACTIVATION == "gelu_pytorch_tanh":
+        # (1 + tanh(z)) / 2 = 1 / (1 + exp(-2z)), z = sqrt(2 / pi) (x + 0.044715 x^3)
+        result = gate / (1.0 + tl.exp(-1.5957691216057308 * (gate + 0.044715 * gate * gate * gate)))
+    else:
+        tl.static_assert(ACTIVATION == "gelu")
+        result = 0.5 * gate * (1.0 + tl.math.erf(gate * 0.7071067811865476))
+    return result
+
+
+@triton.jit
+def _gate(pairs, y, N, ACTIVATION: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr):
     token, columns = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = columns < N
     if PDL:
@@ -20,16 +35,17 @@ def _gate(pairs, y, N, BLOCK: tl.constexpr, PDL: tl.constexpr):
         gdc_wait()
     gate = tl.load(pairs + token * 2 * N + columns, mask=inside).to(tl.float32)
     up = tl.load(pairs + token * 2 * N + N + columns, mask=inside).to(tl.float32)
-    tl.store(y + token * N + columns, (gate / (1.0 + tl.exp(-gate)) * up).to(y.dtype.element_ty), mask=inside)
+    tl.store(y + token * N + columns, (activated(gate, ACTIVATION) * up).to(y.dtype.element_ty), mask=inside)
 
 
-def gate(pairs: torch.Tensor) -> torch.Tensor:
-    """[T, 2I] -> [T, I]: silu of the first half times the second."""
+def gate(pairs: torch.Tensor, activation: str = SILU) -> torch.Tensor:
+    """[T, 2I] -> [T, I]: the activation of the first half times the second."""
     rows, width = len(pairs), pairs.shape[1] // 2
     y = pairs.new_empty(rows, width)
     early = use_pdl(pairs.device)
     block = min(1024, triton.next_power_of_2(width))
-    _gate[(rows, triton.cdiv(width, block))](pairs, y, width, BLOCK=block, PDL=early, num_warps=4, launch_pdl=early)
+    options = {"BLOCK": block, "PDL": early, "num_warps": 4, "launch_pdl": early}
+    _gate[(rows, triton.cdiv(width, block))](pairs, y, width, ACTIVATION=activation, **options)
     return y
 
 

@@ -17,8 +17,10 @@ import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.matrix import GROUP, Matrix
-from scripts.kernels.reference import Norm
+from scripts.kernels.parts import SILU, Norm
+from scripts.kernels.triton_convert import activated
 from scripts.kernels.triton_launch import multiprocessors, use_pdl
+from scripts.kernels.triton_norm import scaled
 from scripts.kernels.triton_unpack import load_groups, load_tile, load_vector, to_float32, unpack_int4
 
 LOAD_BYTES = 16  # of one thread's load: the widest there is
@@ -33,12 +35,6 @@ class TileConfig(NamedTuple):
     chunks: int
     warps: int
     tiles: int = 1
-
-
-@triton.jit
-def _normalized(values, norm_weight, rms_scale, dtype: tl.constexpr):
-    """The norm of values, rounded where LlamaRMSNorm rounds: after its scale, and after its weight."""
-    return ((values * rms_scale).to(dtype).to(tl.float32) * norm_weight).to(dtype).to(tl.float32)
 
 
 @triton.jit
@@ -63,8 +59,8 @@ def _int4_products(tile, low, high, low_scale, high_scale, low_minimum, high_min
 def _gemv(
     x, weights, scales, minima, bias, norm_weight, residual, y, N, eps, K: tl.constexpr, BN: tl.constexpr,
     C: tl.constexpr, V: tl.constexpr, INT4: tl.constexpr, SCALED: tl.constexpr, BIAS: tl.constexpr, NORM: tl.constexpr,
-    RESIDUAL: tl.constexpr, GATED: tl.constexpr, GROUP: tl.constexpr, TILES: tl.constexpr, FAST: tl.constexpr,
-    PDL: tl.constexpr,
+    OFFSET: tl.constexpr, RESIDUAL: tl.constexpr, GATED: tl.constexpr, ACTIVATION: tl.constexpr, GROUP: tl.constexpr,
+    TILES: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """TILES times BN of y's N elements; gated, each from two rows of weights [2N, K]."""
     WIDTH: tl.constexpr = K // 2 if INT4 else K  # stored elements of a row
@@ -110,9 +106,9 @@ def _gemv(
                         later = load_vector(x + WIDTH, column, WIDTH, C, V)
                         squares += later * later
                 rms_scale = tl.rsqrt(tl.sum(tl.sum(squares, axis=1), axis=0) / K + eps)
-                first_low = _normalized(first_low, low_norm_weight, rms_scale, dtype)
+                first_low = scaled(first_low, rms_scale, low_norm_weight, dtype, OFFSET).to(tl.float32)
                 if INT4:
-                    first_high = _normalized(first_high, high_norm_weight, rms_scale, dtype)
+                    first_high = scaled(first_high, rms_scale, high_norm_weight, dtype, OFFSET).to(tl.float32)
         if RESIDUAL:
             before = tl.load(residual + tl.minimum(outputs, N - 1)).to(tl.float32)
 
@@ -124,7 +120,8 @@ def _gemv(
             next_tile = load_tile(weights, rows, column, WIDTH, C, V)
             next_low = load_vector(x, column, WIDTH, C, V)
             if NORM:
-                next_low = _normalized(next_low, load_vector(norm_weight, column, WIDTH, C, V), rms_scale, dtype)
+                next_norm_weight = load_vector(norm_weight, column, WIDTH, C, V)
+                next_low = scaled(next_low, rms_scale, next_norm_weight, dtype, OFFSET).to(tl.float32)
             if INT4:
                 next_low_scale = load_groups(scales, rows, column, GROUPS, GROUP, C, V)
                 next_high_scale = load_groups(scales, rows, WIDTH + column, GROUPS, GROUP, C, V)
@@ -132,9 +129,8 @@ def _gemv(
                 next_high_minimum = load_groups(minima, rows, WIDTH + column, GROUPS, GROUP, C, V)
                 next_high = load_vector(x + WIDTH, column, WIDTH, C, V)
                 if NORM:
-                    next_high = _normalized(
-                        next_high, load_vector(norm_weight + WIDTH, column, WIDTH, C, V), rms_scale, dtype
-                    )
+                    next_norm_weight = load_vector(norm_weight + WIDTH, column, WIDTH, C, V)
+                    next_high = scaled(next_high, rms_scale, next_norm_weight, dtype, OFFSET).to(tl.float32)
                 sums += _int4_products(tile, low, high, low_scale, high_scale, low_minimum, high_minimum, FAST)
                 low_scale, high_scale = next_low_scale, next_high_scale
                 low_minimum, high_minimum = next_low_minimum, next_high_minimum
@@ -154,7 +150,7 @@ def _gemv(
             result += offset
         if GATED:
             gate, up = tl.split(tl.reshape(result, [BN, 2]))
-            result = gate / (1.0 + tl.exp(-gate)) * up
+            result = activated(gate, ACTIVATION) * up
         if RESIDUAL:
             result += before
         tl.store(y + outputs, result.to(dtype), mask=outputs < N)
@@ -186,7 +182,7 @@ def load_width(width: int, itemsize: int) -> int:
 
 def gemv(
     x: torch.Tensor, matrix: Matrix, *, norm: Norm | None = None, residual: torch.Tensor | None = None,
-    gated: bool = False, tile: TileConfig | None = None,
+    gated: bool = False, activation: str = SILU, tile: TileConfig | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """[1, K] -> [1, N], or gated [1, N / 2]; otherwise as ``reference.linear`` and ``reference.gated_linear``."""
     N, K = matrix.shape
@@ -201,7 +197,7 @@ def gemv(
         outputs, 0.0 if norm is None else norm.eps, K=K, BN=block, C=tile.chunks,
         V=load_width(matrix.data.shape[1], itemsize), INT4=matrix.kind == "int4",
         SCALED=matrix.kind in ("int8", "fp8"), BIAS=matrix.bias is not None, NORM=norm is not None,
-        RESIDUAL=residual is not None, GATED=gated, GROUP=GROUP, TILES=tile.tiles, FAST=x.is_cuda, PDL=pdl,
-        num_warps=tile.warps, launch_pdl=pdl,
+        OFFSET=norm is not None and norm.offset, RESIDUAL=residual is not None, GATED=gated, ACTIVATION=activation,
+        GROUP=GROUP, TILES=tile.tiles, FAST=x.is_cuda, PDL=pdl, num_warps=tile.warps, launch_pdl=pdl,
     )  # fmt: skip
     return y

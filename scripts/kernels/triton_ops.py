@@ -2,7 +2,7 @@
 
 from scripts.kernels.triton_argmax import argmax, max_and_argmax
 from scripts.kernels.triton_attention import decode_attention
-from scripts.kernels.triton_norm import rms_norm
+from scripts.kernels.triton_norm import norm_heads, rms_norm
 from scripts.kernels.triton_packed import packed_attention
 from scripts.kernels.triton_prefill import prefill_attention
 from scripts.kernels.triton_products import gated_linear, linear
@@ -13,6 +13,7 @@ __all__ = [
     "gated_linear",
     "linear",
     "max_and_argmax",
+    "norm_heads",
     "packed_attention",
     "prefill_attention",
     "rms_norm",

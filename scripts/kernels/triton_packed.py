@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from scripts.kernels.reference import Heads, Rope
+from scripts.kernels.parts import Heads, Rope
 from scripts.kernels.triton_attention import LOG2_E
 from scripts.kernels.triton_attention_kernels import online_softmax
 from scripts.kernels.triton_launch import use_pdl
@@ -22,13 +22,14 @@ from scripts.kernels.triton_rotary import head_mask, load_head, padded_width, ro
 @triton.jit
 def _rotate_and_store_rows(
     qkv, keys, values, positions, slots, cos, sin, q_out, k_out, row_stride, head_stride,
-    H: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, HEADS: tl.constexpr, WAIT: tl.constexpr,
+    H: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, R: tl.constexpr, HEADS: tl.constexpr,
+    WAIT: tl.constexpr,
 ):  # fmt: skip
     token = tl.program_id(0).to(tl.int64)
     h = tl.arange(0, HEADS)
     d = tl.arange(0, W)
-    first_half = d < D // 2
-    other_half = tl.where(first_half, d + D // 2, d - D // 2)
+    first_half = d < R // 2
+    other_half = tl.where(first_half, d + R // 2, d - R // 2)
     # Copied to the device before the graph began; no kernel writes them.
     position = tl.load(positions + token)
     row = tl.load(slots + token)
@@ -55,8 +56,8 @@ def _rotate_and_store_rows(
 @triton.jit
 def _attend_packed(
     q, k, qkv, positions, out, scale, T,
-    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, BLOCK: tl.constexpr, STAGES: tl.constexpr,
-    WAIT: tl.constexpr,
+    GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, WINDOW: tl.constexpr, CAP: tl.constexpr,
+    BLOCK: tl.constexpr, STAGES: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
     block = tl.program_id(0)
     query = tl.program_id(1)
@@ -64,7 +65,9 @@ def _attend_packed(
     m = block * BLOCK + tl.arange(0, BLOCK)
     d = tl.arange(0, W)
     position = tl.load(positions + m, mask=m < T, other=0).to(tl.int32)
-    first_token = m - position  # of each token's prompt
+    first_token = m - position  # of each token's prompt, or the first one that it sees
+    if WINDOW > 0:
+        first_token = tl.maximum(first_token, m - WINDOW + 1)
     low = tl.min(first_token, 0)
     high = tl.minimum((block + 1) * BLOCK, T)
     if WAIT:
@@ -85,7 +88,7 @@ def _attend_packed(
         v_at = from_row * ((GROUP + 2) * KV * D) + ((GROUP + 1) * KV + head) * D
         values = tl.load(qkv + v_at + d[None, :], mask=exists, other=0.0)
         visible = (n[None, :] <= m[:, None]) & (n[None, :] >= first_token[:, None])
-        row_max, total, acc = online_softmax(queries, keys, values, visible, scale, row_max, total, acc)
+        row_max, total, acc = online_softmax(queries, keys, values, visible, scale, row_max, total, acc, CAP)
     total = tl.where(m < T, total, 1.0)
     result = (acc / total[:, None]).to(queries.dtype)
     tl.store(out + wide * (KV * GROUP * D) + query * D + d[None, :], result, mask=real)
@@ -103,7 +106,7 @@ def packed_attention(
         values: with the strides of the keys.
         positions: int64 [T].
         slots: int64 [T].
-        heads: of an even width.
+        heads: of an even width, and how they attend.
         rope: angles of L positions or more.
 
     Returns:
@@ -116,13 +119,14 @@ def packed_attention(
     every = triton.next_power_of_2(heads.query + 2 * heads.key_value)
     _rotate_and_store_rows[(count,)](
         qkv, keys, values, positions, slots, rope.cos, rope.sin, q, k, keys.stride(0), keys.stride(1), heads.query,
-        heads.key_value, heads.width, width, every, wait, num_warps=4, launch_pdl=wait,
+        heads.key_value, heads.width, width, rope.rotated_width, every, wait, num_warps=4, launch_pdl=wait,
     )  # fmt: skip
     out = torch.empty_like(q)
     # Numbers of 32 bits are multiplied without tensor cores, which takes registers.
     block, stages = (32, 1) if qkv.dtype == torch.float32 else (64, 2)
     _attend_packed[(triton.cdiv(count, block), heads.query)](
-        q, k, qkv, positions, out, heads.width**-0.5 * LOG2_E, count, heads.query // heads.key_value, heads.key_value,
-        heads.width, width, block, stages, wait, num_warps=4, launch_pdl=wait,
+        q, k, qkv, positions, out, heads.score_scale * LOG2_E, count, heads.query // heads.key_value, heads.key_value,
+        heads.width, width, heads.window or 0, (heads.cap or 0.0) * LOG2_E, block, stages, wait, num_warps=4,
+        launch_pdl=wait,
     )  # fmt: skip
     return out

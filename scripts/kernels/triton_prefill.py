@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import triton
 import triton.language as tl
@@ -9,21 +11,24 @@ from torch.nn import functional
 from torch.nn.attention.bias import causal_lower_right
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from scripts.kernels.reference import Heads, Rope
+from scripts.kernels.parts import Heads, Rope
+from scripts.kernels.reference_attention import attend_block
 from scripts.kernels.triton_launch import use_pdl
+from scripts.kernels.triton_packed import packed_attention
 from scripts.kernels.triton_rotary import head_mask, load_head, padded_width, rotate
 
 
 @triton.jit
 def _rotate_and_store(
     qkv, keys, values, cos, sin, q_out, start, count, row_stride, head_stride,
-    H: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, HEADS: tl.constexpr, WAIT: tl.constexpr,
+    H: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, R: tl.constexpr, HEADS: tl.constexpr,
+    WAIT: tl.constexpr,
 ):  # fmt: skip
     token = tl.program_id(0)
     h = tl.arange(0, HEADS)
     d = tl.arange(0, W)
-    first_half = d < D // 2
-    other_half = tl.where(first_half, d + D // 2, d - D // 2)
+    first_half = d < R // 2
+    other_half = tl.where(first_half, d + R // 2, d - R // 2)
     row = token // count
     position = start + token % count
     q_cos = load_head(cos + position * D + d, d, D, W)[None, :]
@@ -44,17 +49,30 @@ def _rotate_and_store(
     tl.store(values + cached + (h - H - KV)[:, None] * head_stride, x, mask=inside & (h >= H + KV)[:, None])
 
 
+@functools.cache  # for good: captured graphs read them, and the kernel may do so before the one ahead of it has ended
+def _places(rows: int, count: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Positions and rows of the tokens of so many prompts, int64 [rows * count] each; made before any capture."""
+    tokens = torch.arange(rows * count, device=device)
+    places = tokens % count, tokens // count
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return places
+
+
 def prefill_attention(
     qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int, heads: Heads, rope: Rope, rows: int
 ) -> torch.Tensor:
     """See ``reference.prefill_attention``: one kernel that rotates and stores, then torch's own attention.
+
+    That has neither windows nor caps. Where a layer needs them, the kernels for packed prompts take whole prompts; of
+    prompts whose beginning is in the cache, plain torch attends.
 
     Args:
         qkv: [rows * S, (H + 2 Hkv) D].
         keys: [rows or more, Hkv, L, D], positions and D contiguous.
         values: with the strides of the keys.
         start: where the first token of every row stands; what is before is in the cache.
-        heads: of an even width.
+        heads: of an even width, and how they attend.
         rope: angles of L positions or more.
         rows: prompts.
 
@@ -62,19 +80,25 @@ def prefill_attention(
         [rows * S, H D].
     """
     count = qkv.shape[0] // rows
+    length = start + count
+    special = heads.cap is not None or (heads.window is not None and heads.window < length)
+    if special and start == 0:
+        return packed_attention(qkv, keys, values, *_places(rows, count, qkv.device), heads, rope)
     q = torch.empty(rows, count, heads.query, heads.width, dtype=qkv.dtype, device=qkv.device)
     wait = use_pdl(qkv.device)
     every = triton.next_power_of_2(heads.query + 2 * heads.key_value)
     _rotate_and_store[(rows * count,)](
         qkv, keys, values, rope.cos, rope.sin, q, start, count, keys.stride(0), keys.stride(1), heads.query,
-        heads.key_value, heads.width, padded_width(heads.width), every, wait, num_warps=4, launch_pdl=wait,
+        heads.key_value, heads.width, padded_width(heads.width), rope.rotated_width, every, wait, num_warps=4,
+        launch_pdl=wait,
     )  # fmt: skip
-    length = start + count
     q, k, v = q.transpose(1, 2), keys[:rows, :, :length], values[:rows, :, :length]  # [rows, heads, S or length, D]
     grouped = heads.query != heads.key_value
-    if start == 0:
-        out = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
+    if special:
+        out = attend_block(q, k, v, start, heads, k, v)
+    elif start == 0:
+        out = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=heads.scale, enable_gqa=grouped)
     else:
         mask = causal_lower_right(count, length)
-        out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=grouped)
+        out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=heads.scale, enable_gqa=grouped)
     return out.transpose(1, 2).reshape(rows * count, heads.query * heads.width)

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from scripts.kernels import triton_gemv, triton_skinny, tuned
 from scripts.kernels.matrix import Matrix
-from scripts.kernels.reference import Norm
+from scripts.kernels.parts import SILU, Norm
 from scripts.kernels.triton_convert import dequantize, gate, quantize_rows
 from scripts.kernels.triton_norm import rms_norm
 
@@ -28,25 +28,26 @@ def linear(
     return _product(x, matrix, norm, residual=residual)
 
 
-def gated_linear(x: torch.Tensor, matrix: Matrix, *, norm: Norm | None = None) -> torch.Tensor:
-    """[T, K] -> [T, I]: silu of the first half of the outputs, times the second."""
-    return _product(x, matrix, norm, gated=True)
+def gated_linear(x: torch.Tensor, matrix: Matrix, *, norm: Norm | None = None, activation: str = SILU) -> torch.Tensor:
+    """[T, K] -> [T, I]: the activation of the first half of the outputs, times the second."""
+    return _product(x, matrix, norm, gated=True, activation=activation)
 
 
 def _product(
-    x: torch.Tensor, matrix: Matrix, norm: Norm | None, *, residual: torch.Tensor | None = None, gated: bool = False
-) -> torch.Tensor:
+    x: torch.Tensor, matrix: Matrix, norm: Norm | None, *, residual: torch.Tensor | None = None, gated: bool = False,
+    activation: str = SILU,
+) -> torch.Tensor:  # fmt: skip
     kernel, sizes = _choice(x, matrix)
     if kernel == tuned.GEMV:
         tile = triton_gemv.TileConfig(*sizes) if sizes else None
-        return triton_gemv.gemv(x, matrix, norm=norm, residual=residual, gated=gated, tile=tile)
+        return triton_gemv.gemv(x, matrix, norm=norm, residual=residual, gated=gated, activation=activation, tile=tile)
     if norm is not None:
         x = rms_norm(x, norm)
     if kernel == tuned.SKINNY:
         tile = triton_skinny.TileConfig(*sizes) if sizes else None
-        return triton_skinny.skinny_gemm(x, matrix, residual=residual, gated=gated, tile=tile)
+        return triton_skinny.skinny_gemm(x, matrix, residual=residual, gated=gated, activation=activation, tile=tile)
     y = by_torch(x, matrix, residual)
-    return gate(y) if gated else y
+    return gate(y, activation) if gated else y
 
 
 def _choice(x: torch.Tensor, matrix: Matrix) -> tuned.Choice:

@@ -1,7 +1,8 @@
 """Rotary embedding and head-width padding, shared by the attention kernels.
 
 In the kernels W is a head's width D rounded up to a power of two, as Triton's tiles need it; elements from the D-th on
-are read as zero and not written. Where D is W no mask is compiled.
+are read as zero and not written. Where D is W no mask is compiled. Of the D elements the first R are rotated, mostly
+all; the angles of the others have a cosine of 1 and a sine of 0, so that it does not matter which partner they get.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.matrix import GROUP, Matrix
+from scripts.kernels.parts import SILU
+from scripts.kernels.triton_convert import activated
 from scripts.kernels.triton_launch import multiprocessors, use_pdl
 from scripts.kernels.triton_unpack import unpack_int4
 
@@ -43,7 +45,7 @@ def _inputs(x, tokens, columns, T, K: tl.constexpr, RAGGED: tl.constexpr):
 @triton.jit
 def _finish(
     result, scales, bias, residual, y, rows, outputs, tokens, T, N, SCALED: tl.constexpr, BIAS: tl.constexpr,
-    RESIDUAL: tl.constexpr, GATED: tl.constexpr, R: tl.constexpr, BT: tl.constexpr,
+    RESIDUAL: tl.constexpr, GATED: tl.constexpr, ACTIVATION: tl.constexpr, R: tl.constexpr, BT: tl.constexpr,
 ):  # fmt: skip
     """The scale, the bias, the gate, the residual; result [R, BT] goes to y [T, N]."""
     if SCALED:
@@ -52,7 +54,7 @@ def _finish(
         result += tl.load(bias + rows).to(tl.float32)[:, None]
     if GATED:
         gate, up = tl.split(tl.permute(tl.reshape(result, [R // 2, 2, BT]), (0, 2, 1)))
-        result = gate / (1.0 + tl.exp(-gate)) * up
+        result = activated(gate, ACTIVATION) * up
     offsets = tokens[None, :] * N + outputs[:, None]
     inside = (tokens < T)[None, :] & (outputs < N)[:, None]
     if RESIDUAL:
@@ -74,8 +76,8 @@ def _rows(block, N, BN: tl.constexpr, GATED: tl.constexpr):
 def _skinny_gemm(
     x, weights, scales, minima, bias, residual, y, partial, T, N, K: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
     BT: tl.constexpr, STAGES: tl.constexpr, SPLITS: tl.constexpr, INT4: tl.constexpr, SCALED: tl.constexpr,
-    BIAS: tl.constexpr, RESIDUAL: tl.constexpr, GATED: tl.constexpr, GROUP: tl.constexpr, FAST: tl.constexpr,
-    PDL: tl.constexpr,
+    BIAS: tl.constexpr, RESIDUAL: tl.constexpr, GATED: tl.constexpr, ACTIVATION: tl.constexpr, GROUP: tl.constexpr,
+    FAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """BN of the N outputs of BT rows of x; of SPLITS programs each sums its share of the columns."""
     WIDTH: tl.constexpr = K // 2 if INT4 else K  # stored elements of a row
@@ -118,7 +120,10 @@ def _skinny_gemm(
                 tile = tile.to(tl.float16).to(tl.float32)  # conversions that the hardware has
             sums = tl.dot(tile.to(dtype), _inputs(x, tokens, columns, T, K, RAGGED), sums, input_precision="ieee")
     if SPLITS == 1:
-        _finish(sums, scales, bias, residual, y, rows, outputs, tokens, T, N, SCALED, BIAS, RESIDUAL, GATED, R, BT)
+        _finish(
+            sums, scales, bias, residual, y, rows, outputs, tokens, T, N, SCALED, BIAS, RESIDUAL, GATED, ACTIVATION, R,
+            BT,
+        )  # fmt: skip
     else:  # partial [SPLITS, T, rows of the matrix]
         TOTAL = 2 * N if GATED else N
         offsets = (tl.program_id(2) * T + tokens)[None, :].to(tl.int64) * TOTAL + rows[:, None]
@@ -131,7 +136,7 @@ def _skinny_gemm(
 @triton.jit
 def _add_splits(
     partial, scales, bias, residual, y, T, N, BN: tl.constexpr, SPLITS: tl.constexpr, SCALED: tl.constexpr,
-    BIAS: tl.constexpr, RESIDUAL: tl.constexpr, GATED: tl.constexpr, PDL: tl.constexpr,
+    BIAS: tl.constexpr, RESIDUAL: tl.constexpr, GATED: tl.constexpr, ACTIVATION: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """The sums of all splits, in their order, of BN outputs of one row of x."""
     R: tl.constexpr = 2 * BN if GATED else BN
@@ -144,7 +149,9 @@ def _add_splits(
     result = tl.zeros([R, 1], tl.float32)
     for split in tl.static_range(SPLITS):
         result += tl.load(partial + (split * T + tokens)[None, :].to(tl.int64) * TOTAL + rows[:, None])
-    _finish(result, scales, bias, residual, y, rows, outputs, tokens, T, N, SCALED, BIAS, RESIDUAL, GATED, R, 1)
+    _finish(
+        result, scales, bias, residual, y, rows, outputs, tokens, T, N, SCALED, BIAS, RESIDUAL, GATED, ACTIVATION, R, 1
+    )
 
 
 def rule_tile(kind: str, N: int, K: int, tokens: int, count: int, itemsize: int) -> TileConfig:
@@ -168,7 +175,7 @@ def rule_tile(kind: str, N: int, K: int, tokens: int, count: int, itemsize: int)
 
 def skinny_gemm(
     x: torch.Tensor, matrix: Matrix, *, residual: torch.Tensor | None = None, gated: bool = False,
-    tile: TileConfig | None = None,
+    activation: str = SILU, tile: TileConfig | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """[T, K] -> [T, N], or gated [T, N / 2]; otherwise as ``reference.linear`` and ``reference.gated_linear``."""
     N, K = matrix.shape
@@ -182,7 +189,8 @@ def skinny_gemm(
     pdl = use_pdl(x.device)
     shared = {
         "SPLITS": tile.splits, "SCALED": matrix.kind in ("int8", "fp8"), "BIAS": matrix.bias is not None,
-        "RESIDUAL": residual is not None, "GATED": gated, "PDL": pdl, "launch_pdl": pdl,
+        "RESIDUAL": residual is not None, "GATED": gated, "ACTIVATION": activation,
+        "PDL": pdl, "launch_pdl": pdl,
     }  # fmt: skip
     _skinny_gemm[(triton.cdiv(outputs, rows), triton.cdiv(tokens, block), tile.splits)](
         x, matrix.data, matrix.scales, matrix.minima, matrix.bias, residual, y, partial, tokens, outputs, K=K, BN=rows,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from scripts.runtime.config_fields import number
+
 # The head sees one token of each prompt, but its weights are read at every step: half of what its bytes would cost.
 HEAD_SHARE_OF_ITS_BYTES = 0.5
 
 
 def head_in_layers(config: Any) -> float:
     """The time of the output head, in units of a decoder layer's."""
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    keys = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = number(config, "head_dim") or config.hidden_size // config.num_attention_heads
+    keys = number(config, "num_key_value_heads") or config.num_attention_heads
     heads = 2 * config.num_attention_heads + 2 * keys  # q and o, k and v
-    layer = config.hidden_size * (heads * width + 3 * config.intermediate_size)
+    inner = number(config, "intermediate_size") or 4 * config.hidden_size
+    layer = config.hidden_size * (heads * width + 3 * inner)
     return HEAD_SHARE_OF_ITS_BYTES * config.vocab_size * config.hidden_size / layer
 
 

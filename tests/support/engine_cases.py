@@ -14,9 +14,9 @@ TOGETHER = [PROMPTS]
 def greedy(checkpoint: Path) -> list[list[int]]:
     """Greedy decoding of each prompt by transformers, in float32."""
     import torch
-    from transformers import LlamaForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    model = LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
     found = []
     for prompt in PROMPTS:
         ids = torch.tensor([prompt])

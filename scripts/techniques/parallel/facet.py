@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.runtime.config_fields import field, number
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.generation import Observation
 from scripts.runtime.layers import linear_layers, stored_shape
@@ -60,19 +61,24 @@ class Parallel(Facet):
 
     def check_model(self, value: Any, config: Any) -> None:
         """Heads and feed-forward width must split evenly over the ranks; a stage needs a layer."""
+        plan = "base_model_tp_plan" if value["tensor"] > 1 else "base_model_pp_plan"
+        if not field(config, plan):
+            kind = "over ranks" if value["tensor"] > 1 else "into pipeline stages"
+            raise UnsupportedError(f"transformers has no plan to split a '{config.model_type}' model {kind}.")
+        for what in ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size"):
+            if number(config, what) is None:  # models of several parts have it in each of these
+                raise UnsupportedError(
+                    f"parallel needs one '{what}', which the configuration of a '{config.model_type}' model lacks."
+                )
         if value["pipeline"] > config.num_hidden_layers:
             raise UnsupportedError(
                 f"{value['pipeline']} pipeline stages need as many layers; the model has {config.num_hidden_layers}."
             )
-        plan = "base_model_tp_plan" if value["tensor"] > 1 else "base_model_pp_plan"
-        if not getattr(config, plan, None):
-            kind = "over ranks" if value["tensor"] > 1 else "into pipeline stages"
-            raise UnsupportedError(f"transformers has no plan to split a '{config.model_type}' model {kind}.")
         for what in ("num_attention_heads", "num_key_value_heads", "intermediate_size"):
             # Where keys and values have no number of their own, there are as many heads as of queries.
-            number = getattr(config, what, None)
-            if number is not None and number % value["tensor"]:
-                raise UnsupportedError(f"the model's {what} of {number} can't be split over {value['tensor']} ranks.")
+            count = number(config, what)
+            if count is not None and count % value["tensor"]:
+                raise UnsupportedError(f"the model's {what} of {count} can't be split over {value['tensor']} ranks.")
 
     def change_config(self, value: Any, config: Any) -> None:
         """Change nothing; note the output head's relative time for balancing the stages."""

@@ -15,6 +15,7 @@ from scripts.kernels import triton_ops
 from scripts.runtime.models import Loaded, Process
 from scripts.runtime.serving import Request
 from scripts.techniques.registry import load_facet
+from tests.support import families
 from tests.support.tiny_checkpoint import make_checkpoint
 
 PROMPTS, NEW = [[9, 4, 30, 7], [9, 4, 251]], 3
@@ -69,6 +70,16 @@ def kept(rounds):
     ids=str,
 )
 def test_the_kernels_write_the_tokens_of_plain_torch(model, options, monkeypatch):
+    expected = written(model, "cpu", **options)
+    monkeypatch.setattr(decoder, "operations", lambda device: triton_ops)
+    assert written(model, tests.support.triton_device.DEVICE, **options) == expected
+
+
+@pytest.mark.parametrize("name", ["qwen3", "gemma2", "phi4"])
+@pytest.mark.parametrize("options", [{"rows": 2}, {"speculation": LOOKS_UP}], ids=str)
+def test_the_kernels_run_layers_with_parts_of_their_own(name, options, monkeypatch):
+    layer_types = ["sliding_attention"] if name == "gemma2" else None
+    model = families.model_of(name, num_hidden_layers=1, layer_types=layer_types, sliding_window=3)
     expected = written(model, "cpu", **options)
     monkeypatch.setattr(decoder, "operations", lambda device: triton_ops)
     assert written(model, tests.support.triton_device.DEVICE, **options) == expected

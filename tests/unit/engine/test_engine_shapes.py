@@ -99,4 +99,4 @@ def test_angles_that_are_not_a_heads_are_refused_before_anything_is_recorded():
     model = model_of(LlamaConfig, hidden_size=96, num_attention_heads=1, num_key_value_heads=1)
     model.model.rotary_emb.inv_freq = model.model.rotary_emb.inv_freq[:20]
     with pytest.raises(UnsupportedError, match=r"rotates whole heads; this model rotates 40 of 96 elements\.$"):
-        decoder.check(model, 32)
+        decoder.Decoder(model, 32)

@@ -143,7 +143,7 @@ def test_the_last_rounds_stay_inside_the_room_there_is(target, drafts, count, ah
         state = engine.sessions[1].state
         assert int(state.step) <= len(state.out)
     # The cache is rounded up; the angles aren't.
-    assert max(places) < len(engine.decoder.rope.cos) == len(engine.proposer.decoder.rope.cos)
+    assert max(places) < len(engine.decoder.ropes[None].cos) == len(engine.proposer.decoder.ropes[None].cos)
 
 
 def test_forcing_accepts_the_share_that_was_asked_for(target, drafts):

@@ -49,6 +49,14 @@ def test_of_equal_logits_the_first(rows, first, monkeypatch):
 
 
 @pytest.mark.parametrize("rows", [1, 3])
+def test_a_norm_with_an_offset(rows):
+    head, norm = head_and_norm(320, 64)
+    offset = Norm(norm.weight - 1, norm.eps, offset=True)
+    x = torch.randn(rows, 64)
+    assert torch.equal(triton_argmax.argmax(x, head, offset), reference.argmax(x, head, norm))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
 def test_half_precision_chooses_among_rounded_logits(rows):
     head, norm = head_and_norm(320, 64, torch.float16)
     x = torch.randn(rows, 64, dtype=torch.float16)

@@ -4,15 +4,15 @@ import torch
 import tests.support.triton_device  # noqa: F401
 from scripts.kernels import reference, triton_packed
 from scripts.kernels.reference import Heads
-from tests.unit.kernels.test_triton_attention import HEADS, ODD, cache_and_rope, difference
+from tests.unit.kernels.test_triton_attention import HEADS, ODD, WAYS, cache_and_rope, difference
 
 pytestmark = pytest.mark.usefixtures("where_kernels_run")
 LENGTHS, SLOTS = [5, 1, 40, 16, 3], [2, 0, 5, 1, 3]
 
 
-def compare(heads, lengths, slots, dtype=torch.float32, limit=1e-5):
+def compare(heads, lengths, slots, dtype=torch.float32, limit=1e-5, part=None):
     torch.manual_seed(0)
-    keys, values, rope = cache_and_rope(7, heads, 96, dtype)
+    keys, values, rope = cache_and_rope(7, heads, 96, dtype, part)
     qkv = torch.randn(sum(lengths), (heads.query + 2 * heads.key_value) * heads.width, dtype=dtype)
     positions = torch.cat([torch.arange(length) for length in lengths])
     rows = torch.cat([torch.full((length,), slot) for length, slot in zip(lengths, slots, strict=True)])
@@ -27,6 +27,12 @@ def compare(heads, lengths, slots, dtype=torch.float32, limit=1e-5):
 @pytest.mark.parametrize("heads", [HEADS[1], HEADS[3], ODD[0], ODD[3]], ids=str)
 def test_prompts_that_stand_in_one_row_of_tokens_do_not_see_each_other(heads):
     compare(heads, LENGTHS, SLOTS)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_layers_attend_in_ways_of_their_own(way):
+    options, part = WAYS[way]
+    compare(Heads(4, 2, 24, **options), LENGTHS, SLOTS, part=part)
 
 
 def test_half_precision():

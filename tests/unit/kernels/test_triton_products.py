@@ -46,7 +46,9 @@ class TestEveryKind:
 
     def test_gated_linear(self, kind, dtype, rows):
         x, matrix, norm, _ = problem(kind, rows, 20, 128, dtype)
-        for options in ({}, {"norm": norm}):
+        offset = reference.Norm(norm.weight - 1, norm.eps, offset=True)
+        ways = [{}, {"norm": norm}, {"norm": offset, "activation": "gelu_pytorch_tanh"}, {"activation": "gelu"}]
+        for options in ways:
             assert_close(
                 triton_products.gated_linear(x, matrix, **options), reference.gated_linear(x, matrix, **options)
             )
