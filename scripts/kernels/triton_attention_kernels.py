@@ -188,10 +188,10 @@ def attend_per_group(
         scores = capped(tl.dot(q, tl.trans(k_new), input_precision="ieee") * scale, CAP)
         if SPLITS > 1:
             scores = tl.where(split == 0, scores, -1e30)
-        visible = (s[None, :] <= token[:, None]) & (s < S)[None, :]
+        before = (s[None, :] <= token[:, None]) & (s < S)[None, :]
         if WINDOW > 0:
-            visible = visible & (s[None, :] > token[:, None] - WINDOW)
-        scores = tl.where(visible, scores, float("-inf"))
+            before = before & (s[None, :] > token[:, None] - WINDOW)
+        scores = tl.where(before, scores, float("-inf"))
         row_max = tl.max(scores, 1)
         weights = tl.exp2(scores - row_max[:, None])
         total = tl.sum(weights, 1)

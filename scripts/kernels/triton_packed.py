@@ -122,8 +122,9 @@ def packed_attention(
         heads.key_value, heads.width, width, rope.rotated_width, every, wait, num_warps=4, launch_pdl=wait,
     )  # fmt: skip
     out = torch.empty_like(q)
-    # Numbers of 32 bits are multiplied without tensor cores, which takes registers.
-    block, stages = (32, 1) if qkv.dtype == torch.float32 else (64, 2)
+    # Numbers of 32 bits are multiplied without tensor cores, which takes registers; of wider heads, two stages would
+    # take more shared memory than GPUs of workstations have.
+    block, stages = (32, 1) if qkv.dtype == torch.float32 else (64, 2 if width <= 128 else 1)
     _attend_packed[(triton.cdiv(count, block), heads.query)](
         q, k, qkv, positions, out, heads.score_scale * LOG2_E, count, heads.query // heads.key_value, heads.key_value,
         heads.width, width, heads.window or 0, (heads.cap or 0.0) * LOG2_E, block, stages, wait, num_warps=4,

@@ -41,12 +41,12 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
         "Qwen3Config",
         {"attention_bias": True, "use_sliding_window": True, "sliding_window": WINDOW, "layer_types": ALTERNATE},
     ),
-    "gemma": ("GemmaConfig", {}),
+    "gemma": ("GemmaConfig", {"tie_word_embeddings": False}),
     "gemma2": (
         "Gemma2Config",
         {
             "sliding_window": WINDOW, "layer_types": ALTERNATE, "query_pre_attn_scalar": 20,
-            "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0,
+            "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0, "tie_word_embeddings": False,
         },
     ),
     "gemma3": (
@@ -87,6 +87,8 @@ def model_of(name: str, **more: Any) -> Any:
         for key, weight in model.named_parameters():
             if "norm" in key:
                 weight.add_(0.3 * torch.randn_like(weight))
+                if "post_feedforward_layernorm" in key:
+                    weight.add_(4)  # or else a tied embedding, which is scaled, writes the last token again
             elif key.endswith("bias"):
                 weight.normal_(std=0.3)
             else:
