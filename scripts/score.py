@@ -10,6 +10,7 @@ from scripts.metrics import distributions, failed, loads, noise, texts
 from scripts.metrics import runs as run_files
 from scripts.metrics import technique as technique_file
 from scripts.metrics.answers import option as answer_option
+from scripts.metrics.families import faithfulness
 from scripts.metrics.families import semantic as semantic_family
 from scripts.metrics.families import text as text_family
 
@@ -48,7 +49,10 @@ def metrics(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
     """The metrics file."""
     ids = [row["id"] for row in dataset]
     runs = [run_files.read_run(path, arguments.technique, ids, answer=arguments.answer) for path in arguments.runs]
-    text = texts.read_scores(arguments.text, runs[0], text_family.FIGURES, "score_text")
+    counts = [key for pair in faithfulness.COLUMNS.values() for key in pair]
+    text = texts.read_scores(
+        arguments.text, runs[0], text_family.FIGURES, "score_text", counts, (faithfulness.UNSUPPORTED,)
+    )
     semantic = None
     if arguments.semantic:
         semantic = texts.read_scores(arguments.semantic, runs[0], semantic_family.FIGURES, "score_semantic")

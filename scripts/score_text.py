@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 from scripts.foundation import entry, words
-from scripts.metrics import copied, failed, rouge, texts, tokenizer
+from scripts.metrics import copied, entities, failed, rouge, texts, tokenizer
 from scripts.metrics import dataset as dataset_file
 from scripts.metrics import runs as run_files
 from scripts.metrics.answers import option as answer_option
@@ -37,23 +37,33 @@ def content(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
         arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False, answer=arguments.answer
     )
     chosen = tokenizer.choose(arguments.tokenizer, [row["headline"] for row in dataset])
-    scores = None
+    scores, beside = None, {}
     if texts.is_scorable(run):
         scores = text_scores([sample.headline for sample in run.samples], dataset, chosen)
+        beside = about_references(dataset)
     logger.info("scored the text of %s: %s", arguments.technique, "done" if scores else "nothing to score")
-    return texts.document(run, scores) | {"tokenizer": chosen.as_dict()}
+    return texts.document(run, scores) | {"tokenizer": chosen.as_dict()} | beside
 
 
 def text_scores(
     headlines: list[str], dataset: list[dict[str, Any]], chosen: tokenizer.Tokenizer
-) -> dict[str, list[float | None]]:
+) -> dict[str, list[Any]]:
     """Return every score of each headline, in evaluation order, ROUGE by the tokenizer that was chosen."""
     return rouge.rouge_scores(headlines, [row["headline"] for row in dataset], chosen.function) | {
         "copied_share": [
             copied.copied_share(headline, row["summary"]) for headline, row in zip(headlines, dataset, strict=True)
         ],
         "headline_words": [len(words.split(headline)) for headline in headlines],
+        **entities.columns(headlines, [row["summary"] for row in dataset]),
     }
+
+
+def about_references(dataset: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the references' own entities are, and whether names can be told in these summaries."""
+    summaries = [row["summary"] for row in dataset]
+    found = entities.columns([row["headline"] for row in dataset], summaries)
+    del found["unsupported"]
+    return {"reference_entities": found, "names_known": entities.lexicon(summaries).telling}
 
 
 if __name__ == "__main__":

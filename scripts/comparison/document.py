@@ -28,6 +28,7 @@ from scripts.comparison import (
     speculation,
     sufficiency,
     sweeps,
+    unsupported,
     uses,
     verdicts,
 )
@@ -104,6 +105,7 @@ def comparison(
         "break_even": break_even,
         "order": order.order(metrics),
         "prompts": prompts.prompts(study, dataset, metrics),
+        "unsupported": unsupported.unsupported(dataset, metrics),
         "references": references.references(study, rows, metrics, columns),
         "gpus": _gpus(),
         "configuration": _configuration(study),

@@ -49,7 +49,9 @@ def is_scorable(run: Run) -> bool:
     return run.ok and unscored_reason(run) is None
 
 
-def read_scores(path: str, run: Run, of: Sequence[Entry], stage: str) -> dict[str, Any]:
+def read_scores(
+    path: str, run: Run, of: Sequence[Entry], stage: str, columns: Sequence[str] = (), lists: Sequence[str] = ()
+) -> dict[str, Any]:
     """Read a file of scores and check that it is of the headlines of ``run``.
 
     Args:
@@ -57,6 +59,8 @@ def read_scores(path: str, run: Run, of: Sequence[Entry], stage: str) -> dict[st
         run: the first run of the technique.
         of: the figures whose scores it must have.
         stage: the stage that makes it, for the message.
+        columns: other numbers, one a headline, that it must have.
+        lists: what it must have as a list of texts for each headline.
 
     Raises:
         StudyError: it is missing, damaged, of other headlines, or scores what can't be scored.
@@ -75,9 +79,13 @@ def read_scores(path: str, run: Run, of: Sequence[Entry], stage: str) -> dict[st
     scores = content["scores"]
     if (scores is not None) != is_scorable(run):
         raise StudyError(f"{path} and {run.path} disagree on whether there is anything to score; {again}.")
-    for entry in of if scores is not None else ():
-        if not _are_scores(scores.get(entry.key), len(run.samples)):
-            raise StudyError(f"{path}: '{entry.key}' is not one number a headline; {again}.")
+    keys = [*(entry.key for entry in of), *columns] if scores is not None else []
+    for key in keys:
+        if not _are_scores(scores.get(key), len(run.samples)):
+            raise StudyError(f"{path}: '{key}' is not one number a headline; {again}.")
+    for key in lists if scores is not None else ():
+        if not _are_texts(scores.get(key), len(run.samples)):
+            raise StudyError(f"{path}: '{key}' is not a list of texts a headline; {again}.")
     return content
 
 
@@ -87,6 +95,11 @@ def score_figures(of: Sequence[Entry], content: dict[str, Any] | None, reason: s
     if scores is None:
         return missing(of, reason)
     return figures.mean_figures({entry.key: (np.array(scores[entry.key], dtype=float), entry.unit) for entry in of})
+
+
+def _are_texts(values: Any, n: int) -> bool:
+    lists = isinstance(values, list) and len(values) == n and all(isinstance(each, list) for each in values)
+    return lists and all(isinstance(text, str) for each in values for text in each)
 
 
 def _are_scores(values: Any, n: int) -> bool:

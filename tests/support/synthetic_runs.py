@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.metrics import runs as run_files
 from scripts.metrics import texts, tokenizer
-from scripts.score_text import text_scores
+from scripts.score_text import about_references, text_scores
 from tests.support.synthetic_records import (
     MACHINE,
     VERSIONS,
@@ -250,7 +250,7 @@ def write_text(path: Path, technique: str, dataset: list[dict[str, str]], folder
     headlines = [sample.headline for sample in run.samples]
     scores = text_scores(headlines, dataset, chosen) if texts.is_scorable(run) else None
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = texts.document(run, scores) | {"tokenizer": chosen.as_dict()}
+    content = texts.document(run, scores) | {"tokenizer": chosen.as_dict()} | about_references(dataset)
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
