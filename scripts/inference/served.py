@@ -278,6 +278,7 @@ def _evidence(
         "start_s": running.facts.get("start_s"),
         "prompts_sent_as": "token ids" if preset["api"]["names"].get("prompt_tokens") else "text",
         "tokens": "/".join(sorted(prepared.sources)),
+        "requests_behind_a_leading_line_break": prepared.asked_again or None,
         "texts_that_differ_from_their_tokens": prepared.texts_differ,
         "stop_token_counted": preset.get("stop_counted"),
         "reserved_tokens": proof.reserved_tokens(running, after),

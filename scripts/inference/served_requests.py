@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.wording import shown
-from scripts.inference import served_answers
+from scripts.inference import served_answers, served_leading
 from scripts.inference.served_memory import ServerMemory
 from scripts.inference.timed_loop import token_lists
 from scripts.runtime.errors import EvidenceError, UnsupportedError
@@ -53,6 +53,7 @@ class Requests:
         self.prompt_tokens: int | None = settings.get("prompt_tokens")
         self.usages: list[dict[str, Any]] = []
         self.sources: set[str] = set()
+        self.asked_again = 0  # requests behind a leading line break
         self.texts_differ = 0  # answers whose text is not that of their ids
         self._memory = memory
         self._preset = running.spec.preset
@@ -155,7 +156,9 @@ class Requests:
         )  # fmt: skip
 
     async def _send(self, asks: list[Ask]) -> list[Answer]:
-        return list(await asyncio.gather(*(self._client.send(ask) for ask in asks)))
+        found = await asyncio.gather(*(served_leading.send(self._client, ask, self.stops.held) for ask in asks))
+        self.asked_again += sum(again for _, again in found)
+        return [answer for answer, _ in found]
 
     def _check(self, answer: Answer, ids: list[int]) -> None:
         label = self.running.spec.label
@@ -205,4 +208,4 @@ class Requests:
 
 def _differ(ours: str, theirs: str) -> bool:
     """Whether two texts differ before their first line break, white space around them aside."""
-    return ours.split(NEWLINE, 1)[0].strip() != theirs.split(NEWLINE, 1)[0].strip()
+    return ours.strip().split(NEWLINE, 1)[0].strip() != theirs.strip().split(NEWLINE, 1)[0].strip()
