@@ -6,7 +6,7 @@ from scripts.metrics import resampling
 
 MIN_RUNS = 2
 """With one run of each technique nothing is tested."""
-MINOR = ("memory", "reference", "several_changes")
+MINOR = ("memory", "reference", "several_changes", "truncated", "unusable")
 """Flags that are no doubt about a speed."""
 
 

@@ -1,8 +1,8 @@
 """Goes on behind a leading line break, at which servers stop that can't be told to wait for text.
 
-The request is sent again with what was answered behind its prompt, so that the answer is that of an engine which goes
-on; its time holds both requests. Only where prompts and answers are token ids, since a text does not tell whether a line
-break or an end token ended it.
+The request is sent again with what was answered behind its prompt, so that the answer is that of an engine that goes
+on, and its time holds both requests. Only where prompts and answers are token ids, since a text does not tell whether a
+line break or an end token ended it.
 """
 
 from __future__ import annotations

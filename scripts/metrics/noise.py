@@ -43,7 +43,7 @@ def flags(
         "spread": _spread(figures, spread_bound),
         "memory": _memory(memory_check),
         "not_greedy": _not_greedy(runs[0], figures),
-        "unusable": _unusable(figures),
+        "unusable": _unusable(runs[0], figures),
         "truncated": _truncated(figures),
     }
     return [{"kind": kind, "message": message} for kind, message in found.items() if message]
@@ -132,11 +132,15 @@ def _not_greedy(first: Run, figures: dict[str, Figure]) -> str | None:
     )
 
 
-def _unusable(figures: dict[str, Figure]) -> str | None:
+def _unusable(first: Run, figures: dict[str, Figure]) -> str | None:
     share = figures["unusable_share"]
     if share["value"] is None or share["value"] <= UNUSABLE_BOUND:
         return None
-    return f"{share['count']} of {share['n']} answers had no headline in them: {share['note']}."
+    reasons = [sample.stop_reason for sample in first.samples if sample.fault is not None]
+    breaks, cut = reasons.count("line_break"), reasons.count("length")
+    remedies = [f" {breaks} ended at a line break; generation.stop: end_token lets them go on."] if breaks else []
+    remedies += [f" {cut} were cut off at their longest; raise generation.max_new_tokens."] if cut else []
+    return f"{share['count']} of {share['n']} answers had no headline in them: {share['note']}.{''.join(remedies)}"
 
 
 def _truncated(figures: dict[str, Figure]) -> str | None:

@@ -131,7 +131,8 @@ def doubt(comparison: dict[str, Any]) -> str:
     if scored and score is not None and score < POOR:
         return _told("doubt", "poor", label=baseline["label"], score=score)
     named = [by_name[name] for name in dict.fromkeys([one.name, baseline["name"], *([bulk.name] if bulk else [])])]
-    if flagged := _flagged(named, lambda kind: kind not in sufficiency.MINOR):
+    # Answers without a headline are no doubt about a speed, but about the use of it all.
+    if flagged := _flagged(named, lambda kind: kind == "unusable" or kind not in sufficiency.MINOR):
         return flagged
     if better := _faster_at_a_loss(comparison, one):
         verdict = by_name[better.name]["quality_kept"]["verdict"]

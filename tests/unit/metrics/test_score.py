@@ -236,6 +236,7 @@ def test_answers_that_were_cleaned_or_held_no_headline_are_figures_and_a_flag(da
     samples[0]["text"] = f"\n**Headline:** {samples[0]['text']}\n"
     samples[1]["text"] = "<think>The user wants a headline"
     samples[2]["text"] = "<think>Well"
+    samples[1]["stop_reason"], samples[2]["stop_reason"] = "line_break", "length"
     result = metrics((synthetic.make_run("kv_cache"), samples))
     cleaned, unusable = result["figures"]["cleaned_share"], result["figures"]["unusable_share"]
     assert (cleaned["count"], cleaned["n"], unusable["count"]) == (1, 12, 2)
@@ -244,6 +245,9 @@ def test_answers_that_were_cleaned_or_held_no_headline_are_figures_and_a_flag(da
     assert result["samples"]["rougeL"][0] == plain["samples"]["rougeL"][0]
     assert result["samples"]["rougeL"][1] == 0
     [flag] = [each for each in result["flags"] if each["kind"] == "unusable"]
-    assert flag["message"] == "2 of 12 answers had no headline in them: its thinking never ended (2)."
+    assert flag["message"] == (
+        "2 of 12 answers had no headline in them: its thinking never ended (2). 1 ended at a line break; "
+        "generation.stop: end_token lets them go on. 1 were cut off at their longest; raise generation.max_new_tokens."
+    )
     assert result["samples"]["answer"][2] == "<think>Well"
     assert not [each for each in plain["flags"] if each["kind"] == "unusable"]

@@ -216,6 +216,14 @@ def test_flags_of_what_is_recommended_are_the_doubt(told):
     assert answer.sentences(comparison)[-1].startswith("Doubt: Fast is flagged: runs differ. Where a small difference")
 
 
+def test_answers_without_a_headline_are_the_doubt_and_no_doubt_about_a_speed(told):
+    comparison = told(PLAIN, FAST)
+    for each in comparison["techniques"]:
+        each["flags"] = [{"kind": "unusable", "message": "."}]
+    assert "is flagged: answers without a headline" in answer.doubt(comparison)
+    assert not [each for each in sufficiency.lacking(comparison["techniques"], 999) if each["kind"] == "flags"]
+
+
 def test_headlines_that_are_worth_nothing_are_not_passed_over(told):
     comparison = told(PLAIN, Technique("other", label="Other", speed=3, damage=0.25, seed=5))
     comparison["uses"]["alone"] = ["other", "baseline"]
