@@ -109,7 +109,8 @@ def _divergence(
     """Describe where a prompt's tokens part; up to there they are the same, so the parent's logits there are of both.
 
     ``logit_gap`` is the logit of the parent's token minus the best other one, None where it was not recorded or the
-    parent had ended; ``own_token_is_runner_up`` is None likewise. ``tie``: the technique's token is that other one, and
+    parent had ended; ``own_logit_gap`` is the technique's own, as a server tells it too; ``own_token_is_runner_up`` is
+    None likewise. ``tie``: the technique's token is that other one, and
     rounding alone can close the gap.
     """
     own, parent = (_at(samples["token_ids"][index], position) for samples in (mine, other))
@@ -123,6 +124,7 @@ def _divergence(
         "logit_gap": gap,
         "parent_token": parent,
         "own_token": own,
+        "own_logit_gap": _at(_row(mine.get("margins"), index), position),
         "own_token_is_runner_up": second,
         "tie": bool(second) and rounding is not None and rounding.ties(gap),
     }
@@ -190,6 +192,9 @@ def _differ(found: list[dict[str, Any]], prompts: int, parent: str, what: str) -
     if known:
         gaps = f"{min(known):.2g}" if min(known) == max(known) else f"{min(known):.2g} to {max(known):.2g}"
         near = f"; {parent}'s two best logits are {gaps} apart there"
+    own = [abs(entry["own_logit_gap"]) for entry in found if entry["own_logit_gap"] is not None]
+    if own and not known:
+        near = f"; its own two best logits are up to {max(own):.2g} apart there"
     where = f"first at token {first['position'] + 1} of prompt {first['prompt']}, sample {first['id']}"
     return f"{len(found)} of {prompts} prompts have other {what} than {parent}, {where}{near}"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation import files
 from scripts.hardware import fit
-from scripts.inference import garbage, heartbeat, pinning, readings, reference, worker
+from scripts.inference import garbage, heartbeat, pinning, readings, reference, served_logprobs, worker
 from scripts.inference.prompts import find_stops, fitted, messages, most_new_tokens
 from scripts.inference.sampling import mark_truncated, time_all
 from scripts.inference.served_memory import ServerMemory
@@ -119,7 +119,10 @@ def _measure(
     client.close()
     heartbeat.sign(heartbeat.PHASE)
     memory.read(running)
+    # After all that is timed and read back, since these requests are others.
+    told = served_logprobs.collect(prepared, prompts, natural)
     evidence = _evidence(request, running, prepared, before, after)
+    evidence["engine"]["log_probabilities"] = told
     held = memory.facts(running)
     resolved = prepared.resolved()
     mark_truncated(natural, samples, request, tokenizer)

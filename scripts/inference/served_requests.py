@@ -17,7 +17,7 @@ from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.stops import Stops
 from scripts.serving import api as kinds
 from scripts.serving import placeholders
-from scripts.serving.client import Client
+from scripts.serving.client import Client, Exchange
 from scripts.serving.errors import ServerError
 from scripts.serving.running import Running
 
@@ -154,6 +154,10 @@ class Requests:
             prompt, by_ids, self._most, self._stop_tokens, self._stop_text, self._extra,
             messages=self._chats.get(prompt, ()),
         )  # fmt: skip
+
+    def exchange(self, ask: Ask) -> Exchange:
+        """Send one request; what came is not read, and nothing of it is counted."""
+        return self._loop.run_until_complete(self._client.exchange(ask))
 
     async def _send(self, asks: list[Ask]) -> list[Answer]:
         found = await asyncio.gather(*(served_leading.send(self._client, ask, self.stops.held) for ask in asks))

@@ -96,6 +96,7 @@ def _divergence(entry: dict[str, Any]) -> dict[str, str]:
         "prompt": str(entry["prompt"]),
         "position": str(entry["position"] + 1),
         "gap": "not recorded" if gap is None else f"{gap:.3g}",
+        "own_gap": "not recorded" if entry.get("own_logit_gap") is None else f"{entry['own_logit_gap']:.3g}",
         "parent": "ended" if entry["parent_token"] is None else str(entry["parent_token"]),
         "own": "ended" if entry["own_token"] is None else str(entry["own_token"]),
         "runner_up": {True: "yes", False: "no", None: "not recorded"}[own],

@@ -78,6 +78,7 @@ def test_where_tokens_part_the_parents_logits_are_shown(runner_up, expected):
     _, rows = compared(gap=0.25, runner_up=runner_up)
     assert rows["wrong"]["matches"]["divergences"] == [
         {"id": "0002", "prompt": 3, "position": 5, "logit_gap": 0.25, "parent_token": 5, "own_token": 77,
+         "own_logit_gap": None,
          "own_token_is_runner_up": expected, "tie": False}
     ]  # fmt: skip
 
@@ -149,6 +150,16 @@ def test_an_ended_or_unrecorded_parent_has_no_logits():
     longer, unrecorded = matches.matches(ours, theirs, lossless=True)["divergences"]
     assert (longer["position"], longer["parent_token"], longer["logit_gap"]) == (2, None, None)
     assert (unrecorded["own_token"], unrecorded["own_token_is_runner_up"]) == (9, None)
+
+
+def test_the_gap_that_a_server_tells_of_its_own_token_is_shown_and_told_where_the_parents_is_not_known():
+    samples = {"id": ["x", "y"], "headline": ["A", "B"]}
+    own = {"token_ids": [[1, 2], [3, 4]], "margins": [[1.0, 2.0], [0.5, 0.125]]}
+    ours = {"technique": "a", "samples": samples | own, "models": {"target": {"dtype": "bfloat16"}}}
+    theirs = {"technique": "b", "samples": samples | {"token_ids": [[1, 2], [3, 5]]}}
+    found = matches.matches(ours, theirs, lossless=False)
+    assert found["first_divergence"]["own_logit_gap"] == 0.125
+    assert "its own two best logits are up to 0.12 apart there" in found["audit"]["sentence"]
 
 
 def by_text(headlines, **more):

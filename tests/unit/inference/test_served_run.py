@@ -177,3 +177,7 @@ def test_llama_cpp_writes_what_generate_writes(chain, evaluation_set, tmp_path):
     evidence = outcome["evidence"]["engine"]
     assert evidence["proved"]["no prompt cache"]["read"].startswith("prompt_tokens_details.cached_tokens is 0 in all")
     assert evidence["version"]
+    assert evidence["log_probabilities"].startswith("asked for apart from the timed requests: 3 of 3 answers had them")
+    for line in natural:
+        assert len(line["margins"]) == len(line["runners_up"]) == line["new_tokens"]
+        assert min(line["margins"]) >= 0  # each token is the likeliest

@@ -126,16 +126,19 @@ def test_divergences_say_whether_they_are_ties_and_of_which_prompt(whole):
     match = technique(whole, "pruned")["matches"]
     match["audit"] |= {"gap_bound": 0.0004567, "expected_ties": 0.0234, "ties": 1}
     match["divergences"] = [
-        {"id": "a", "prompt": 1, "position": 3, "logit_gap": 0.00042, "parent_token": 7, "own_token": 9,
+        {"id": "a", "prompt": 1, "position": 3, "logit_gap": 0.00042, "own_logit_gap": 0.00031,
+         "parent_token": 7, "own_token": 9,
          "own_token_is_runner_up": True, "tie": True},
         {"id": "b", "prompt": 8, "position": 0, "logit_gap": None, "parent_token": None, "own_token": 9,
          "own_token_is_runner_up": None, "tie": False},
     ]  # fmt: skip
     row = named(view.report_view(whole)["views"]["lossless"], "pruned")
     assert row["divergences"] == [
-        {"sample": "a", "prompt": "1", "position": "4", "gap": "0.00042", "parent": "7", "own": "9",
+        {"sample": "a", "prompt": "1", "position": "4", "gap": "0.00042", "own_gap": "0.00031",
+         "parent": "7", "own": "9",
          "runner_up": "yes", "tie": "yes"},
-        {"sample": "b", "prompt": "8", "position": "1", "gap": "not recorded", "parent": "ended", "own": "9",
+        {"sample": "b", "prompt": "8", "position": "1", "gap": "not recorded", "own_gap": "not recorded",
+         "parent": "ended", "own": "9",
          "runner_up": "not recorded", "tie": "no"},
     ]  # fmt: skip
     assert row["bound"] == (
