@@ -24,6 +24,7 @@ from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.serving import metrics, proof
 from scripts.serving.errors import MissingServerError, ServerOutOfMemoryError
 from scripts.serving.launch import Running, ServerSpec, Values, attached, launched
+from scripts.techniques import registry
 
 if TYPE_CHECKING:
     import torch
@@ -180,6 +181,9 @@ def server(
     )
     if served.get("reason"):
         raise MissingServerError(served["reason"])
+    stored = Path(target["path"]) / "config.json"
+    if stored.is_file():
+        registry.load_method("engine", engine["name"]).check_model(engine, files.read_json(stored))
     preset = served["preset"] | ({"executable": served["executable"]} if served.get("executable") else {})
     spec = ServerSpec(preset, (*(engine.get("arguments") or ()), *words), engine.get("ready_limit_s"))
     if "url" in engine:

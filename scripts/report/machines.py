@@ -7,11 +7,17 @@ from scripts.report import numbers
 
 
 def model_line(model: dict[str, Any]) -> str:
-    """Return a model in one line: name, source, parameters, dtype."""
+    """Return a model in one line: name, source, parameters, dtype, and the form of a quantised checkpoint."""
     count = model.get("parameters")
     parts = [model.get("name"), model.get("source") and f"source {model['source']}"]
-    parts += [f"{parameter_count(count)} parameters" if count else None, model.get("dtype")]
+    parts += [f"{parameter_count(count)} parameters" if count else None, model.get("dtype"), stored_form(model)]
     return ", ".join(str(part) for part in parts if part)
+
+
+def stored_form(model: dict[str, Any]) -> str | None:
+    """Return how a quantised checkpoint stores its weights, in words; None of a dense one."""
+    form = (model.get("stored") or {}).get("form")
+    return f"from a checkpoint in {form}" if form else None
 
 
 def parameter_count(count: int) -> str:

@@ -51,7 +51,7 @@ def limits(comparison: dict[str, Any]) -> dict[str, str] | None:
 def _model(model: dict[str, Any]) -> str:
     count = model.get("parameters")
     size = f"{machines.parameter_count(count)} parameters" if count else ""
-    parts = [size, model.get("dtype"), NO_WEIGHTS.get(model.get("source"))]
+    parts = [size, model.get("dtype"), NO_WEIGHTS.get(model.get("source")), machines.stored_form(model)]
     return f"{model.get('name')}: {', '.join(str(part) for part in parts if part)}"
 
 

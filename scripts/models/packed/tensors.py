@@ -51,7 +51,7 @@ class Steps:
     def dense(self, dtype: torch.dtype) -> torch.Tensor:
         """The weight, computed in float32, [N, K]."""
         scales, zeros = (self._spread(each.float()) for each in (self.scales, self.zeros))
-        return ((self.steps.float() - zeros) * scales).to(dtype)
+        return ((self.steps.float() - zeros) * scales).to(dtype).contiguous()
 
     def _spread(self, each: torch.Tensor) -> torch.Tensor:
         """From [N, G] to [N, K]."""
@@ -89,8 +89,9 @@ class PackedTensors:
             if not self._is_packed(name):
                 tensor = self._tensor(name)
                 return tensor.to(dtype) if tensor.is_floating_point() else tensor
-            read = _DENSE.get(self._layout(), lambda part, form, dtype: _STEPS[self._layout()](part, form).dense(dtype))
-            return read(self._parts(name), self.form, dtype)
+            if self._layout() in _STEPS:
+                return _STEPS[self._layout()](self._parts(name), self.form).dense(dtype)
+            return _DENSE[self._layout()](self._parts(name), self.form, dtype)
 
     def steps(self, name: str) -> Steps | None:
         """A weight as it is stored; None where it is dense, or not in steps.

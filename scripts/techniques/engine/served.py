@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from scripts.foundation.errors import StudyError
+from scripts.models.packed import forms
 from scripts.runtime.errors import UnsupportedError
 from scripts.serving import executables, presets
 from scripts.techniques.engine.base import EngineMethod
@@ -43,6 +45,16 @@ class ServedEngine(EngineMethod):
             raise StudyError(
                 f"engine '{value['name']}' does not compose with prompt_tokens, since the server takes prompts as "
                 "text; remove prompt_tokens."
+            )
+
+    def check_model(self, value: Any, config: Any) -> None:
+        """Of a quantised checkpoint the server must have what unpacks it, since it gets it as it is."""
+        form, preset = None if value.get("model") else forms.of_config(config), self.preset(value)
+        package = (preset.get("quantised_by") or {}).get(form.method) if form else None
+        if package and importlib.util.find_spec(package) is None:
+            raise UnsupportedError(
+                f"{preset['label']} reads weights in {form.label} with the package {package}, which is not installed; "
+                "engines transformers and graph read them without it."
             )
 
     def check_served(self, value: Any, facets: dict[str, Any]) -> None:

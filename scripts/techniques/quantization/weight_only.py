@@ -109,10 +109,11 @@ class WeightOnlyMethod(Method, ABC):
         kinds = sorted({layer.kind for layer in layers.values()})
         error = _round_trip_error(layers, loaded.notes.get("quantization_rows", {}))
         taken = loaded.notes.get("from_checkpoint", [])
-        # What is not rounded again differs by the rounding of scales and minima alone.
+        # What is not rounded again differs by the rounding of scales and minima alone; and weights that were rounded
+        # before may lie on the very steps.
         whole = len(taken) == len(layers)
         largest = PRODUCT_ERRORS[str(loaded.process.dtype).removeprefix("torch.")] if whole else self.largest_error
-        if kinds != [self.matrix_kind] or not (error > 0 or taken) or error > largest:
+        if kinds != [self.matrix_kind] or not error <= largest:
             raise EvidenceError(
                 f"quantization '{method}' rounds weights by up to {largest:.{2 if whole else 1}%}, but layers of "
                 f"{', '.join(kinds)} are {error:.2%} off the checkpoint's."

@@ -94,7 +94,8 @@ def of_checkpoint(
     parts = [steps, *(each.to(kept).repeat_interleave(times, dim=1) for each in (scales, minima))]
     if part is not None:
         dimension, rank, count = part
-        parts = [each.tensor_split(count, dim=dimension)[rank] for each in parts]
+        # Copied, since a part would keep the whole in memory.
+        parts = [each.tensor_split(count, dim=dimension)[rank].clone() for each in parts]
     matrix = matrices.of_steps(*(each.to(device).contiguous() for each in parts))
     matrix.bias = bias
     return WeightOnlyLinear(matrix).eval()
