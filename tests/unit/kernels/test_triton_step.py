@@ -23,9 +23,14 @@ def assert_same(state, expected):
 
 
 @pytest.mark.parametrize("rows", [1, 3, 130, 1024])
-def test_every_step_leaves_what_the_cpus_loop_leaves(rows):
+@pytest.mark.parametrize("held", [False, True])
+def test_every_step_leaves_what_the_cpus_loop_leaves(rows, held):
     torch.manual_seed(0)
     state, expected = state_of(rows), state_of(rows)
+    if held:  # tokens of every kind: blank, end, text, line break, line break with text
+        kinds = torch.tensor([0, 0, 0, 1, 2, 4, 6], dtype=torch.int8)[torch.randint(0, 7, (VOCABULARY,))]
+        state.is_stop.copy_(kinds)
+        expected.is_stop.copy_(kinds)
     given = torch.randint(1, 99, (rows, 5))
     lengths = given[:, -1]  # not contiguous, as the engine has it
     first = torch.randint(0, VOCABULARY, (rows,))
@@ -40,7 +45,7 @@ def test_every_step_leaves_what_the_cpus_loop_leaves(rows):
         triton_step.advance(state, chosen)
         expected.advance(chosen)
         assert_same(state, expected)
-    assert state.host_progress.tolist() == [5, int(state.stopped.sum())]
+    assert state.host_progress.tolist() == [5, int((state.stopped & 1).sum())]
 
 
 def test_a_row_that_has_stopped_stays_stopped():
