@@ -42,7 +42,7 @@ FAMILIES = {
     "gemma": Family("Gemma", "GemmaForCausalLM"),
     "gemma2": Family("Gemma 2", "Gemma2ForCausalLM", caps_scores=True),
     "gemma3_text": Family("Gemma 3", "Gemma3ForCausalLM"),
-    "phi3": Family("Phi-3 and Phi-4", "Phi3ForCausalLM", rotates_part=True),
+    "phi3": Family("Phi-3/Phi-4", "Phi3ForCausalLM", rotates_part=True),
 }
 FULL, SLIDING = "full_attention", "sliding_attention"
 # Angles that are the same whatever the length, or are so up to a length that ``fixed_up_to`` gives.

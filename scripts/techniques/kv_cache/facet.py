@@ -34,7 +34,7 @@ class KVCache(Facet):
             return _trace_evidence(seen, seen.trace)
         facts: dict[str, Any] = {
             "cache_class": type(seen.cache).__name__ if seen.cache is not None else None,
-            "cache_length_tokens": int(seen.cache.get_seq_length(_owned_layer(seen.cache))) if seen.cache else 0,
+            "cache_length_tokens": _length(seen.cache) if seen.cache else 0,
             "longest_step_tokens": max(seen.forward_lengths[1:], default=0),
             "forward_calls": len(seen.forward_lengths),
         }
@@ -77,6 +77,21 @@ def _trace_evidence(seen: Observation, trace: ContinuousBatchTrace) -> dict[str,
             f"{facts['tokens_to_give']} pass it once."
         )
     return facts
+
+
+def _length(cache: Any) -> int:
+    """Tokens whose keys and values the cache holds.
+
+    Raises:
+        UnsupportedError: it holds neither.
+    """
+    try:
+        return int(cache.get_seq_length(_owned_layer(cache)))
+    except ValueError:  # of transformers, where no layer attends
+        raise UnsupportedError(
+            "kv_cache 'dynamic': this model keeps a recurrent state, and no keys and values; use kv_cache: none, or "
+            "choose another model."
+        ) from None
 
 
 def _owned_layer(cache: Any) -> int:

@@ -1,7 +1,7 @@
 """Architectures that are a Llama but for a bias or a window, and those that are not."""
 
 import pytest
-from transformers import LlamaConfig, MistralConfig, Qwen2Config
+from transformers import AutoModelForCausalLM, LlamaConfig, MambaConfig, MistralConfig, Qwen2Config
 
 from scripts.foundation import files
 from tests.support.tiny_checkpoint import make_checkpoint
@@ -56,6 +56,17 @@ def test_a_window_shorter_than_the_prompts_is_kept(tmp_path, evaluation_set):
     run = run_worker(checkpoint, evaluation_set, GRAPH)
     assert run.outcome["status"] == "ok"
     assert run.tokens == run_worker(checkpoint, evaluation_set, {}).tokens
+
+
+def test_a_model_without_keys_and_values_says_so(tmp_path, evaluation_set):
+    checkpoint = make_checkpoint(tmp_path / "model")
+    special = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
+    config = MambaConfig(vocab_size=320, hidden_size=32, num_hidden_layers=1, **special)
+    AutoModelForCausalLM.from_config(config).save_pretrained(checkpoint)
+    for facets, reason in ((GRAPH, "a 'mamba' model, which keeps a recurrent state"), ({}, "keeps a recurrent state")):
+        run = run_worker(checkpoint, evaluation_set, facets)
+        assert run.outcome["status"] == "unsupported"
+        assert reason in run.outcome["reason"]
 
 
 def test_another_architecture_says_so(tmp_path, evaluation_set):

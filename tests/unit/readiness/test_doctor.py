@@ -94,6 +94,38 @@ def test_a_technique_that_the_machine_or_the_model_does_not_let_run_says_why(sai
     assert "leave it out of the study's select" in text
 
 
+ARCHITECTURES = {
+    "gpt2": ({}, "this is a 'gpt2' model."),
+    "mixtral": ({"num_local_experts": 4}, "which routes tokens to experts (num_local_experts: 4)."),
+    "mamba": ({}, "which keeps a recurrent state instead of keys and values."),
+    "gemma3": ({}, "which wraps a text model ('gemma3_text') together with other parts; give the text model alone."),
+    "llama": ({"hidden_act": "relu"}, "this LlamaForCausalLM has relu."),
+    "qwen3": ({}, None),
+    "gemma3_text": ({"hidden_activation": "gelu_pytorch_tanh"}, None),
+    "phi3": ({}, None),
+}
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_a_model_that_the_graph_engine_does_not_run_is_said_beforehand(said, tmp_path: Path, kind: str) -> None:
+    content, reason = ARCHITECTURES[kind]
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(json.dumps({"model_type": kind} | content), encoding="utf-8")
+    for name in ("model.safetensors", "tokenizer.json"):
+        (tmp_path / "model" / name).write_text("{}", encoding="utf-8")
+    study = {
+        "models": {
+            "mine": {"source": "path", "dtype": "float32", "seed": 0, "path": {"path": str(tmp_path / "model")}}
+        },
+        "techniques": {"mine": {"extends": "kv_cache", "model": "mine", "engine": "graph"}},
+        "select": ["baseline", "kv_cache", "mine"],
+    }
+    text, able = said(study)
+    assert able == (reason is None)
+    assert ("Can't run: mine. The graph engine " in text) == (reason is not None)
+    assert reason is None or reason in text
+
+
 def test_a_missing_library_is_said_once_for_all_that_need_it(said, monkeypatch: pytest.MonkeyPatch) -> None:
     there = importlib.util.find_spec
     monkeypatch.setattr(
