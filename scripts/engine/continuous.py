@@ -1,11 +1,14 @@
 """Continuous batching of the graph engine: requests join and leave a batch that goes on.
 
-The host keeps at most two pieces of work launched, prefills and decode steps in turn, and never waits for the device:
-each piece puts its tokens into pinned memory, where the host finds them a piece later. Stop tokens and limits are the
-host's business alone, so that a request may compute one token beyond its stop, which nobody reads.
+The host keeps at most two launches under way and never waits for the device: each piece of work puts its tokens into
+pinned memory, where the host finds them a launch later. Stop tokens and limits are the host's business alone, so that a
+request may compute one token beyond its stop, which nobody reads.
 
-How long a request may wait for its first token against how long those under way stand still meanwhile is a policy:
-between two decode steps at most ``prefill_tokens`` tokens of prompts are read (or one prompt, if that is longer).
+Prompts that arrive while others are answered are read together with the others' next token, in one pass over the
+weights (as Agrawal et al., 2023, arXiv:2308.16369, do, but without cutting prompts). Reading the weights is most of
+what a step takes, so two passes in turn would take nearly twice as long. How long a request may wait for its first
+token against how long those under way wait meanwhile is a policy: a pass reads at most ``prefill_tokens`` tokens of
+prompts, or one prompt, if that is longer; such prefills and decode steps take turns.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Hashable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy
@@ -23,22 +26,24 @@ import torch
 from scripts.engine import family
 from scripts.engine.decoder import Decoder
 from scripts.engine.engine import CHECK_DEVICE_S
-from scripts.engine.slots import SMALLEST_PROMPT, Slots, most_prompts
+from scripts.engine.shapes import SMALLEST_PROMPT, most_prompts
+from scripts.engine.slots import Slots
+from scripts.engine.stops import Stops
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.generation import ContinuousBatchTrace, Observation
 from scripts.runtime.models import Loaded
 from scripts.runtime.serving import LENGTH, STOP, Batching, Event, Request
-from scripts.runtime.stops import ENDS, Held, codes, follow
+from scripts.runtime.stops import ENDS, follow
 
 PREFILL_TOKENS = 2048
 MOST_SLOTS = {"cuda": 256, "cpu": 16}
 MEMORY_SHARE = 0.8  # of what is free, for the cache, where slots are chosen by memory
-LAUNCHED = 2  # pieces of work under way at most
+LAUNCHED = 2  # under way at most; a launch is a prefill, a decode step or both
 
 
 @dataclass
 class Counts:
-    """What was run, for the evidence and for metrics."""
+    """What was run, for the evidence and for metrics. A mixed step counts as a prefill and as a decode step."""
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -48,6 +53,7 @@ class Counts:
     decode_steps: int = 0
     decode_rows: int = 0  # of requests
     decode_padded_rows: int = 0
+    mixed_steps: int = 0
 
 
 @dataclass
@@ -60,38 +66,6 @@ class _Work:
     rows: numpy.ndarray | slice  # where their tokens are
 
 
-@dataclass
-class _Stops:
-    """Sets of stop tokens in use, as rows of a table."""
-
-    vocabulary: int
-    table: numpy.ndarray = field(init=False)  # int8 [sets, vocabulary], as runtime.stops.codes
-    index: dict[tuple[frozenset[int], Held], int] = field(default_factory=dict)
-    used: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.table = numpy.zeros((0, self.vocabulary), dtype=numpy.int8)
-
-    def take(self, stops: frozenset[int], held: Held) -> int:
-        """The row of a set, for one more request."""
-        row = self.index.get((stops, held))
-        if row is None:
-            row = self._free_row()
-            self.table[row] = codes(stops, held, self.vocabulary)
-            self.index[stops, held] = row
-        self.used[row] += 1
-        return row
-
-    def _free_row(self) -> int:
-        for stops, row in self.index.items():
-            if not self.used[row]:
-                del self.index[stops]
-                return row
-        self.table = numpy.concatenate([self.table, numpy.zeros((1, self.vocabulary), dtype=numpy.int8)])
-        self.used.append(0)
-        return len(self.used) - 1
-
-
 class GraphBatching(Batching):
     """Greedy decoding of requests as they come.
 
@@ -99,7 +73,7 @@ class GraphBatching(Batching):
         loaded: the model, on its device, with the facets that change it already applied.
         pad: the padding token; nothing attends to it.
         slots: how many requests are under way at most; by memory if None.
-        prefill_tokens: the most tokens of prompts that are read between two decode steps.
+        prefill_tokens: the most tokens of prompts that are read in a pass.
     """
 
     def __init__(
@@ -111,7 +85,7 @@ class GraphBatching(Batching):
         self.asked_slots = slots
         self.counts = Counts()
         self._waiting: deque[Request] = deque()
-        self._flight: deque[_Work] = deque()
+        self._flight: deque[list[_Work]] = deque()
         self._held: dict[Hashable, int] = {}  # slots by request
         self._after_prefill = False
         self._quiet_since = time.perf_counter()
@@ -133,7 +107,7 @@ class GraphBatching(Batching):
         self._left = numpy.zeros(count, dtype=numpy.int64)  # tokens still to launch
         self._unread = numpy.zeros(count, dtype=numpy.int64)  # tokens still to read
         self._stops_of = numpy.zeros(count, dtype=numpy.int64)
-        self._stops = _Stops(decoder.vocabulary)
+        self._stops = Stops(decoder.vocabulary)
         self._seen = numpy.zeros(count, dtype=numpy.int8)  # as runtime.stops.follow
         self._free = list(range(count))
         self._serials = 0
@@ -208,29 +182,57 @@ class GraphBatching(Batching):
             self._waiting = deque(request for request in self._waiting if request.key not in gone)
 
     def _launch(self) -> bool:
-        """Launch a prefill or a decode step; False where there is nothing to launch."""
+        """Launch a prefill, a decode step or both in one; False where there is nothing to launch."""
         active = numpy.flatnonzero(self._left)
-        if self._waiting and self._free and not (self._after_prefill and len(active)):
-            self._launch_prefill()
-            self._after_prefill = True
+        mixes = self._waiting and self.device_slots.mixes(len(self._waiting[0].prompt))
+        requests = self._next_prompts() if mixes or not (self._after_prefill and len(active)) else []
+        if requests and len(active) and mixes:
+            self._launch_mixed(requests, active)
             return True
-        self._after_prefill = False
-        if not len(active):
-            return False
-        rows = int(active[-1]) + 1
-        number = self.device_slots.decode(rows)
-        self._left[active] -= 1
-        self._flight.append(_Work(number, active, self._serial[active], active))
-        counts = self.counts
-        counts.decode_steps += 1
-        counts.decode_rows += len(active)
-        counts.decode_padded_rows += rows
-        if self._given is not None:
-            self._given.append([1] * len(active))
-        return True
+        self._after_prefill = bool(requests)
+        if requests:
+            prompts, slots = self._take(requests)
+            self._flight.append([self._prefilling(self.device_slots.prefill(prompts, slots), slots)])
+            self._count_prefill(prompts, self.device_slots.padded(sum(map(len, prompts)), len(prompts)))
+            self._note([*map(len, prompts)])
+        elif len(active):
+            rows = int(active[-1]) + 1
+            self._flight.append([self._decoding(self.device_slots.decode(rows), active)])
+            self._count_decode(active, rows)
+            self._note([1] * len(active))
+        return bool(requests) or len(active) > 0
 
-    def _launch_prefill(self) -> None:
-        requests = self._next_prompts()
+    def _launch_mixed(self, requests: list[Request], active: numpy.ndarray) -> None:
+        rows = int(active[-1]) + 1
+        prompts, slots = self._take(requests)
+        decode, prefill = self.device_slots.mix(rows, prompts, slots)
+        # The slots that were just taken are none of the active ones.
+        self._flight.append([self._decoding(decode, active), self._prefilling(prefill, slots)])
+        total = sum(map(len, prompts))
+        padded = (rows, total)
+        if self.device_slots.captures:
+            padded = self.device_slots.mixed_shape(rows, total, len(prompts))
+        self._count_decode(active, padded[0])
+        self._count_prefill(prompts, padded[1])
+        self.counts.mixed_steps += 1
+        self._note([1] * len(active) + [*map(len, prompts)])
+
+    def _note(self, lengths: list[int]) -> None:
+        """Note the tokens of each sequence in a forward, while observed."""
+        if self._given is not None:
+            self._given.append(lengths)
+
+    def _decoding(self, number: int, active: numpy.ndarray) -> _Work:
+        self._left[active] -= 1
+        return _Work(number, active, self._serial[active], active)
+
+    def _count_decode(self, active: numpy.ndarray, padded: int) -> None:
+        self.counts.decode_steps += 1
+        self.counts.decode_rows += len(active)
+        self.counts.decode_padded_rows += padded
+
+    def _take(self, requests: list[Request]) -> tuple[list[numpy.ndarray], list[int]]:
+        """Give each request a slot; returns their prompts and slots."""
         slots = [heapq.heappop(self._free) for _ in requests]
         for request, slot in zip(requests, slots, strict=True):
             self._keys[slot] = request.key
@@ -241,17 +243,18 @@ class GraphBatching(Batching):
             self._unread[slot] = request.max_tokens
             self._stops_of[slot] = self._stops.take(request.stops, request.held)
             self._seen[slot] = 0
-        prompts = [numpy.asarray(request.prompt, dtype=numpy.int64) for request in requests]
-        number = self.device_slots.prefill(prompts, slots)
-        taken, total = numpy.array(slots), sum(map(len, prompts))
-        self._flight.append(_Work(number, taken, self._serial[taken], slice(len(slots))))
+        return [numpy.asarray(request.prompt, dtype=numpy.int64) for request in requests], slots
+
+    def _prefilling(self, number: int, slots: list[int]) -> _Work:
+        taken = numpy.array(slots)
+        return _Work(number, taken, self._serial[taken], slice(len(slots)))
+
+    def _count_prefill(self, prompts: list[numpy.ndarray], padded: int) -> None:
         counts = self.counts
         counts.prefills += 1
-        counts.prompt_tokens += total
-        counts.prefill_tokens += self.device_slots.padded(total, len(prompts)) if self.device_slots.captures else total
-        counts.requests += len(requests)
-        if self._given is not None:
-            self._given.append(list(map(len, prompts)))
+        counts.prompt_tokens += sum(map(len, prompts))
+        counts.prefill_tokens += padded
+        counts.requests += len(prompts)
 
     def _next_prompts(self) -> list[Request]:
         """Those that have waited longest, as many as one prefill takes."""
@@ -268,8 +271,9 @@ class GraphBatching(Batching):
     def _read(self) -> list[Event]:
         """The tokens of all work that is done."""
         events: list[Event] = []
-        while self._flight and self.device_slots.is_done(self._flight[0].number):
-            self._read_one(self._flight.popleft(), events)
+        while self._flight and self.device_slots.is_done(self._flight[0][-1].number):
+            for work in self._flight.popleft():
+                self._read_one(work, events)
         return events
 
     def _read_one(self, work: _Work, events: list[Event]) -> None:

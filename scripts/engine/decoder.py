@@ -91,7 +91,11 @@ class Decoder:
 
     def decode_hidden(self, x: torch.Tensor, cache: list[CachedLayer], positions: torch.Tensor) -> torch.Tensor:
         """The same from the first layer's input: [B * S, hidden] -> [B * S, hidden]."""
-        count, infos = x.shape[0] // positions.shape[0], {}
+        return self.run(x, cache, self._decoding(positions, x.shape[0] // positions.shape[0]))
+
+    def _decoding(self, positions: torch.Tensor, count: int) -> Attention:
+        """Attention of so many new tokens of each row."""
+        infos = {}
 
         def attention(qkv: torch.Tensor, layer: Layer, cached: CachedLayer) -> torch.Tensor:
             options = {}
@@ -104,7 +108,7 @@ class Decoder:
                 qkv, cached.keys, cached.values, positions, layer.heads, layer.rope, **options
             )
 
-        return self.run(x, cache, attention)
+        return attention
 
     def prefill(self, tokens: torch.Tensor, cache: list[CachedLayer], start: int = 0) -> torch.Tensor:
         """Prompt tokens that stand at ``start`` and after in every row: int64 [B, S] -> [B * S, hidden]."""
@@ -134,11 +138,43 @@ class Decoder:
         Returns:
             [N, hidden].
         """
+        return self.run(self.embed(tokens), cache, self._reading(positions, slots), ends)
+
+    def _reading(self, positions: torch.Tensor, slots: torch.Tensor) -> Attention:
+        """Attention of prompts one behind the other."""
 
         def attention(qkv: torch.Tensor, layer: Layer, cached: CachedLayer) -> torch.Tensor:
             return self.ops.packed_attention(qkv, cached.keys, cached.values, positions, slots, layer.heads, layer.rope)
 
-        return self.run(self.embed(tokens), cache, attention, ends)
+        return attention
+
+    def mixed(
+        self, newest: torch.Tensor, at: torch.Tensor, tokens: torch.Tensor, cache: list[CachedLayer],
+        positions: torch.Tensor, slots: torch.Tensor, ends: torch.Tensor,
+    ) -> torch.Tensor:  # fmt: skip
+        """A new token of each of the first rows, and prompts one behind the other, in one pass over the weights.
+
+        A prompt may stand in one of those rows: what the row's own token leaves there is written over, or is behind
+        the prompt, where a later token of the row is written before it is read.
+
+        Args:
+            newest: int64 [R].
+            at: int32 [R]: their positions.
+            tokens, cache, positions, slots, ends: as of ``prefill_packed``.
+
+        Returns:
+            [R + N, hidden]: of the rows, then of the prompts' last tokens.
+        """
+        rows = len(newest)
+        decoding, reading = self._decoding(at, 1), self._reading(positions, slots)
+
+        def attention(qkv: torch.Tensor, layer: Layer, cached: CachedLayer) -> torch.Tensor:
+            own = CachedLayer(cached.keys[:rows], cached.values[:rows])
+            # In this order, so that prompts write over what the rows wrote.
+            return torch.cat([decoding(qkv[:rows], layer, own), reading(qkv[rows:], layer, cached)])
+
+        kept = torch.cat([torch.arange(rows, device=ends.device), ends + rows])
+        return self.run(self.embed(torch.cat([newest, tokens])), cache, attention, kept)
 
     def run(
         self, x: torch.Tensor, cache: list[CachedLayer], attention: Attention, ends: torch.Tensor | None = None

@@ -1,13 +1,14 @@
 """The device's side of continuous batching: a row of the KV cache for each slot, and the captured graphs over them.
 
 A decode step runs over the first rows, as many as one of a few counts; a prefill over prompts that stand one behind the
-other, padded to one of a few numbers of tokens. So few graphs serve every mixture of requests, whatever their lengths.
-Rows without a request compute what nobody reads.
+other, padded to one of a few numbers of tokens; a mixed step does both in one pass over the weights. So few graphs
+serve every mixture of requests, whatever their lengths. Rows without a request compute what nobody reads.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 
 import numpy
 import torch
@@ -15,13 +16,14 @@ import torch
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
 from scripts.engine.graphs import GraphPool, Replay
+from scripts.engine.shapes import MOST_PROMPTS, SMALLEST_PROMPT, most_prompts, row_counts, thinned, token_counts
 from scripts.engine.state import pinned_zeros
 from scripts.kernels.decode_state import WORK_NUMBERS, SlotTensors
 
 RING_ENTRIES = 64  # far more than pieces of work that are under way
 UPLOADS = 8  # likewise: a buffer is written again only after the prefill that read it
-SMALLEST_PROMPT = 16  # tokens; a prefill of T tokens holds up to T / 16 prompts
-MOST_PROMPTS = 64  # of a prefill
+# A mixed step of fewer takes about as long as one of so many.
+LEAST_MIXED_ROWS, LEAST_MIXED_TOKENS = 8, 64
 
 
 class Slots(SlotTensors):
@@ -55,6 +57,10 @@ class Slots(SlotTensors):
         self._tokens, self._progress = self.ring.numpy(), self.progress.numpy()
         self._decodes: dict[int, Replay] = {}
         self._prefills: dict[int, Replay] = {}
+        self.mixed_rows = thinned(self.row_counts, 1 / 2, LEAST_MIXED_ROWS)
+        several = self.token_counts[: bisect_left(self.token_counts, prefill_tokens) + 1]
+        self.mixed_tokens = thinned(several, 3 / 4, LEAST_MIXED_TOKENS)
+        self._mixed: dict[tuple[int, int], Replay] = {}
         room = 3 * self.token_counts[-1] + 2 * MOST_PROMPTS
         self._staged = torch.zeros(UPLOADS, room, dtype=torch.int64, pin_memory=device.type == "cuda")
         self._given = torch.zeros(room, dtype=torch.int64, device=device)
@@ -69,13 +75,25 @@ class Slots(SlotTensors):
             self._decodes[rows] = self._capture(lambda rows=rows: self._decode(rows))
         for tokens in reversed(self.token_counts):
             self._prefills[tokens] = self._capture_prefill(tokens)
+        for rows in reversed(self.mixed_rows):
+            for tokens in reversed(self.mixed_tokens):
+                self._mixed[rows, tokens] = self._capture_mixed(rows, tokens)
 
     def _capture_prefill(self, count: int) -> Replay:
+        most = self._give_nothing(count)
+        return self._capture(lambda: self._prefill(count, most))
+
+    def _capture_mixed(self, rows: int, count: int) -> Replay:
+        most = self._give_nothing(count)
+        return self._capture(lambda: self._mix(rows, count, most))
+
+    def _give_nothing(self, count: int) -> int:
+        """Lay out a prefill of padding alone; returns how many prompts it could hold."""
         most = most_prompts(count)
         nothing = numpy.empty(3 * count + 2 * most, numpy.int64)
         self._write(nothing, count, most, [], [])
         self._given[: len(nothing)].copy_(torch.from_numpy(nothing))
-        return self._capture(lambda: self._prefill(count, most))
+        return most
 
     def _capture(self, work: Replay) -> Replay:
         """Capture work, which runs as it is captured, and leave the slots as they were."""
@@ -104,25 +122,65 @@ class Slots(SlotTensors):
     def prefill(self, prompts: list[numpy.ndarray], slots: list[int]) -> int:
         """Launch the prefill of prompts, int64 each, into slots; returns its number."""
         total = sum(map(len, prompts))
-        count = self.padded(total, len(prompts)) if self.captures else total
-        most = most_prompts(count) if self.captures else len(prompts)
-        self._uploads = (self._uploads + 1) % UPLOADS
-        staged = self._staged[self._uploads]
-        self._write(staged.numpy(), count, most, prompts, slots)
-        size = 3 * count + 2 * most
-        self._given[:size].copy_(staged[:size], non_blocking=True)
+        count = self.padded(total, len(prompts))
+        most, again = self._give(prompts, slots, count)
         if not self.captures:
             self._prefill(count, most)
             return self._count()
         if count not in self._prefills:
             self.captured_late += 1
             self._prefills[count] = self._capture_prefill(count)
-            self._given[:size].copy_(staged[:size], non_blocking=True)
+            again()
         self._prefills[count]()
         return self._count()
 
+    def mixes(self, tokens: int) -> bool:
+        """Whether prompts of so many tokens together fit a mixed step."""
+        return tokens <= self.mixed_tokens[-1]
+
+    def mix(self, rows: int, prompts: list[numpy.ndarray], slots: list[int]) -> tuple[int, int]:
+        """Launch a decode step of the first rows and a prefill in one pass over the weights.
+
+        Returns:
+            The numbers of the two pieces of work that it is: of the decode step and of the prefill.
+        """
+        total = sum(map(len, prompts))
+        if not self.captures:
+            most, _ = self._give(prompts, slots, total)
+            self._mix(rows, total, most)
+            return self._count(), self._count()
+        shape = self.mixed_shape(rows, total, len(prompts))
+        _, again = self._give(prompts, slots, shape[1])
+        if shape not in self._mixed:
+            self.captured_late += 1
+            self._mixed[shape] = self._capture_mixed(*shape)
+            again()
+        self._mixed[shape]()
+        return self._count(), self._count()
+
+    def mixed_shape(self, rows: int, tokens: int, prompts: int) -> tuple[int, int]:
+        """The rows and tokens to which a mixed step is padded."""
+        count = self.mixed_tokens[bisect_left(self.mixed_tokens, max(tokens, prompts * SMALLEST_PROMPT))]
+        return self.mixed_rows[bisect_left(self.mixed_rows, rows)], count
+
+    def _give(self, prompts: list[numpy.ndarray], slots: list[int], count: int) -> tuple[int, Callable[[], None]]:
+        """Send prompts to the device; returns how many prompts there is room for, and what sends them again."""
+        most = most_prompts(count) if self.captures else len(prompts)
+        self._uploads = (self._uploads + 1) % UPLOADS
+        staged = self._staged[self._uploads]
+        self._write(staged.numpy(), count, most, prompts, slots)
+        size = 3 * count + 2 * most
+
+        def send() -> None:
+            self._given[:size].copy_(staged[:size], non_blocking=True)
+
+        send()
+        return most, send
+
     def padded(self, tokens: int, prompts: int) -> int:
-        """The tokens to which a prefill is padded."""
+        """The tokens to which a prefill is padded; where nothing is captured, none."""
+        if not self.captures:
+            return tokens
         return self.token_counts[bisect_left(self.token_counts, max(tokens, prompts * SMALLEST_PROMPT))]
 
     def _write(
@@ -145,21 +203,44 @@ class Slots(SlotTensors):
 
     def _decode(self, rows: int) -> None:
         x = self.decoder.decode(self.token[:rows], self.cache.rows(0, rows), self.positions[:rows])
+        self._end_decode(self.decoder.greedy(x), self.launched)
+
+    def _prefill(self, count: int, most: int) -> None:
+        tokens, positions, slots, ends, to = self._prompts(count, most)
+        x = self.decoder.prefill_packed(tokens, self.cache.rows(0, self.slots + 1), positions, slots, ends)
+        self._end_prefill(self.decoder.greedy(x), ends, to, positions, self.launched)
+
+    def _mix(self, rows: int, count: int, most: int) -> None:
+        tokens, positions, slots, ends, to = self._prompts(count, most)
+        x = self.decoder.mixed(
+            self.token[:rows], self.positions[:rows], tokens, self.cache.rows(0, self.slots + 1), positions, slots, ends
+        )
         chosen = self.decoder.greedy(x)
+        # In this order: a row of the decode step may be the slot that a prompt takes.
+        self._end_decode(chosen[:rows], self.launched)
+        self._end_prefill(chosen[rows:], ends, to, positions, self.launched + 1)
+
+    def _prompts(self, count: int, most: int) -> tuple[torch.Tensor, ...]:
+        """What was given: tokens, positions and slots, int64 [count] each, and the prompts' ends and slots, [most]."""
+        return (
+            *self._given[: 3 * count].view(3, count).unbind(),
+            *self._given[3 * count : 3 * count + 2 * most].view(2, most).unbind(),
+        )
+
+    def _end_decode(self, chosen: torch.Tensor, number: int) -> None:
         if self.captures:
             from scripts.kernels import triton_slots
 
             triton_slots.end_decode(self, chosen)
             return
+        rows = len(chosen)
         self.token[:rows] = chosen
         self.positions[:rows] = (self.positions[:rows] + 1).clamp(max=self.last)
-        self._put_out(chosen)
+        self._put_out(chosen, number)
 
-    def _prefill(self, count: int, most: int) -> None:
-        tokens, positions, slots = self._given[: 3 * count].view(3, count)
-        ends, to = self._given[3 * count : 3 * count + 2 * most].view(2, most)
-        x = self.decoder.prefill_packed(tokens, self.cache.rows(0, self.slots + 1), positions, slots, ends)
-        chosen = self.decoder.greedy(x)
+    def _end_prefill(
+        self, chosen: torch.Tensor, ends: torch.Tensor, to: torch.Tensor, positions: torch.Tensor, number: int
+    ) -> None:
         if self.captures:
             from scripts.kernels import triton_slots
 
@@ -167,11 +248,11 @@ class Slots(SlotTensors):
             return
         self.token[to] = chosen
         self.positions[to] = (positions[ends] + 1).clamp(max=self.last).to(torch.int32)
-        self._put_out(chosen)
+        self._put_out(chosen, number)
 
-    def _put_out(self, chosen: torch.Tensor) -> None:
-        self.ring[self.launched % RING_ENTRIES, : len(chosen)] = chosen
-        self._progress[0] = (self.launched + 1) % WORK_NUMBERS
+    def _put_out(self, chosen: torch.Tensor, number: int) -> None:
+        self.ring[number % RING_ENTRIES, : len(chosen)] = chosen
+        self._progress[0] = (number + 1) % WORK_NUMBERS
 
     def _count(self) -> int:
         number = self.launched
@@ -211,28 +292,3 @@ _COUNTING = _Counting()
 def captures(device: torch.device) -> bool:
     """Whether work has a few fixed shapes, captured beforehand, and ends with a kernel that tells the host."""
     return device.type == "cuda"
-
-
-def row_counts(slots: int) -> list[int]:
-    """Rows over which decode steps are captured: small ones, then about five for each doubling."""
-    counts = {1, 2, 4, 6, 8, 12, *range(16, 64, 8), *range(64, 128, 16), *range(128, 256, 32), *range(256, slots, 64)}
-    return [*sorted(count for count in counts if count < slots), slots]
-
-
-def token_counts(longest: int, prefill_tokens: int) -> list[int]:
-    """Tokens over which prefills are captured: eight for each doubling; above ``prefill_tokens``, for one prompt, four.
-
-    The last holds the longest prompt and the most tokens of several.
-    """
-    most = max(longest, prefill_tokens)
-    counts, count = [], 0
-    while count < most:
-        parts = 8 if count < prefill_tokens else 4
-        count += max(SMALLEST_PROMPT, (1 << max(0, count.bit_length() - 1)) // parts)
-        counts.append(count)
-    return counts
-
-
-def most_prompts(tokens: int) -> int:
-    """The most prompts of a prefill of so many tokens."""
-    return max(1, min(MOST_PROMPTS, tokens // SMALLEST_PROMPT))

@@ -12,6 +12,7 @@ HTTP with client processes of their own, closed and as Poisson arrivals. Prints 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import random
@@ -150,9 +151,17 @@ def _graph_times(engine: GraphBatching, prompts: list[list[int]]) -> dict[str, d
             given.append(np.array(row))
             total += len(row)
         prefill[tokens] = _replayed(lambda given=given: slots.prefill(given, list(range(len(given)))))
+    mixed = {}
+    for rows in slots.mixed_rows:
+        for count in (1, 2, 4, 8):
+            given = [np.array(prompts[number]) for number in range(count)]
+            slots.positions.fill_(len(prompts[0]))
+            work = functools.partial(slots.mix, rows, given, list(range(slots.slots - count, slots.slots)))
+            mixed[f"{rows}+{sum(map(len, given))}"] = _replayed(work)
     print("decode step, ms by rows: " + ", ".join(f"{rows}: {ms:.2f}" for rows, ms in decode.items()))
     print("prefill, ms by tokens: " + ", ".join(f"{tokens}: {ms:.2f}" for tokens, ms in prefill.items()))
-    return {"decode_ms": decode, "prefill_ms": prefill}
+    print("mixed step, ms by rows and tokens: " + ", ".join(f"{shape}: {ms:.2f}" for shape, ms in mixed.items()))
+    return {"decode_ms": decode, "prefill_ms": prefill, "mixed_ms": mixed}
 
 
 def _replayed(work: Any) -> float:
@@ -170,19 +179,24 @@ def _closed_levels(engine: GraphBatching, prompts: list[list[int]], options: arg
     print(f"\nclosed loop in this process, {options.prompt} tokens in, {NEW} out")
     print(
         " together  bound  requests/s  latency ms p50 / p99  first token ms p50 / p99   rows  prompts  host us a piece"
+        "   mixed"
     )
-    levels = [(each, options.prefill_tokens) for each in options.concurrency]
-    levels += [(max(options.concurrency), bound) for bound in options.bounds if bound < options.prefill_tokens]
-    found = []
-    for together, bound in levels:
+    levels = [(each, options.prefill_tokens, mixes) for each in options.concurrency for mixes in (True, False)]
+    levels += [(max(options.concurrency), bound, True) for bound in options.bounds if bound < options.prefill_tokens]
+    found, mixing = [], engine.device_slots.mixes
+    for together, bound, mixes in levels:
         engine.prefill_tokens = bound
-        level = _closed(engine, prompts, together, options.seconds) | {"together": together, "bound": bound}
+        engine.device_slots.mixes = mixing if mixes else lambda tokens: False
+        level = _closed(engine, prompts, together, options.seconds)
+        level |= {"together": together, "bound": bound, "mixes": mixes}
         found.append(level)
         latency, first = level["latency_ms"], level["first_ms"]
         print(
             f"{together:9} {bound:6} {level['per_s']:11.1f} {latency[0]:12.1f} / {latency[1]:6.1f} {first[0]:15.1f} / "
             f"{first[1]:6.1f} {level['rows']:10.1f} {level['prompts']:8.1f} {level['host_us']:8.0f}"
+            f"{level['counts']['mixed_steps']:18}"
         )
+    engine.device_slots.mixes = mixing
     engine.prefill_tokens = options.prefill_tokens
     return found
 

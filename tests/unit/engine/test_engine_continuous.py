@@ -130,18 +130,28 @@ def test_a_cancelled_request_gives_its_slot_to_the_next(batching, alone):
 
 
 def test_requests_go_on_while_prompts_are_read(batching):
-    """At most so many tokens of prompts are read between two decode steps."""
+    """Each pass that reads prompts, at most so many tokens of them, writes a token of those under way too."""
     engine = batching(slots=4, prefill_tokens=32)
     engine.submit(Request("first", [5] * 8, NEW))
     engine.step()
     for number in range(3):
         engine.submit(Request(number, [7] * 30, 4))
-    kinds = []
-    while engine.busy:
-        before = engine.counts.prefills
-        keys = {key for key, _, _ in engine.step()}
-        kinds.append("prompt" if engine.counts.prefills > before else keys)
-    assert kinds[:6] == [{"first"}, "prompt", {"first", 0}, "prompt", {"first", 0, 1}, "prompt"]
+    together = [{key for key, _, _ in engine.step()} for _ in range(4)]
+    assert together == [{"first", 0}, {"first", 0, 1}, {"first", 0, 1, 2}, {"first", 0, 1, 2}]
+    assert engine.counts.mixed_steps == 3
+
+
+def test_a_prompt_longer_than_a_pass_reads_takes_turns_with_those_under_way(batching, alone):
+    engine = batching(slots=3, prefill_tokens=16)
+    given = {"first": [5] * 8, "second": [7] * 40, "third": [9] * LONGEST}
+    written = {}
+    for key, prompt in given.items():
+        engine.submit(Request(key, prompt, 4))
+        collect(written, engine.step())
+    for events in engine.run():
+        collect(written, events)
+    assert written == {key: (alone(prompt)[:4], [LENGTH]) for key, prompt in given.items()}
+    assert engine.counts.mixed_steps == 0
 
 
 def test_what_can_not_be_run_is_refused(batching):
