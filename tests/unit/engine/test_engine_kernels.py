@@ -96,12 +96,13 @@ def served(model, device):
     for events in engine.run():
         for key, token, _ in events:
             written.setdefault(key, []).append(token)
-    return written
+    return written, engine.counts.mixed_steps
 
 
 def test_the_kernels_answer_requests_that_join_and_leave(model, monkeypatch):
-    expected = served(model, "cpu")
+    expected, mixed = served(model, "cpu")
     assert expected[0] == written(model, "cpu")[0][0][0]
+    assert mixed, "prompts were read beside requests under way"
     monkeypatch.setattr(decoder, "operations", lambda device: triton_ops)
     monkeypatch.setattr(slots, "captures", lambda device: True)
-    assert served(model, tests.support.triton_device.DEVICE) == expected
+    assert served(model, tests.support.triton_device.DEVICE) == (expected, mixed)
