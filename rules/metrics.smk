@@ -50,11 +50,40 @@ rule score_semantic:
         " --log {log:q} --output {output} > {log:q} 2>&1"
 
 
+rule score_entailment:
+    input:
+        samples="results/dataset/eval.jsonl",
+        generation="results/generations/{technique}/run-1/samples.jsonl",
+        record="results/generations/{technique}/run-1/run.json",
+        classifier="results/classifier/manifest.json",
+    output:
+        "results/metrics/entailment/{technique}.json",
+    log:
+        "results/logs/metrics/{technique}-entailment.log",
+    conda:
+        "../envs/udaciheadline.yaml"
+    params:
+        run=subpath(input.record, parent=True),
+        answer=constant(plan.as_text(config["generation"]["answer"])),
+        code=code_of("scripts.score_entailment"),
+        attempts=failed_attempts("results/metrics/failed/entailment/{technique}"),
+        versions=versions_of("torch", "transformers", "regex"),
+    message:
+        "entailment of {wildcards.technique}"
+    shell:
+        "python -P -m scripts.score_entailment --technique {wildcards.technique} --dataset {input.samples}"
+        " --run {params.run} --model {input.classifier} --answer {params.answer:q} --failures results/metrics/failed/entailment/{wildcards.technique}"
+        " --log {log:q} --output {output} > {log:q} 2>&1"
+
+
 rule score:
     input:
         samples="results/dataset/eval.jsonl",
         text="results/metrics/text/{technique}.json",
         semantic="results/metrics/semantic/{technique}.json" if PLAN.encoder else [],
+        entailment=(
+            "results/metrics/entailment/{technique}.json" if PLAN.classifier else []
+        ),
         generations=expand(
             "results/generations/{{technique}}/run-{run}/{file}",
             run=PLAN.runs,
@@ -80,6 +109,7 @@ rule score:
             str(Path(record).parent) for record in input.records
         ],
         semantic=semantic_option,
+        entailment=entailment_option,
         distributions=distributions_option,
         loads=loads_option,
         spread_bound=config["comparison"]["spread_bound"],
@@ -91,7 +121,8 @@ rule score:
         "figures of {wildcards.technique}"
     shell:
         "python -P -m scripts.score --technique {wildcards.technique} --dataset {input.samples} --runs {params.runs}"
-        " --text {input.text} {params.semantic} {params.distributions} {params.loads}"
+        " --text {input.text} {params.semantic} {params.entailment}"
+        " {params.distributions} {params.loads}"
         " --spread-bound {params.spread_bound} --answer {params.answer:q}"
         " --failures results/metrics/failed/{wildcards.technique} --log {log:q} --output {output}"
         " > {log:q} 2>&1"

@@ -34,9 +34,27 @@ rule prepare_encoder:
     params:
         request=request_of("prepare_encoder"),
         file=request_file("prepare_encoder"),
-        content=encoder_content(),
-        code=encoder_code(),
+        content=judge_content(configuration.encoder),
+        code=judge_code(configuration.encoder),
     message:
         "text encoder"
+    shell:
+        "python -P -m scripts.prepare_model --request {params.file} > {log:q} 2>&1"
+
+
+rule prepare_classifier:
+    output:
+        "results/classifier/manifest.json",
+    log:
+        "results/logs/models/classifier.log",
+    conda:
+        "../envs/udaciheadline.yaml"
+    params:
+        request=request_of("prepare_classifier"),
+        file=request_file("prepare_classifier"),
+        content=judge_content(configuration.entailment),
+        code=judge_code(configuration.entailment),
+    message:
+        "classifier of entailment"
     shell:
         "python -P -m scripts.prepare_model --request {params.file} > {log:q} 2>&1"

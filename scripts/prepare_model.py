@@ -14,6 +14,9 @@ from scripts.models.source import ENCODER, WRITER, Job
 
 log = logging.getLogger(__name__)
 
+ENTAILMENT = "entailment"
+"""The name of the model that is asked for as quality.entailment."""
+
 
 def prepare(
     name: str, given: dict[str, Any], output: Path, train: Path | None = None, prompt: str = "", threads: int = 1,
@@ -24,7 +27,7 @@ def prepare(
     Raises:
         StudyError: wrong settings, missing data, or a checkpoint that cannot be used.
     """
-    key = "quality.semantic" if kind == ENCODER else f"models.{name}"
+    key = f"models.{name}" if kind != ENCODER else f"quality.{name if name == ENTAILMENT else 'semantic'}"
     read = settings.read(key, given)
     if read.options.training_rows and train is None:
         raise StudyError(f"{key} has the source {read.source}, which needs training rows; give --train.")

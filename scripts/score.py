@@ -10,6 +10,7 @@ from scripts.metrics import distributions, failed, loads, noise, texts
 from scripts.metrics import runs as run_files
 from scripts.metrics import technique as technique_file
 from scripts.metrics.answers import option as answer_option
+from scripts.metrics.families import entailment as entailment_family
 from scripts.metrics.families import faithfulness
 from scripts.metrics.families import semantic as semantic_family
 from scripts.metrics.families import text as text_family
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--runs", required=True, nargs="+", help="folders of the runs, run 1 first")
     parser.add_argument("--text", required=True, help="run 1's file from score_text")
     parser.add_argument("--semantic", help="run 1's file from score_semantic")
+    parser.add_argument("--entailment", help="run 1's file from score_entailment")
     parser.add_argument("--distributions", help="run 1's distributions.npz; without it none are compared")
     parser.add_argument("--parent", help="name of the technique that this one extends, where the study runs it")
     parser.add_argument("--parent-distributions", help="the parent's distributions.npz of its run 1")
@@ -56,6 +58,9 @@ def metrics(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
     semantic = None
     if arguments.semantic:
         semantic = texts.read_scores(arguments.semantic, runs[0], semantic_family.FIGURES, "score_semantic")
+    entailment = None
+    if arguments.entailment:
+        entailment = texts.read_scores(arguments.entailment, runs[0], entailment_family.FIGURES, "score_entailment")
     compared = None
     if arguments.distributions and runs[0].ok:
         compared = distributions.compare(
@@ -63,7 +68,7 @@ def metrics(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
         )
     scored = technique_file.technique_metrics(
         arguments.technique, dataset, runs, text, semantic, arguments.spread_bound,
-        loads.read_loads(arguments.loads, arguments.technique, runs[0].samples, arguments.answer), compared,
+        loads.read_loads(arguments.loads, arguments.technique, runs[0].samples, arguments.answer), compared, entailment,
     )  # fmt: skip
     logger.info("scored %s: %s, %d samples, %d runs", arguments.technique, scored["status"], len(dataset), len(runs))
     return scored

@@ -5,10 +5,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from scripts.foundation import entry, files
-from scripts.foundation.errors import StudyError
+from scripts.foundation import entry
 from scripts.metrics import dataset as dataset_file
-from scripts.metrics import failed, semantic, texts
+from scripts.metrics import failed, judging_model, semantic, texts
 from scripts.metrics import runs as run_files
 from scripts.metrics.answers import option as answer_option
 
@@ -29,7 +28,7 @@ def main() -> None:
     failed.add_arguments(parser)
     arguments = parser.parse_args()
     dataset = dataset_file.read_dataset(arguments.dataset)
-    directory, description = _model(arguments.model)
+    directory, description = judging_model.read(arguments.model)
 
     def content() -> dict[str, Any]:
         return _scores(arguments, dataset, directory) | {"model": description}
@@ -48,19 +47,6 @@ def _scores(arguments: argparse.Namespace, dataset: list[dict[str, Any]], direct
         scores = {"semantic_similarity": similarities}
     logger.info("scored the meaning of %s: %s", arguments.technique, "done" if scores else "nothing to score")
     return texts.document(run, scores)
-
-
-def _model(path: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the folder of the model that was named by its folder or its manifest, and what a report says of it."""
-    if not path.is_file():
-        return path, {"name": path.name}
-    manifest = files.read_json(path)
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("path"), str):
-        raise StudyError(f"{path} has no 'path' to the model; prepare the model again.")
-    directory = path.parent / manifest["path"]
-    name = manifest.get("repository") or directory.resolve().name
-    known = {key: manifest[key] for key in ("source", "revision", "weights_digest") if manifest.get(key)}
-    return directory, {"name": name} | known
 
 
 if __name__ == "__main__":

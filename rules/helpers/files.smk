@@ -23,7 +23,8 @@ def load_files():
 
 def text_score_files():
     """Scores of every technique's headlines, which are computed once however often it is timed."""
-    kinds = ["text", "semantic"] if PLAN.encoder else ["text"]
+    kinds = ["text"] + ["semantic"] * bool(PLAN.encoder)
+    kinds += ["entailment"] * bool(PLAN.classifier)
     return expand(
         "results/metrics/{kind}/{technique}.json", kind=kinds, technique=TECHNIQUES
     )

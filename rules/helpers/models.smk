@@ -49,19 +49,13 @@ def model_threads(wildcards):
     return wanted if usable >= 2 * wanted else cores()
 
 
-def encoder_content():
-    """Digest of a local text encoder's files."""
-    return (
-        checked(configuration.encoder(config).options.fingerprint)
-        if PLAN.encoder
-        else ""
-    )
+def judge_content(read):
+    """Digest of the files of a local text encoder or classifier."""
+    judge = read(config)
+    return checked(judge.options.fingerprint) if judge else ""
 
 
-def encoder_code():
-    """Code that brings the text encoder into place."""
-    if not PLAN.encoder:
-        return ""
-    return code_of(
-        "scripts.prepare_model", configuration.encoder(config).options.__module__
-    )
+def judge_code(read):
+    """Code that brings a text encoder or classifier into place."""
+    judge = read(config)
+    return code_of("scripts.prepare_model", judge.options.__module__) if judge else ""

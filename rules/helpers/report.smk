@@ -11,6 +11,11 @@ def semantic_option(wildcards, input):
     return f"--semantic {input.semantic}" if PLAN.encoder else ""
 
 
+def entailment_option(wildcards, input):
+    """Command-line option for the judgements of entailment, where the study asks for them."""
+    return f"--entailment {input.entailment}" if PLAN.classifier else ""
+
+
 def parent_distributions(wildcards):
     """The distributions of a technique's parent; none where the study does not run it."""
     parent = technique_of(wildcards).parent

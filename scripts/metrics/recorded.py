@@ -12,7 +12,8 @@ class Recorded:
     """A technique's runs, at least one, and the files of scores of the first one's text; None for one without.
 
     ``loads``: its load runs, as :mod:`scripts.metrics.loads` reads them; empty where it is not tested under load.
-    ``distributions``: the first run's, beside its parent's; None where they were not compared.
+    ``distributions``: the first run's, beside its parent's; None where they were not compared. ``entailment``: the file
+    of judgements of the first run's text.
     """
 
     runs: list[Run]
@@ -20,6 +21,7 @@ class Recorded:
     semantic: dict[str, Any] | None = None
     loads: list[dict[str, Any]] = field(default_factory=list)
     distributions: Compared | None = None
+    entailment: dict[str, Any] | None = None
 
     @property
     def first(self) -> Run:

@@ -56,7 +56,7 @@ def _embed(batch: list[str], model: Any, tokenizer: Any, encoding: encoder_folde
     import torch
 
     asked = [encoding.prefix + (text.lower() if encoding.lower else text) for text in batch]
-    longest = min(_room(model), encoding.longest or LONGEST)
+    longest = min(room(model), encoding.longest or LONGEST)
     inputs = tokenizer(asked, return_tensors="pt", padding=True, truncation=True, max_length=longest)
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
     if ids.shape[1] == 0:  # nothing but empty texts, and a tokenizer that adds nothing to them
@@ -68,7 +68,7 @@ def _embed(batch: list[str], model: Any, tokenizer: Any, encoding: encoder_folde
     return torch.nn.functional.normalize(pooled, dim=1)
 
 
-def _room(model: Any) -> int:
+def room(model: Any) -> int:
     """Tokens that the model can read; some families leave two positions to padding."""
     return min(LONGEST, max(1, (getattr(model.config, "max_position_embeddings", None) or LONGEST) - 2))
 

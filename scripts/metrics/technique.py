@@ -26,6 +26,7 @@ def technique_metrics(
     spread_bound: float = noise.SPREAD_BOUND,
     load_runs: list[dict[str, Any]] | None = None,
     distributions: Compared | None = None,
+    entailment: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Score a technique.
 
@@ -41,6 +42,7 @@ def technique_metrics(
         spread_bound: relative standard deviation between runs above which latency is flagged.
         load_runs: its load runs, as :func:`scripts.metrics.loads.read_loads` gives them; None where it has none.
         distributions: the first run's beside its parent's; None where they were not compared.
+        entailment: the first run's file of judgements of entailment, or None where the study has none.
 
     Returns:
         The content of ``results/metrics/<technique>.json``.
@@ -54,7 +56,7 @@ def technique_metrics(
     if failed:
         return head | _without_figures(failed[0], runs)
     _check_together(runs)
-    recorded = Recorded(runs, text, semantic, load_runs or [], distributions)
+    recorded = Recorded(runs, text, semantic, load_runs or [], distributions, entailment)
     first, result = recorded.first, _figures(recorded)
     check = memory.check(runs)
     return head | {
@@ -76,6 +78,7 @@ def technique_metrics(
         "smallest_gpu": memory.smallest_gpu(runs),
         "text_tokenizer": (text or {}).get("tokenizer"),
         "semantic_model": (semantic or {}).get("model"),
+        "entailment_model": (entailment or {}).get("model"),
         "load": loads.summary(recorded.loads),
         "batch_size": recorded.batch_size,
         "runs": [_costs(run) for run in runs],
@@ -137,6 +140,7 @@ def _no_figures(status: str, reason: str) -> dict[str, Any]:
         "smallest_gpu": None,
         "text_tokenizer": None,
         "semantic_model": None,
+        "entailment_model": None,
         "load": None,
     }
 

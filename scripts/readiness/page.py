@@ -66,9 +66,10 @@ def _plan(files: Sequence[str], options: Sequence[str]) -> Plan:
 def _of_all(plan: Plan) -> list[str]:
     """What keeps every technique from running, or from being scored."""
     found = []
-    encoder = configuration.encoder(plan.config)
-    if encoder and (said := encoder.options.obstacle("quality.semantic")):
-        found.append(said)
+    for key, read in (("quality.semantic", configuration.encoder), ("quality.entailment", configuration.entailment)):
+        judge = read(plan.config)
+        if judge and (said := judge.options.obstacle(key)):
+            found.append(said)
     try:
         results_folder.check(Path("results"))
     except StudyError as error:

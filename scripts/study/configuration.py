@@ -60,11 +60,19 @@ def sweeps_of(config: dict[str, Any]) -> list[dict[str, Any]]:
 
 def encoder_settings(config: dict[str, Any]) -> dict[str, Any] | None:
     """Settings of the text encoder, in the form of a model's; None where the study asks for no semantic score."""
-    semantic = config["quality"]["semantic"]
-    source = semantic["source"]
+    return _judge_settings(config["quality"]["semantic"])
+
+
+def entailment_settings(config: dict[str, Any]) -> dict[str, Any] | None:
+    """Settings of the classifier of entailment, in the form of a model's; None where the study asks for none."""
+    return _judge_settings(config["quality"]["entailment"])
+
+
+def _judge_settings(given: dict[str, Any]) -> dict[str, Any] | None:
+    source = given["source"]
     if source == "none":
         return None
-    return {"source": source, source: semantic[source], "dtype": "float32", "seed": 0}
+    return {"source": source, source: given[source], "dtype": "float32", "seed": 0}
 
 
 def check_form(config: dict[str, Any]) -> None:
@@ -94,6 +102,12 @@ def encoder(config: dict[str, Any]) -> ModelSettings | None:
     """The text encoder's settings as its source reads them; None where the study asks for no semantic score."""
     given = encoder_settings(config)
     return read_model("quality.semantic", given) if given else None
+
+
+def entailment(config: dict[str, Any]) -> ModelSettings | None:
+    """The settings of the classifier of entailment as its source reads them; None where the study asks for none."""
+    given = entailment_settings(config)
+    return read_model("quality.entailment", given) if given else None
 
 
 def generation_settings(config: dict[str, Any]) -> dict[str, Any]:
@@ -167,13 +181,14 @@ def _check_forced(config: dict[str, Any], techniques: list[Technique]) -> None:
 
 
 def _check_encoder(config: dict[str, Any]) -> None:
-    semantic = config["quality"]["semantic"]
-    source = semantic["source"]
-    if source != "none" and source not in semantic:
-        raise StudyError(f"quality.semantic.source is '{source}', but quality.semantic.{source} is missing; add it.")
-    found = encoder(config)
-    if found:
-        found.options.check("quality.semantic", ENCODER)
+    for name, read in (("semantic", encoder), ("entailment", entailment)):
+        key, given = f"quality.{name}", config["quality"][name]
+        source = given["source"]
+        if source != "none" and source not in given:
+            raise StudyError(f"{key}.source is '{source}', but {key}.{source} is missing; add it.")
+        found = read(config)
+        if found:
+            found.options.check(key, ENCODER)
 
 
 def _check_choices(config: dict[str, Any]) -> None:

@@ -21,7 +21,8 @@ from scripts.study.techniques import Technique
 # Seconds of the stages whose length hardly depends on the study.
 STAGES = {
     "choose_threads": 25.0,
-    "prepare_dataset": 6.0, "select_samples": 2.0, "prepare_encoder": 30.0, "score_text": 5.0, "score_semantic": 20.0,
+    "prepare_dataset": 6.0, "select_samples": 2.0, "prepare_encoder": 30.0,
+    "prepare_classifier": 30.0, "score_entailment": 30.0, "score_text": 5.0, "score_semantic": 20.0,
     "score": 4.0, "compare": 15.0, "plot": 6.0, "render": 6.0,
 }  # fmt: skip
 START_S = 12.0  # of a run: start of the processes, imports, loading, warm-up, and what is observed after the samples
@@ -155,7 +156,11 @@ def jobs(plan: Plan) -> list[tuple[str, dict[str, str], Path | None]]:
     ]
     for model in configuration.models_used(list(plan.techniques.values())):
         found.append(("prepare_model", {"model": model}, kept / f"models/{model}.jsonl"))
-    scores = ["score_text", *(["score_semantic"] if plan.encoder else [])]
+    scores = [
+        "score_text",
+        *(["score_semantic"] if plan.encoder else []),
+        *(["score_entailment"] if plan.classifier else []),
+    ]
     for name in plan.techniques:
         for run in plan.runs:
             wildcards = {"technique": name, "run": str(run)}

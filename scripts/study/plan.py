@@ -57,6 +57,11 @@ class Plan:
         """Settings of the text encoder; None without semantic scores."""
         return configuration.encoder_settings(self.config)
 
+    @property
+    def classifier(self) -> dict[str, Any] | None:
+        """Settings of the classifier of entailment; None without one."""
+        return configuration.entailment_settings(self.config)
+
     @functools.cached_property
     def reference(self) -> Technique | None:
         """The technique of the reference process, if any."""
@@ -201,6 +206,11 @@ class Plan:
     def encoder_request(self) -> dict[str, Any]:
         """The request for the text encoder."""
         return {"kind": "encoder", "name": "encoder", "settings": self.encoder, "output": "results/encoder"}
+
+    def classifier_request(self) -> dict[str, Any]:
+        """The request for the classifier of entailment."""
+        output = "results/classifier"
+        return {"kind": "encoder", "name": "entailment", "settings": self.classifier, "output": output}
 
     def model_request(self, name: str) -> dict[str, Any]:
         """The request for a model, without files."""

@@ -20,12 +20,12 @@ def record(config: dict[str, Any], techniques: list[Technique]) -> dict[str, Any
         The configuration without the options of sources, models and techniques that the study does not use.
     """
     used = configuration.models_used(techniques)
-    semantic = config["quality"]["semantic"]
-    source = semantic["source"]
     return {key: _without(key, value) for key, value in config.items()} | {
         "dataset": configuration.dataset_settings(config) | {"samples": config["dataset"]["samples"]},
         "models": {name: configuration.model_settings(config, name) for name in used},
-        "quality": {"semantic": {"source": source} | ({source: semantic[source]} if source in semantic else {})},
+        "quality": {
+            key: _of_source(value) if isinstance(value, dict) else value for key, value in config["quality"].items()
+        },
         "techniques": _entries(config, techniques),
         # By name, since the order of entries is lost where keys are sorted.
         "select": config["select"] or [entry.name for entry in techniques if entry.name in config["techniques"]],
@@ -56,3 +56,9 @@ def _entries(config: dict[str, Any], techniques: list[Technique]) -> dict[str, A
         | technique.difference
         for technique in found
     }
+
+
+def _of_source(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a source with its own options alone."""
+    source = given["source"]
+    return {"source": source} | ({source: given[source]} if source in given else {})

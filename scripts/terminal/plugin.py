@@ -240,7 +240,7 @@ class LogHandler(LogHandlerBase):
 
 _WORDS = {
     "generate": "run", "prepare_model": "model", "score": "figures", "score_text": "ROUGE", "profile": "profile",
-    "measure_load": "run under load", "score_semantic": "semantic score",
+    "measure_load": "run under load", "score_semantic": "semantic score", "score_entailment": "entailment",
 }  # fmt: skip
 
 

@@ -43,7 +43,8 @@ def results(comparison: dict[str, Any]) -> dict[str, Any]:
         "baseline_reason": comparison["baseline"]["reason"] or "",
         "rows": [_row(comparison, technique, shown, scales, best) for technique in techniques],
         "methods": _methods(rows.ran(techniques), shown, heads),
-        "semantic_model": _semantic_model(techniques),
+        "semantic_model": _model(techniques, "semantic_model"),
+        "entailment_model": _model(techniques, "entailment_model"),
         "notes": [*beside.lines(comparison), *notes(techniques)],
         "doubts": doubts(techniques),
     }
@@ -212,10 +213,10 @@ def _fixed_length(techniques: list[dict[str, Any]]) -> str:
     return "/".join(str(length) for length in sorted(lengths - {None}))
 
 
-def _semantic_model(techniques: list[dict[str, Any]]) -> str:
-    """Return the model that the semantic similarity was scored with."""
+def _model(techniques: list[dict[str, Any]], key: str) -> str:
+    """Return the model that a score was made with: of the semantic similarity, or of the entailment."""
     for technique in techniques:
-        model = technique["semantic_model"]
+        model = technique.get(key)
         if model:
             return ", ".join(str(value) for value in model.values()) if isinstance(model, dict) else str(model)
     return ""

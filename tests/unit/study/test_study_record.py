@@ -33,12 +33,14 @@ def test_what_a_report_carries_makes_the_same_study_again():
         "sweeps": {"size": {"technique": "batch_8", "facet": "batch_size", "values": [2, 4]}},
         "scenarios": {"balanced": None},
         "measurement": {"repeats": 2},
+        "quality": {"tokenizer": "unicode"},
     }
     found, techniques = recorded(study)
     again = laid_over(BUILT_IN, found)
     assert configuration.check(again) == techniques
     assert configuration.model_settings(again, "small")["seed"] == 7
     assert again["measurement"]["repeats"] == 2
+    assert again["quality"] == BUILT_IN["quality"] | {"tokenizer": "unicode"}
     assert again["scenarios"]["balanced"] is None
 
 
