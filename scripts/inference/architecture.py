@@ -17,6 +17,10 @@ _NAMES = {
     "intermediate": "intermediate_size",
     "vocabulary": "vocab_size",
 }
+# Of these transformers ties the embeddings unless the content says otherwise; of the Llama family it does not.
+TIED_BY_DEFAULT = frozenset(
+    {"gemma", "gemma2", "gemma3_text", "cohere", "cohere2", "smollm3", "starcoder2", "ernie4_5"}
+)
 
 
 def of_checkpoint(directory: Path) -> dict[str, Any] | None:
@@ -37,6 +41,6 @@ def of_config(config: dict[str, Any]) -> dict[str, Any] | None:
     if not all(type(value) is int for value in shape.values()):
         return None
     return shape | {
-        "tied_embeddings": bool(config.get("tie_word_embeddings", False)),
+        "tied_embeddings": bool(config.get("tie_word_embeddings", config.get("model_type") in TIED_BY_DEFAULT)),
         "attention_bias": bool(config.get("attention_bias", False)),
     }
