@@ -104,10 +104,8 @@ def without_quality(comparison: dict[str, Any], it: Gains) -> str:
 
 def beside(comparison: dict[str, Any]) -> list[str]:
     """Return price, certainty and doubt, a sentence or two each."""
-    if rows.no_winner(comparison):
+    if rows.no_winner(comparison) or not comparison["uses"]:
         return [load.answer(comparison)]
-    if not comparison["uses"]:
-        return []
     one, bulk = chosen(comparison)
     price = [] if one.name == comparison["answer"]["reference"] else [_told("price", "one", it=asdict(one))]
     if bulk not in (None, one):

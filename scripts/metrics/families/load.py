@@ -87,7 +87,8 @@ def _capacity(searched: list[dict]) -> Figure:
         # The edge lies between the two rates of each run; with one that broke at none, it may lie anywhere above.
         found["high"] = None if None in breaks else over_runs(breaks)["high"]
     notes = list(dict.fromkeys(filter(None, (each.get("note") for each in searched))))
-    found["note"] = "; ".join([*notes, *filter(None, [found["note"]])]) or None
+    told = [note.rstrip(".") for note in (*notes, found["note"]) if note]
+    found["note"] = "; ".join(told) or None
     return found | {"bracket": list(map(list, zip(keeps, breaks, strict=True)))}
 
 

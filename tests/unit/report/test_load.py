@@ -69,6 +69,12 @@ def test_too_few_requests_for_the_percentile_are_told_in_the_answer(comparison):
     assert said.endswith("; a rate had fewer requests than P99 needs (299).")
 
 
+def test_what_is_served_is_told_without_a_baseline_too(comparison):
+    changed = copy.deepcopy(comparison)
+    changed["uses"] = None
+    assert any(line.startswith("Under load") for line in answer.sentences(changed))
+
+
 def test_runs_that_differ_too_much_stand_in_place_of_an_interval(comparison):
     changed = copy.deepcopy(comparison)
     compiled = next(each for each in changed["techniques"] if each["name"] == "compiled")
