@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from scripts.foundation import files
-from tests.support import hub
+from tests.support import gguf_model, hub
 
 ID = "owner/model"
 
@@ -15,8 +15,9 @@ ID = "owner/model"
 def stage(tmp_path):
     """Run the stage in a process of its own: the hub's client reads its environment when it is imported."""
 
-    def run(address, revision=hub.COMMIT, name=ID, **environment):
-        given = {"source": "hub", "hub": {"id": name, "revision": revision}, "dtype": "float32", "seed": 0}
+    def run(address, revision=hub.COMMIT, name=ID, file="", **environment):
+        wanted = {"id": name, "revision": revision, "file": file}
+        given = {"source": "hub", "hub": wanted, "dtype": "float32", "seed": 0}
         command = [sys.executable, "-m", "scripts.prepare_model", "--name", "small", "--settings", json.dumps(given)]
         base = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
         base |= {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -62,6 +63,23 @@ def test_a_pinned_snapshot_is_fetched_once_without_pickles_or_code_and_works_off
         done = stage(served.address, **environment)
         assert done.returncode == 0, done.stderr
         assert files.read_json(tmp_path / "out" / "manifest.json") == manifest
+
+
+def test_a_gguf_file_of_a_repository_is_fetched_alone_and_made_a_checkpoint_of(stage, checkpoint_directory, tmp_path):
+    content = gguf_model.write(checkpoint_directory, tmp_path / "made.gguf", "Q8_0").read_bytes()
+    repository = hub.Repository({"q/small-Q8_0.gguf": content, "q/small-Q4_0.gguf": b"other"})
+    with hub.serve({ID: repository}) as served:
+        done = stage(served.address, file="q/small-Q8_0.gguf")
+        assert done.returncode == 0, done.stderr
+        assert not any("Q4_0" in asked for asked in served.requests)
+        manifest = files.read_json(tmp_path / "out" / "manifest.json")
+        (tmp_path / "out" / "manifest.json").unlink()
+        said = refusal(stage(served.address, file="q/none.gguf"), tmp_path)
+        assert f"has no file q/none.gguf at {hub.COMMIT}; copy its name" in said
+    assert (manifest["source"], manifest["repository"], manifest["path"]) == ("hub", ID, ".")
+    assert manifest["stored"]["form"].startswith("GGUF (Q8_0, F32), 8.")
+    assert stage(served.address, file="q/small-Q8_0.gguf", HF_HUB_OFFLINE="1").returncode == 0
+    assert files.read_json(tmp_path / "out" / "manifest.json")["weights_digest"] == manifest["weights_digest"]
 
 
 def test_a_gated_repository_says_how_to_get_in_and_a_token_opens_it(stage, checkpoint_directory, tmp_path):

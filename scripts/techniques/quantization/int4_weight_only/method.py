@@ -32,7 +32,7 @@ class Int4WeightOnly(WeightOnlyMethod):
         problem = form.int4_problem() if form is not None and form.has_steps else None
         if problem:
             raise UnsupportedError(
-                f"the checkpoint's 4-bit weights ({form.label}) don't fit 4-bit layers here: {problem}; without "
+                f"The checkpoint's 4-bit weights ({form.label}) don't fit 4-bit layers here: {problem}; without "
                 "quantization they are read dequantised."
             )
 
