@@ -8,9 +8,11 @@ request at most one extra look-ahead step is computed.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+import numpy
 import torch
 
 from scripts.engine import family
@@ -22,7 +24,8 @@ from scripts.engine.session import Session
 from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
 from scripts.runtime.generation import Generated, Generator, Observation
 from scripts.runtime.models import Loaded
-from scripts.runtime.stops import NOTHING_HELD, Held, Stops, codes
+from scripts.runtime.stop_texts import Rows, StopTexts
+from scripts.runtime.stops import ENDS, NOTHING_HELD, Held, Stops, codes, follow
 
 REPETITIONS = 20  # of a graph that is timed by itself
 CHECK_DEVICE_S = 1.0  # without progress for so long, look whether the device has failed
@@ -50,6 +53,7 @@ class GraphEngine(Generator):
         self.ahead = 1 if self.device.type == "cuda" else 0
         self._stops: list[int] = []
         self._held = NOTHING_HELD
+        self._texts: StopTexts | None = None
         self._limit = 0
         self._extra_step = False
 
@@ -101,10 +105,12 @@ class GraphEngine(Generator):
         return bucket(max(len(prompt) for prompt in batch) - len(self.prefix))
 
     @torch.inference_mode()
-    def limit(self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD) -> None:
-        """From now on stop after so many tokens, or at one of the stop tokens, or of those held behind text."""
-        self._limit, self._stops, self._held = new_tokens, stops, held
-        self._ending = Stops([*stops, *held.tokens], set(), held)
+    def limit(
+        self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD, texts: StopTexts | None = None
+    ) -> None:
+        """From now on stop after so many tokens, at a stop token, at one held behind text, or at a text."""
+        self._limit, self._stops, self._held, self._texts = new_tokens, stops, held, texts
+        self._ending = Stops([*stops, *held.tokens], set(), held, texts)
         if not self.sessions:
             return
         table = torch.from_numpy(codes(stops, held, self.decoder.vocabulary)).to(self.device)
@@ -119,7 +125,7 @@ class GraphEngine(Generator):
             self.captured_late += 1
             session = self._session(len(prompts))
             session.reserve(width)
-            self.limit(self._limit, self._stops, self._held)
+            self.limit(self._limit, self._stops, self._held, self._texts)
         if self._extra_step:
             # An extra look-ahead step may still write to the tensors that the host polls.
             self._synchronise()
@@ -135,6 +141,7 @@ class GraphEngine(Generator):
         progress, rows, limit = session.state.host_progress, session.rows, self._limit
         moments: list[float] = []
         launched = 1
+        following = None if self._texts is None else self._following(session)
         while len(moments) < limit:
             while launched < limit and launched <= len(moments) + self.ahead:
                 session.step()
@@ -142,11 +149,25 @@ class GraphEngine(Generator):
             self._wait(progress, len(moments))
             # In this order: rows that stop later than the tokens read here are seen the next time.
             stopped, out = int(progress[ROWS_STOPPED]), int(progress[TOKENS_OUT])
-            moments += [time.perf_counter()] * (out - len(moments))
-            if stopped == rows:
+            before = len(moments)
+            moments += [time.perf_counter()] * (out - before)
+            if stopped == rows or (following is not None and following(before, len(moments))):
                 break
         self._extra_step = launched > len(moments)
         return moments
+
+    def _following(self, session: Session) -> Callable[[int, int], bool]:
+        """Whether every row has ended, asked with the tokens from one to before another: the device knows no texts."""
+        table = codes(self._stops, self._held, self.decoder.vocabulary)
+        seen, texts = numpy.zeros(session.rows, dtype=numpy.int8), Rows(self._texts, session.rows)
+
+        def all_ended(first: int, last: int) -> bool:
+            for token in session.state.host_tokens[first:last]:
+                seen[:] = follow(seen, table[token])
+                texts.mark(seen, token)
+            return bool((seen & ENDS).all())
+
+        return all_ended
 
     def _wait(self, progress: Any, known: int) -> None:
         """Poll pinned memory until more than ``known`` tokens are out."""

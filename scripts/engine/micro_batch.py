@@ -15,6 +15,7 @@ from scripts.engine.decoder import Decoder
 from scripts.engine.graphs import GraphPool, Replay
 from scripts.engine.state import State
 from scripts.runtime.stages import micro_batches
+from scripts.runtime.stop_texts import Rows
 from scripts.runtime.stops import ENDS
 
 # A prefill's hidden states are sent on in chunks of rows, so that the next stage soon has something to do.
@@ -70,6 +71,7 @@ class MicroBatch:
         incoming: hidden states of a decode step from the stage before, [rows, hidden].
         outgoing: those for the next stage.
         seen: what the host saw of each row, as ``scripts.runtime.stops.follow`` has it.
+        texts: finds the texts that end rows.
         moments: when the host saw each token.
     """
 
@@ -96,6 +98,7 @@ class MicroBatch:
         """Forget the last batch."""
         self.state.reset()
         self.seen = numpy.zeros(len(self.rows), dtype=numpy.int8)
+        self.texts = Rows(None, len(self.rows))
         self.moments: list[float] = []
         self.done = False
         self.started = 0  # graphs launched: the prompt's, then one a token

@@ -26,6 +26,7 @@ from scripts.runtime import finite
 from scripts.runtime.generation import Generated, Observation
 from scripts.runtime.models import Loaded
 from scripts.runtime.stages import micro_batches
+from scripts.runtime.stop_texts import Rows, StopTexts
 from scripts.runtime.stops import NOTHING_HELD, Held, codes, follow
 
 # By default. More would fill the bubble during transfers, but each micro-batch reads all of a stage's weights at every
@@ -106,9 +107,11 @@ class PipelineEngine(GraphEngine):
         return self._hidden_buffers[name][rows.start * width : needed]
 
     @torch.inference_mode()
-    def limit(self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD) -> None:
-        """From now on stop after so many tokens, or at one of the stop tokens, or of those held behind text."""
-        self._limit, self._stops = new_tokens, stops
+    def limit(
+        self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD, texts: StopTexts | None = None
+    ) -> None:
+        """From now on stop after so many tokens, at a stop token, at one held behind text, or at a text."""
+        self._limit, self._stops, self._texts = new_tokens, stops, texts
         self._codes = codes(stops, held, self.decoder.vocabulary)
 
     @torch.inference_mode()
@@ -124,6 +127,7 @@ class PipelineEngine(GraphEngine):
         skipped = len(self.prefix)
         for micro in batch:
             micro.begin([prompts[row][skipped:] for row in micro.rows], width, self.pad)
+            micro.texts = Rows(self._texts, len(micro.rows))
         for step in range(self._limit):
             for number, micro in enumerate(batch):
                 self._launch_next(step, number, micro, timer)
@@ -174,6 +178,7 @@ class PipelineEngine(GraphEngine):
         """Wait for a token of every row, and see which rows stopped there."""
         self._wait(micro.state.host_progress, token)
         micro.seen = follow(micro.seen, self._codes[micro.state.host_tokens[token]])
+        micro.texts.mark(micro.seen, micro.state.host_tokens[token])
         micro.moments.append(time.perf_counter())
 
     def _drain(self, micro: MicroBatch) -> None:

@@ -107,6 +107,7 @@ class SpeculativeEngine(GraphEngine):
         """Launch rounds until the request has stopped or is long enough; returns when each kept token was seen."""
         state, limit = session.state, self._limit
         moments: list[float] = []
+        following = None if self._texts is None else self._following(session)
         started, ended, reached = 1, 0, 0  # graphs, the prefill's among them; tokens of the ended ones
         while len(moments) < limit:
             # Each graph in flight puts out at least a token.
@@ -115,11 +116,12 @@ class SpeculativeEngine(GraphEngine):
                 started += 1
             self._wait(state.host_progress, len(moments))
             stopped, out = int(state.host_progress[ROWS_STOPPED]), int(state.host_progress[TOKENS_OUT])
-            moments += [time.perf_counter()] * (out - len(moments))
+            before = len(moments)
+            moments += [time.perf_counter()] * (out - before)
             while reached < out:
                 reached += 1 if ended == 0 else int(state.counts[ended - 1, ACCEPTED]) + 1
                 ended += 1
-            if stopped:
+            if stopped or (following is not None and following(before, len(moments))):
                 break
         self.rounds_run, self._extra_step = ended - 1, started > ended
         tokens = state.host_tokens[: min(len(moments), limit), 0].tolist()

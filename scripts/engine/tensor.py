@@ -27,6 +27,7 @@ from scripts.kernels.parts import Norm
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.generation import Observation
 from scripts.runtime.models import Loaded
+from scripts.runtime.stop_texts import Rows, StopTexts
 from scripts.runtime.stops import ENDS, NOTHING_HELD, Held, codes, follow
 
 
@@ -201,9 +202,11 @@ class TensorEngine(GraphEngine):
     def _decoder(self, positions: int) -> Decoder:
         return TensorDecoder(self.loaded.model, positions, self.collectives)
 
-    def limit(self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD) -> None:
-        """From now on stop after so many tokens, or at one of the stop tokens, or of those held behind text."""
-        super().limit(new_tokens, stops, held)
+    def limit(
+        self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD, texts: StopTexts | None = None
+    ) -> None:
+        """From now on stop after so many tokens, at a stop token, at one held behind text, or at a text."""
+        super().limit(new_tokens, stops, held, texts)
         self._codes = codes(stops, held, self.decoder.vocabulary)
 
     def _follow(self, session: Session) -> list[float]:
@@ -214,6 +217,7 @@ class TensorEngine(GraphEngine):
         """
         state, limit = session.state, self._limit
         seen = numpy.zeros(session.rows, dtype=numpy.int8)
+        texts = Rows(self._texts, session.rows)
         moments: list[float] = []
         launched = 1
         while len(moments) < limit and not (seen & ENDS).all():
@@ -222,6 +226,7 @@ class TensorEngine(GraphEngine):
                 launched += 1
             self._wait(state.host_progress, len(moments))
             seen = follow(seen, self._codes[state.host_tokens[len(moments)]])
+            texts.mark(seen, state.host_tokens[len(moments)])
             moments.append(time.perf_counter())
         self._extra_step = launched > len(moments)
         return moments

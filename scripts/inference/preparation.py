@@ -13,7 +13,7 @@ from scripts.inference import batches as batching
 from scripts.inference import timed_loop, vocabulary
 from scripts.inference.batches import group
 from scripts.inference.loading import load, load_tokenizer
-from scripts.inference.prompts import build_prompts, find_stops, headline_text, most_new_tokens
+from scripts.inference.prompts import build_prompts, find_stops, headline_text, most_new_tokens, stop_rule
 from scripts.inference.timed_loop import generation_config
 from scripts.runtime.generation import SampleRecorder
 from scripts.runtime.models import Loaded, Process
@@ -151,13 +151,15 @@ class Prepared:
     def _set_limit(self) -> None:
         if self.loaded.generator is not None:
             limit = self.options["generation_config"].max_new_tokens
-            self.loaded.generator.limit(limit, self.stops.at_once, self.stops.held)
+            self.loaded.generator.limit(limit, self.stops.at_once, self.stops.held, self.stops.texts)
 
     def resolved(self) -> dict[str, Any]:
         """The generation settings as they were used."""
         settings = self.options["generation_config"].to_diff_dict()
         # Hundreds of token ids say no more than their number.
         settings["eos_token_id"] = f"{len(self.stops.all_tokens)} stop tokens, {sorted(self.stops.end_tokens)} end"
+        if self.stops.texts is not None:
+            settings["stop_strings"] = list(self.stops.texts.texts)
         return settings | {"use_cache": self.options.get("use_cache")}
 
     def weight_bytes(self) -> int:
@@ -169,7 +171,7 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
     """Load the technique's models with every facet on, and set how it generates."""
     import torch
 
-    settings, generation = request["settings"], request["generation"]
+    settings = request["settings"]
     draft = request["models"].get("draft")
     calibration = _calibration(request, tokenizer)
     if draft:
@@ -180,9 +182,9 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
         vocabulary.fit(loaded.draft, rows, tokens=max(_words(tokenizer).values()) + 1)
     ends = loaded.model.generation_config.eos_token_id
     ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-    stops = find_stops(tokenizer, ends, generation["stop"])
+    stops = find_stops(tokenizer, ends, stop_rule(request))
     if not stops.all_tokens:
-        raise StudyError("the model has no end token and generation.stop is 'end_token'; set it to 'line_break'.")
+        raise StudyError("the model has no end token and 'stop' is not 'line_break'; set it to that.")
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stops.all_tokens[0]
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)

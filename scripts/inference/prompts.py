@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.foundation.text import one_line
+from scripts.runtime.stop_texts import StopTexts
 from scripts.runtime.stops import Held, Stops
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ LABEL = "Headline:"
 def most_new_tokens(request: dict[str, Any]) -> int:
     """The most new tokens of a run's answers: the technique's own limit, or the study's."""
     return request["settings"].get("max_new_tokens") or request["generation"]["max_new_tokens"]
+
+
+def stop_rule(request: dict[str, Any]) -> str | list[str]:
+    """What ends a run's answers: the technique's own rule, or the study's."""
+    return request["settings"].get("stop") or request["generation"]["stop"]
 
 
 def build_prompts(
@@ -142,7 +148,7 @@ def headline_text(prompt: str, headline: str, generation: dict[str, Any]) -> str
     return headline if generation["chat_template"] or prompt[-1:].isspace() else " " + headline
 
 
-def find_stops(tokenizer: PreTrainedTokenizerBase, ends: list[int], stop: str) -> Stops:
+def find_stops(tokenizer: PreTrainedTokenizerBase, ends: list[int], stop: str | list[str]) -> Stops:
     """The tokens that end a headline.
 
     A line break without text before it ends one only once it has text: chat models like to begin with an empty line.
@@ -150,11 +156,21 @@ def find_stops(tokenizer: PreTrainedTokenizerBase, ends: list[int], stop: str) -
     Args:
         tokenizer: of the target.
         ends: the checkpoint's own end tokens.
-        stop: ``line_break``: the first line break behind text ends it too; ``end_token``: only an end token does.
+        stop: ``line_break``: the first line break behind text ends it too; ``end_token``: only an end token does;
+            texts: so does each of them, wherever it first occurs, or as a token where it is a special token's.
     """
     end_tokens = set(ends)
     if tokenizer.eos_token_id is not None:
         end_tokens.add(tokenizer.eos_token_id)
+    if isinstance(stop, list):
+        special = {text: tokenizer.convert_tokens_to_ids(text) for text in stop if text in tokenizer.all_special_tokens}
+        end_tokens |= set(special.values())
+        texts = tuple(text for text in stop if text not in special)
+
+        def decode(tokens: list[int]) -> str:
+            return tokenizer.decode(tokens, skip_special_tokens=True)
+
+        return Stops(sorted(end_tokens), end_tokens, texts=StopTexts(texts, decode) if texts else None)
     if stop != "line_break":
         return Stops(sorted(end_tokens), end_tokens)
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation import files
 from scripts.hardware import fit
 from scripts.inference import garbage, heartbeat, pinning, readings, reference, served_logprobs, worker
-from scripts.inference.prompts import find_stops, fitted, messages, most_new_tokens
+from scripts.inference.prompts import find_stops, fitted, messages, most_new_tokens, stop_rule
 from scripts.inference.sampling import mark_truncated, time_all
 from scripts.inference.served_memory import ServerMemory
 from scripts.inference.served_requests import Requests
@@ -225,7 +225,7 @@ def requests(
 ) -> Requests:  # fmt: skip
     """What asks a server for the study's headlines."""
     generation = request["generation"]
-    ending = find_stops(tokenizer, end_tokens(request["models"]["target"]["path"]), generation["stop"])
+    ending = find_stops(tokenizer, end_tokens(request["models"]["target"]["path"]), stop_rule(request))
     sent = {}
     if running.api.kind == CHAT:
         if not generation["chat_template"]:
@@ -298,6 +298,8 @@ def _evidence(
         found["batch_size"] = {"requests_sent_together": prepared.batch_size}
     if settings.get("max_new_tokens"):
         found["max_new_tokens"] = {"max_new_tokens_asked": settings["max_new_tokens"]}
+    if settings.get("stop"):
+        found["stop"] = {"stops_asked": prepared.resolved()["stops_sent"]}
     if settings.get("prompt_tokens"):
         found["prompt_tokens"] = {"prompt_tokens": settings["prompt_tokens"]}
     return found

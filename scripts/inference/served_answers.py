@@ -35,12 +35,13 @@ def line(
         moments = _moments_of_ids(answer, began)[: len(kept)]
         if len(kept) < len(ids):
             latency, count = moments[-1], len(kept)
-        text, source = decode(kept), API
+        text, source = stops.text_of(decode(kept)), API
         reason = stops.reason(kept)
         if reason == "length" and answer.finish_reason != "length" and stops.all_tokens:
             reason = None  # a stop token that the server does not send
     else:
-        kept, text, source = encode(answer.text), answer.text, RETOKENISED
+        text = stops.text_of(answer.text)
+        kept, source = encode(text), RETOKENISED
         moments = _moments_of_chunks(answer, began)
         reason = _reason(answer, stops, text_stops)
     if moments is None or len(moments) != count:
@@ -81,6 +82,6 @@ def _reason(answer: Answer, stops: Stops, text_stops: bool) -> str | None:
     """Why the text ended, as far as the answer tells it; None where it may be either of two."""
     if answer.finish_reason == "length":
         return "length"
-    if LINE_BREAK in answer.text.lstrip():
+    if stops.texts is None and LINE_BREAK in answer.text.lstrip():
         return "line_break"
     return None if text_stops else "end"

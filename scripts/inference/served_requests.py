@@ -64,17 +64,24 @@ class Requests:
         self._extra: dict[str, Any] = {}
         self._stop_tokens: tuple[int, ...] = ()
         self._stop_text: tuple[str, ...] = ()
-        self._use_natural(generation["stop"])
+        self._use_natural(settings.get("stop") or generation["stop"])
         self._loop = asyncio.new_event_loop()
         self._client = Client(running.api, limit_s)
         self._loop.run_until_complete(self._client.__aenter__())
 
-    def _use_natural(self, stop: str) -> None:
+    def _use_natural(self, stop: str | list[str]) -> None:
         """Stop where the study's own loop does: at the same tokens if the server takes them, else at the text."""
         natural = self._preset.get("natural", {})
         self._natural_names = set(placeholders.named(natural))
         values = {"stop_tokens": self.stops.all_tokens, "new_tokens": self._most}
         self._extra = placeholders.fill(natural, values)
+        if self.stops.texts is not None:
+            if not self._names.get("stop_text"):
+                raise UnsupportedError(
+                    f"{self.running.spec.label} takes no texts to stop at, and 'stop' has some; set it to 'line_break' "
+                    "or 'end_token', or api.names.stop_text of its preset."
+                )
+            self._stop_text, self._by_text = self.stops.texts.texts, True
         if self._names.get("stop_tokens"):
             self._stop_tokens = tuple(self.stops.all_tokens)
         elif stop == "line_break" and "stop_tokens" not in self._natural_names:
@@ -199,7 +206,9 @@ class Requests:
         """The generation settings as they were sent."""
         api = self.running.api
         ids = len(self.stops.all_tokens) if "stop_tokens" in self._natural_names else len(self._stop_tokens)
-        stops = f"{ids} token ids" if ids else list(self._stop_text)
+        stops: Any = f"{ids} token ids" if ids else []
+        if self._stop_text:
+            stops = [*([stops] if ids else []), *self._stop_text]
         names = {"path": api.path, "kind": api.kind, "max_new_tokens": self._most, "stops_sent": stops}
         # Hundreds of token ids say no more than their names.
         return names | api.body | {"further_fields": sorted(self._extra)}

@@ -73,7 +73,7 @@ def time_batch(
     for length, (stamps, tokens) in zip(lengths, each, strict=True):
         kept = stops.trim(tokens)
         moments = [stamp - began for stamp in stamps[: len(kept)]]
-        text = tokenizer.decode(kept, skip_special_tokens=True)
+        text = stops.text_of(tokenizer.decode(kept, skip_special_tokens=True))
         lines.append(
             {
                 "prompt_tokens": length,

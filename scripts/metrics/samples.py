@@ -12,7 +12,7 @@ from scripts.foundation.errors import StudyError
 from scripts.metrics.answers import reader
 from scripts.metrics.answers.reader import How
 
-STOP_REASONS = ("end", "line_break", "length")
+STOP_REASONS = ("end", "line_break", "text", "length")
 API, RETOKENISED = "api", "retokenised"
 TOKENS = (API, RETOKENISED)
 COUNTS = ("drafted_tokens", "accepted_tokens", "rejected_tokens", "rounds")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scripts.runtime.stops import NOTHING_HELD, Held
+
+if TYPE_CHECKING:
+    from scripts.runtime.stop_texts import StopTexts
 
 
 @dataclass
@@ -99,8 +102,10 @@ class Generator:
     def reserve(self, batches: list[list[list[int]]], new_tokens: int) -> None:
         """Compile and allocate whatever those batches of prompts (token ids) need, for up to so many new tokens."""
 
-    def limit(self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD) -> None:
-        """From now on generate so many tokens at most, or up to a stop token, or to one that is held behind text."""
+    def limit(
+        self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD, texts: StopTexts | None = None
+    ) -> None:
+        """From now on generate so many tokens at most, or up to a stop token, to one held behind text, or to a text."""
         raise NotImplementedError
 
     def generate(self, prompts: list[list[int]]) -> Generated:

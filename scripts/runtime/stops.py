@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy
     import torch
 
+    from scripts.runtime.stop_texts import StopTexts
+
 # Of a token, and of a row of tokens so far: that it ends, that it has text. Of a token: that it ends what has text.
 ENDS, TEXT, ENDS_TEXT = 1, 2, 4
 
@@ -38,12 +40,14 @@ class Stops:
         all_tokens: all of them, ascending.
         end_tokens: the end tokens among them; the others are line breaks.
         held: those that end only what has text.
+        texts: texts that end it where they first occur.
         table: ``codes`` on the model's device, int8 [vocabulary], where any are held and ``generate`` needs it.
     """
 
     all_tokens: list[int]
     end_tokens: set[int]
     held: Held = NOTHING_HELD
+    texts: StopTexts | None = None
     table: torch.Tensor | None = field(default=None, compare=False)
 
     @functools.cached_property
@@ -57,6 +61,10 @@ class Stops:
 
     def trim(self, tokens: list[int]) -> list[int]:
         """Tokens up to and with the one that ends; what a technique generated beyond it does not count."""
+        tokens = self._to_stop_token(tokens)
+        return tokens if self.texts is None else tokens[: self.texts.end(tokens)]
+
+    def _to_stop_token(self, tokens: list[int]) -> list[int]:
         stops, held, has_text = self._at_once, self.held, False
         for index, token in enumerate(tokens):
             if token in stops or (has_text and token in held.tokens):
@@ -64,10 +72,16 @@ class Stops:
             has_text = has_text or token not in held.blank
         return tokens
 
+    def text_of(self, text: str) -> str:
+        """The text of trimmed tokens up to a text that ends it."""
+        return text if self.texts is None else self.texts.cut(text)
+
     def reason(self, tokens: list[int]) -> str:
-        """Why generation of trimmed tokens stopped: ``end``, ``line_break`` or ``length``."""
+        """Why generation of trimmed tokens stopped: ``end``, ``text``, ``line_break`` or ``length``."""
         if tokens and tokens[-1] in self.end_tokens:
             return "end"
+        if self.texts is not None and self.texts.are_in(tokens):
+            return "text"
         if not tokens or tokens[-1] not in set(self.all_tokens):
             return "length"
         if tokens[-1] in self.held.tokens and all(token in self.held.blank for token in tokens[:-1]):

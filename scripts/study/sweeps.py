@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from scripts.foundation.errors import StudyError
@@ -36,24 +37,28 @@ def unfold(entries: dict[str, Any], sweeps: dict[str, Any]) -> tuple[dict[str, A
         if facet not in facet_names():
             raise StudyError(f"{where}.facet is '{facet}', which is no facet{suggestion(facet, facet_names())}.")
         points = []
-        for value in sweep["values"]:
-            point = point_name(name, value)
+        for number, value in enumerate(sweep["values"], start=1):
+            point = point_name(name, number if isinstance(value, list) else value)
             if point in unfolded:
                 raise StudyError(f"{where} makes a technique '{point}', which there is already; rename one of them.")
             unfolded[point] = _entry(entries, base, facet, option, value)
-            points.append({"value": value, "technique": point})
+            points.append({"value": _shown(value), "technique": point})
         described.append({"name": name, "technique": base, "facet": sweep["facet"], "points": points})
     return unfolded, described
 
 
 def point_name(sweep: str, value: Any) -> str:
-    """The name of a sweep's point: ``pruning_0p3`` for 0.3."""
+    """The name of a sweep's point: ``pruning_0p3`` for 0.3; of a list its place, from 1."""
     return f"{sweep}_{value}".replace(".", "p").replace("-", "m")
+
+
+def _shown(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False)[:100] if isinstance(value, list) else value
 
 
 def _entry(entries: dict[str, Any], base: str, facet: str, option: str, value: Any) -> dict[str, Any]:
     entry = entries[base]
-    label = f"{entry.get('label', base)[:50]}: {option or facet} {value}"
+    label = f"{entry.get('label', base)[:50]}: {option or facet} {_shown(value)}"
     if facet not in entry:
         return {"label": label, "extends": base, facet: {option: value} if option else value}
     changed = {option: value} if option else value

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.foundation import files
+from scripts.runtime.stop_texts import StopTexts
 from tests.support import ranks as processes
 from tests.support.worker_runs import settings
 
@@ -12,10 +13,15 @@ def run_engines(cases: dict[str, dict[str, Any]], ranks: int, scratch: Path) -> 
     """Run each case on so many processes; return by name what each rank reports.
 
     A case has ``checkpoint``, ``facets``, ``batches`` (token ids), ``new_tokens``, ``stops`` and perhaps ``ahead``,
-    steps that are started before the tokens of the one before are seen.
+    steps that are started before the tokens of the one before are seen, and ``texts`` that end, a token being ``<id>``.
     """
     processes.run(run_cases, ranks, ranks, cases, scratch)
     return {name: [files.read_json(scratch / f"{name}-{rank}.json") for rank in range(ranks)] for name in cases}
+
+
+def written_out(tokens: list[int]) -> str:
+    """A text of tokens."""
+    return "".join(f"<{token}>" for token in tokens)
 
 
 def run_engine(case: dict[str, Any], rank: int = 0, ranks: int = 1) -> dict[str, Any]:
@@ -34,7 +40,8 @@ def run_engine(case: dict[str, Any], rank: int = 0, ranks: int = 1) -> dict[str,
     loaded.generator = engine
     engine.ahead = case.get("ahead", engine.ahead)
     engine.reserve(case["batches"], case["new_tokens"])
-    engine.limit(case["new_tokens"], case["stops"])
+    texts = StopTexts(tuple(case["texts"]), written_out) if "texts" in case else None
+    engine.limit(case["new_tokens"], case["stops"], texts=texts)
     outputs = [engine.generate(batch) for batch in case["batches"]]
     seen = engine.observe(case["batches"][-1])
     return {

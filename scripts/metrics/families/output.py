@@ -34,6 +34,8 @@ FIGURES = (
           "Share of headlines that the model ended by its own stop token.", shown="percent"),
     Entry("stop_line_break_share", "1", "Ended by a line break", "Share of headlines that a line break ended.",
           shown="percent"),
+    Entry("stop_text_share", "1", "Ended by a text", "Share of headlines that one of the texts in stop ended.",
+          shown="percent"),
     Entry("stop_length_share", "1", "Runaway", "Share of headlines that ran into the length limit.",
           shown="percent", decimals=1, table=Place("Headlines")),
 )  # fmt: skip

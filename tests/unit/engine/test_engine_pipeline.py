@@ -5,9 +5,10 @@ import pytest
 from scripts.engine.occupancy import occupancy
 from scripts.foundation.errors import StudyError
 from scripts.runtime.stages import micro_batches, split
+from scripts.runtime.stop_texts import StopTexts
 from scripts.techniques.parallel.facet import FACET
 from tests.support.engine_cases import NEW, ONE_BY_ONE, PROMPTS, TOGETHER, case, cut, greedy, stopping
-from tests.support.engine_group import run_engines
+from tests.support.engine_group import run_engines, written_out
 from tests.support.tiny_checkpoint import make_checkpoint
 
 PIPELINE = {"parallel": {"pipeline": 2}}
@@ -46,6 +47,7 @@ def groups(model, tied, stops, tmp_path_factory):
         "tied_prefix": case(tied, PREFIX, TOGETHER),
         "stops": case(model, FOUR_PARTS, TOGETHER, stops=stops),
         "ahead": case(model, FOUR_PARTS, TOGETHER, stops=stops, ahead=1),
+        "texts": case(model, FOUR_PARTS, TOGETHER, texts=[f"{token}>" for token in stops]),
         "long": case(model, SIX, [[(prompt * 20)[:400] for prompt in PROMPTS]], new_tokens=3),
     }
     three = {
@@ -93,6 +95,19 @@ def test_a_micro_batch_whose_rows_have_all_stopped_is_left(groups, written, stop
     assert min(parts_end) < NEW
     assert groups["stops"][0]["collectives"]["broadcast"] == sum(parts_end)
     assert groups["ahead"][0]["collectives"]["broadcast"] == sum(end + (end < NEW) for end in parts_end)
+
+
+def test_texts_end_rows_as_tokens_do(groups, written, stops):
+    texts = StopTexts(tuple(f"{token}>" for token in stops), written_out)
+    lengths = [texts.end(row) or NEW for row in written]
+    assert min(lengths) < NEW
+    assert groups["texts"][0]["collectives"]["broadcast"] == sum(
+        (max(lengths[:2]), max(lengths[2:4]), lengths[4], lengths[5])
+    )
+    for report in groups["texts"]:
+        assert [row[:end] for row, end in zip(flat(report), lengths, strict=True)] == [
+            row[:end] for row, end in zip(written, lengths, strict=True)
+        ]
 
 
 def test_what_goes_forward_and_back(groups):

@@ -39,6 +39,7 @@ def groups(models, stops, tmp_path_factory):
         "tied_prefix": case(tied, PREFIX, TOGETHER),
         "stops": case(plain, SIX, TOGETHER, stops=stops),
         "ahead": case(plain, TENSOR, ONE_BY_ONE, stops=stops, ahead=1),
+        "texts": case(plain, TENSOR, ONE_BY_ONE, texts=[f"<{token}>" for token in stops], ahead=1),
         "int8": case(tied, SIX | {"quantization": "int8_weight_only"}, TOGETHER),
         "nf4": case(tied, SIX | {"quantization": "nf4"}, TOGETHER),
     }

@@ -4,6 +4,7 @@ import pytest
 
 from scripts.inference import served_answers
 from scripts.inference.timed_loop import Stops
+from scripts.runtime.stop_texts import StopTexts
 from scripts.serving.api import Answer
 
 STOPS = Stops([2, 9], {2})
@@ -62,6 +63,16 @@ def test_chunks_of_several_tokens_leave_their_times_unknown(chunks):
 def test_counts_in_the_chunks_tell_the_times_of_several_tokens():
     made = line([(2.0, "ab", None), (3.0, "c", None)], [2, 3], new=3, finish="length")
     assert made["token_times_s"] == [1.0, 1.0, 2.0]
+
+
+def test_a_text_to_stop_at_is_cut_off_whether_the_server_sends_it_or_not():
+    texts = StopTexts(("7", "#"), lambda ids: f"<{ids}>")
+    stops = Stops([9], {9}, texts=texts)
+    made = line([(2.0, "a", [5]), (3.0, "b", [7]), (4.0, "c", [6])], ids=[5, 7, 6], new=3, stops=stops, text_stops=True)
+    assert (made["token_ids"], made["text"], made["latency_s"]) == ([5, 7], "<[5, ", 2.0)
+    assert made["stop_reason"] == "text"
+    made = line([(2.0, "a#", None)], new=1, stops=stops, text_stops=True)
+    assert (made["text"], made["stop_reason"]) == ("a", None)
 
 
 @pytest.mark.parametrize(

@@ -181,3 +181,17 @@ def test_llama_cpp_writes_what_generate_writes(chain, evaluation_set, tmp_path):
     for line in natural:
         assert len(line["margins"]) == len(line["runners_up"]) == line["new_tokens"]
         assert min(line["margins"]) >= 0  # each token is the likeliest
+
+
+def test_texts_to_stop_at_are_sent_beside_the_end_tokens(checkpoint, evaluation_set, tmp_path):
+    outcome, _, _ = run(checkpoint, evaluation_set, tmp_path, engine(**ANSWERS), facets={"stop": ["##", "\n"]})
+    assert outcome["status"] == "ok", outcome["reason"]
+    assert outcome["evidence"]["stop"]["stops_asked"][1:] == ["##", "\n"]
+
+
+def test_a_server_that_takes_no_texts_says_so(checkpoint, evaluation_set, tmp_path):
+    asked = engine(**ANSWERS)
+    asked["api"]["names"]["stop_text"] = None
+    outcome, _, _ = run(checkpoint, evaluation_set, tmp_path, asked, stop=["##"])
+    assert outcome["status"] == "unsupported"
+    assert "test server takes no texts to stop at" in outcome["reason"]

@@ -33,6 +33,7 @@ SETTINGS: dict[str, list[Any]] = {
     "batch_size": [None, 8],
     "prompt_tokens": [None, 512],
     "max_new_tokens": [None, 12],
+    "stop": [None, "line_break", "end_token", ["###"], ["\n", "###"]],
 }  # fmt: skip
 EVIDENCE = {
     "pruning": {"sparsity": 0.31},

@@ -17,6 +17,7 @@ import torch
 
 from scripts.runtime.generation import ContinuousBatchTrace, Generated, Generator, Observation
 from scripts.runtime.models import Loaded
+from scripts.runtime.stop_texts import StopTexts, Watch
 from scripts.runtime.stops import NOTHING_HELD, Held
 from scripts.runtime.timing import synchronise, timed_calls
 
@@ -35,14 +36,18 @@ class AnswerStops(set):
     Args:
         stops: those that end it at once.
         held: those that do so behind text.
+        texts: texts that end it; None for none.
     """
 
-    def __init__(self, stops: set[int], held: Held) -> None:
+    def __init__(self, stops: set[int], held: Held, texts: StopTexts | None = None) -> None:
         super().__init__(stops)
         self._held, self._has_text = held, False
+        self._watch = None if texts is None else Watch(texts)
 
     def __contains__(self, token: object) -> bool:
         if super().__contains__(token) or (self._has_text and token in self._held.tokens):
+            return True
+        if self._watch is not None and self._watch.add([token]):
             return True
         self._has_text = self._has_text or token not in self._held.blank
         return False
@@ -66,6 +71,7 @@ class ContinuousEngine(Generator):
         self._limit = 0
         self._stops: list[int] = []
         self.held = NOTHING_HELD  # of the requests that are handed over now
+        self.texts: StopTexts | None = None  # of those too
         self._last: list[list[int]] = []
 
     def reserve(self, batches: list[list[list[int]]], new_tokens: int) -> None:
@@ -107,8 +113,8 @@ class ContinuousEngine(Generator):
         put = self.manager.input_queue.put
 
         def with_held(state: Any, *arguments: Any, **options: Any) -> None:
-            if self.held.tokens:
-                state._eos_token_ids = AnswerStops(state._eos_token_ids, self.held)
+            if self.held.tokens or self.texts is not None:
+                state._eos_token_ids = AnswerStops(state._eos_token_ids, self.held, self.texts)
             put(state, *arguments, **options)
 
         self.manager.input_queue.put = with_held
@@ -124,9 +130,11 @@ class ContinuousEngine(Generator):
 
         hook = self.loaded.model.register_forward_pre_hook(set_once)
 
-    def limit(self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD) -> None:
-        """From now on stop each request after so many tokens, at a stop token, or at one that is held behind text."""
-        self._limit, self._stops, self.held = new_tokens, stops, held
+    def limit(
+        self, new_tokens: int, stops: list[int], held: Held = NOTHING_HELD, texts: StopTexts | None = None
+    ) -> None:
+        """From now on end each request after so many tokens, at a stop token, one held behind text, or a text."""
+        self._limit, self._stops, self.held, self.texts = new_tokens, stops, held, texts
 
     def generate(self, prompts: list[list[int]]) -> Generated:
         """Hand all requests over at once; returns when the last one has ended."""

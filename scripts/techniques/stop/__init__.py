@@ -1,0 +1,1 @@
+"""Facet ``stop``: its meaning and evidence in ``facet``, its cost in ``cost``."""
