@@ -37,6 +37,7 @@ class Batch:
     Attributes:
         rounds: forwards of the target under speculation, the prompt's included; None without.
         drafted: tokens that were drafted in all rounds.
+        cached: tokens of each prompt whose keys and values were there before; without speculation.
     """
 
     requests: int
@@ -44,6 +45,7 @@ class Batch:
     new_tokens: int
     rounds: int | None = None
     drafted: int = 0
+    cached: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def batch_work(target: Model, batch: Batch, *, cache: bool, draft: Model | None 
     if batch.rounds is not None:
         return _speculative(target, batch, draft)
     prompt, requests = batch.prompt_tokens, batch.requests
-    prefill = target.forward(requests, prompt, 1, keeps=cache)
+    prefill = target.forward(requests, prompt - batch.cached, 1, cached=batch.cached, keeps=cache)
     decode = Work()
     for step in range(1, batch.new_tokens):
         if cache:
@@ -147,7 +149,8 @@ def of_samples(samples: list[Any]) -> list[Batch]:
     """The batches of a mode's samples, in order; padding goes to the longest prompt and the most new tokens.
 
     Args:
-        samples: with ``batch``, ``batch_requests``, ``prompt_tokens``, ``new_tokens``, ``rounds``, ``drafted_tokens``.
+        samples: with ``batch``, ``batch_requests``, ``prompt_tokens``, ``new_tokens``, ``rounds``, ``drafted_tokens``,
+            ``prefix_tokens``.
     """
     members: dict[int, list[Any]] = {}
     for sample in samples:
@@ -159,6 +162,7 @@ def of_samples(samples: list[Any]) -> list[Batch]:
             new_tokens=max(sample.new_tokens for sample in batch),
             rounds=batch[0].rounds,
             drafted=batch[0].drafted_tokens or 0,
+            cached=batch[0].prefix_tokens or 0,
         )
         for batch in members.values()
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.inference.batches import encode
 from scripts.inference.stopping import ending
-from scripts.inference.timed_loop import token_lists
+from scripts.inference.timed_loop import generate_inputs, token_lists
 from scripts.models.libraries import without_compiler
 from scripts.runtime.finite import LogitsCheck
 from scripts.runtime.generation import Observation
@@ -16,7 +16,6 @@ from scripts.runtime.models import Loaded
 from scripts.runtime.stops import Stops
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerBase
 
 _DISTRIBUTED = "c10d::"
@@ -44,6 +43,9 @@ def observe(
     options = options | {"logits_processor": LogitsProcessorList([checked])}
     input_ids, mask = encode(prompts, tokenizer, loaded.process.device, prompt_tokens)
     options |= ending(stops or Stops.none(), input_ids.shape[1])
+    inputs = generate_inputs(loaded, input_ids, mask)
+    past = inputs.get("past_key_values")
+    cached = 0 if past is None else past.get_seq_length()
     hook = loaded.model.register_forward_pre_hook(called, with_kwargs=True)
     try:
         began = time.perf_counter()
@@ -51,11 +53,11 @@ def observe(
             from torch.profiler import ProfilerActivity, profile
 
             with without_compiler(), profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
-                output = _generate(loaded, input_ids, mask, options)
+                output = _generate(loaded, inputs, options)
             elapsed = time.perf_counter() - began
             events = [event for event in profiler.events() if event.name.startswith(_DISTRIBUTED)]
         else:
-            output = _generate(loaded, input_ids, mask, options)
+            output = _generate(loaded, inputs, options)
             elapsed, events = time.perf_counter() - began, []
     finally:
         hook.remove()
@@ -72,11 +74,12 @@ def observe(
         collectives=dict(Counter(event.name.removeprefix(_DISTRIBUTED).rstrip("_") for event in events)),
         communication_share=min(1.0, sum(event.cpu_time_total for event in events) / 1e6 / elapsed),
         not_finite=checked.found(),
+        cached_tokens=cached,
     )
 
 
-def _generate(loaded: Loaded, input_ids: torch.Tensor, mask: torch.Tensor, options: dict[str, Any]) -> Any:
-    return loaded.model.generate(input_ids=input_ids, attention_mask=mask, return_dict_in_generate=True, **options)
+def _generate(loaded: Loaded, inputs: dict[str, Any], options: dict[str, Any]) -> Any:
+    return loaded.model.generate(return_dict_in_generate=True, **inputs, **options)
 
 
 def cache_size(cache: Any) -> tuple[int, int]:

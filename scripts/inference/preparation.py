@@ -98,8 +98,10 @@ class Prepared:
             new_tokens: the most new tokens of any request.
         """
         generator = self.loaded.generator
-        if generator is None and not self._warms_shapes():
-            return 0.0
+        if generator is None:
+            self._read_prompts(groups)
+            if not self._warms_shapes():
+                return 0.0
         began = time.perf_counter()
         batches = [batch for prompts in groups for batch in self._batches(prompts)]
         ids = [timed_loop.token_lists(batch, self.tokenizer, self.prompt_tokens) for batch in batches]
@@ -115,6 +117,13 @@ class Prepared:
         self._set_limit()
         timed_loop.synchronise(self.loaded.process.device)
         return time.perf_counter() - began
+
+    def _read_prompts(self, groups: list[list[str]]) -> None:
+        """Let facets prepare for all prompts."""
+        asking = [each for each in used_facets(self.loaded.facets) if each[0].reads_prompts]
+        ids = [row for prompts in groups for row in self.token_ids(prompts)] if asking else []
+        for facet, value in asking:
+            facet.read_prompts(value, self.loaded, ids)
 
     def _warms_shapes(self) -> bool:
         """Whether the first batch of a shape may be slower, as kernels are selected, loaded or compiled."""

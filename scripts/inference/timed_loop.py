@@ -109,7 +109,8 @@ def _by_generate(
     if recorder is not None:
         recorder.start(input_ids.shape[1])
     options = options | ending(stops, input_ids.shape[1])
-    loaded.model.generate(input_ids=input_ids, attention_mask=attention_mask, streamer=clock, **options)
+    inputs = generate_inputs(loaded, input_ids, attention_mask)
+    loaded.model.generate(streamer=clock, **inputs, **options)
     synchronise(device)
     elapsed = time.perf_counter() - began
 
@@ -122,6 +123,12 @@ def _by_generate(
     else:
         rows = [([moment for moment, _ in steps], [new[row] for _, new in steps]) for row in range(len(prompts))]
     return began, elapsed, attention_mask.sum(dim=1).tolist(), rows
+
+
+def generate_inputs(loaded: Loaded, input_ids: torch.Tensor, mask: torch.Tensor) -> dict[str, Any]:
+    """The arguments of ``generate`` for one batch: tokens and mask, int64 [requests, tokens], and what a facet adds."""
+    inputs = {"input_ids": input_ids, "attention_mask": mask}
+    return inputs if loaded.batch_inputs is None else inputs | loaded.batch_inputs(input_ids, mask)
 
 
 def _by_generator(

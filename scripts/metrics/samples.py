@@ -29,6 +29,7 @@ class Sample:
         batch: the batch that it was in, from 0.
         batch_requests: how many requests that batch had.
         batch_time_s: until the batch's call returned and the device was idle.
+        prefix_tokens: of the batch's prompts those that a kept prefix stood for; None where none was kept.
         reference_nll: the reference headline's negative log-likelihood in nats, summed over ``reference_tokens``.
         margins: per generated token its logit minus that of the best other token.
         runners_up: per generated token that other one.
@@ -56,6 +57,7 @@ class Sample:
     batch_requests: int
     batch_time_s: float
     prompt_tokens: int | None = None
+    prefix_tokens: int | None = None
     drafted_tokens: int | None = None
     accepted_tokens: int | None = None
     rejected_tokens: int | None = None
@@ -201,6 +203,9 @@ def _batch_fault(sample: Sample) -> str | None:
 def _counts_fault(sample: Sample) -> str | None:
     if sample.prompt_tokens is not None and not _is_count(sample.prompt_tokens):
         return "'prompt_tokens' is not a count"
+    prefix = sample.prefix_tokens
+    if prefix is not None and not (_is_count(prefix) and prefix < (sample.prompt_tokens or 0)):
+        return f"'prefix_tokens' is {prefix!r}, not fewer tokens than the prompt has"
     counts = [getattr(sample, key) for key in COUNTS]
     if all(count is None for count in counts):
         return None

@@ -43,6 +43,7 @@ class Observation:
         communication_share: share of the batch's time inside the calls that start collectives, 0 to 1; a backend that
             waits elsewhere spends more.
         trace: details of each forward under continuous batching; else None.
+        cached_tokens: tokens of each prompt whose keys and values were in the cache before the first forward.
         not_finite: where logits were NaN or infinite, in words; None where all were finite.
     """
 
@@ -58,6 +59,7 @@ class Observation:
     communication_share: float
     trace: ContinuousBatchTrace | None = None
     not_finite: str | None = None
+    cached_tokens: int = 0
 
 
 @dataclass

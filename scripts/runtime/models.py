@@ -61,4 +61,6 @@ class Loaded:
     draft: PreTrainedModel | None = None
     companion: Loaded | None = None  # the draft with its own facets and notes
     generator: Generator | None = None  # used instead of ``model.generate``
+    # What ``generate`` is given beside or in place of a batch's tokens and mask, made inside the batch's time.
+    batch_inputs: Callable[[torch.Tensor, torch.Tensor], dict[str, Any]] | None = None
     notes: dict[str, Any] = field(default_factory=dict)

@@ -129,6 +129,16 @@ class Facet:
         """Further arguments for ``generate``, given the maximum length of prompt and headline in tokens."""
         return {}
 
+    # Whether read_prompts is to be called.
+    reads_prompts = False
+
+    def read_prompts(self, value: Any, loaded: Loaded, prompts: list[list[int]]) -> None:
+        """Prepare stock ``generate`` for all prompts that will be timed, as token ids without padding.
+
+        Raises:
+            UnsupportedError: a sentence that says what the prompts or the model lack.
+        """
+
     def compiles_shapes(self, value: Any) -> bool:
         """Whether ``generate`` may compile something for the first batch of a shape, on one device or another."""
         return False

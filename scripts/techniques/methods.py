@@ -89,6 +89,7 @@ class MethodFacet(Facet):
     calibration_rows = _by_method("calibration_rows")
     generation_options = _by_method("generation_options")
     reserved_options = _by_method("reserved_options")
+    read_prompts = _by_method("read_prompts")
     compiles_shapes = _by_method("compiles_shapes")
     generator = _by_method("generator")
     check_served = _by_method("check_served")

@@ -36,7 +36,7 @@ class PromptTokens(Facet):
         """The lengths that the model was given."""
         lengths = sorted(set(seen.prompt_lengths))
         first = seen.forward_lengths[0] if seen.forward_lengths else 0
-        if lengths != [value] or first < value:
+        if lengths != [value] or first + seen.cached_tokens < value:
             raise EvidenceError(f"prompt_tokens is {value}, but the model was given prompts of {lengths} tokens.")
         return {"prompt_tokens": value}
 

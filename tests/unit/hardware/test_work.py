@@ -105,11 +105,22 @@ def test_a_round_without_a_proposal_asks_nothing_of_the_draft():
     assert batch_work(MODEL, batch, cache=True, draft=draft) == batch_work(MODEL, batch, cache=True)
 
 
+NO_COUNTS = {"rounds": None, "drafted_tokens": None, "prefix_tokens": None}
+
+
 def test_requests_of_a_batch_are_padded_to_the_longest():
     def sample(batch, prompt, new, **counts):
-        return SimpleNamespace(
-            batch=batch, prompt_tokens=prompt, new_tokens=new, **({"rounds": None, "drafted_tokens": None} | counts)
-        )
+        return SimpleNamespace(batch=batch, prompt_tokens=prompt, new_tokens=new, **(NO_COUNTS | counts))
 
-    samples = [sample(0, 10, 4), sample(1, 30, 2), sample(0, 12, 3), sample(2, 9, 6, rounds=2, drafted_tokens=8)]
-    assert of_samples(samples) == [Batch(2, 12, 4), Batch(1, 30, 2), Batch(1, 9, 6, 2, 8)]
+    samples = [sample(0, 10, 4), sample(1, 30, 2, prefix_tokens=7), sample(0, 12, 3),
+               sample(2, 9, 6, rounds=2, drafted_tokens=8)]  # fmt: skip
+    assert of_samples(samples) == [Batch(2, 12, 4), Batch(1, 30, 2, cached=7), Batch(1, 9, 6, 2, 8)]
+
+
+def test_a_kept_prefix_is_read_and_not_computed_again():
+    whole, rest, shorter = (
+        batch_work(MODEL, batch, cache=True) for batch in (Batch(1, 30, 4), Batch(1, 30, 4, cached=10), Batch(1, 20, 4))
+    )
+    assert rest.decode == whole.decode
+    assert shorter.prefill.flops < rest.prefill.flops < whole.prefill.flops  # its tokens attend to the prefix too
+    assert shorter.prefill.bytes < rest.prefill.bytes <= whole.prefill.bytes

@@ -21,6 +21,7 @@ INT4 = DRAFT | {"draft_quantization": {"method": "int4_weight_only"}}
 SETTINGS: dict[str, list[Any]] = {
     "kv_cache": ["none", "dynamic"],
     "attention": [None, "eager", "sdpa", "flash_attention_2"],
+    "prefix_cache": [None, True],
     "pruning": [
         None, {"method": "magnitude", "amount": 0.3, "scope": "global"},
         {"method": "wanda", "amount": 0.3, "calibration": 8}, {"method": "structured", "amount": 0.3},
@@ -37,6 +38,7 @@ SETTINGS: dict[str, list[Any]] = {
 }  # fmt: skip
 EVIDENCE = {
     "pruning": {"sparsity": 0.31},
+    "prefix_cache": {"prefix_tokens": 9},
     "parallel": {
         "ranks": [{"collectives": {"all_reduce": 12}, "communication_share": 0.2, "micro_batches_in_flight": 2}]
     },

@@ -21,11 +21,16 @@ def config_of(family, words):
         "gpt_neox": ("GPTNeoXConfig", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2,
                                        "num_attention_heads": 4, "max_position_embeddings": 256}),
         "falcon": ("FalconConfig", {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}),
+        "mistral": ("MistralConfig", {"hidden_size": 128, "intermediate_size": 128, "num_hidden_layers": 2,
+                                      "num_attention_heads": 4, "num_key_value_heads": 2, "sliding_window": 9}),
+        "bloom": ("BloomConfig", {"hidden_size": 128, "n_layer": 2, "n_head": 4}),
+        "mamba": ("MambaConfig", {"hidden_size": 128, "state_size": 8, "num_hidden_layers": 2}),
         "mixtral": ("MixtralConfig", {"hidden_size": 128, "intermediate_size": 128, "num_hidden_layers": 2,
                                       "num_attention_heads": 4, "num_key_value_heads": 2, "num_local_experts": 4}),
     }[family]  # fmt: skip
     ids = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
-    return getattr(transformers, name)(vocab_size=words, **shape, **ids)
+    # Wide enough for tokens that depend on what was read.
+    return getattr(transformers, name)(vocab_size=words, initializer_range=0.15, **shape, **ids)
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +114,21 @@ def test_a_checkpoint_with_a_backbones_names_is_pruned_as_any_other(tmp_path, ev
 def test_gpt2_as_the_hub_has_it_is_pruned(family, evaluation_set, tmp_path):
     bare = from_backbone(family, tmp_path / "bare", "transformer.")
     assert run_worker(bare, evaluation_set, {"pruning": "magnitude"}).evidence["pruning"]["sparsity"] > 0.29
+
+
+@every(["gpt2", "opt", "gpt_neox", "falcon", "mistral", "bloom"])
+def test_a_kept_prefix_changes_no_token_of_any_family(family, evaluation_set):
+    plain = run_worker(family, evaluation_set, {})
+    assert run_worker(family, evaluation_set, {"prefix_cache": True}).tokens == plain.tokens
+    batch = run_worker(family, evaluation_set, {"prefix_cache": True, "batch_size": 3})
+    if family.name in ("mistral", "bloom"):
+        assert batch.outcome["status"] == "unsupported"
+        assert f"'{family.name}' model" in batch.outcome["reason"]
+    else:
+        assert batch.tokens == plain.tokens
+
+
+@every(["mamba"])
+def test_a_state_that_is_no_keys_and_values_is_not_kept_as_a_prefix(family, evaluation_set):
+    outcome = run_worker(family, evaluation_set, {"prefix_cache": True}).outcome
+    assert (outcome["status"], "'mamba' model keeps another state" in outcome["reason"]) == ("unsupported", True)
