@@ -74,6 +74,11 @@ class Options:
                 f"{options.key}: name all columns, or give all by position, which is for tables without a header; "
                 f"{', '.join(f'{name}: {each}' for name, each in given.items() if each is not None)} mixes both."
             )
+        if given["summary"] == given["headline"]:
+            raise StudyError(
+                f"{options.key}: summary and headline are both {given['summary']}; name the column of each, or every "
+                "headline would be its own summary."
+            )
         return Columns(**given)
 
     def _column(self, name: str, default: str | None) -> str | int | None:

@@ -139,7 +139,8 @@ def _unusable(first: Run, figures: dict[str, Figure]) -> str | None:
     reasons = [sample.stop_reason for sample in first.samples if sample.fault is not None]
     breaks, cut = reasons.count("line_break"), reasons.count("length")
     remedies = [f" {breaks} ended at a line break; generation.stop: end_token lets them go on."] if breaks else []
-    remedies += [f" {cut} were cut off at their longest; raise generation.max_new_tokens."] if cut else []
+    were = "was cut off at its" if cut == 1 else "were cut off at their"
+    remedies += [f" {cut} {were} longest; raise generation.max_new_tokens."] if cut else []
     return f"{share['count']} of {share['n']} answers had no headline in them: {share['note']}.{''.join(remedies)}"
 
 

@@ -91,11 +91,15 @@ def _share_of_device(technique: dict[str, Any], parent: dict[str, Any]) -> float
 
 
 def _improves(technique: dict[str, Any], baseline: str) -> bool:
-    """Return whether a technique gains on the baseline, loses nothing that was measured and leaves no quality open."""
+    """Return whether a technique gains on the baseline and loses nothing that was measured.
+
+    One whose quality is open, or whose speed nothing was tested of, does not.
+    """
     if technique["status"] != "ok" or technique["changes"]["baseline"]["against"] != baseline:
         return False
     gains, losses, open_ = sides(technique, "baseline")
-    return technique["name"] != baseline and bool(gains) and not losses and "quality" not in open_
+    unknown = "quality" in open_ or {"latency", "throughput"} <= set(open_)
+    return technique["name"] != baseline and bool(gains) and not losses and not unknown
 
 
 def _front(technique: dict[str, Any], comparison: dict[str, Any], labels: dict[str, str]) -> str:

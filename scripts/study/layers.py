@@ -94,7 +94,10 @@ def read(
     own = [*(layer.value for layer in layers if layer.is_own), given]
     if not replace:
         selection.complete(config, own)
-    left_out = unused_models.leave_out(config, own, {} if replace else layers[0].value)
+    try:
+        left_out = unused_models.leave_out(config, own, {} if replace else layers[0].value)
+    except StudyError as error:
+        raise StudyError(Study(config, layers).explain(error)) from None
     return Study(config, layers, left_out)
 
 

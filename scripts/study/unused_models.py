@@ -27,14 +27,28 @@ def leave_out(config: Config, own: Sequence[Config], built_in: Config) -> list[s
         One sentence a model, which says what was left out and why.
 
     Raises:
-        StudyError: no selected technique would be left.
+        StudyError: no selected technique would be left, or no layer has a model of the name that is null.
     """
     if not all(isinstance(config.get(key), dict) for key in ("models", "techniques")):
         return []
+    if built_in:
+        _known(config, [built_in, *own])
     said = [_without(config, name) for name in [name for name, value in config["models"].items() if value is None]]
     if built_in and not any("select" in layer for layer in own):
         said += [_not_asked(config, own, name) for name in _untouched(config, own, built_in)]
     return [sentence for sentence in said if sentence]
+
+
+def _known(config: Config, layers: Sequence[Config]) -> None:
+    """Check that a model that is null was one before: else its name is misspelt, and what it should leave out runs."""
+    models = [layer["models"] for layer in layers if isinstance(layer.get("models"), dict)]
+    there = {name for layer in models for name, value in layer.items() if value is not None}
+    for name, value in config["models"].items():
+        if value is None and name not in there:
+            raise StudyError(
+                f"models.{name} is null, and there is no model of this name to leave out; there are "
+                f"{listed(sorted(map(str, there)))}."
+            )
 
 
 def _without(config: Config, model: str) -> str:

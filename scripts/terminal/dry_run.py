@@ -30,6 +30,7 @@ KINDS = {
     "prepare_model": ("model", "models"),
     "prepare_encoder": ("text encoder", "text encoders"),
     "prepare_classifier": ("classifier of entailment", "classifiers of entailment"),
+    "choose_threads": ("number of CPU threads", "numbers of CPU threads"),
     "generate": ("run", "runs"),
     "measure_load": ("load run", "load runs"),
     "profile": ("profile", "profiles"),

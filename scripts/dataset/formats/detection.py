@@ -59,6 +59,7 @@ def detect(head: bytes, member: str, path: str, encoded_in: str, rows: str, has_
     mark = encoding.marked(head)
     if name == encoding.UTF8 and mark is not None:
         raise StudyError(f"{path} is {mark.upper()} text; save it as UTF-8, or set dataset.file.encoding to {mark}.")
+    encoding.need_mark(head, name, path)
     text = encoding.decoded(head, name)
     carriage_returns = b"\r" in text and b"\n" not in text
     if carriage_returns:

@@ -62,6 +62,35 @@ def marked(head: bytes) -> str | None:
     return "utf-16-le" if odd > even else "utf-16-be"
 
 
+def need_mark(head: bytes, name: str, path: str) -> None:
+    """Check that text of an encoding that is told by its byte-order mark alone has one.
+
+    Raises:
+        StudyError: it has none; the sentence says what the text is likely to be in.
+    """
+    if has_mark(head, name):
+        return
+    try:
+        codecs.getincrementaldecoder(UTF8)().decode(head)
+        is_utf8 = b"\0" not in head
+    except UnicodeDecodeError:
+        is_utf8 = False
+    found = marked(head)
+    if found is not None:
+        advised = f"by its zero bytes it is most likely {found}: set dataset.file.encoding to {found}"
+    else:
+        advised = "its bytes are UTF-8: leave dataset.file.encoding out" if is_utf8 else advice(head)
+    raise StudyError(
+        f"{path} does not begin with a byte-order mark, without which it can't be read as {name.upper()}; {advised}."
+    )
+
+
+def has_mark(head: bytes, name: str) -> bool:
+    """Whether some text has the byte-order mark that its encoding must begin with, if that must with any."""
+    marks = tuple(mark for mark, of in _MARKS if of == name)
+    return not marks or head.startswith(marks)
+
+
 def likely(sample: bytes) -> str | None:
     """Return the encoding that some bytes of text are most likely of; None where none is, or where it is UTF-8."""
     from charset_normalizer import from_bytes  # imported where it is needed: few files are of another encoding

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from scripts.dataset.entries import ROW_LIMIT, TOO_LARGE, Columns, Entry
+from scripts.dataset.formats.encoding import has_mark
 from scripts.dataset.formats.packing import ZIP, contents
 from scripts.foundation.errors import StudyError
 
@@ -94,8 +95,10 @@ def _entry(position: int, name: str, data: bytes, encoding: str) -> Entry:
     if len(data) > ROW_LIMIT:
         return Entry(position, raw=name, problem=TOO_LARGE)
     try:
+        if data and not has_mark(data, encoding):
+            raise UnicodeError  # else any bytes would be read as text of this machine's byte order
         text = data.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError:
+    except UnicodeError:
         return Entry(position, {"file": name, "headline": data, "summary": data})  # bytes are no text
     lines = text.replace("\r\n", "\n").replace("\r", "\n").strip().split("\n")
     fields = {"file": name, "headline": lines[0], "summary": "\n".join(lines[1:])}

@@ -48,6 +48,8 @@ def test_the_first_value_over_several_lines_is_one_value(tmp_path: Path) -> None
     ("columns", "words"),
     [
         ({"headline": 1, "summary": 7}, "has 3 columns, so dataset.file.columns can't be 7"),
+        ({"headline": 2, "summary": 2}, "dataset.file.columns: summary and headline are both 2; name the column of"),
+        ({"headline": "text", "summary": "text"}, "summary and headline are both text; name the column of each"),
         ({"headline": 0, "summary": 1}, "0 is no column; the first is 1"),
         ({"headline": "title", "summary": 1}, "mixes both"),
         ({"headline": "title", "summary": "text"}, "give them by position, such as {headline: 1, summary: 2}"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts.dataset.formats import encoding
-from tests.support.data_files import refusal, run
+from tests.support.data_files import Outcome, refusal, run
 
 TEXTS = {
     "cp1252": (
@@ -138,3 +138,20 @@ def test_the_advice_shows_how_the_text_would_read(tmp_path: Path) -> None:
     text = "headline,short_description\n" + "El niño gana,El niño ganó el premio de la región ayer\n" * 20
     assert "cp1252 (there it reads “" in (sentence := refusal(tmp_path, text.encode("cp1252"), "rows.csv"))
     assert "El niño ganó" in sentence
+
+
+@pytest.mark.parametrize("wide", ["utf-16", "utf-32"])
+def test_wide_text_without_its_mark_is_refused_with_what_it_is(tmp_path: Path, wide: str) -> None:
+    for name, words in {"cp1251": "most likely cp1251", "utf-16-le": "to utf-16-le", "utf-8-sig": "are UTF-8"}.items():
+        sentence = refusal(tmp_path, as_csv(name).encode(name), "rows.csv", encoding=wide)
+        assert f"does not begin with a byte-order mark, without which it can't be read as {wide.upper()}" in sentence
+        assert words in sentence
+
+
+def test_a_folders_text_without_its_mark_is_not_read_as_another_ones_letters(tmp_path: Path) -> None:
+    for number in range(8):
+        text = f"Town {number} builds\nThe council of town {number} decided on bridges today."
+        (tmp_path / f"{number}.txt").write_bytes(text.encode("utf-16" if number else "cp1252"))
+    outcome = Outcome(tmp_path, tmp_path / "out", encoding="utf-16")
+    assert outcome.reasons == {1: "not_utf16"}
+    assert len(outcome.rows) == 7

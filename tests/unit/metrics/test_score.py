@@ -247,7 +247,7 @@ def test_answers_that_were_cleaned_or_held_no_headline_are_figures_and_a_flag(da
     [flag] = [each for each in result["flags"] if each["kind"] == "unusable"]
     assert flag["message"] == (
         "2 of 12 answers had no headline in them: its thinking never ended (2). 1 ended at a line break; "
-        "generation.stop: end_token lets them go on. 1 were cut off at their longest; raise generation.max_new_tokens."
+        "generation.stop: end_token lets them go on. 1 was cut off at its longest; raise generation.max_new_tokens."
     )
     assert result["samples"]["answer"][2] == "<think>Well"
     assert not [each for each in plain["flags"] if each["kind"] == "unusable"]

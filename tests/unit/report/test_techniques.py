@@ -57,6 +57,10 @@ SAME = "no measurable difference"
         ((SAME, SAME), "No gain shown over KV cache, and no loss: quality is kept."),
         ((None, None), "Neither for nor against it: its speed against KV cache was not tested."),
         (("not tested: one run",) * 2, "Neither for nor against it: its speed against KV cache was not tested."),
+        (
+            (None, None, "kept", -20.0),
+            "Neither for nor against it: its speed against KV cache was not tested, though it has a smaller peak",
+        ),
         (("slower", "higher"), "A trade: against KV cache it serves more samples a second, but is slower."),
         (
             ("faster", "higher", "not kept"),

@@ -80,3 +80,15 @@ def test_a_selection_of_nothing_else_is_an_error(tmp_path):
 def test_without_the_baselines_model_nothing_would_be_left(tmp_path):
     with pytest.raises(StudyError, match=r"models\.small is null, and every selected technique needs it"):
         study(tmp_path, "models: {small: null}\n")
+
+
+def test_a_name_that_is_no_models_can_not_be_left_out(tmp_path):
+    with pytest.raises(StudyError) as caught:
+        study(tmp_path, "title: A typing error\nmodels:\n  lagre: null\n")
+    assert str(caught.value).endswith(
+        "study.yaml, line 3: models.lagre is null, and there is no model of this name to leave out; there are large "
+        "and small."
+    )
+    (tmp_path / "more.yaml").write_text("models: {mid: {source: train}}\n", encoding="utf-8")
+    (tmp_path / "less.yaml").write_text("models: {mid: null}\n", encoding="utf-8")
+    assert "mid" not in layers.read([tmp_path / "more.yaml", tmp_path / "less.yaml"], []).config["models"]

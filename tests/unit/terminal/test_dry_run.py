@@ -1,5 +1,8 @@
 """Snakemake's reasons, in few words."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from scripts.terminal import dry_run, opening
@@ -46,3 +49,11 @@ def test_the_report_is_opened_by_what_there_is(monkeypatch, tmp_path, platform: 
     assert said.startswith(f"The report is {tmp_path}/a report.html; ")
     assert how in said
     assert display != ":0" or f"'{tmp_path}/a report.html'" in said
+
+
+def test_every_rules_jobs_have_a_name_in_words() -> None:
+    root = Path(__file__).parents[3]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in [root / "Snakefile", *(root / "rules").glob("*.smk")])
+    rules = set(re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE)) - {"all"}
+    assert rules
+    assert rules <= set(dry_run.KINDS)
