@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from scripts.inference.batches import encode
+from scripts.inference.drawing import drawing
 from scripts.inference.stopping import ending
 from scripts.inference.timed_loop import generate_inputs, token_lists
 from scripts.models.libraries import without_compiler
@@ -40,8 +41,9 @@ def observe(
     from transformers import LogitsProcessorList
 
     checked = LogitsCheck()
-    options = options | {"logits_processor": LogitsProcessorList([checked])}
     input_ids, mask = encode(prompts, tokenizer, loaded.process.device, prompt_tokens)
+    drawn = drawing(loaded, prompts, input_ids.shape[1], options)
+    options = options | {"logits_processor": LogitsProcessorList([checked, *drawn])}
     options |= ending(stops or Stops.none(), input_ids.shape[1])
     inputs = generate_inputs(loaded, input_ids, mask)
     past = inputs.get("past_key_values")

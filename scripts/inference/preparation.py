@@ -12,6 +12,7 @@ from scripts.foundation.errors import StudyError
 from scripts.inference import batches as batching
 from scripts.inference import timed_loop, vocabulary
 from scripts.inference.batches import group
+from scripts.inference.drawing import Sampler
 from scripts.inference.loading import load, load_tokenizer
 from scripts.inference.prompts import build_prompts, find_stops, headline_text, most_new_tokens, stop_rule
 from scripts.inference.timed_loop import generation_config
@@ -167,6 +168,8 @@ class Prepared:
         settings = self.options["generation_config"].to_diff_dict()
         # Hundreds of token ids say no more than their number.
         settings["eos_token_id"] = f"{len(self.stops.all_tokens)} stop tokens, {sorted(self.stops.end_tokens)} end"
+        if self.loaded.sampler is not None:
+            settings["sampling"] = self.loaded.sampler.facts()
         if self.stops.texts is not None:
             settings["stop_strings"] = list(self.stops.texts.texts)
         return settings | {"use_cache": self.options.get("use_cache")}
@@ -199,6 +202,8 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
     tokenizer.padding_side = "left"  # new tokens must follow the prompt directly
     config = generation_config(most_new_tokens(request), stops, pad)
+    if request["generation"].get("sampling"):
+        loaded.sampler = Sampler(**request["generation"]["sampling"])
     # The checkpoint's own settings would fill unset fields, such as sampling.
     loaded.model.generation_config = config
     options: dict[str, Any] = {"generation_config": config}

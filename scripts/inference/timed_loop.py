@@ -1,6 +1,7 @@
 """The timed loop: one batch of requests at a time, from the text of the prompts to the last token.
 
-The device is synchronised at both ends; decoding is greedy; warm-up and evidence are outside the timing.
+The device is synchronised at both ends; tokens are the most likely ones unless the study draws them; warm-up and
+evidence are outside the timing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scripts.inference.batches import encode, repeat_to_length
+from scripts.inference.drawing import drawing
 from scripts.inference.stopping import ending
 from scripts.runtime.generation import SampleRecorder
 from scripts.runtime.models import Loaded
@@ -47,7 +49,7 @@ class TokenClock:
 
 
 def generation_config(max_new_tokens: int, stops: Stops, pad_token: int) -> GenerationConfig:
-    """Greedy decoding, independent of the checkpoint's own settings."""
+    """Greedy decoding, independent of the checkpoint's own settings; drawn tokens are all that is left to choose."""
     from transformers import GenerationConfig
 
     return GenerationConfig(
@@ -101,6 +103,8 @@ def _by_generate(
     recorder: SampleRecorder | None, prompt_tokens: int | None, stops: Stops,
 ) -> tuple[float, float, list[int], Rows]:  # fmt: skip
     """Start time, seconds, prompt lengths, and rows of ``generate``."""
+    from transformers import LogitsProcessorList
+
     device = loaded.process.device
     clock = TokenClock()
     synchronise(device)
@@ -109,6 +113,8 @@ def _by_generate(
     if recorder is not None:
         recorder.start(input_ids.shape[1])
     options = options | ending(stops, input_ids.shape[1])
+    if drawn := drawing(loaded, prompts, input_ids.shape[1], options):
+        options |= {"logits_processor": LogitsProcessorList(drawn)}
     inputs = generate_inputs(loaded, input_ids, attention_mask)
     loaded.model.generate(streamer=clock, **inputs, **options)
     synchronise(device)

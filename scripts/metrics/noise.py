@@ -119,6 +119,8 @@ def _memory(check: dict[str, Any] | None) -> str | None:
 
 def _not_greedy(first: Run, figures: dict[str, Figure]) -> str | None:
     share = figures["greedy_agreement"]["value"]
+    if (first.info.get("generation") or {}).get("sampling"):
+        return None
     if share is None or not rounding.is_exact(first.info):
         return None
     known = rounding.of_run(first)

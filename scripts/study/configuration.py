@@ -13,7 +13,7 @@ from scripts.metrics.answers import reader
 from scripts.models.settings import ModelSettings
 from scripts.models.settings import read as read_model
 from scripts.models.source import ENCODER
-from scripts.study import form, limits, load, timing_reference
+from scripts.study import form, limits, load, sampling, timing_reference
 from scripts.study.sweeps import unfold
 from scripts.study.techniques import Technique, resolve
 
@@ -50,7 +50,7 @@ def check(config: dict[str, Any]) -> list[Technique]:
     limits.check(config, techniques)
     timing_reference.find(config["measurement"]["reference"], techniques)
     load.selected(config, techniques)
-    return techniques
+    return sampling.checked(config["generation"], techniques)
 
 
 def sweeps_of(config: dict[str, Any]) -> list[dict[str, Any]]:
@@ -111,8 +111,14 @@ def entailment(config: dict[str, Any]) -> ModelSettings | None:
 
 
 def generation_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """How headlines are asked for; how they are read from the answers is left out, since no run depends on it."""
-    return {key: value for key, value in config["generation"].items() if key != "answer"}
+    """How headlines are asked for.
+
+    How they are read from the answers is left out, since no run depends on it, and ``sampling`` where nothing is drawn.
+    """
+    generation = config["generation"]
+    asked = {key: value for key, value in generation.items() if key not in ("answer", *sampling.KEYS)}
+    drawn = sampling.settings(generation)
+    return asked | {"sampling": drawn} if drawn else asked
 
 
 def dataset_settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from scripts.comparison import verdicts
 from scripts.report import columns, measured, numbers, rows
 from scripts.report.section import Section
 
+DRAWN = "Answers are drawn, so that no technique must write another's tokens."
 AUDITED = {"identical": verdicts.SAME_TEXT, "tie": "equal but for ties", "error": "error: differs"}
 
 
@@ -24,15 +25,17 @@ def audit(comparison: dict[str, Any]) -> list[dict[str, Any]]:
             "why_not": _labelled(match["reason"] or "", technique["parent"], labels),
         }
         if not match["reason"]:
+            drawn = (technique.get("generation") or {}).get("sampling")
             row |= {
                 "tokens": _count(match["same_tokens"]),
                 "compared": match["audit"].get("compared", "tokens"),
                 "headlines": _count(match["same_headlines"]),
-                "verdict": _verdict(match),
+                "verdict": {"text": "not audited", "tone": ""} if drawn else _verdict(match),
                 "sentence": " ".join(
                     filter(
                         None,
                         (
+                            DRAWN if drawn else "",
                             _labelled(match["audit"]["sentence"], technique["parent"], labels),
                             measured.rounding(technique),
                         ),

@@ -108,6 +108,15 @@ def test_quality_verdict_has_its_sentence(whole):
     assert f"Pruned 30% : not kept . {kept['reason']}" in read(whole)[0]
 
 
+def test_drawn_answers_are_not_audited(small):
+    comparison = small([Technique("baseline", None), Technique("cached", label="Cached", damage=0.6, seed=5)])
+    for entry in comparison["techniques"]:
+        entry["generation"] = {"sampling": {"temperature": 0.7}}
+    row = named(view.report_view(comparison)["views"]["lossless"], "cached")
+    assert row["verdict"] == {"text": "not audited", "tone": ""}
+    assert row["sentence"].startswith("Answers are drawn, so that no technique must write another's tokens.")
+
+
 def test_a_lossless_technique_that_differs_is_withdrawn_and_explained(small):
     wrong = Technique("cached", label="Cached", lossless=True, damage=0.6, seed=5)
     comparison = small([Technique("baseline", None), wrong])

@@ -51,6 +51,7 @@ def test_who_watches_an_answer_ends_it_where_trimming_does(at_once):
 
 ENGINES = [
     {}, {"kv_cache": "none"}, {"batch_size": 3}, {"engine": "graph"}, {"engine": "graph", "batch_size": 3},
+    {"prefix_cache": True, "batch_size": 3},
     {"speculation": {"prompt_lookup": 2}}, {"engine": "graph", "speculation": {"prompt_lookup": 2}},
     {"engine": {"name": "transformers_continuous", "slots": 2}, "batch_size": 3},
 ]  # fmt: skip
