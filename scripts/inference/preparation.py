@@ -196,7 +196,9 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
     ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
     stops = find_stops(tokenizer, ends, stop_rule(request))
     if not stops.all_tokens:
-        raise StudyError("the model has no end token and 'stop' is not 'line_break'; set it to that.")
+        where, rule = "stop" if settings.get("stop") else "generation.stop", stop_rule(request)
+        said = "a list of texts" if isinstance(rule, list) else f"'{rule}'"
+        raise StudyError(f"the model has no end token and {where} is {said}; set it to 'line_break'.")
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stops.all_tokens[0]
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
