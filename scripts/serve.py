@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -156,8 +157,17 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _of_study(arguments: argparse.Namespace) -> argparse.Namespace:
     """The arguments of a run of the technique, as the study in this folder has it."""
+    files = [Path(file) for file in arguments.configfile]
     # Any of its techniques, selected or not.
-    study = layers.read([Path(file) for file in arguments.configfile], [*arguments.config, "select=[]"])
+    study = layers.read(files, [*arguments.config, "select=[]"])
+    if arguments.technique in (study.config.get("techniques") or {}):
+        # And no other: what a study does not select may not go with its models.
+        alone = (
+            f"select=[{json.dumps(arguments.technique)}]",
+            "load={techniques: none}",
+            "measurement={reference: none}",
+        )
+        study = layers.read(files, [*arguments.config, *alone])
     try:
         plugins.use(study.config.get("plugins") or [])
         techniques = {technique.name: technique for technique in configuration.check(study.config)}

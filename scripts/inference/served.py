@@ -25,6 +25,7 @@ from scripts.serving import metrics, proof
 from scripts.serving.errors import MissingServerError, ServerOutOfMemoryError
 from scripts.serving.launch import Running, ServerSpec, Values, attached, launched
 from scripts.techniques import registry
+from scripts.techniques.engine.served import ServedEngine
 
 if TYPE_CHECKING:
     import torch
@@ -182,8 +183,10 @@ def server(
     if served.get("reason"):
         raise MissingServerError(served["reason"])
     stored = Path(target["path"]) / "config.json"
-    if stored.is_file():
-        registry.load_method("engine", engine["name"]).check_model(engine, files.read_json(stored))
+    method = registry.load_method("engine", engine["name"])
+    # The project's own server holds its engine to the model by itself, which it loads.
+    if isinstance(method, ServedEngine) and stored.is_file():
+        method.check_model(engine, files.read_json(stored))
     preset = served["preset"] | ({"executable": served["executable"]} if served.get("executable") else {})
     spec = ServerSpec(preset, (*(engine.get("arguments") or ()), *words), engine.get("ready_limit_s"))
     if "url" in engine:

@@ -46,6 +46,14 @@ def test_a_technique_of_the_study_in_this_folder_need_not_be_selected(folder, re
     refuse_unserved("mine", request["settings"])
 
 
+def test_techniques_that_do_not_go_with_the_studys_models_are_not_asked_about(folder, request_of, checkpoint):
+    (folder / "study.yaml").write_text(
+        f"models: {{small: {{source: path, path: {{path: {checkpoint}}}}}}}\nselect: [kv_cache, graph]\n"
+        "measurement: {reference: kv_cache, device: cpu}\nload: {techniques: [graph]}\n"
+    )
+    assert request_of("--technique", "graph", "--configfile", "study.yaml")["technique"] == "graph"
+
+
 def test_an_unknown_technique_is_said(folder, request_of):
     with pytest.raises(StudyError, match="--technique is \"grahp\", which is no technique; perhaps 'graph' is meant"):
         request_of("--technique", "grahp")
