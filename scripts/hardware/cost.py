@@ -77,6 +77,16 @@ class Cost:
         """Whether there is a KV cache, if the facet decides it."""
         return None
 
+    def position_bytes(self, value: Any, architecture: Architecture, size: int) -> float | None:
+        """Bytes of one token's keys and values over all layers; None if the facet leaves them in the model's dtype.
+
+        Args:
+            value: the facet's settings.
+            architecture: the model's shape.
+            size: bytes of the model's dtype.
+        """
+        return None
+
     def not_counted(self, value: Any) -> str | None:
         """Why the operations and bytes of a batch can't be counted from its lengths; None where they can."""
         return None
@@ -114,6 +124,10 @@ class Costs:
     def keeps_cache(self) -> bool:
         """Whether there is a KV cache."""
         return self._first("keeps_cache", default=False)
+
+    def position_bytes(self, architecture: Architecture, size: int) -> float | None:
+        """Bytes of one token's keys and values where a facet stores them otherwise than in the model's dtype."""
+        return self._first("position_bytes", architecture, size, default=None)
 
     @property
     def not_counted(self) -> str | None:

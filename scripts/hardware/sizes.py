@@ -73,9 +73,15 @@ def bytes_per_position(architecture: Architecture, dtype: str) -> int:
     return 2 * architecture["layers"] * architecture["kv_heads"] * architecture["head_dim"] * BYTES[dtype]
 
 
-def kv_cache_bytes(architecture: Architecture, costs: Costs, dtype: str, positions: int) -> int:
+def kv_cache_bytes(architecture: Architecture, costs: Costs, dtype: str, positions: int, plain: int = 0) -> int:
     """Bytes of the cache for so many token positions (times sequences), summed over devices; 0 without a cache.
+
+    Of a quantised cache ``plain`` of them are in the model's dtype.
 
     Tensor parallelism splits heads and a pipeline splits layers, so that the sum is that of one device.
     """
-    return positions * bytes_per_position(architecture, dtype) if costs.keeps_cache else 0
+    whole = bytes_per_position(architecture, dtype)
+    stored = costs.position_bytes(architecture, BYTES[dtype])
+    if not costs.keeps_cache:
+        return 0
+    return positions * whole if stored is None else round((positions - plain) * stored + plain * whole)

@@ -11,7 +11,17 @@ from typing import Any
 from scripts.inference import processor
 
 # The libraries whose version can change a timing, a memory figure or a token.
-LIBRARIES = ("torch", "transformers", "accelerate", "bitsandbytes", "tokenizers", "safetensors", "numpy", "triton")
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "bitsandbytes",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "triton",
+    "hqq",
+)
 
 
 def versions(libraries: tuple[str, ...] = LIBRARIES) -> dict[str, str | None]:

@@ -82,18 +82,3 @@ def observe(
 
 def _generate(loaded: Loaded, inputs: dict[str, Any], options: dict[str, Any]) -> Any:
     return loaded.model.generate(return_dict_in_generate=True, **inputs, **options)
-
-
-def cache_size(cache: Any) -> tuple[int, int]:
-    """Bytes of a cache on this process, and token positions x sequences of one layer."""
-    pages = getattr(cache, "cache_tensor", None)
-    if pages is not None:  # one tensor for all layers, fully allocated
-        return pages.nbytes, pages.nbytes // cache.bytes_per_sector * cache.tokens_per_sector
-    layers = [layer for layer in getattr(cache, "layers", []) if _filled(getattr(layer, "keys", None))]
-    size = sum(tensor.numel() * tensor.element_size() for layer in layers for tensor in (layer.keys, layer.values))
-    positions = max((layer.keys.shape[0] * layer.keys.shape[-2] for layer in layers), default=0)
-    return size, positions
-
-
-def _filled(tensor: Any) -> bool:
-    return tensor is not None and tensor.numel() > 0

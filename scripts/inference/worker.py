@@ -24,6 +24,7 @@ from scripts.foundation.failures import is_out_of_memory as is_out_of_memory
 from scripts.inference import heartbeat, memory, pinning, reference
 from scripts.inference.prompts import most_new_tokens
 from scripts.models import libraries
+from scripts.runtime.caches import held
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.models import Process
 from scripts.techniques.registry import method_of, used_facets
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from scripts.inference.preparation import Prepared
+    from scripts.runtime.caches import Held
     from scripts.runtime.generation import Observation
 
 logger = logging.getLogger(__name__)
@@ -209,8 +211,9 @@ def _measure(
             "rank": rank,
             **meter.facts(),
             "weight_bytes": prepared.weight_bytes(),
-            "kv_cache_bytes": cache[0],
-            "kv_cache_positions": cache[1],
+            "kv_cache_bytes": cache.bytes,
+            "kv_cache_positions": cache.positions,
+            "kv_cache_plain_positions": cache.plain_positions,
         },
         "evidence": evidence,
         "time": time_breakdown,
@@ -305,13 +308,11 @@ def start(request: dict[str, Any], rank: int) -> Process:
     return Process(device=device, dtype=dtype, rank=rank, world_size=request["processes"])
 
 
-def _evidence(seen: Observation, prepared: Prepared) -> tuple[dict[str, Any], tuple[int, int]]:
-    """Each facet's evidence, and bytes and positions of the cache."""
-    from scripts.inference.observe import cache_size
-
+def _evidence(seen: Observation, prepared: Prepared) -> tuple[dict[str, Any], Held]:
+    """Each facet's evidence, and what the cache holds."""
     loaded = prepared.loaded
     evidence = {facet.name: facet.evidence(value, loaded, seen) for facet, value in used_facets(loaded.facets)}
-    return evidence, cache_size(seen.cache)
+    return evidence, held(seen.cache)
 
 
 def _device_name(process: Process) -> str:

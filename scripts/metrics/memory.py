@@ -86,7 +86,8 @@ def computed_cache(run: Run, facts: model_facts.ModelFacts) -> int | None:
     length = positions(run)
     if length is None:
         return None
-    return sizes.kv_cache_bytes(facts.architecture, facts.costs, facts.dtype, length)
+    plain = [device.get("kv_cache_plain_positions") or 0 for device in run.info["memory"].get("devices") or []]
+    return sizes.kv_cache_bytes(facts.architecture, facts.costs, facts.dtype, length, max(plain, default=0))
 
 
 def positions(run: Run) -> int | None:

@@ -142,7 +142,7 @@ def _resolve(name: str, entries: dict[str, Any], models: set[str]) -> Technique:
     for key, model in (("model", technique.model), ("speculation.draft", technique.draft)):
         if model is not None and model not in models:
             raise StudyError(f"{where}.{key} is '{model}', which is no model{suggestion(model, models)}.")
-    lossless = technique.parent is not None and costs.is_lossless(technique.difference, on)
+    lossless = technique.parent is not None and costs.is_lossless(technique.difference, on, inherited)
     return Technique(**(vars(technique) | {"lossless": lossless}))
 
 

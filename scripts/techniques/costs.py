@@ -49,12 +49,13 @@ def cost_modules(settings: dict[str, Any]) -> list[str]:
     return [module for module in dict.fromkeys(modules) if importlib.util.find_spec(module) is not None]
 
 
-def is_lossless(difference: dict[str, Any], settings: dict[str, Any]) -> bool:
+def is_lossless(difference: dict[str, Any], settings: dict[str, Any], before: dict[str, Any] | None = None) -> bool:
     """Whether a change in those facets must leave the tokens the same; False if a cost is unknown.
 
     Args:
         difference: the facets that are set otherwise, ``model`` among them.
         settings: all resolved settings.
+        before: those without the change.
     """
     if not set(difference) <= set(facet_names()):
         return False
@@ -62,7 +63,8 @@ def is_lossless(difference: dict[str, Any], settings: dict[str, Any]) -> bool:
         if not all(load_cost(facet).lossless for facet in difference):
             return False
         return not any(
-            load_cost(facet, method).changes_tokens(value, difference) for facet, method, value in _used(settings)
+            load_cost(facet, method).changes_tokens(value, difference)
+            for facet, method, value in [*_used(settings), *_used(before or {})]
         )
     except NoCostError:
         return False

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.hardware.cost import Cost
+from scripts.hardware.cost import Architecture, Cost
+from scripts.techniques.kv_cache.groups import BITS, group_size
+
+NOT_COUNTED = "the quantised cache is written out in the model's dtype at every step, which is not counted"
 
 
 class KVCacheCost(Cost):
-    """The same keys and values, cached or recomputed."""
+    """The same keys and values, cached or recomputed; quantised ones are others."""
 
     lossless = True
 
     def keeps_cache(self, value: Any) -> bool:
         """As the value says."""
         return value != "none"
+
+    def changes_tokens(self, value: Any, difference: dict[str, Any]) -> bool:
+        """Rounded keys and values are not those of another technique."""
+        return isinstance(value, dict)
+
+    def not_counted(self, value: Any) -> str | None:
+        """A quantised cache's traffic."""
+        return NOT_COUNTED if isinstance(value, dict) else None
+
+    def position_bytes(self, value: Any, architecture: Architecture, size: int) -> float | None:
+        """Bits of each number, and of each group a scale and a zero point in the model's dtype; fp8 has one scale."""
+        if not isinstance(value, dict):
+            return None
+        width, heads, dtype = architecture["head_dim"], architecture["kv_heads"], value["dtype"]
+        numbers = 2 * architecture["layers"] * heads * width
+        beside = 0.0 if dtype == "fp8" else 2 * size / group_size(dtype, value["group_size"], width, heads)
+        return numbers * (BITS[dtype] / 8 + beside)
 
 
 COST = KVCacheCost()

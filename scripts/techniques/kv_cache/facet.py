@@ -1,31 +1,75 @@
-"""Facet ``kv_cache``: keep the keys and values of past tokens (``dynamic``), or recompute them (``none``)."""
+"""Facet ``kv_cache``: keep the keys and values of past tokens (``dynamic``), or recompute them (``none``).
+
+``{dtype: int8 | int4 | fp8}`` keeps them quantised, in transformers' QuantizedCache: int8 and int4 in groups with a
+scale and a zero point by half-quadratic quantisation (HQQ; Badri and Shaji, 2023), new tokens in the model's dtype
+until there are ``residual_tokens`` of them, as in KIVI (Liu et al., 2024); fp8 in E4M3 with one scale for a layer's
+keys and one for its values.
+"""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from scripts.foundation.errors import StudyError
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.generation import ContinuousBatchTrace, Observation
 from scripts.runtime.models import Loaded
+from scripts.runtime.place import Place
 from scripts.techniques.facet import Facet
+from scripts.techniques.kv_cache import cache as quantised
+from scripts.techniques.kv_cache.groups import BITS
+
+FP8 = "fp8"
+PACKAGE = "hqq"
 
 
 class KVCache(Facet):
-    """``none``: every step runs the whole sequence. ``dynamic``: transformers' DynamicCache, one new token a step."""
+    """``none``: every step runs the whole sequence. ``dynamic``: one new token a step. An object: so, quantised."""
 
     name = "kv_cache"
     order = 40
 
+    def resolve(self, value: Any) -> Any:
+        """Fill in the options of a quantised cache; fp8 has none."""
+        if not isinstance(value, dict) or value.get("dtype") not in BITS:
+            return value
+        options = {} if value["dtype"] == FP8 else {"group_size": None, "residual_tokens": 128}
+        unknown = sorted(set(value) - {"dtype", *options})
+        if unknown:
+            raise StudyError(f"kv_cache in {value['dtype']} has no option '{unknown[0]}'; remove it.")
+        return options | value
+
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """A technique must say which; speculation verifies its draft against the cache."""
+        if isinstance(value, dict) and value.get("dtype") in BITS:
+            return _check_quantised(value, facets)
         if value not in ("none", "dynamic"):
-            raise StudyError(f"kv_cache is {value!r}; use 'none' or 'dynamic'.")
+            raise StudyError(f"kv_cache is {value!r}; use 'none' or 'dynamic', or {{dtype: int8, int4 or fp8}}.")
         if value == "none" and facets.get("speculation"):
             raise StudyError("kv_cache 'none' does not compose with speculation; use kv_cache: dynamic.")
 
+    def check_machine(self, value: Any, place: Place) -> None:
+        """Groups are quantised by a package that is not among the pinned ones."""
+        if isinstance(value, dict) and value["dtype"] != FP8 and find_spec(PACKAGE) is None:
+            raise UnsupportedError(
+                f"kv_cache in {value['dtype']} needs the package {PACKAGE}, which is not installed; install it with "
+                "DISABLE_CUDA=1 pip install -r envs/requirements-kv-cache.txt, or use dtype: fp8."
+            )
+
+    def check_model(self, value: Any, config: Any) -> None:
+        """transformers quantises the cache of full attention alone, and whole groups."""
+        if isinstance(value, dict):
+            quantised.check_model(value, config)
+
+    def libraries(self, value: Any) -> tuple[str, ...]:
+        """What quantises groups."""
+        return (PACKAGE,) if isinstance(value, dict) and value["dtype"] != FP8 else ()
+
     def generation_options(self, value: Any, loaded: Loaded) -> dict[str, Any]:
-        """``use_cache`` set explicitly, whatever the checkpoint's own generation settings say."""
+        """``use_cache`` set explicitly, whatever the checkpoint's own generation settings say; the quantised cache."""
+        if isinstance(value, dict):
+            return {"use_cache": True} | quantised.options(value, loaded.model.config)
         return {"use_cache": value == "dynamic"}
 
     def evidence(self, value: Any, loaded: Loaded, seen: Observation) -> dict[str, Any]:
@@ -46,14 +90,17 @@ class KVCache(Facet):
         # An engine of its own says which cache it keeps.
         if getattr(seen.cache, "is_compileable", False) and not loaded.facets.get("engine"):
             raise EvidenceError(f"kv_cache is 'dynamic', but generation used a {facts['cache_class']} of fixed size.")
+        asked = "quantised" if isinstance(value, dict) else "'dynamic'"
         # The last token is never fed back, so it never enters the cache.
         if facts["cache_length_tokens"] < seen.prompt_tokens + seen.new_tokens - 1:
             raise EvidenceError(
-                f"kv_cache is 'dynamic', but the cache holds {facts['cache_length_tokens']} of "
+                f"kv_cache is {asked}, but the cache holds {facts['cache_length_tokens']} of "
                 f"{seen.prompt_tokens + seen.new_tokens - 1} tokens."
             )
         if not loaded.facets.get("speculation") and any(length != 1 for length in seen.forward_lengths[1:]):
-            raise EvidenceError("kv_cache is 'dynamic', but a decode step was given more than one token.")
+            raise EvidenceError(f"kv_cache is {asked}, but a decode step was given more than one token.")
+        if isinstance(value, dict):
+            return facts | quantised.facts(value, loaded, seen.cache)
         alone = all(other is None for name, other in loaded.facets.items() if name not in ("model", "kv_cache"))
         if alone and loaded.notes.get("longest_headline_tokens") == 1:
             raise UnsupportedError(
@@ -61,6 +108,19 @@ class KVCache(Facet):
                 "the cache; raise generation.max_new_tokens, or choose a model that writes more."
             )
         return facts
+
+
+def _check_quantised(value: dict[str, Any], facets: dict[str, Any]) -> None:
+    """Stock ``generate`` in one process makes it, and nothing takes tokens back from it."""
+    engine = (facets.get("engine") or {}).get("name")
+    if engine:
+        raise StudyError(
+            f"kv_cache in {value['dtype']} does not compose with engine '{engine}', whose cache is its own; use "
+            "engine: transformers, or kv_cache: dynamic."
+        )
+    for other in ("speculation", "parallel"):
+        if facets.get(other):
+            raise StudyError(f"kv_cache in {value['dtype']} does not compose with {other}; use kv_cache: dynamic.")
 
 
 def _trace_evidence(seen: Observation, trace: ContinuousBatchTrace) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class PrefixCache(Facet):
             raise StudyError(f"prefix_cache is {value!r}; use true or false.")
         if facets["kv_cache"] == "none":
             raise StudyError("prefix_cache does not compose with kv_cache 'none'; use kv_cache: dynamic.")
+        if isinstance(facets["kv_cache"], dict):
+            raise StudyError("prefix_cache does not compose with a quantised kv_cache; use kv_cache: dynamic.")
         engine = (facets.get("engine") or {}).get("name")
         if engine == "graph":
             raise StudyError(

@@ -27,7 +27,8 @@ SAMPLE_KEYS = {
 }  # fmt: skip
 DEVICE_KEYS = {
     "device", "rank", "before_load_bytes", "load_peak_bytes", "after_load_bytes", "peak_bytes", "weight_bytes",
-    "kv_cache_bytes", "kv_cache_positions", "device_total_bytes", "process_peak_bytes", "process_method",
+    "kv_cache_bytes", "kv_cache_positions", "kv_cache_plain_positions",
+    "device_total_bytes", "process_peak_bytes", "process_method",
     "process_reason", "imported_late", "library_bytes", "stale_file_bytes", "unread_weight_bytes", "held_bytes",
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ DRAFT = {"draft": "small", "tokens": 4}
 INT4 = DRAFT | {"draft_quantization": {"method": "int4_weight_only"}}
 # Of each facet every method, and what changes its words.
 SETTINGS: dict[str, list[Any]] = {
-    "kv_cache": ["none", "dynamic"],
+    "kv_cache": ["none", "dynamic", {"dtype": "int8"}, {"dtype": "int4"}, {"dtype": "fp8"}],
     "attention": [None, "eager", "sdpa", "flash_attention_2"],
     "prefix_cache": [None, True],
     "pruning": [
@@ -39,6 +39,7 @@ SETTINGS: dict[str, list[Any]] = {
 EVIDENCE = {
     "pruning": {"sparsity": 0.31},
     "prefix_cache": {"prefix_tokens": 9},
+    "kv_cache": {"cache_bytes": 300, "cache_bytes_in_model_dtype": 1000},
     "parallel": {
         "ranks": [{"collectives": {"all_reduce": 12}, "communication_share": 0.2, "micro_batches_in_flight": 2}]
     },

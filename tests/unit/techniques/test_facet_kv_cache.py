@@ -100,7 +100,7 @@ def test_a_pipeline_stage_shows_the_cache_of_its_own_layers():
     assert FACET.evidence("dynamic", Loaded(None, None, {}), seen)["cache_length_tokens"] == 12
 
 
-@pytest.mark.parametrize("value", ["static", True, 1, {}])
+@pytest.mark.parametrize("value", ["static", True, 1, {}, {"dtype": "int2"}])
 def test_other_values_are_refused(value):
     with pytest.raises(StudyError, match="use 'none' or 'dynamic'"):
         FACET.check(value, {})
