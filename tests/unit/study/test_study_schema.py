@@ -129,7 +129,7 @@ def test_one_study_runs_every_technique():
 
 @pytest.mark.parametrize("path", STUDIES, ids=[path.stem for path in STUDIES])
 def test_every_study_is_valid_laid_over_the_built_in_one(path):
-    config = laid_over(built_in(), yaml.safe_load(path.read_text(encoding="utf-8")))
+    config = layers.read([path], []).config
     check_form(config)
     assert resolve(config["techniques"], config["select"], set(config["models"]))
 
