@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from scripts.dataset.cleaning import shown
-from scripts.dataset.entries import NOT_UTF8, Entry, Opened
+from scripts.dataset.entries import MALFORMED, NOT_UTF8, Entry, Opened
 from scripts.dataset.fields import MISSING, names, pick
 from scripts.dataset.filters import Filters
 from scripts.dataset.formats import encoding
@@ -20,6 +20,14 @@ LEAKAGE = "leakage"
 #: A hostile file could have a new column in every row.
 _COLUMNS_KEPT = 200
 _RAW = 1000
+_SHOWN = 100  # characters of a row in a sentence
+#: What a row must be, by the format.
+_ROWS = {
+    "csv": "a row of CSV has as many values as the first line, those with delimiters in them in double quotes",
+    "json_lines": "each line must be a JSON object of its own",
+    "json_array": "each row must be a JSON object",
+    "json_document": "each row must be a JSON object",
+}
 
 
 @dataclass
@@ -29,11 +37,13 @@ class Rejects:
     handle: TextIO
     counts: Counter[str] = field(default_factory=Counter)
     first: dict[str, int] = field(default_factory=dict)
+    content: dict[str, str] = field(default_factory=dict)
 
     def add(self, position: int, reason: str, content: str) -> None:
         """Count one row and write it down."""
         self.counts[reason] += 1
         self.first.setdefault(reason, position)
+        self.content.setdefault(reason, content)
         line = {"position": position, "reason": reason, "content": content}
         self.handle.write(json.dumps(line, ensure_ascii=False) + "\n")
 
@@ -174,4 +184,13 @@ def _no_rows(source: Opened, read: int, present: list[str], rejects: Rejects, ad
     if present and missing and MISSING_COLUMN in rejects.counts:
         return missing_columns(source.name, missing, present, _by_position(source))
     message = f"{source.name}: none of its {read} rows can be used: {rejects.summary(source.unit)}"
-    return f"{message}; {advice or 'check the source and dataset.filters'}."
+    return f"{message}; {advice or _first(source, rejects)}."
+
+
+def _first(source: Opened, rejects: Rejects) -> str:
+    """What the first row that was rejected for the most frequent reason holds, and what to look at."""
+    reason = rejects.counts.most_common(1)[0][0]
+    content = rejects.content[reason]
+    begins = f"the first begins “{content[:_SHOWN]}{'…' if len(content) > _SHOWN else ''}”"
+    form = _ROWS.get(str(source.origin.get("format"))) if reason == MALFORMED else None
+    return f"{begins}; {form or 'check the columns and dataset.filters'}"

@@ -41,7 +41,9 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
         return sockets
     except OSError as error:
         said = error.strerror or error
-        raise StudyError(f"port {port} of {host} can't be listened on ({said}); choose another --port.") from None
+        raise StudyError(
+            f"port {port} of {host} can't be listened on ({said}); choose another --host or --port."
+        ) from None
 
 
 def _bound(family: int, host: str, port: int, *, shared: bool) -> socket.socket:

@@ -216,3 +216,18 @@ def test_a_folder_may_hold_pipes_and_links_to_nothing(tmp_path: Path) -> None:
     (place / "gone.txt").symlink_to(tmp_path / "nowhere")
     os.mkfifo(place / "pipe.txt")
     assert len(Outcome(place, tmp_path / "out").rows) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("rows.csv", "headline,short_description\nTown builds,the council said, at last\n", "“Town builds,the council"),
+        ("rows.jsonl", "{'headline': 'Town builds'}\n{'headline': 'Town \x1b[31m sells'}\n", "JSON object of its own"),
+        ("few.jsonl", '{"headline": "Town builds", "short_description": "it does"}\n', "check the columns and dataset"),
+    ],
+)
+def test_where_no_row_can_be_used_the_first_is_shown_with_what_it_should_be(tmp_path, name, text, words):
+    sentence = refusal(tmp_path, text, name)
+    assert "the first begins “" in sentence
+    assert words in sentence
+    assert "\x1b" not in sentence
