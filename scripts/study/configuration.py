@@ -8,6 +8,7 @@ from typing import Any
 from scripts.dataset.settings import Settings as DatasetSettings
 from scripts.dataset.settings import read as read_dataset
 from scripts.foundation.errors import StudyError
+from scripts.foundation.wording import shown
 from scripts.hardware import datasheet
 from scripts.metrics.answers import reader
 from scripts.models.settings import ModelSettings
@@ -195,6 +196,16 @@ def _check_encoder(config: dict[str, Any]) -> None:
         found = read(config)
         if found:
             found.options.check(key, ENCODER)
+            if name == "entailment" and (content := found.options.config_json()) is not None:
+                _check_classifier(key, content)
+
+
+def _check_classifier(key: str, content: dict[str, Any]) -> None:
+    """Check that a checkpoint is one of a classifier, before the runs that it is to judge."""
+    named = content.get("architectures")
+    built = [str(each) for each in named] if isinstance(named, list) else []
+    if built and not any("SequenceClassification" in each for each in built):
+        raise StudyError(f"{key}: the checkpoint is of {shown(built[0])[1:-1]}, no classifier; name an NLI classifier.")
 
 
 def _check_choices(config: dict[str, Any]) -> None:
