@@ -30,3 +30,18 @@ def test_time_to_first_token_can_be_limited_instead(open_report: Callable[..., P
     page.select_option("#traffic-kind", "ttft_ms")
     page.fill("#traffic-limit", "100")
     expect(page.locator("#traffic-answer")).to_contain_text("P99 TTFT within 100 ms: Compiled (up to")
+
+
+def test_on_a_phone_each_figure_of_the_capacities_has_its_columns_name(open_report: Callable[..., Page]) -> None:
+    page = open_report()
+    heads = [text.lower() for text in page.locator("table.capacity thead th").all_text_contents()]
+    page.set_viewport_size({"width": 390, "height": 800})
+    shown = (
+        page.locator("table.capacity tbody tr")
+        .first.locator("td")
+        .evaluate_all(
+            "(cells) => cells.map((cell) => getComputedStyle(cell, '::before').content.replaceAll('\"', '').trim())"
+        )
+    )
+    assert len(shown) == len(heads) - 1
+    assert [label for label in shown if label != "none"] == heads[2:]
