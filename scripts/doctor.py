@@ -10,6 +10,7 @@ import sys
 
 from scripts.foundation import entry
 from scripts.readiness import page
+from scripts.study import preflight
 
 
 def main() -> None:
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--config", nargs="+", default=[], help="keys of the study, as for snakemake: key=value")
     parser.add_argument("--directory", help="where the study is to run, as for snakemake")
     arguments = parser.parse_args()
+    preflight.check_folder(arguments.directory)
     if arguments.directory and os.path.isdir(arguments.directory):
         files = [os.path.abspath(file) for file in arguments.configfile]
         os.chdir(arguments.directory)

@@ -6,6 +6,7 @@ nor line for most mistakes.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
-from scripts.foundation.wording import one_line
+from scripts.foundation.wording import one_line, shown
 from scripts.study import configuration, layers
 
 
@@ -30,6 +31,12 @@ def check(files: Sequence[Path], options: Sequence[str], replace: bool) -> None:
     except Exception:
         # The workflow reads the study again and shows the traceback; here Snakemake would print its usage.
         return
+
+
+def check_folder(directory: str | Path | None) -> None:
+    """Check where the study is to run; exit with one sentence if that is a file. A missing folder is made."""
+    if directory is not None and os.path.exists(directory) and not os.path.isdir(directory):
+        sys.exit(f"error: --directory {shown(str(directory))[1:-1]} is no folder; name one, or leave it out.")
 
 
 def _use_plugins(config: dict[str, Any]) -> bool:
