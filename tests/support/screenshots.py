@@ -43,6 +43,8 @@ def _opened(browser: Browser, address: str, unfold: bool, **options: object) -> 
     page.on("console", lambda message: print(f"console {message.type}: {message.text}"))
     page.on("pageerror", lambda error: print(f"page error: {error}"))
     page.goto(address)
+    # The page draws headlines once they are scrolled to, which a picture of all of it never does.
+    page.add_style_tag(content=".example { content-visibility: visible !important; }")
     if unfold:
         page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     return page
