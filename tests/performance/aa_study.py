@@ -70,7 +70,8 @@ def words(study: dict[str, Any], rows: list[dict[str, Any]], metrics: dict[str, 
     compared = document.comparison(study, rows, {}, metrics)["techniques"][1:]
     figures = {each["name"]: each["changes"]["parent"]["figures"] for each in compared}
     return {
-        name: {key: found[key].get("verdict") for key in verdicts.tested_changes()} for name, found in figures.items()
+        name: {key: word for key in verdicts.tested_changes() if (word := found[key].get("verdict"))}
+        for name, found in figures.items()
     }
 
 

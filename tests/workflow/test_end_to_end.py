@@ -86,6 +86,8 @@ def test_what_is_held_to_be_lossless_is_what_is_checked() -> None:
     assert {technique.name: technique.parent for technique in resolved if technique.lossless} == LOSSLESS | {
         "speculative_nf4": "target_nf4",
         "graph_batch_8": "graph",
+        "eager_attention": "kv_cache",
+        "prefix_cache": "kv_cache",
     }
     assert {technique.name for technique in resolved} == set(BUILT_IN["techniques"])
 

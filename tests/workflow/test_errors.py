@@ -11,7 +11,7 @@ import yaml
 from snakemake.utils import update_config
 
 from scripts.foundation.errors import StudyError
-from scripts.study import configuration
+from scripts.study import configuration, layers
 from tests.workflow.project import ROOT, Project, run
 
 BUILT_IN = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
@@ -133,7 +133,7 @@ def test_what_composes_is_let_through(entry: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config/studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_studies_that_come_with_the_project_are_right(path: Path, tmp_path: Path, monkeypatch) -> None:
-    config = study(path.read_text(encoding="utf-8"))
+    config = layers.read([path], []).config
     monkeypatch.chdir(tmp_path)  # as with --directory
     data = config["dataset"]["file"]["path"]
     if data:  # the user's own

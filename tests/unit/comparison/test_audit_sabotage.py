@@ -31,9 +31,9 @@ def rotated_too_far(monkeypatch):
     """The angles of new tokens are those of the next position."""
     position_info = reference.position_info
 
-    def wrong(positions, count, rope, dtype):
+    def wrong(positions, count, rope, *more):
         behind = reference.Rope(rope.cos.roll(-1, 0), rope.sin.roll(-1, 0))
-        return position_info(positions, count, behind, dtype)
+        return position_info(positions, count, behind, *more)
 
     monkeypatch.setattr(reference, "position_info", wrong)
 

@@ -62,7 +62,7 @@ def test_the_linear_layers_of_gpt2_are_quantised(conv1d, evaluation_set, method)
         ({"pruning": {"method": "structured"}}, "the 'gpt2' model has none"),
         ({"parallel": {"tensor": 2}}, "no plan to split a 'gpt2' model over ranks"),
         ({"parallel": {"pipeline": 2}}, "no plan to split a 'gpt2' model into pipeline stages"),
-        ({"engine": "graph"}, "this is a 'gpt2' model with another activation"),
+        ({"engine": "graph"}, "this is a 'gpt2' model."),
     ],
 )
 def test_what_does_not_fit_gpt2_is_named(conv1d, evaluation_set, facets, sentence):
