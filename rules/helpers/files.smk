@@ -7,7 +7,7 @@ def generation_files():
         "results/generations/{technique}/run-{run}/{file}",
         technique=TECHNIQUES,
         run=PLAN.runs,
-        file=["samples.jsonl", "fixed.jsonl", "run.json"],
+        file=["samples.jsonl", "fixed.jsonl", "distributions.npz", "run.json"],
     )
 
 

@@ -68,7 +68,7 @@ def hostile(browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "file": {"path": "rows.jsonl"},
             "markup": "keep",
             "evaluation_share": 0.2,
-            "samples": 8,
+            "samples": 10,  # with fewer, or one run, no winner is named, and scenarios stay empty
         },
         # So few rows are learnt by heart: the models write hostile text themselves.
         "models": {"small": {"train": tiny | {"steps": 60, "batch": 8}}},
@@ -77,7 +77,8 @@ def hostile(browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "select": list(LABELS),
         "scenarios": SCENARIOS,
         "comparison": {"price_per_device_hour": 1, "currency": "<b>$</b>"},
-        "report": {"examples": 8},
+        "measurement": project.study["measurement"] | {"repeats": 2},
+        "report": {"examples": 10},
     }
     outcome = project.snakemake("--set-threads", "generate=1", "prepare_model=1")
     assert outcome.status == 0, outcome.text
@@ -86,9 +87,9 @@ def hostile(browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def headlines(results: Path) -> set[str]:
     """Return the headlines of the data set and those that the model wrote."""
-    files = [results / "dataset" / "eval.jsonl", results / "generations" / "baseline" / "run-1" / "samples.jsonl"]
-    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    return {json.loads(line)["headline"] for line in lines} - {""}
+    lines = (results / "dataset" / "eval.jsonl").read_text(encoding="utf-8").splitlines()
+    written = json.loads((results / "metrics" / "baseline.json").read_text(encoding="utf-8"))["samples"]["headline"]
+    return {*written, *(json.loads(line)["headline"] for line in lines)} - {"", None}
 
 
 def flat(text: str) -> str:
@@ -105,6 +106,8 @@ def test_nothing_in_the_page_runs_and_every_text_is_shown(hostile: Path, open_re
         )
     )
     described = [text for each in SCENARIOS.values() for text in (each["label"], each["description"])]
+    if "No winner is named" in shown:  # other programs disturbed every technique
+        described = []
     for text in (WORDS, *LABELS.values(), *described, *headlines(hostile)):
         assert flat(inert(text)) in shown
     page.reload()
