@@ -24,6 +24,7 @@ from scripts.engine.session import Session
 from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
 from scripts.runtime.generation import Generated, Generator, Observation
 from scripts.runtime.models import Loaded
+from scripts.runtime.prefixes import common_prefix
 from scripts.runtime.stop_texts import Rows, StopTexts
 from scripts.runtime.stops import ENDS, NOTHING_HELD, Held, Stops, codes, follow
 
@@ -248,13 +249,3 @@ class GraphEngine(Generator):
             "prefix_tokens": len(self.prefix),
             "cache_positions": self.cache.positions,
         } | self.decoder.facts(len(self.prefix))
-
-
-def common_prefix(prompts: list[list[int]]) -> list[int]:
-    """The tokens that all prompts begin with; at least one token of each prompt is left out."""
-    first, last = min(prompts), max(prompts)
-    room = min(map(len, prompts)) - 1
-    length = 0
-    while length < room and first[length] == last[length]:
-        length += 1
-    return first[:length]

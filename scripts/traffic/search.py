@@ -13,8 +13,6 @@ STEP = 1.15
 CLOSING = 0.9
 #: At a rate of so little of one over a lone request's latency almost none meets another.
 LONELY = 0.05
-#: So many tests of a rate decide where two disagree.
-VOTES = 3
 #: Up to this share of what is served at the most, a queue is not what makes a rate break the limits.
 FAR_BELOW = 0.5
 

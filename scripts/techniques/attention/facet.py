@@ -93,8 +93,12 @@ class Attention(Facet):
         found = loaded.model.config._attn_implementation
         fused, softmaxes = _operations(loaded)
         layers = loaded.model.config.get_text_config().num_hidden_layers
-        calls = {SDPA: fused, EAGER: softmaxes}.get(value, layers)
-        if found != value or calls < layers or (value != SDPA and fused):
+        ran = {
+            EAGER: softmaxes >= layers and not fused,
+            SDPA: fused >= layers,
+            FLASH: not fused and not softmaxes,  # the package's operation is neither
+        }
+        if found != value or not ran[value]:
             raise EvidenceError(
                 f"attention is '{value}', but the model is set to '{found}', and a forward pass of {layers} layers "
                 f"called torch's fused attention {fused} times and a softmax {softmaxes} times."

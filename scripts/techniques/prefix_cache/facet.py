@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.runtime.errors import EvidenceError, UnsupportedError
+from scripts.runtime.prefixes import common_prefix
 from scripts.runtime.timing import synchronise
 from scripts.techniques.facet import Facet
 
@@ -65,7 +66,7 @@ class PrefixCache(Facet):
         """Compute the prefix's keys and values, and let each batch begin with a copy of them."""
         from scripts.techniques.prefix_cache import prefix
 
-        shared = prefix.common(prompts)
+        shared = common_prefix(prompts)
         if not shared:
             raise UnsupportedError("prefix_cache finds nothing to share: the prompts begin with other tokens.")
         began = time.perf_counter()

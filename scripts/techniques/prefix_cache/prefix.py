@@ -13,16 +13,6 @@ from scripts.runtime.generation import SampleRecorder
 from scripts.runtime.models import Loaded
 
 
-def common(prompts: list[list[int]]) -> list[int]:
-    """The tokens that all prompts begin with; at least one token of each prompt is left out."""
-    first, last = min(prompts), max(prompts)
-    room = min(map(len, prompts)) - 1
-    length = 0
-    while length < room and first[length] == last[length]:
-        length += 1
-    return first[:length]
-
-
 class Prefix:
     """Keys and values of a prefix, computed once.
 
