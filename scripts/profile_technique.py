@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts import generate
 from scripts.foundation import entry, failures, files, locks, request_file
-from scripts.inference import machine
+from scripts.inference import launch, machine
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def profile(arguments: argparse.Namespace) -> dict[str, Any]:
     request, devices = generate.prepare(arguments)
     request |= {"profile": {"samples": arguments.samples, "directory": str(arguments.output.resolve())}}
     try:
-        head = generate.measure(request, devices).ranks[0]
+        head = launch.measure(request, devices).ranks[0]
     except Exception as error:
         head = failures.report(error)
     return {

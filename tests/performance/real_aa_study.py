@@ -19,6 +19,7 @@ from unittest import mock
 from scripts import generate
 from scripts.comparison import document, verdicts
 from scripts.foundation import files
+from scripts.inference import launch
 from scripts.metrics import reference, technique, texts, tokenizer
 from scripts.metrics import runs as run_files
 from scripts.metrics.families import text as text_family
@@ -97,7 +98,7 @@ def without_reference(metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def run_once(name: str, dataset: Path, arguments: argparse.Namespace) -> tuple[dict[str, Any], generate.Samples]:
+def run_once(name: str, dataset: Path, arguments: argparse.Namespace) -> tuple[dict[str, Any], launch.Samples]:
     """One fresh process, that of the slowed technique with its clock held up; a first run would look at more."""
     namespace = argparse.Namespace(
         technique=name, run=2, settings=SETTINGS, generation=GENERATION, target=arguments.model / "manifest.json",
@@ -113,7 +114,7 @@ def run_once(name: str, dataset: Path, arguments: argparse.Namespace) -> tuple[d
             command = slowed + command[command.index("scripts.inference.worker") + 1 :]
         return start(command, **options | {"stderr": subprocess.DEVNULL})
 
-    with mock.patch.object(generate.subprocess, "Popen", started):
+    with mock.patch.object(launch.subprocess, "Popen", started):
         return generate.run(namespace)
 
 

@@ -16,7 +16,7 @@ import pytest
 from scripts import generate
 from scripts.foundation import failures, files
 from scripts.foundation.errors import StudyError
-from scripts.inference import leases, machine
+from scripts.inference import launch, leases, machine
 from tests.support.worker_runs import GENERATION, settings
 
 GPU = {"name": "NVIDIA T", "memory_bytes": 8, "driver": "1", "power_limit_w": 300.0}
@@ -85,7 +85,7 @@ def workers(monkeypatch, tmp_path):
             stdout = subprocess.PIPE if signs else None
             return subprocess.Popen([*command, str(traces)], env=environment, stdin=subprocess.PIPE, stdout=stdout)
 
-        monkeypatch.setattr(generate, "_start_worker", stand_in)
+        monkeypatch.setattr(launch, "_start_worker", stand_in)
         return traces
 
     return replace
@@ -111,7 +111,7 @@ def scratch(monkeypatch, tmp_path):
     """Where runs make their temporary folders."""
     folder = tmp_path / "scratch"
     folder.mkdir()
-    monkeypatch.setattr(generate.tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(launch.tempfile, "tempdir", str(folder))
     return folder
 
 
@@ -380,8 +380,9 @@ def parent_of_a_hanging_worker(tmp_path, checkpoint, evaluation_set):
     command = [
         sys.executable, "-c",
         "import sys; from scripts import generate; from scripts.foundation import entry\n"
-        "start = generate._start_worker\n"
-        "generate._start_worker = lambda scratch, rank, *rest: start(scratch, 0, *rest)\n"
+        "from scripts.inference import launch\n"
+        "start = launch._start_worker\n"
+        "launch._start_worker = lambda scratch, rank, *rest: start(scratch, 0, *rest)\n"
         "entry.run(generate.main)",
         "--technique", "tested", "--run", "1", "--settings", json.dumps(settings(parallel={"tensor": 2})),
         "--generation", json.dumps(GENERATION), "--target", str(checkpoint / "manifest.json"),

@@ -79,13 +79,13 @@ def test_a_rank_keeps_to_its_share_and_so_do_the_threads_that_it_starts():
 
 
 def test_a_run_is_told_its_cpus_and_records_them(monkeypatch):
-    from scripts import generate
+    from scripts.inference import launch
 
     asked = []
     monkeypatch.setattr(pinning, "reserved", lambda count: contextlib.nullcontext([7, 8][:count]))
     monkeypatch.setattr(
-        generate, "run_group", lambda request, environment: (asked.append(request["cpus"]) or [{"status": "ok"}], {})
+        launch, "run_group", lambda request, environment: (asked.append(request["cpus"]) or [{"status": "ok"}], {})
     )
-    outcome = generate.measure({"processes": 1, "threads_per_process": 2}, [])
+    outcome = launch.measure({"processes": 1, "threads_per_process": 2}, [])
     assert asked == [[7, 8]]
     assert outcome.conditions["during"]["cpus"] == [7, 8]

@@ -9,9 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts import generate
 from scripts.foundation.errors import StudyError
-from scripts.inference import child, reference, reference_worker
+from scripts.inference import child, launch, reference, reference_worker
 from scripts.inference.reference import Reference, ReferenceClient, Turns, missing_memory
 
 IMPORTED = "import sys, time; print('{}', flush=True); sys.stdin.readline(); "
@@ -178,7 +177,7 @@ def test_memory_that_runs_out_beside_it_is_tried_again_without_it(monkeypatch):
             return [{"status": "ok"}], {}
         return [{"status": "out_of_memory", "reason": "Out of memory: x", "retry_without_reference": True}], {}
 
-    monkeypatch.setattr(generate, "run_group", group)
-    outcome = generate.measure({"processes": 1, "threads_per_process": 1, "reference": {"technique": "plain"}}, [])
+    monkeypatch.setattr(launch, "run_group", group)
+    outcome = launch.measure({"processes": 1, "threads_per_process": 1, "reference": {"technique": "plain"}}, [])
     assert outcome.ranks == [{"status": "ok"}]
-    assert asked[1] == {"technique": "plain", "reason": generate.NO_ROOM}
+    assert asked[1] == {"technique": "plain", "reason": launch.NO_ROOM}
