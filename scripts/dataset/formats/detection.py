@@ -3,7 +3,8 @@
 import os
 from dataclasses import dataclass
 
-from scripts.dataset.formats import encoding
+from scripts.dataset.entries import Columns
+from scripts.dataset.formats import encoding, tables
 from scripts.dataset.formats.json_lines import parse_object
 from scripts.foundation.errors import StudyError
 
@@ -30,7 +31,7 @@ class Format:
     carriage_returns: bool = False
 
 
-def detect(head: bytes, member: str, path: str, encoded_in: str, rows: str, has_header: bool = True) -> Format:
+def detect(head: bytes, member: str, path: str, encoded_in: str, rows: str, columns: Columns) -> Format:
     """Detect the format of a file.
 
     Args:
@@ -39,7 +40,7 @@ def detect(head: bytes, member: str, path: str, encoded_in: str, rows: str, has_
         path: its path, for errors.
         encoded_in: the encoding that the study names.
         rows: the place of the rows in a document that the study names.
-        has_header: whether the first line of a CSV names its columns.
+        columns: that the study asks for; by name they stand in the first line of a CSV.
 
     Raises:
         StudyError: it is empty, or its format or encoding is unknown.
@@ -64,13 +65,13 @@ def detect(head: bytes, member: str, path: str, encoded_in: str, rows: str, has_
     carriage_returns = b"\r" in text and b"\n" not in text
     if carriage_returns:
         text = text.replace(b"\r", b"\n")
-    found = _format(text, len(head) < HEAD, ending, path, rows)
-    if found == "csv" and name == encoding.UTF8 and has_header:
+    found = _format(text, len(head) < HEAD, ending, path, rows, columns)
+    if found == "csv" and name == encoding.UTF8 and not columns.by_position:
         _check_header(text, path)
     return Format(found, name, carriage_returns)
 
 
-def _format(text: bytes, whole: bool, ending: str, path: str, rows: str) -> str:
+def _format(text: bytes, whole: bool, ending: str, path: str, rows: str, columns: Columns) -> str:
     start = text.removeprefix(b"\xef\xbb\xbf").lstrip()[:64]
     if rows and start[:1] in (b"{", b"["):
         return "json_document"
@@ -86,6 +87,8 @@ def _format(text: bytes, whole: bool, ending: str, path: str, rows: str) -> str:
         return "json_lines"
     if start[:1] == b"<":
         raise StudyError(f"{path} is HTML or XML, of which no rows are read; write its texts as CSV or JSON lines.")
+    if tables.is_table(text.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"), whole, columns):
+        return "csv"
     raise StudyError(
         f"{path} is of no known format; it must be JSON lines (.jsonl), a JSON array or document (.json), CSV (.csv, "
         ".tsv) or Parquet (.parquet), as it is or in a .gz, .bz2, .xz or .zip file, and text in UTF-8 or "
@@ -113,9 +116,11 @@ def _check_header(text: bytes, path: str) -> None:
     Raises:
         StudyError: they are not; the message says which encoding is likely.
     """
-    line, end, _ = text.partition(b"\n")
+    number, (line, end, rest) = 1, text.partition(b"\n")
+    if tables.said_delimiter(line.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")):
+        number, (line, end, _) = 2, rest.partition(b"\n")
     try:
         if end:
             line.decode("utf-8")
     except UnicodeDecodeError:
-        raise StudyError(f"{path}, line 1, is not UTF-8; {encoding.advice(text)}.") from None
+        raise StudyError(f"{path}, line {number}, is not UTF-8; {encoding.advice(text)}.") from None

@@ -59,7 +59,7 @@ class Settings(Source):
             return self._texts(names)
         with unpacked(self._file, self.path) as (stream, _, compression, member):
             head = stream.read(detection.HEAD)
-        found = detection.detect(head, member, self.path, self.encoding, self.rows, not self.columns.by_position)
+        found = detection.detect(head, member, self.path, self.encoding, self.rows, self.columns)
         size = self._file.stat().st_size
         origin = {"sha256": self.content(), "bytes": size, "format": found.name, "compression": compression}
         if found.encoding not in (None, encoding.UTF8):
