@@ -33,5 +33,12 @@ const Dom = (() => {
     };
   }
 
-  return { el, svg, find, all, announce, perFrame };
+  // A label from the data, which may be of any length; the whole of a long one is its title.
+  function label(text, limit = 60) {
+    const line = text.split(/\s+/).join(" ").trim();
+    const cut = [...line].length > limit;
+    return el("bdi", { title: cut ? text : null }, cut ? `${[...line].slice(0, limit - 1).join("").trimEnd()}…` : line);
+  }
+
+  return { el, label, svg, find, all, announce, perFrame };
 })();

@@ -109,7 +109,7 @@ const Headlines = (() => {
     const reference = el("tr", { class: "reference" }, el("th", { scope: "row" }, "Reference"), el("td", { dir: "auto" }, row.reference), el("td", { colspan: NAMES.length + 1 }));
     const body = grouped(index, value).map((group) => headline(row, index, group, value.of));
     return el("article", { class: "example" },
-      el("h3", {}, `Prompt ${index + 1} `, row.category && el("span", { class: "unit" }, el("bdi", {}, row.category))),
+      el("h3", {}, `Prompt ${index + 1} `, row.category && el("span", { class: "unit" }, Dom.label(row.category))),
       el("p", { class: "source", dir: "auto" }, row.summary),
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Headlines of prompt ${index + 1}` },
         el("table", { class: "headlines" },
@@ -130,9 +130,22 @@ const Headlines = (() => {
     const change = differs && Numbers.known(own.rougeL) && Numbers.known(theirs.rougeL) ? own.rougeL - theirs.rougeL : null;
     return el("tr", { class: group.names.includes(judged) ? "judged" : null },
       el("th", { scope: "row" }, writers(group, index)),
-      el("td", { dir: "auto" }, marked, tags.map((tag) => [" ", tag])),
+      el("td", { dir: "auto" }, marked, tags.map((tag) => [" ", tag]), rawAnswers(own.raw ?? [])),
       SCORES.map((key) => el("td", { class: "number" }, score(own[key]))),
       el("td", { class: "number" }, differs ? changeText(change) : group.others.size ? "same text" : Numbers.NOTHING));
+  }
+
+  // What was answered, where the headline is only a part of it.
+  function rawAnswers(answers) {
+    const { el } = Dom;
+    return answers.map((raw) => {
+      const by = answers.length > 1 && [" of ", el("bdi", {}, raw.by.map(Data.label).join(", "))];
+      const rest = raw.length - [...raw.answer].length;
+      return el("details", { class: "raw" },
+        el("summary", {}, "Raw answer", by || null, raw.removed.length ? `; taken away: ${raw.removed.join(", ")}` : ""),
+        el("pre", { dir: "auto" }, raw.answer),
+        rest > 0 ? el("p", {}, `${rest.toLocaleString("en")} more characters.`) : null);
+    });
   }
 
   // Scores lie between -1 and 1: what Numbers does for thousands would take most of a page's time.

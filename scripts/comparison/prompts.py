@@ -8,6 +8,10 @@ from scripts.metrics import rouge
 
 DEFAULT_SHOWN = 500
 SCORE_DIGITS = 4
+RAW_CHARACTERS = 1000
+"""Of an answer that is kept beside its headline; a model may have thought for pages."""
+RAW_ANSWERS = 3
+"""Distinct answers that are kept of those from which the same headline was read."""
 
 Text = dict[str, Any]
 
@@ -27,6 +31,9 @@ def prompts(study: dict[str, Any], dataset: list[dict[str, Any]], metrics: Metri
         the techniques that wrote them, and their ROUGE F1, or None where it was not measured; and per technique, one
         entry a row: ``wrote``, the index of its headline among those of the row; ``latency_s``, averaged over its
         runs; ``new_tokens``.
+
+        Where an answer held more than the headline, or none was found in it, the headline has ``raw``: the ``answer``
+        or its beginning, its ``length`` in characters, what was ``removed``, in words, and ``by`` which techniques.
     """
     count = study.get("examples", DEFAULT_SHOWN)
     shown = dataset[: DEFAULT_SHOWN if count is None else count]
@@ -34,7 +41,8 @@ def prompts(study: dict[str, Any], dataset: list[dict[str, Any]], metrics: Metri
     ran = {name: metrics[name]["samples"] for name in names if metrics[name]["status"] == "ok"}
     texts: list[dict[str, Text]] = [{} for _ in shown]
     wrote = {
-        name: [_place(texts[index], samples, index) for index in range(len(shown))] for name, samples in ran.items()
+        name: [_place(texts[index], name, samples, index) for index in range(len(shown))]
+        for name, samples in ran.items()
     }
     return {
         "shown": len(shown),
@@ -57,7 +65,7 @@ def prompts(study: dict[str, Any], dataset: list[dict[str, Any]], metrics: Metri
     }
 
 
-def _place(texts: dict[str, Text], samples: dict[str, Any], index: int) -> int:
+def _place(texts: dict[str, Text], name: str, samples: dict[str, Any], index: int) -> int:
     """Add a technique's headline to those of its prompt, where it is a new one, and return its index there."""
     text = samples["headline"][index]
     fault = (samples.get("fault") or {index: None})[index] if not text else None
@@ -67,4 +75,19 @@ def _place(texts: dict[str, Text], samples: dict[str, Any], index: int) -> int:
         value = samples[key][index] if samples.get(key) else None
         if entry[key] is None and value is not None:
             entry[key] = round(value, SCORE_DIGITS)
+    _keep_raw(entry, name, samples, index)
     return list(texts).index(text)
+
+
+def _keep_raw(entry: Text, name: str, samples: dict[str, Any], index: int) -> None:
+    """Keep the answer of a technique with its headline where it held more than that, each distinct one once."""
+    answer, removed = (samples[key][index] if samples.get(key) else None for key in ("answer", "removed"))
+    if not answer or not (removed or not entry["text"]):
+        return
+    found = {"answer": answer[:RAW_CHARACTERS], "length": len(answer), "removed": removed or []}
+    kept = entry.setdefault("raw", [])
+    same = next((each for each in kept if all(each[key] == found[key] for key in found)), None)
+    if same:
+        same["by"].append(name)
+    elif len(kept) < RAW_ANSWERS:
+        kept.append(found | {"by": [name]})

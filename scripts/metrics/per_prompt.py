@@ -37,6 +37,7 @@ def columns(recorded: Recorded) -> dict[str, Any]:
         "stop_reason": [sample.stop_reason for sample in first],
         "headline": [sample.headline for sample in first],
         "answer": [(sample.answer or "").strip() for sample in first],
+        "removed": [list(sample.removed) for sample in first],
         "fault": [sample.fault for sample in first],
         "token_ids": [sample.token_ids for sample in first],
     }

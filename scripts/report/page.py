@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
+from scripts.report.text import shortened
 
 # In the order in which they stand in the page; a script may use those before it.
 STYLES = (
@@ -89,6 +90,7 @@ def render(template: Path, context: Mapping[str, Any], **options: Any) -> str:
     environment = Environment(
         loader=FileSystemLoader(folders), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options
     )
+    environment.filters["shortened"] = shortened
     try:
         return environment.get_template(template.name).render(context)
     except TemplateNotFound as error:

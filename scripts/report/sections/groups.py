@@ -3,10 +3,11 @@
 from typing import Any
 
 from scripts.comparison import groups as comparison_groups
-from scripts.report import numbers, rows
+from scripts.report import numbers, rows, text
 from scripts.report.section import Section
 from scripts.report.templates import told
 
+LONGEST = 60  # characters of a category in a sentence
 TITLES = {
     comparison_groups.LENGTH: "By the length of the summary",
     comparison_groups.CATEGORY: "By category",
@@ -35,7 +36,7 @@ def _sentence(kind: str, found: dict[str, Any], labels: dict[str, str]) -> str:
     results = _results(kind, found)
     differing = [name for name, result in results.items() if result["verdict"] == comparison_groups.DIFFERS]
     worst = max(differing or results, key=lambda name: _width(results[name]), default=None)
-    titles = [group["label"] for group in found["groups"][kind]]
+    titles = [text.shortened(group["label"], LONGEST) for group in found["groups"][kind]]
     return told(
         "groups", kind, count=len(results), differing=[labels[name] for name in differing],
         worst=worst and labels[worst], ends=_ends(results[worst], titles) if worst else [],
@@ -74,7 +75,7 @@ def _kept(figure: dict[str, Any]) -> str:
 def _table(kind: str, found: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
     return {
         "title": TITLES[kind],
-        "heads": [f"{group['label']} (n = {group['n']})" for group in found["groups"][kind]],
+        "heads": [{"label": group["label"], "n": group["n"]} for group in found["groups"][kind]],
         "rows": [
             {
                 "name": name,

@@ -41,11 +41,11 @@ def _example(index: int, row: dict[str, Any], wrote: dict[str, list[int]], label
         "category": row["category"] or "",
         "summary": row["summary"],
         "reference": row["reference"],
-        "headlines": [_headline(row, row["texts"][text], names) for text, names in by_text.items()],
+        "headlines": [_headline(row, row["texts"][text], names, labels) for text, names in by_text.items()],
     }
 
 
-def _headline(row: dict[str, Any], written: dict[str, Any], names: list[str]) -> dict[str, Any]:
+def _headline(row: dict[str, Any], written: dict[str, Any], names: list[str], labels: dict[str, str]) -> dict[str, Any]:
     shown = [numbers.NOTHING if written[key] is None else numbers.fixed(written[key], 3) for key in SCORES]
     return {
         "techniques": names,
@@ -53,6 +53,15 @@ def _headline(row: dict[str, Any], written: dict[str, Any], names: list[str]) ->
         "fault": written.get("fault") or "empty",
         "exact": written["text"].strip() == row["reference"].strip() != "",
         "scores": shown,
+        "raw": [
+            {
+                "answer": raw["answer"],
+                "rest": raw["length"] - len(raw["answer"]),
+                "removed": ", ".join(raw["removed"]),
+                "by": [labels.get(name, name) for name in raw["by"]] if len(written["raw"]) > 1 else [],
+            }
+            for raw in written.get("raw") or []
+        ],
     }
 
 

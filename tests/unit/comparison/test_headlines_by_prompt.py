@@ -100,3 +100,20 @@ def test_a_category_may_be_missing():
     row = made({"a": make_metrics(["x", "y"])})["rows"][0]
     assert (row["id"], row["category"], row["summary"], row["reference"]) == ("0", "", "s0", "h0")
     assert synthetic.make_dataset(1)[0]["category"] == "NEWS"
+
+
+def test_an_answer_that_held_more_than_its_headline_is_kept_once_with_what_was_taken_away():
+    long = "Well " * 400
+    answers = {"a": ["Headline: x", "y", long], "b": ["Headline: x", "y", ""], "c": ["**x**", "y", ""]}
+    removed = {"a": [["label"], [], []], "b": [["label"], [], []], "c": [["bold"], [], []]}
+    contents = {name: make_metrics(["x", "y", ""]) for name in answers}
+    for name, content in contents.items():
+        content["samples"] |= {"answer": answers[name], "removed": removed[name], "fault": [None, None, "no headline"]}
+    rows = made(contents, count=3)["rows"]
+    assert rows[0]["texts"][0]["raw"] == [
+        {"answer": "Headline: x", "length": 11, "removed": ["label"], "by": ["a", "b"]},
+        {"answer": "**x**", "length": 5, "removed": ["bold"], "by": ["c"]},
+    ]
+    assert "raw" not in rows[1]["texts"][0]
+    (raw,) = rows[2]["texts"][0]["raw"]
+    assert (raw["answer"], raw["length"], raw["by"]) == (long[: prompts.RAW_CHARACTERS], 2000, ["a"])

@@ -50,3 +50,14 @@ def test_a_difference_is_said_with_its_size(tmp_path: Path) -> None:
 
 def test_thin_data_has_no_section(tmp_path: Path) -> None:
     assert TITLE not in rendered(comparison(tmp_path, ("news", "sport"), 38))
+
+
+def test_a_category_of_any_length_is_shortened_and_its_title_holds_the_whole(tmp_path: Path) -> None:
+    long = ("politics and " * 250).strip()
+    source = rendered(comparison(tmp_path, (long, "sport")))
+    text = visible(source)
+    cut = f"{long[:59].rstrip()}…"
+    assert f"{cut} (n = 60)" in text
+    assert long[:100] not in text
+    # In the groups' heads, in the choice of categories, and beside each of the prompts.
+    assert source.count(f'title="{long}"') >= 3

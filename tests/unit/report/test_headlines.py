@@ -37,13 +37,24 @@ def test_techniques_that_wrote_the_same_stand_together(study):
     assert found["categories"] == ["NEWS"]
     assert found["baseline"] == "One"
     empty, exact = found["examples"][0]["headlines"]
-    assert empty == {"techniques": ["One", "Three"], "text": "", "fault": "empty", "exact": False, "scores": ["—"] * 4}
+    assert empty == {"techniques": ["One", "Three"], "text": "", "fault": "empty", "exact": False, "scores": ["—"] * 4,
+                     "raw": []}  # fmt: skip
     assert (exact["techniques"], exact["exact"], exact["scores"][2]) == (["Two"], True, "1.000")
 
 
 def test_an_empty_headline_is_not_as_an_empty_reference(study):
     study["prompts"]["rows"][0] = ROW | {"reference": ""}
     assert not [each for each in headlines_view.headlines(study)["examples"][0]["headlines"] if each["exact"]]
+
+
+def test_a_raw_answer_says_what_was_taken_away_and_how_much_is_left_out(study):
+    raw = {"answer": "Headline: A dog barks", "length": 1021, "removed": ["label", "quotes"], "by": ["two"]}
+    study["prompts"]["rows"][0] = ROW | {"texts": [ROW["texts"][0] | {"raw": [raw]}, ROW["texts"][1]]}
+    (_, found) = headlines_view.headlines(study)["examples"][0]["headlines"]
+    assert found["raw"] == [{"answer": raw["answer"], "rest": 1000, "removed": "label, quotes", "by": []}]
+    study["prompts"]["rows"][0]["texts"][0]["raw"].append(raw | {"answer": "x", "by": ["three"]})
+    (_, found) = headlines_view.headlines(study)["examples"][0]["headlines"]
+    assert [each["by"] for each in found["raw"]] == [["Two"], ["Three"]]
 
 
 def test_no_prompts_and_a_baseline_that_wrote_nothing(study):
