@@ -85,3 +85,15 @@ def kv_cache_bytes(architecture: Architecture, costs: Costs, dtype: str, positio
     if not costs.keeps_cache:
         return 0
     return positions * whole if stored is None else round((positions - plain) * stored + plain * whole)
+
+
+def activation_bytes(architecture: Architecture, dtype: str, positions: int) -> int:
+    """Bytes of what one decoder layer computes for so many token positions, all at once: an estimate from above.
+
+    The residual stream and its norm, which is made in float32; queries, keys and values, and what attention gives;
+    gate, values and product of the feed-forward. A layer's are freed before the next one's are made.
+    """
+    hidden, width = architecture["hidden"], architecture["head_dim"]
+    heads = 2 * architecture["heads"] + 2 * architecture["kv_heads"]
+    numbers = 2 * hidden + heads * width + 3 * architecture["intermediate"]
+    return positions * (numbers * BYTES[dtype] + hidden * BYTES["float32"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scripts.readiness import memory
 from scripts.readiness.place import Machine
 from scripts.readiness.techniques import Verdict
 from scripts.study import configuration, expected
@@ -49,6 +50,7 @@ def of_study(plan: Plan, machine: Machine, verdicts: list[Verdict]) -> Needs:
     models = {name: configuration.model(plan.config, name) for name in used}
     lines = plan.config["dataset"]["samples"] * len(able) * len(plan.runs)
     disk = STUDY_BYTES + lines * SAMPLE_BYTES
+    disk += sum(memory.distribution_bytes(plan, plan.techniques[name]) for name in able)
     for name, model in models.items():
         shape = expected.architecture(plan, name)
         if shape is not None and model.options.makes_weights():  # made here
