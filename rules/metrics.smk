@@ -76,6 +76,33 @@ rule score_entailment:
         " --log {log:q} --output {output} > {log:q} 2>&1"
 
 
+rule score_bertscore:
+    input:
+        samples="results/dataset/eval.jsonl",
+        generation="results/generations/{technique}/run-1/samples.jsonl",
+        record="results/generations/{technique}/run-1/run.json",
+        model="results/bertscore/manifest.json",
+    output:
+        "results/metrics/bertscore/{technique}.json",
+    log:
+        "results/logs/metrics/{technique}-bertscore.log",
+    conda:
+        "../envs/udaciheadline.yaml"
+    params:
+        run=subpath(input.record, parent=True),
+        options=bertscore_options(),
+        answer=constant(plan.as_text(config["generation"]["answer"])),
+        code=code_of("scripts.score_bertscore"),
+        attempts=failed_attempts("results/metrics/failed/bertscore/{technique}"),
+        versions=versions_of("torch", "transformers", "regex"),
+    message:
+        "BERTScore of {wildcards.technique}"
+    shell:
+        "python -P -m scripts.score_bertscore --technique {wildcards.technique} --dataset {input.samples}"
+        " --run {params.run} --model {input.model} {params.options} --answer {params.answer:q} --failures results/metrics/failed/bertscore/{wildcards.technique}"
+        " --log {log:q} --output {output} > {log:q} 2>&1"
+
+
 rule score:
     input:
         samples="results/dataset/eval.jsonl",
@@ -84,6 +111,7 @@ rule score:
         entailment=(
             "results/metrics/entailment/{technique}.json" if PLAN.classifier else []
         ),
+        bertscore="results/metrics/bertscore/{technique}.json" if PLAN.matcher else [],
         generations=expand(
             "results/generations/{{technique}}/run-{run}/{file}",
             run=PLAN.runs,
@@ -110,6 +138,7 @@ rule score:
         ],
         semantic=semantic_option,
         entailment=entailment_option,
+        bertscore=bertscore_option,
         distributions=distributions_option,
         loads=loads_option,
         spread_bound=config["comparison"]["spread_bound"],
@@ -121,7 +150,7 @@ rule score:
         "figures of {wildcards.technique}"
     shell:
         "python -P -m scripts.score --technique {wildcards.technique} --dataset {input.samples} --runs {params.runs}"
-        " --text {input.text} {params.semantic} {params.entailment}"
+        " --text {input.text} {params.semantic} {params.entailment} {params.bertscore}"
         " {params.distributions} {params.loads}"
         " --spread-bound {params.spread_bound} --answer {params.answer:q}"
         " --failures results/metrics/failed/{wildcards.technique} --log {log:q} --output {output}"

@@ -58,3 +58,21 @@ rule prepare_classifier:
         "classifier of entailment"
     shell:
         "python -P -m scripts.prepare_model --request {params.file} > {log:q} 2>&1"
+
+
+rule prepare_bertscore:
+    output:
+        "results/bertscore/manifest.json",
+    log:
+        "results/logs/models/bertscore.log",
+    conda:
+        "../envs/udaciheadline.yaml"
+    params:
+        request=request_of("prepare_bertscore"),
+        file=request_file("prepare_bertscore"),
+        content=judge_content(configuration.bertscore),
+        code=judge_code(configuration.bertscore),
+    message:
+        "text model of the BERTScore"
+    shell:
+        "python -P -m scripts.prepare_model --request {params.file} > {log:q} 2>&1"

@@ -14,8 +14,8 @@ from scripts.models.source import ENCODER, WRITER, Job
 
 log = logging.getLogger(__name__)
 
-ENTAILMENT = "entailment"
-"""The name of the model that is asked for as quality.entailment."""
+JUDGES = ("entailment", "bertscore")
+"""Names of models that are asked for under ``quality`` by these."""
 
 
 def prepare(
@@ -27,7 +27,7 @@ def prepare(
     Raises:
         StudyError: wrong settings, missing data, or a checkpoint that cannot be used.
     """
-    key = f"models.{name}" if kind != ENCODER else f"quality.{name if name == ENTAILMENT else 'semantic'}"
+    key = f"models.{name}" if kind != ENCODER else f"quality.{name if name in JUDGES else 'semantic'}"
     read = settings.read(key, given)
     if read.options.training_rows and train is None:
         raise StudyError(f"{key} has the source {read.source}, which needs training rows; give --train.")

@@ -10,6 +10,7 @@ from scripts.metrics import distributions, failed, loads, noise, texts
 from scripts.metrics import runs as run_files
 from scripts.metrics import technique as technique_file
 from scripts.metrics.answers import option as answer_option
+from scripts.metrics.families import bertscore as bertscore_family
 from scripts.metrics.families import entailment as entailment_family
 from scripts.metrics.families import faithfulness
 from scripts.metrics.families import semantic as semantic_family
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--text", required=True, help="run 1's file from score_text")
     parser.add_argument("--semantic", help="run 1's file from score_semantic")
     parser.add_argument("--entailment", help="run 1's file from score_entailment")
+    parser.add_argument("--bertscore", help="run 1's file from score_bertscore")
     parser.add_argument("--distributions", help="run 1's distributions.npz; without it none are compared")
     parser.add_argument("--parent", help="name of the technique that this one extends, where the study runs it")
     parser.add_argument("--parent-distributions", help="the parent's distributions.npz of its run 1")
@@ -55,12 +57,14 @@ def metrics(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
     text = texts.read_scores(
         arguments.text, runs[0], text_family.FIGURES, "score_text", counts, (faithfulness.UNSUPPORTED,)
     )
-    semantic = None
-    if arguments.semantic:
-        semantic = texts.read_scores(arguments.semantic, runs[0], semantic_family.FIGURES, "score_semantic")
-    entailment = None
-    if arguments.entailment:
-        entailment = texts.read_scores(arguments.entailment, runs[0], entailment_family.FIGURES, "score_entailment")
+    semantic, entailment, bertscore = (
+        texts.read_scores(path, runs[0], family.FIGURES, stage) if path else None
+        for path, family, stage in (
+            (arguments.semantic, semantic_family, "score_semantic"),
+            (arguments.entailment, entailment_family, "score_entailment"),
+            (arguments.bertscore, bertscore_family, "score_bertscore"),
+        )
+    )
     compared = None
     if arguments.distributions and runs[0].ok:
         compared = distributions.compare(
@@ -69,6 +73,7 @@ def metrics(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
     scored = technique_file.technique_metrics(
         arguments.technique, dataset, runs, text, semantic, arguments.spread_bound,
         loads.read_loads(arguments.loads, arguments.technique, runs[0].samples, arguments.answer), compared, entailment,
+        bertscore,
     )  # fmt: skip
     logger.info("scored %s: %s, %d samples, %d runs", arguments.technique, scored["status"], len(dataset), len(runs))
     return scored

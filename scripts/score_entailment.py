@@ -1,5 +1,6 @@
 """Judge which of one technique's headlines its summaries entail, with a local NLI classifier."""
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ def main() -> None:
     judging.run(str(__doc__), "classifier", "entailed_share", _judge)
 
 
-def _judge(rows: list[dict[str, Any]], headlines: list[str], model: Path, label: str) -> list[float | None]:
-    return entailment.judged([row["summary"] for row in rows], headlines, model, label=label)
+def _judge(rows: list[dict[str, Any]], headlines: list[str], model: Path, arguments: Namespace) -> list[float | None]:
+    return entailment.judged([row["summary"] for row in rows], headlines, model, label=arguments.technique)
 
 
 if __name__ == "__main__":

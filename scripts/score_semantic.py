@@ -1,5 +1,6 @@
 """Score how close in meaning one technique's headlines are to the references, with a local text model."""
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ def main() -> None:
     judging.run(str(__doc__), "text model", "semantic_similarity", _judge)
 
 
-def _judge(rows: list[dict[str, Any]], headlines: list[str], model: Path, label: str) -> list[float | None]:
-    return semantic.similarities(headlines, [row["headline"] for row in rows], model, label=label)
+def _judge(rows: list[dict[str, Any]], headlines: list[str], model: Path, arguments: Namespace) -> list[float | None]:
+    return semantic.similarities(headlines, [row["headline"] for row in rows], model, label=arguments.technique)
 
 
 if __name__ == "__main__":

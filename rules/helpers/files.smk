@@ -25,6 +25,7 @@ def text_score_files():
     """Scores of every technique's headlines, which are computed once however often it is timed."""
     kinds = ["text"] + ["semantic"] * bool(PLAN.encoder)
     kinds += ["entailment"] * bool(PLAN.classifier)
+    kinds += ["bertscore"] * bool(PLAN.matcher)
     return expand(
         "results/metrics/{kind}/{technique}.json", kind=kinds, technique=TECHNIQUES
     )

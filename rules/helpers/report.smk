@@ -16,6 +16,18 @@ def entailment_option(wildcards, input):
     return f"--entailment {input.entailment}" if PLAN.classifier else ""
 
 
+def bertscore_option(wildcards, input):
+    """Command-line option for the BERTScores, where the study asks for them."""
+    return f"--bertscore {input.bertscore}" if PLAN.matcher else ""
+
+
+def bertscore_options():
+    """Command-line options of the BERTScore: the layer, and whether tokens are weighted."""
+    asked = config["quality"]["bertscore"]
+    layer = [] if asked["layer"] is None else [f"--layer {asked['layer']}"]
+    return " ".join([*layer, *["--idf"] * asked["idf"]])
+
+
 def parent_distributions(wildcards):
     """The distributions of a technique's parent; none where the study does not run it."""
     parent = technique_of(wildcards).parent

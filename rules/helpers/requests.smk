@@ -6,6 +6,7 @@ REQUESTS = {
     "prepare_model": lambda job: PLAN.model_request(job.model),
     "prepare_encoder": lambda job: PLAN.encoder_request(),
     "prepare_classifier": lambda job: PLAN.classifier_request(),
+    "prepare_bertscore": lambda job: PLAN.bertscore_request(),
     "generate": lambda job: PLAN.run_request(technique_of(job), int(job.run)),
     "measure_load": lambda job: PLAN.load_request(technique_of(job), int(job.run)),
     "profile": lambda job: PLAN.profile_request(technique_of(job)),

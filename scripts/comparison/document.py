@@ -41,7 +41,7 @@ COPIED = (
     "status", "reason", "quality_measured", "figures", "sample_count", "run_count", "batch_size",
     "tokens_differ_between_runs", "memory_method", "memory_devices", "memory_anatomy", "memory_check", "smallest_gpu",
     "text_tokenizer", "semantic_model",
-    "entailment_model", "unscored_reason", "modes", "models", "generation", "evidence", "threads",
+    "entailment_model", "bertscore_model", "unscored_reason", "modes", "models", "generation", "evidence", "threads",
     "threads_chosen", "processes", "runs", "load", "calibration", "conditions", "energy", "time", "provenance",
 )  # fmt: skip
 REFERENCES = ("parent", "baseline")

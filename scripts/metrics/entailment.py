@@ -1,7 +1,7 @@
 """Whether a summary entails its headline, by a classifier of natural language inference (after Maynez et al., 2020).
 
-It runs a model as :mod:`scripts.metrics.semantic` does: from a local folder, safetensors only, on the CPU in float32.
-Which output stands for entailment is read from its own ``id2label``.
+The classifier is read from a local folder, safetensors only, and runs on the CPU in float32. Which output stands for
+entailment is read from its own ``id2label``.
 """
 
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.foundation.errors import StudyError
-from scripts.metrics.semantic import room
+from scripts.metrics.text_model import room
 from scripts.models.stored_files import weight_files
 
 BATCH = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,24 @@ from scripts.metrics.answers import option as answer_option
 
 logger = logging.getLogger(__name__)
 
-Judge = Callable[[list[dict[str, Any]], list[str], Path, str], list[float | None]]
+Judge = Callable[[list[dict[str, Any]], list[str], Path, argparse.Namespace], Sequence[float | None]]
+Described = Callable[[Path, argparse.Namespace], dict[str, Any]]
 
 
-def run(about: str, model: str, score: str, judge: Judge) -> None:
+def run(
+    about: str, model: str, score: str, judge: Judge,
+    add_arguments: Callable[[argparse.ArgumentParser], None] | None = None, described: Described | None = None,
+) -> None:  # fmt: skip
     """Read a run and write what a model says of each of its headlines.
 
     Args:
         about: what the stage does, for its help.
         model: what the model is called in it.
         score: name of the score.
-        judge: takes the evaluation rows, the headlines, the model's folder and a label for the progress bar; returns a
-            value for each headline.
+        judge: takes the evaluation rows, the headlines, the model's folder and the stage's arguments; returns a value
+            for each headline.
+        add_arguments: adds the stage's own arguments to the parser.
+        described: what a report says of the model beside its name, by its folder and the stage's arguments.
     """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--technique", required=True, help="name of the technique, as in run.json")
@@ -35,6 +41,8 @@ def run(about: str, model: str, score: str, judge: Judge) -> None:
     parser.add_argument("--model", required=True, type=Path, help=f"folder of the {model}, or the manifest.json of one")
     parser.add_argument("--output", required=True, help="file of scores to write")
     answer_option.add_argument(parser)
+    if add_arguments:
+        add_arguments(parser)
     failed.add_arguments(parser)
     arguments = parser.parse_args()
     dataset = dataset_file.read_dataset(arguments.dataset)
@@ -44,11 +52,12 @@ def run(about: str, model: str, score: str, judge: Judge) -> None:
         timed = run_files.read_run(
             arguments.run, arguments.technique, [row["id"] for row in dataset], fixed=False, answer=arguments.answer
         )
-        scores = None
+        scores, more = None, {}
         if texts.is_scorable(timed):
             headlines = [sample.headline for sample in timed.samples]
-            scores = {score: judge(dataset, headlines, directory, arguments.technique)}
+            scores = {score: list(judge(dataset, headlines, directory, arguments))}
+            more = described(directory, arguments) if described else {}
         logger.info("%s of %s: %s", score, arguments.technique, "done" if scores else "nothing to judge")
-        return texts.document(timed, scores) | {"model": description}
+        return texts.document(timed, scores) | {"model": description | more}
 
     failed.write(arguments, content, failed.scores(arguments.technique))

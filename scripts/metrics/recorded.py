@@ -22,6 +22,7 @@ class Recorded:
     loads: list[dict[str, Any]] = field(default_factory=list)
     distributions: Compared | None = None
     entailment: dict[str, Any] | None = None
+    bertscore: dict[str, Any] | None = None
 
     @property
     def first(self) -> Run:

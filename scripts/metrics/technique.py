@@ -27,6 +27,7 @@ def technique_metrics(
     load_runs: list[dict[str, Any]] | None = None,
     distributions: Compared | None = None,
     entailment: dict[str, Any] | None = None,
+    bertscore: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Score a technique.
 
@@ -43,6 +44,7 @@ def technique_metrics(
         load_runs: its load runs, as :func:`scripts.metrics.loads.read_loads` gives them; None where it has none.
         distributions: the first run's beside its parent's; None where they were not compared.
         entailment: the first run's file of judgements of entailment, or None where the study has none.
+        bertscore: the first run's file of BERTScores, or None where the study has none.
 
     Returns:
         The content of ``results/metrics/<technique>.json``.
@@ -56,7 +58,7 @@ def technique_metrics(
     if failed:
         return head | _without_figures(failed[0], runs)
     _check_together(runs)
-    recorded = Recorded(runs, text, semantic, load_runs or [], distributions, entailment)
+    recorded = Recorded(runs, text, semantic, load_runs or [], distributions, entailment, bertscore)
     first, result = recorded.first, _figures(recorded)
     check = memory.check(runs)
     return head | {
@@ -79,6 +81,7 @@ def technique_metrics(
         "text_tokenizer": (text or {}).get("tokenizer"),
         "semantic_model": (semantic or {}).get("model"),
         "entailment_model": (entailment or {}).get("model"),
+        "bertscore_model": (bertscore or {}).get("model"),
         "load": loads.summary(recorded.loads),
         "batch_size": recorded.batch_size,
         "runs": [_costs(run) for run in runs],
@@ -141,6 +144,7 @@ def _no_figures(status: str, reason: str) -> dict[str, Any]:
         "text_tokenizer": None,
         "semantic_model": None,
         "entailment_model": None,
+        "bertscore_model": None,
         "load": None,
     }
 

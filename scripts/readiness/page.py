@@ -47,6 +47,7 @@ def lines(files: Sequence[str], options: Sequence[str]) -> tuple[list[str], bool
         *_group(f"Can run ({len(able)} of {len(verdicts)})", able),
         *_unable(unable),
         *[f"May fail: {verdict.name} {verdict.doubt}." for verdict in able if verdict.doubt],
+        *_crowded(plan, machine),
         *([""] if able else []),
         *(_takes(need) if able else []),
     ]
@@ -66,9 +67,11 @@ def _plan(files: Sequence[str], options: Sequence[str]) -> Plan:
 def _of_all(plan: Plan) -> list[str]:
     """What keeps every technique from running, or from being scored."""
     found = []
-    for key, read in (("quality.semantic", configuration.encoder), ("quality.entailment", configuration.entailment)):
+    judges = {"semantic": configuration.encoder, "entailment": configuration.entailment,
+              "bertscore": configuration.bertscore}  # fmt: skip
+    for key, read in judges.items():
         judge = read(plan.config)
-        if judge and (said := judge.options.obstacle(key)):
+        if judge and (said := judge.options.obstacle(f"quality.{key}")):
             found.append(said)
     try:
         results_folder.check(Path("results"))
@@ -96,6 +99,20 @@ def _study(plan: Plan, machine: Machine) -> str:
         f"Study: {' '.join(plan.config['title'].split())}; {count} technique{'s' * (count != 1)}, {runs} "
         f"run{'s' * (runs != 1)} of each, {samples} sample{'s' * (samples != 1)}, {where}."
     )
+
+
+def _crowded(plan: Plan, machine: Machine) -> list[str]:
+    """Techniques whose processes have more threads together than there are cores."""
+    if machine.devices:
+        return []
+    names = [each.name for each in plan.techniques.values() if each.processes * plan.threads > machine.cores]
+    if not names:
+        return []
+    cores = f"{machine.cores} core{'s' if machine.cores > 1 else ''}"
+    return [
+        f"Share {cores} among more threads, and may be slow by that: {', '.join(names)}; lower measurement.threads "
+        f"({plan.threads} for each process), or set it to 0."
+    ]
 
 
 def _group(title: str, verdicts: list[Verdict]) -> list[str]:

@@ -10,11 +10,12 @@ from scripts.dataset.settings import read as read_dataset
 from scripts.foundation.errors import StudyError
 from scripts.foundation.wording import shown
 from scripts.hardware import datasheet
+from scripts.metrics import bertscore as matching
 from scripts.metrics.answers import reader
 from scripts.models.settings import ModelSettings
 from scripts.models.settings import read as read_model
 from scripts.models.source import ENCODER
-from scripts.study import form, limits, load, sampling, timing_reference
+from scripts.study import form, limits, load, sampling, threads, timing_reference
 from scripts.study.sweeps import unfold
 from scripts.study.techniques import Technique, resolve
 
@@ -49,6 +50,7 @@ def check(config: dict[str, Any]) -> list[Technique]:
     reader.check(config["generation"]["answer"])
     _check_chat(config, techniques)
     limits.check(config, techniques)
+    threads.check(config, models_used(techniques))
     timing_reference.find(config["measurement"]["reference"], techniques)
     load.selected(config, techniques)
     return sampling.checked(config["generation"], techniques)
@@ -67,6 +69,11 @@ def encoder_settings(config: dict[str, Any]) -> dict[str, Any] | None:
 def entailment_settings(config: dict[str, Any]) -> dict[str, Any] | None:
     """Settings of the classifier of entailment, in the form of a model's; None where the study asks for none."""
     return _judge_settings(config["quality"]["entailment"])
+
+
+def bertscore_settings(config: dict[str, Any]) -> dict[str, Any] | None:
+    """Settings of the text model of the BERTScore, in the form of a model's; None where the study asks for none."""
+    return _judge_settings(config["quality"]["bertscore"])
 
 
 def _judge_settings(given: dict[str, Any]) -> dict[str, Any] | None:
@@ -109,6 +116,12 @@ def entailment(config: dict[str, Any]) -> ModelSettings | None:
     """The settings of the classifier of entailment as its source reads them; None where the study asks for none."""
     given = entailment_settings(config)
     return read_model("quality.entailment", given) if given else None
+
+
+def bertscore(config: dict[str, Any]) -> ModelSettings | None:
+    """The settings of the text model of the BERTScore as its source reads them; None where the study asks for none."""
+    given = bertscore_settings(config)
+    return read_model("quality.bertscore", given) if given else None
 
 
 def generation_settings(config: dict[str, Any]) -> dict[str, Any]:
@@ -188,7 +201,7 @@ def _check_forced(config: dict[str, Any], techniques: list[Technique]) -> None:
 
 
 def _check_encoder(config: dict[str, Any]) -> None:
-    for name, read in (("semantic", encoder), ("entailment", entailment)):
+    for name, read in (("semantic", encoder), ("entailment", entailment), ("bertscore", bertscore)):
         key, given = f"quality.{name}", config["quality"][name]
         source = given["source"]
         if source != "none" and source not in given:
@@ -196,16 +209,26 @@ def _check_encoder(config: dict[str, Any]) -> None:
         found = read(config)
         if found:
             found.options.check(key, ENCODER)
-            if name == "entailment" and (content := found.options.config_json()) is not None:
-                _check_classifier(key, content)
+            if (check := _OF_JUDGES.get(name)) and (content := found.options.config_json()) is not None:
+                check(key, content, given)
 
 
-def _check_classifier(key: str, content: dict[str, Any]) -> None:
+def _check_classifier(key: str, content: dict[str, Any], _given: dict[str, Any]) -> None:
     """Check that a checkpoint is one of a classifier, before the runs that it is to judge."""
     named = content.get("architectures")
     built = [str(each) for each in named] if isinstance(named, list) else []
     if built and not any("SequenceClassification" in each for each in built):
         raise StudyError(f"{key}: the checkpoint is of {shown(built[0])[1:-1]}, no classifier; name an NLI classifier.")
+
+
+def _check_layer(_key: str, content: dict[str, Any], given: dict[str, Any]) -> None:
+    """Check that a text model has the layer that is asked for, where its configuration says how many there are."""
+    layers = matching.layers_of(content)
+    if layers is not None:
+        matching.checked_layer(given["layer"], layers, "the model")
+
+
+_OF_JUDGES = {"entailment": _check_classifier, "bertscore": _check_layer}
 
 
 def _check_choices(config: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ STAGES = {
     "choose_threads": 25.0,
     "prepare_dataset": 6.0, "select_samples": 2.0, "prepare_encoder": 30.0,
     "prepare_classifier": 30.0, "score_entailment": 30.0, "score_text": 5.0, "score_semantic": 20.0,
+    "prepare_bertscore": 30.0, "score_bertscore": 20.0,
     "score": 4.0, "compare": 15.0, "plot": 6.0, "render": 6.0,
 }  # fmt: skip
 START_S = 12.0  # of a run: start of the processes, imports, loading, warm-up, and what is observed after the samples
@@ -160,6 +161,7 @@ def jobs(plan: Plan) -> list[tuple[str, dict[str, str], Path | None]]:
         "score_text",
         *(["score_semantic"] if plan.encoder else []),
         *(["score_entailment"] if plan.classifier else []),
+        *(["score_bertscore"] if plan.matcher else []),
     ]
     for name in plan.techniques:
         for run in plan.runs:

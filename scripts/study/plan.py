@@ -62,6 +62,11 @@ class Plan:
         """Settings of the classifier of entailment; None without one."""
         return configuration.entailment_settings(self.config)
 
+    @property
+    def matcher(self) -> dict[str, Any] | None:
+        """Settings of the text model of the BERTScore; None without one."""
+        return configuration.bertscore_settings(self.config)
+
     @functools.cached_property
     def reference(self) -> Technique | None:
         """The technique of the reference process, if any."""
@@ -202,6 +207,10 @@ class Plan:
     def dataset_request(self) -> dict[str, Any]:
         """The request of the data set stage."""
         return {"settings": configuration.dataset_settings(self.config), "output": "results/dataset"}
+
+    def bertscore_request(self) -> dict[str, Any]:
+        """The request for the text model of the BERTScore."""
+        return {"kind": "encoder", "name": "bertscore", "settings": self.matcher, "output": "results/bertscore"}
 
     def encoder_request(self) -> dict[str, Any]:
         """The request for the text encoder."""

@@ -241,6 +241,7 @@ class LogHandler(LogHandlerBase):
 _WORDS = {
     "generate": "run", "prepare_model": "model", "score": "figures", "score_text": "ROUGE", "profile": "profile",
     "measure_load": "run under load", "score_semantic": "semantic score", "score_entailment": "entailment",
+    "score_bertscore": "BERTScore",
 }  # fmt: skip
 
 

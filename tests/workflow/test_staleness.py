@@ -32,12 +32,22 @@ from tests.workflow.reruns import (
 
 def semantic(project: Project) -> None:
     """Ask for a semantic score by an encoder that has all its files, and no weights in them."""
+    project.study["quality"] = {"semantic": judge(project)}
+
+
+def bertscore(project: Project) -> None:
+    """Ask for a BERTScore by such a model."""
+    project.study["quality"] = {"bertscore": {"layer": 2} | judge(project)}
+
+
+def judge(project: Project) -> dict[str, object]:
+    """Write such a model; returns its settings."""
     encoder = project.root / "results/encoder of ones own"
     encoder.mkdir()
     (encoder / "config.json").write_text(json.dumps({"model_type": "bert"}), encoding="utf-8")
     (encoder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {"a": 0}}}), encoding="utf-8")
     (encoder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
-    project.study["quality"] = {"semantic": {"source": "path", "path": {"path": str(encoder)}}}
+    return {"source": "path", "path": {"path": str(encoder)}}
 
 
 def previous(project: Project) -> None:
@@ -195,6 +205,7 @@ STUDY = {
     "margin of quality": (setting("comparison", "non_inferiority_margin", value=0.02), REPORT),
     "price": (setting("comparison", "price_per_device_hour", value=2.5), REPORT),
     "a semantic score": (semantic, {"prepare_encoder"} | jobs("score_semantic", ALL) | SCORES | REPORT),
+    "a BERTScore": (bertscore, {"prepare_bertscore"} | jobs("score_bertscore", ALL) | SCORES | REPORT),
     "a sweep": (
         setting("sweeps", value={"amount": {"technique": "pruned", "facet": "pruning.amount", "values": [0.1, 0.5]}}),
         runs("amount_0p1", "amount_0p5"),

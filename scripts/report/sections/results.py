@@ -45,6 +45,7 @@ def results(comparison: dict[str, Any]) -> dict[str, Any]:
         "methods": _methods(rows.ran(techniques), shown, heads),
         "semantic_model": _model(techniques, "semantic_model"),
         "entailment_model": _model(techniques, "entailment_model"),
+        "bertscore_model": _model(techniques, "bertscore_model"),
         "notes": [*beside.lines(comparison), *notes(techniques)],
         "doubts": doubts(techniques),
     }
@@ -214,7 +215,7 @@ def _fixed_length(techniques: list[dict[str, Any]]) -> str:
 
 
 def _model(techniques: list[dict[str, Any]], key: str) -> str:
-    """Return the model that a score was made with: of the semantic similarity, or of the entailment."""
+    """Return the model that a score was made with: of the semantic similarity, the entailment or the BERTScore."""
     for technique in techniques:
         model = technique.get(key)
         if model:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.inference import machine
+from scripts.inference import distributions, machine
 from scripts.readiness import config, page, techniques
 from tests.support import hub
 
@@ -63,6 +64,15 @@ def test_a_technique_that_needs_more_gpus_than_there_are_is_named(said) -> None:
     assert "Can run (1 of 2): baseline." in text
     assert "Can't run: tensor_parallel. Needs 2 GPUs; this machine has 1 GPU to use. To do: " in text
     assert said({"select": ["baseline", "tensor_parallel"]}, gpus=2)[1]
+
+
+def test_processes_that_share_cores_among_more_threads_are_named(said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
+    study = {"select": ["baseline", "tensor_parallel"]}
+    text, able = said(study | {"measurement": {"threads": 2}})
+    assert able
+    assert "Share 2 cores among more threads, and may be slow by that: tensor_parallel; lower" in text
+    assert "Share 2 cores" not in said(study | {"measurement": {"threads": 1}})[0]
 
 
 def test_a_torch_without_cuda_is_said(said) -> None:
@@ -154,6 +164,33 @@ def test_a_disk_that_is_too_small_is_said(said, monkeypatch: pytest.MonkeyPatch)
     text, able = said(RANDOM_8B)
     assert not able
     assert "Problem: The study needs about 16 GB of disk, and 1.0 GB are free." in text
+
+
+def test_what_a_layer_computes_is_in_the_memory_that_a_study_takes(said) -> None:
+    """Long prompts in large batches take memory for activations."""
+    one, many = (
+        said(RANDOM_8B | {"techniques": {"long": {"extends": "target_only", "batch_size": size, "prompt_tokens": 2000}},
+                          "select": ["long"], "dataset": {"samples": 64}}, gpus=1, memory_bytes=141 * 10**9)[0]
+        for size in (1, 64)
+    )  # fmt: skip
+
+    def memory(text: str) -> float:
+        return float(re.search(r"([\d.]+) GB of memory", text.split("The whole study")[1])[1])
+
+    cache = 63 * 2064 * 131_072 / 1e9
+    assert memory(many) - memory(one) > cache + 15  # 155 kB of a layer for each of 126,000 positions
+
+
+def test_the_distributions_that_are_kept_are_in_the_disk_that_a_study_takes(said, monkeypatch) -> None:
+    study = {"dataset": {"samples": 104}, "models": {"small": {"train": {"vocabulary": 60_000}}},
+             "select": ["baseline", "kv_cache", "pruned", "nf4"]}  # fmt: skip
+
+    def disk() -> float:
+        return float(re.search(r"([\d.]+) GB of disk", said(study)[0])[1])
+
+    whole = disk()
+    monkeypatch.setattr(distributions, "MAX_BYTES", 0)
+    assert whole - disk() == pytest.approx(4 * 64 * 2**20 / 1e9, abs=0.11)
 
 
 def doctor(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:

@@ -26,3 +26,15 @@ def test_a_model_that_is_no_classifier_is_refused_before_anything_runs(tmp_path,
         studied(content)
     for fine in (["LlamaForSequenceClassification"], None):
         assert studied(content | {"architectures": fine})
+
+
+def test_a_layer_that_a_model_lacks_is_refused_before_anything_runs(tmp_path, checkpoint):
+    def studied(layer):
+        asked = f"{{source: path, layer: {layer}, path: {{path: {checkpoint}}}}}"
+        (tmp_path / "study.yaml").write_text(f"quality: {{bertscore: {asked}}}\n", encoding="utf-8")
+        return check(layers.read([tmp_path / "study.yaml"], []).config)
+
+    with pytest.raises(StudyError, match=r"quality\.bertscore\.layer is 3, and the model has 2 layers; lower it"):
+        studied(3)
+    for fine in (2, "null"):
+        assert studied(fine)
