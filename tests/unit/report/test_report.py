@@ -141,8 +141,13 @@ def test_hostile_text_is_inert_everywhere(tmp_path, monkeypatch):
     reader = Reader(source)
     # Nothing that a text holds became an element, an attribute, or the end of one: all there is, is the template's own.
     assert set(reader.tags) == set(benign.tags)
-    for tag in ("script", "style", "meta", "b", "a", "details", "option"):
+    for tag in ("script", "style", "meta", "b", "a", "option"):
         assert reader.tags.count(tag) == benign.tags.count(tag), tag
+    # Of hostile headlines some marks are taken away, and the page shows those answers as they were.
+    folds = [
+        each.tags.count("details") - each.attributes.count(("details", "class", "raw")) for each in (reader, benign)
+    ]
+    assert folds[0] == folds[1]
     assert {key for _, key, _ in reader.attributes} == {key for _, key, _ in benign.attributes}
     assert not [key for _, key, _ in reader.attributes if key.startswith("on") or key == "srcdoc"]
     assert "{{ 7 * 7 }}{% raw %}" in re.findall(r"<h1>(.*?)</h1>", source, re.DOTALL)[0]
