@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ import torch
 from scripts.engine import family
 from scripts.engine.decoder import Decoder
 from scripts.engine.engine import CHECK_DEVICE_S
+from scripts.engine.likeliest import Asking
 from scripts.engine.shapes import SMALLEST_PROMPT, most_prompts
 from scripts.engine.slots import Slots
 from scripts.engine.stops import Stops
@@ -39,6 +40,7 @@ PREFILL_TOKENS = 2048
 MOST_SLOTS = {"cuda": 256, "cpu": 16}
 MEMORY_SHARE = 0.8  # of what is free, for the cache, where slots are chosen by memory
 LAUNCHED = 2  # under way at most; a launch is a prefill, a decode step or both
+Told = tuple[float, list[int], list[float]]  # a token's log-probability, the likeliest tokens, and theirs
 
 
 @dataclass
@@ -64,6 +66,7 @@ class _Work:
     slots: numpy.ndarray  # int64 [n]
     serials: numpy.ndarray  # int64 [n]: the requests that held the slots as it was launched
     rows: numpy.ndarray | slice  # where their tokens are
+    likely: dict[int, Told] | None = None  # by slot, of requests that ask for log-probabilities
 
 
 class GraphBatching(Batching):
@@ -75,6 +78,8 @@ class GraphBatching(Batching):
         slots: how many requests are under way at most; by memory if None.
         prefill_tokens: the most tokens of prompts that are read in a pass.
     """
+
+    tells_logprobs = True
 
     def __init__(
         self, loaded: Loaded, *, pad: int, slots: int | None = None, prefill_tokens: int = PREFILL_TOKENS
@@ -111,6 +116,8 @@ class GraphBatching(Batching):
         self._seen = numpy.zeros(count, dtype=numpy.int8)  # as runtime.stops.follow
         self._free = list(range(count))
         self._serials = 0
+        self._asked = numpy.zeros(count, dtype=numpy.int64)  # how many of the likeliest tokens are told
+        self._telling = 0  # requests under way that ask for log-probabilities
 
     def _slots_by_memory(self, decoder: Decoder) -> int:
         most = MOST_SLOTS[self.device.type]
@@ -192,12 +199,17 @@ class GraphBatching(Batching):
         self._after_prefill = bool(requests)
         if requests:
             prompts, slots = self._take(requests)
-            self._flight.append([self._prefilling(self.device_slots.prefill(prompts, slots), slots)])
+            number, told = self._run(
+                lambda: self.device_slots.prefill(prompts, slots),
+                lambda: (numpy.array(slots), numpy.arange(len(slots))),
+            )
+            self._flight.append([self._prefilling(number, slots, told)])
             self._count_prefill(prompts, self.device_slots.padded(sum(map(len, prompts)), len(prompts)))
             self._note([*map(len, prompts)])
         elif len(active):
             rows = int(active[-1]) + 1
-            self._flight.append([self._decoding(self.device_slots.decode(rows), active)])
+            number, told = self._run(lambda: self.device_slots.decode(rows), lambda: (active, active))
+            self._flight.append([self._decoding(number, active, told)])
             self._count_decode(active, rows)
             self._note([1] * len(active))
         return bool(requests) or len(active) > 0
@@ -205,13 +217,19 @@ class GraphBatching(Batching):
     def _launch_mixed(self, requests: list[Request], active: numpy.ndarray) -> None:
         rows = int(active[-1]) + 1
         prompts, slots = self._take(requests)
-        decode, prefill = self.device_slots.mix(rows, prompts, slots)
-        # The slots that were just taken are none of the active ones.
-        self._flight.append([self._decoding(decode, active), self._prefilling(prefill, slots)])
         total = sum(map(len, prompts))
         padded = (rows, total)
         if self.device_slots.captures:
             padded = self.device_slots.mixed_shape(rows, total, len(prompts))
+        # The slots that were just taken are none of the active ones.
+        (decode, prefill), told = self._run(
+            lambda: self.device_slots.mix(rows, prompts, slots),
+            lambda: (
+                numpy.concatenate([active, slots]),
+                numpy.concatenate([active, padded[0] + numpy.arange(len(slots))]),
+            ),
+        )
+        self._flight.append([self._decoding(decode, active, told), self._prefilling(prefill, slots, told)])
         self._count_decode(active, padded[0])
         self._count_prefill(prompts, padded[1])
         self.counts.mixed_steps += 1
@@ -222,9 +240,28 @@ class GraphBatching(Batching):
         if self._given is not None:
             self._given.append(lengths)
 
-    def _decoding(self, number: int, active: numpy.ndarray) -> _Work:
+    def _run(
+        self, launch: Callable[[], Any], where: Callable[[], tuple[numpy.ndarray, numpy.ndarray]]
+    ) -> tuple[Any, dict[int, Told] | None]:
+        """Launch work; where a request in one of its slots asks for log-probabilities, with those, by slot.
+
+        ``where`` says which slots it has, and where their tokens are among those that it chooses.
+        """
+        if not self._telling:
+            return launch(), None
+        slots, rows = where()
+        asked = self._asked[slots]
+        asking = asked > 0
+        if not asking.any():
+            return launch(), None
+        number, told = self.device_slots.telling(launch, Asking(rows[asking], int(asked.max())))
+        counts, chosen = asked[asking].tolist(), told.chosen.tolist()
+        entries = zip(slots[asking].tolist(), counts, chosen, told.tokens.tolist(), told.values.tolist(), strict=True)
+        return number, {slot: (own, tokens[:count], values[:count]) for slot, count, own, tokens, values in entries}
+
+    def _decoding(self, number: int, active: numpy.ndarray, told: dict[int, Told] | None) -> _Work:
         self._left[active] -= 1
-        return _Work(number, active, self._serial[active], active)
+        return _Work(number, active, self._serial[active], active, told)
 
     def _count_decode(self, active: numpy.ndarray, padded: int) -> None:
         self.counts.decode_steps += 1
@@ -243,11 +280,13 @@ class GraphBatching(Batching):
             self._unread[slot] = request.max_tokens
             self._stops_of[slot] = self._stops.take(request.stops, request.held)
             self._seen[slot] = 0
+            self._asked[slot] = request.logprobs
+            self._telling += request.logprobs > 0
         return [numpy.asarray(request.prompt, dtype=numpy.int64) for request in requests], slots
 
-    def _prefilling(self, number: int, slots: list[int]) -> _Work:
+    def _prefilling(self, number: int, slots: list[int], told: dict[int, Told] | None) -> _Work:
         taken = numpy.array(slots)
-        return _Work(number, taken, self._serial[taken], slice(len(slots)))
+        return _Work(number, taken, self._serial[taken], slice(len(slots)), told)
 
     def _count_prefill(self, prompts: list[numpy.ndarray], padded: int) -> None:
         counts = self.counts
@@ -286,6 +325,8 @@ class GraphBatching(Batching):
         stopped = (self._seen[slots] & ENDS) != 0
         ended = stopped | (self._unread[slots] == 0)
         keys = self._keys
+        if work.likely:
+            self.likely += [(keys[slot], *work.likely[slot]) for slot in slots.tolist() if slot in work.likely]
         self.counts.new_tokens += len(slots)
         if not ended.any():
             events += [(keys[slot], token, None) for slot, token in zip(slots.tolist(), tokens.tolist(), strict=True)]
@@ -303,6 +344,8 @@ class GraphBatching(Batching):
         self._keys[slot] = None
         self._serial[slot] = -1
         self._left[slot] = 0
+        self._telling -= int(self._asked[slot] > 0)
+        self._asked[slot] = 0
         self._stops.used[self._stops_of[slot]] -= 1
         heapq.heappush(self._free, slot)
         self.device_slots.forget(slot)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy
 import torch
@@ -16,6 +17,7 @@ import torch
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
 from scripts.engine.graphs import GraphPool, Replay
+from scripts.engine.likeliest import Asking, Likeliest
 from scripts.engine.shapes import MOST_PROMPTS, SMALLEST_PROMPT, most_prompts, row_counts, thinned, token_counts
 from scripts.engine.state import pinned_zeros
 from scripts.kernels.decode_state import WORK_NUMBERS, SlotTensors
@@ -24,6 +26,7 @@ RING_ENTRIES = 64  # far more than pieces of work that are under way
 UPLOADS = 8  # likewise: a buffer is written again only after the prefill that read it
 # A mixed step of fewer takes about as long as one of so many.
 LEAST_MIXED_ROWS, LEAST_MIXED_TOKENS = 8, 64
+Launched = TypeVar("Launched")
 
 
 class Slots(SlotTensors):
@@ -52,6 +55,8 @@ class Slots(SlotTensors):
         self.pool = GraphPool(device)
         self.launched = 0  # pieces of work, modulo WORK_NUMBERS
         self.captured_late = 0
+        self._asking: Asking | None = None  # while a piece of work is launched that tells log-probabilities
+        self._told: Likeliest | None = None
         self.row_counts = row_counts(slots)
         self.token_counts = token_counts(positions, prefill_tokens)
         self._tokens, self._progress = self.ring.numpy(), self.progress.numpy()
@@ -107,12 +112,30 @@ class Slots(SlotTensors):
         self._progress[0] = self.launched
         return replay
 
+    def telling(self, launch: Callable[[], Launched], asking: Asking) -> tuple[Launched, Likeliest]:
+        """Launch a piece of work and tell log-probabilities of some of its tokens.
+
+        What the graphs replay has no logits, only the largest one's place. So the same work is run without a graph, in
+        the same shape and by the same kernels, and waited for; work that nobody asks this of is as ever.
+
+        Returns:
+            What ``launch`` does, and the log-probabilities.
+        """
+        self._asking = asking
+        try:
+            return launch(), self._told
+        finally:
+            self._asking = self._told = None
+
     def decode(self, rows: int) -> int:
         """Launch a decode step of the first rows; returns its number."""
         if not self.captures:
             self._decode(rows)
             return self._count()
         count = self.row_counts[bisect_left(self.row_counts, rows)]
+        if self._asking:
+            self._decode(count)
+            return self._count()
         if count not in self._decodes:
             self.captured_late += 1
             self._decodes[count] = self._capture(lambda: self._decode(count))
@@ -125,6 +148,9 @@ class Slots(SlotTensors):
         count = self.padded(total, len(prompts))
         most, again = self._give(prompts, slots, count)
         if not self.captures:
+            self._prefill(count, most)
+            return self._count()
+        if self._asking:
             self._prefill(count, most)
             return self._count()
         if count not in self._prefills:
@@ -150,7 +176,10 @@ class Slots(SlotTensors):
             self._mix(rows, total, most)
             return self._count(), self._count()
         shape = self.mixed_shape(rows, total, len(prompts))
-        _, again = self._give(prompts, slots, shape[1])
+        most, again = self._give(prompts, slots, shape[1])
+        if self._asking:
+            self._mix(*shape, most)
+            return self._count(), self._count()
         if shape not in self._mixed:
             self.captured_late += 1
             self._mixed[shape] = self._capture_mixed(*shape)
@@ -203,22 +232,29 @@ class Slots(SlotTensors):
 
     def _decode(self, rows: int) -> None:
         x = self.decoder.decode(self.token[:rows], self.cache.rows(0, rows), self.positions[:rows])
-        self._end_decode(self.decoder.greedy(x), self.launched)
+        self._end_decode(self._chosen(x), self.launched)
 
     def _prefill(self, count: int, most: int) -> None:
         tokens, positions, slots, ends, to = self._prompts(count, most)
         x = self.decoder.prefill_packed(tokens, self.cache.rows(0, self.slots + 1), positions, slots, ends)
-        self._end_prefill(self.decoder.greedy(x), ends, to, positions, self.launched)
+        self._end_prefill(self._chosen(x), ends, to, positions, self.launched)
 
     def _mix(self, rows: int, count: int, most: int) -> None:
         tokens, positions, slots, ends, to = self._prompts(count, most)
         x = self.decoder.mixed(
             self.token[:rows], self.positions[:rows], tokens, self.cache.rows(0, self.slots + 1), positions, slots, ends
         )
-        chosen = self.decoder.greedy(x)
+        chosen = self._chosen(x)
         # In this order: a row of the decode step may be the slot that a prompt takes.
         self._end_decode(chosen[:rows], self.launched)
         self._end_prefill(chosen[rows:], ends, to, positions, self.launched + 1)
+
+    def _chosen(self, x: torch.Tensor) -> torch.Tensor:
+        """The next token of each row, int64 [rows]."""
+        chosen = self.decoder.greedy(x)
+        if self._asking:
+            self._told = Likeliest.of(self.decoder, x, chosen, self._asking)
+        return chosen
 
     def _prompts(self, count: int, most: int) -> tuple[torch.Tensor, ...]:
         """What was given: tokens, positions and slots, int64 [count] each, and the prompts' ends and slots, [most]."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 STOP, LENGTH = "stop", "length"  # why a request ended
 Event = tuple[Hashable, int, str | None]
 """A request's key, its next token, and why it ended if this is its last."""
+Likely = tuple[Hashable, float, list[int], list[float]]
+"""A request's key, its next token's log-probability in nats, the likeliest tokens, and theirs."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Request:
         max_tokens: the most new tokens.
         stops: a token of these is the last; it is put out too.
         held: so is one of these, once there is text.
+        logprobs: how many of the likeliest tokens are told beside each new one, with their log-probabilities.
     """
 
     key: Hashable
@@ -34,6 +37,7 @@ class Request:
     max_tokens: int
     stops: frozenset[int] = frozenset()
     held: Held = NOTHING_HELD
+    logprobs: int = 0
 
 
 class Batching:
@@ -46,9 +50,13 @@ class Batching:
         max_length: the most tokens of a prompt and its answer.
         vocabulary: tokens that the model knows.
         own_thread: whether the model is run in another thread than the one that calls ``step``.
+        tells_logprobs: whether it can tell log-probabilities.
+        likely: log-probabilities of the tokens that ``step`` has put out, of requests that ask for them; who reads it
+            empties it.
     """
 
     own_thread = False
+    tells_logprobs = False
 
     slots: int
     max_length: int
@@ -57,6 +65,7 @@ class Batching:
     def __init__(self) -> None:
         self._submitted: deque[Request] = deque()
         self._cancelled: deque[Hashable] = deque()
+        self.likely: list[Likely] = []
 
     def reserve(self, max_length: int) -> None:
         """Prepare for requests of so many tokens, prompt and answer."""

@@ -38,6 +38,8 @@ class Answer:
         self._writer = Writer(tokenizer, prompt, asked.stop_text)
         self._texts: list[str] = []
         self._ids: list[int] = []
+        self._told: list[tuple[float, list[int], list[float]]] = []  # of ``_ids``, and of tokens that are yet to come
+        self._tokenizer = tokenizer
         kind = ("chat.completion" if chat else "text_completion") + (".chunk" if chat and asked.stream else "")
         name = f"{'chatcmpl' if chat else 'cmpl'}-{number}"
         self._head = {"id": name, "object": kind, "created": int(time.time()), "model": model}
@@ -48,6 +50,29 @@ class Answer:
         """Numbers of tokens."""
         total = self.prompt_tokens + self.new_tokens
         return {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.new_tokens, "total_tokens": total}
+
+    def tell(self, logprob: float, tokens: list[int], logprobs: list[float]) -> None:
+        """Take a new token's log-probability and those of the likeliest ones, before the token itself comes."""
+        self._told.append((logprob, tokens, logprobs))
+
+    def _logprobs(self) -> dict[str, list[Any]] | None:
+        """Those of the tokens that go out, in the form of OpenAI's completions, and forget them."""
+        if not self.asked.logprobs:
+            return None
+        count = len(self._ids)
+        told, self._told = self._told[:count], self._told[count:]
+        return {
+            "tokens": [self._written(token) for token in self._ids],
+            "token_logprobs": [own for own, _, _ in told],
+            # Of tokens with the same text, as parts of a character are, the likeliest stands.
+            "top_logprobs": [
+                {self._written(token): value for token, value in reversed(list(zip(tokens, values, strict=True)))}
+                for _, tokens, values in told
+            ],
+        }
+
+    def _written(self, token: int) -> str:
+        return f"token_id:{token}" if self.asked.tokens_as_ids else self._tokenizer.decode([token])
 
     def take(self, tokens: list[int], reason: str | None) -> bool:
         """Take new tokens, and why they are the last ones if they are; False where a text to stop at has come."""
@@ -91,7 +116,8 @@ class Answer:
     def _choice(self, text: str) -> str:
         reason = "null" if self.reason is None else f'"{self.reason}"'
         shown = f'"delta": {{"content": {json.dumps(text)}}}' if self.chat else f'"text": {json.dumps(text)}'
-        return f'{{"index": 0, {shown}, "token_ids": {self._ids}, "logprobs": null, "finish_reason": {reason}}}'
+        told = json.dumps(self._logprobs())
+        return f'{{"index": 0, {shown}, "token_ids": {self._ids}, "logprobs": {told}, "finish_reason": {reason}}}'
 
     def opening(self) -> bytes | None:
         """The first event of a chat's stream, which names the role; of others there is none."""
@@ -112,7 +138,9 @@ class Answer:
         """The answer as one object."""
         text = "".join(self._texts)
         shown = {"message": {"role": "assistant", "content": text}} if self.chat else {"text": text}
-        choice = {"index": 0, **shown, "token_ids": self._ids, "logprobs": None, "finish_reason": self.reason}
+        choice = {
+            "index": 0, **shown, "token_ids": self._ids, "logprobs": self._logprobs(), "finish_reason": self.reason,
+        }  # fmt: skip
         return {**self._head, "choices": [choice], "usage": self.usage}
 
 

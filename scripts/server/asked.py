@@ -11,11 +11,12 @@ from scripts.foundation.wording import shown
 MAX_TOKENS = 16  # where the client does not say, as OpenAI's API has it
 CHAT_MAX_TOKENS = 1024
 MOST_STOPS = 16  # texts
+MOST_LOGPROBS = 20  # of the likeliest tokens
 LONGEST_TOKEN = 256  # characters; those of common tokenizers have up to 128, all of them spaces
 # What would need sampling or several answers; the value that asks for neither is taken.
 NEUTRAL = {
     "n": (1,), "best_of": (1,), "temperature": (0,), "presence_penalty": (0,), "frequency_penalty": (0,),
-    "repetition_penalty": (1,), "echo": (False,), "suffix": ("",), "logprobs": (False, 0), "top_logprobs": (0,),
+    "repetition_penalty": (1,), "echo": (False,), "suffix": ("",), "top_logprobs": (0,),
     "prompt_logprobs": (), "logit_bias": ({},), "tools": ([],), "response_format": ({"type": "text"},),
     "min_tokens": (0,),
 }  # fmt: skip
@@ -38,12 +39,14 @@ class Served:
         max_length: tokens of a prompt and its answer together.
         vocabulary: token ids that the model knows.
         ends: the model's end tokens.
+        logprobs: whether its engine tells log-probabilities.
     """
 
     names: tuple[str, ...]
     max_length: int
     vocabulary: int
     ends: frozenset[int]
+    logprobs: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,13 @@ class Asked:
         prompt: token ids, or text; a chat has ``messages`` in place of it.
         max_tokens: the most new tokens; None: as many as fit.
         stops: ids after which the answer ends.
-        stop_after_text: whether those of them that are line breaks end it only once it has text.
         stop_text: texts before which it ends.
         stream: whether it goes out token by token.
         usage: whether a stream ends with the numbers of its tokens.
         running_usage: whether each chunk of a stream has them.
+        stop_after_text: whether those of the stops that are line breaks end it only once it has text.
+        logprobs: how many of the likeliest tokens are told beside each new one; 0: no log-probabilities.
+        tokens_as_ids: whether those tokens are written ``token_id:17``, since texts do not tell tokens apart.
     """
 
     prompt: list[int] | str | None
@@ -70,6 +75,8 @@ class Asked:
     usage: bool
     running_usage: bool
     stop_after_text: bool = False
+    logprobs: int = 0
+    tokens_as_ids: bool = False
 
 
 def read(body: bytes, served: Served, *, chat: bool) -> Asked:
@@ -110,7 +117,8 @@ def read(body: bytes, served: Served, *, chat: bool) -> Asked:
     return Asked(
         prompt, messages, limit, tuple(sorted(stops)), _stop_text(given.get("stop")), _flag(given, "stream"),
         _flag(options, "include_usage"), _flag(options, "continuous_usage_stats"),
-        _flag(given, "stop_after_text"),
+        _flag(given, "stop_after_text"), _logprobs(given.get("logprobs"), served, chat),
+        _flag(given, "return_tokens_as_token_ids"),
     )  # fmt: skip
 
 
@@ -185,6 +193,18 @@ def _whole(given: dict[str, Any], name: str) -> int | None:
     value = given.get(name)
     if value is not None and (type(value) is not int or value < 1):
         raise RefusedError(f"{name} is {shown(value)}; give a whole number from 1.", field=name)
+    return value
+
+
+def _logprobs(value: Any, served: Served, chat: bool) -> int:
+    if value is None or value is False or (type(value) is int and value == 0):
+        return 0
+    if chat or not served.logprobs:
+        what = "a chat" if chat else "this technique's engine"
+        raise RefusedError(f"logprobs is {shown(value)}; {what} has no log-probabilities here.", field="logprobs")
+    if type(value) is not int or not 1 <= value <= MOST_LOGPROBS:
+        raise RefusedError(f"logprobs is {shown(value)}; give a whole number from 1 to {MOST_LOGPROBS}, or 0 for none.",
+                           field="logprobs")  # fmt: skip
     return value
 
 

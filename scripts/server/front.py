@@ -93,6 +93,10 @@ class Front:
                 answer = self._answers.get(number)
                 if answer is not None and not answer.take(tokens, reason):
                     self._send(("cancel", number))
+        elif kind == "logprobs":
+            for number, *told in message[1]:
+                if number in self._answers:
+                    self._answers[number].tell(*told)
         elif kind == "refused":
             if message[1] in self._answers:
                 self._answers[message[1]].failed(message[2])
@@ -106,7 +110,7 @@ class Front:
 
     def _ready(self, info: dict[str, Any]) -> None:
         self._served = Served(
-            tuple(info["names"]), info["max_length"], info["vocabulary"], frozenset(info["ends"])
+            tuple(info["names"]), info["max_length"], info["vocabulary"], frozenset(info["ends"]), info["logprobs"]
         )  # fmt: skip
         self._tokenizer = Tokenizer.from_str(info["tokenizer"])
         self._tokenizer.no_padding()
@@ -160,7 +164,7 @@ class Front:
             if opening and answer.transport is not None:
                 answer.transport.write(opening)
         self._answers[number] = answer
-        self._send(("ask", number, prompt, limit, asked.stops, asked.stop_after_text))
+        self._send(("ask", number, prompt, limit, asked.stops, asked.stop_after_text, asked.logprobs))
         try:
             failure = await answer.ended
         except asyncio.CancelledError:  # the client has gone

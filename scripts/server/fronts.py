@@ -164,6 +164,14 @@ class Fronts:
         for number, asked in by_front.items():
             self.all[number].send(("tokens", list(asked.values())))
 
+    def send_logprobs(self, likely: list[tuple[tuple[int, int], float, list[int], list[float]]]) -> None:
+        """Send the fronts the log-probabilities of tokens whose own message follows."""
+        by_front: dict[int, list[Any]] = {}
+        for (number, key), *told in likely:
+            by_front.setdefault(number, []).append((key, *told))
+        for number, told in by_front.items():
+            self.all[number].send(("logprobs", told))
+
     def close(self) -> None:
         """End all fronts; those that don't by themselves are killed."""
         for front in self.all:

@@ -88,6 +88,7 @@ class Engine:
             "names": names[::-1],
             "max_length": batching.max_length,
             "vocabulary": batching.vocabulary,
+            "logprobs": batching.tells_logprobs,
             "ends": sorted(token for token in prepared.stops.end_tokens if token < batching.vocabulary),
             "tokenizer": tokenizer.backend_tokenizer.to_str(),
             "special_tokens_are_text": not request["generation"]["chat_template"],
@@ -180,6 +181,9 @@ class Loop:
                     return
             if batching.busy:
                 events = batching.step()
+                if batching.likely:
+                    fronts.send_logprobs(batching.likely)
+                    batching.likely = []
                 if events:
                     fronts.send_tokens(events)
                     self._quiet_since = time.perf_counter()
@@ -202,9 +206,9 @@ class Loop:
     def _take(self, front: int, message: tuple[Any, ...]) -> None:
         kind, number = message[0], message[1]
         if kind == "ask":
-            _, _, prompt, max_tokens, stops, after_text = message
+            _, _, prompt, max_tokens, stops, after_text, logprobs = message
             held = self._engine.held(frozenset(stops)) if after_text else NOTHING_HELD
-            asked = Request((front, number), prompt, max_tokens, frozenset(stops) - held.tokens, held)
+            asked = Request((front, number), prompt, max_tokens, frozenset(stops) - held.tokens, held, logprobs)
             try:
                 self._batching.submit(asked)
             except ValueError as error:

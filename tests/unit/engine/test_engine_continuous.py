@@ -129,6 +129,58 @@ def test_a_cancelled_request_gives_its_slot_to_the_next(batching, alone):
     assert len(written["first"][0]) < NEW
 
 
+def likeliest(model, prompt, tokens, count):
+    """Of each new token its log-probability, the likeliest tokens and theirs, by the plain model."""
+    with torch.inference_mode():
+        logits = model(torch.tensor([prompt + tokens[:-1]])).logits[0, len(prompt) - 1 :]
+    values = logits.log_softmax(dim=-1)
+    best = values.topk(count)
+    return values[range(len(tokens)), tokens], best.indices.tolist(), best.values
+
+
+def test_requests_that_ask_are_told_log_probabilities_and_write_the_same_tokens(batching, model, alone):
+    """Whatever stands beside them: prompts that are read meanwhile, and requests that ask for none."""
+    engine = batching(slots=3, prefill_tokens=64)
+    asked = {number: Request(number, prompt, NEW, logprobs=[0, 4, 2][number % 3])
+             for number, prompt in enumerate(prompts(9, seed=3))}  # fmt: skip
+    written, told = {}, {}
+    for request in asked.values():
+        engine.submit(request)
+        collect(written, engine.step())
+        for key, *entry in engine.likely:
+            told.setdefault(key, []).append(entry)
+        engine.likely = []
+    for events in engine.run():
+        collect(written, events)
+        assert {key for key, *_ in engine.likely} <= {key for key, *_ in events}
+        for key, *entry in engine.likely:
+            told.setdefault(key, []).append(entry)
+        engine.likely = []
+    assert engine.counts.mixed_steps > 0
+    assert sorted(told) == [number for number in asked if number % 3]
+    for number, request in asked.items():
+        assert written[number][0] == alone(request.prompt)
+        if number not in told:
+            continue
+        own, tokens, values = likeliest(model, request.prompt, written[number][0], request.logprobs)
+        assert [entry[1] for entry in told[number]] == tokens
+        torch.testing.assert_close(torch.tensor([entry[0] for entry in told[number]]), own, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(torch.tensor([entry[2] for entry in told[number]]), values, rtol=1e-4, atol=1e-4)
+
+
+def test_a_request_that_asks_and_goes_leaves_the_others_untold(batching):
+    engine = batching(slots=2)
+    engine.submit(Request("asks", [5] * 8, NEW, logprobs=3))
+    engine.submit(Request("does not", [7] * 8, NEW))
+    engine.step()
+    engine.cancel("asks")
+    engine.step()
+    engine.likely = []
+    engine.step()
+    assert engine.likely == []
+    assert engine._telling == 0
+
+
 def test_requests_go_on_while_prompts_are_read(batching):
     """Each pass that reads prompts, at most so many tokens of them, writes a token of those under way too."""
     engine = batching(slots=4, prefill_tokens=32)

@@ -76,3 +76,34 @@ def test_sixteen_bits_run_too(name, rows):
     pairs = zip(by_engine(model, rows=rows), by_transformers(model), strict=True)
     same = sum(sum(mine == other for mine, other in zip(*pair, strict=True)) for pair in pairs)
     assert same > 0.25 * NEW * len(PROMPTS)
+
+
+@pytest.mark.parametrize("name", ["qwen3", "gemma2"])  # the second caps its logits
+def test_requests_that_ask_are_told_log_probabilities_while_others_are_replayed(name):
+    """The steps of both run over the same cache, with a graph and without one in turn."""
+    model = families.model_of(name).to("cuda")
+    expected = by_transformers(model)
+    engine = GraphBatching(loaded_of(model), pad=2, slots=3, prefill_tokens=64)
+    engine.reserve(60)
+    graphs = engine.facts()["device_graphs"]
+    for number, prompt in enumerate(PROMPTS):
+        engine.submit(Request(number, prompt, NEW, logprobs=3 * (number % 2)))
+    written, told = {}, {}
+    for events in engine.run():
+        for key, token, _ in events:
+            written.setdefault(key, []).append(token)
+        for key, *entry in engine.likely:
+            told.setdefault(key, []).append(entry)
+        engine.likely = []
+    assert [written[number] for number in range(len(PROMPTS))] == expected
+    assert sorted(told) == [1, 3]
+    assert engine.facts()["device_graphs"] == graphs
+    assert engine.facts()["recorded_while_timed"] == 0
+    for number, entries in told.items():
+        with torch.inference_mode():
+            ids = torch.tensor([PROMPTS[number] + expected[number][:-1]], device="cuda")
+            values = model(ids).logits[0, len(PROMPTS[number]) - 1 :].float().log_softmax(dim=-1)
+        best = values.topk(3)
+        assert [entry[1] for entry in entries] == best.indices.tolist()
+        found = torch.tensor([entry[2] for entry in entries])
+        torch.testing.assert_close(found, best.values.cpu(), rtol=1e-3, atol=1e-3)

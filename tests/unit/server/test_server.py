@@ -18,7 +18,7 @@ from scripts.engine.engine import GraphEngine
 from scripts.inference.prompts import find_stops
 from scripts.runtime.models import Loaded, Process
 from scripts.runtime.stops import Stops
-from scripts.serving import placeholders, presets, proof
+from scripts.serving import logprobs, placeholders, presets, proof
 from scripts.serving.api import Api, Ask
 from scripts.serving.client import Client
 from scripts.serving.launch import ServerSpec, Values, attached
@@ -154,6 +154,36 @@ def test_a_leading_line_break_ends_no_answer_where_the_client_says_so(server, al
     assert len(answered) > 1
 
 
+def test_log_probabilities_are_told_to_who_asks_as_the_model_has_them(server, checkpoint, tokenizer):
+    prompt = prompts(1, seed=6)[0]
+    body = {"prompt": prompt, "max_tokens": NEW, "logprobs": 3, "return_tokens_as_token_ids": True}
+    choice = post(server, body)[1]["choices"][0]
+    told, ids = choice["logprobs"], choice["token_ids"]
+    assert told["tokens"] == [f"token_id:{token}" for token in ids]
+    model = LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    with torch.inference_mode():
+        values = model(torch.tensor([prompt + ids[:-1]])).logits[0, len(prompt) - 1 :].log_softmax(dim=-1)
+    assert told["token_logprobs"] == pytest.approx(values.max(dim=-1).values.tolist(), abs=1e-4)
+    for own, best in zip(values, told["top_logprobs"], strict=True):
+        at = {f"token_id:{token}": own[token].item() for token in own.topk(3).indices.tolist()}
+        assert best == pytest.approx(at, abs=1e-4)
+    # As texts, which is what the API has where nobody asks for ids; and nobody else is told.
+    texts = post(server, body | {"return_tokens_as_token_ids": False})[1]["choices"][0]["logprobs"]["tokens"]
+    assert texts == [tokenizer.decode([token]) for token in ids]
+    assert post(server, {"prompt": prompt, "max_tokens": NEW})[1]["choices"][0]["logprobs"] is None
+
+
+def test_a_study_reads_the_gaps_of_the_logits_from_a_stream(server):
+    prompt = prompts(1, seed=6)[0]
+    asked = presets.read("udaciheadline")["api"]["logprobs"]["body"]
+    body = {"prompt": prompt, "max_tokens": NEW, "stream": True, **asked}
+    request = urllib.request.Request(server.url + "/v1/completions", json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=30) as response:
+        steps = logprobs.read([(0.0, response.read())])
+    assert [step.token for step in steps] == ask_all(server, [Ask(None, tuple(prompt), NEW)])[0].token_ids
+    assert all(step.margin >= 0 and step.rival != step.token for step in steps)
+
+
 def test_what_is_no_route_is_an_error_in_json(server):
     status, answer = post(server, {}, "/v1/embeddings")
     assert (status, answer["error"]["message"]) == (404, "Not Found: POST /v1/embeddings.")
@@ -181,6 +211,8 @@ def test_what_is_no_route_is_an_error_in_json(server):
         ({"prompt": [1], "model": "other"}, 404, "does not exist"),
         ({"prompt": [1], "temperature": 0.7}, 400, "decodes greedily"),
         ({"prompt": [1], "n": 2}, 400, "decodes greedily"),
+        ({"prompt": [1], "logprobs": 21}, 400, "a whole number from 1 to 20"),
+        ({"prompt": [1], "logprobs": True}, 400, "a whole number from 1 to 20"),
         ({"prompt": [1], "stop": [1]}, 400, "stop is no text"),
         ({"prompt": [1], "stop_token_ids": [999]}, 400, "outside 0 to 319"),
         ({"prompt": [1], "stream": "yes"}, 400, "true or false"),
