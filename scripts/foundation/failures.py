@@ -55,9 +55,16 @@ def report(error: Exception) -> dict[str, Any]:
 
 
 def told(status: str, reason: str | None) -> str:
-    """Status and reason in a line; the status alone once where the reason begins with it."""
-    words, reason = status.replace("_", " "), reason or "no reason was recorded"
-    return reason if reason.lower().startswith(f"{words}:") else f"{words}: {reason}"
+    """Status and reason in a line; the status but once where the reason says it."""
+    reason = reason or "no reason was recorded"
+    return reason if says(status, reason) else f"{status.replace('_', ' ')}: {reason}"
+
+
+def says(status: str, reason: str) -> bool:
+    """Whether a reason says its status itself: begins with it, or tells anywhere that memory was exhausted."""
+    if status == OUT_OF_MEMORY and SAYS_SO in reason.lower():
+        return True
+    return reason.lower().startswith(f"{status.replace('_', ' ')}:")
 
 
 def first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scripts.comparison import sufficiency
 from scripts.comparison.load import NO_DIFFERENCE
 from scripts.metrics.families.load import CAPACITY
 from scripts.report import numbers, rows, templates, words
@@ -58,8 +59,15 @@ def answer(comparison: dict[str, Any]) -> str:
             "needed": _needed(first, load["settings"]),
             "percentile": percentile(load["settings"]),
             "tied": [by_name[each["to"]]["label"] for each in tied],
+            "flags": _flags(first),
         },
     )
+
+
+def _flags(technique: dict[str, Any]) -> list[str]:
+    """Return in a few words each what casts doubt on a technique's times."""
+    shown = zip(technique["flags"] or [], rows.flags(technique), strict=True)
+    return list(dict.fromkeys(told["text"] for flag, told in shown if flag["kind"] not in sufficiency.MINOR))
 
 
 def _none(load: dict[str, Any], by_name: dict[str, Any]) -> str:

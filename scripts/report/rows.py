@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scripts.foundation import failures
 from scripts.metrics import figures
 from scripts.report import templates, text
 
@@ -23,6 +24,12 @@ def head(technique: dict[str, Any]) -> dict[str, Any]:
         "reason": technique["reason"] or "",
         "ok": status == "ok",
     }
+
+
+def absent(status: str, reason: str | None) -> str:
+    """Return in a line why a technique has no figures; its status but once where the reason says it."""
+    told = reason or "no reason was recorded"
+    return told if failures.says(status, told) else f"{STATUS.get(status, status)}: {told}"
 
 
 def by_name(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -34,10 +34,10 @@ def summary(held: Held) -> dict[str, Any]:
 
     ``requests`` counts all that were sent: ramp-up, measured and cool-down. They are ``completed``, ``failed`` or
     ``cancelled``, the last where the level ended before the answer. Times are of the ``measured`` requests that were
-    answered. ``completed_per_s`` and ``new_tokens_per_s`` count what ended inside the window, whenever it was due;
-    ``goodput_per_s`` counts measured requests that keep every limit, over the window. A failed request keeps no limit,
-    nor does one that was cancelled where the queue grew without bound; of levels that ended early for another reason
-    neither share nor goodput is known.
+    answered. ``completed_per_s`` and ``new_tokens_per_s`` count what ended inside the window, whenever it was due, and
+    ``goodput_per_s`` those of them that keep every limit. ``within_limits_share`` is of the measured requests, of which
+    a failed one keeps no limit, nor does one that was cancelled where the queue grew without bound; of levels that
+    ended early for another reason neither share nor goodput is known.
     """
     plan, limits = held.plan, held.plan.limits
     measured = held.measured
@@ -46,7 +46,7 @@ def summary(held: Held) -> dict[str, Any]:
     cancelled = errors.pop(CANCELLED, 0)
     length = held.window[1] - held.window[0] if held.window else 0.0
     inside = [record for record in held.records if record.ok and held.window and within(record, held.window)]
-    good = [record for record in answered if all(judged(record, limits).values())]
+    good, kept_inside = (sum(all(judged(record, limits).values()) for record in some) for some in (answered, inside))
     times = {name: described([getattr(record, name) for record in answered], limits) for name in LIMITS.values()}
     kept = limits_kept(held)
     known = bool(measured and limits.set()) and (held.saturated or not held.ended_early)
@@ -63,8 +63,8 @@ def summary(held: Held) -> dict[str, Any]:
         "new_tokens_per_s": tokens / length if length else None,
         **times,
         "send_lag_s": lag,
-        "within_limits_share": len(good) / len(measured) if known else None,
-        "goodput_per_s": len(good) / length if length and known else None,
+        "within_limits_share": good / len(measured) if known else None,
+        "goodput_per_s": kept_inside / length if length and known else None,
         "limits": kept,
         "keeps_limits": keeps(held, kept),
         "bound": broken(held, kept),

@@ -272,8 +272,7 @@ def _short_cell(technique: dict[str, Any], key: str, scales: dict[str, numbers.S
 
 
 def _absent(technique: dict[str, Any]) -> dict[str, str]:
-    head = rows.head(technique)
-    return {"label": head["label"], "status": head["status"]["text"], "reason": head["reason"]}
+    return {"label": technique["label"], "reason": rows.absent(technique["status"], technique["reason"])}
 
 
 SECTION = Section("results", "Table", 40, results, short=short)

@@ -103,8 +103,7 @@ def _row(
     if technique is not None:
         row["label"] = technique["label"]
     if technique is None or point["status"] != "ok":
-        status = rows.STATUS.get(point["status"], point["status"])
-        return row | {"reason": f"{status}: {point['reason'] or 'no reason was recorded'}"}
+        return row | {"reason": rows.absent(point["status"], point["reason"])}
     own = point["technique"] == sweep["technique"]
     figures = None if own else technique["changes"]["parent"]["figures"]
     kept = columns.quality(technique["changes"]["parent"])

@@ -31,4 +31,6 @@ def test_the_status_is_not_said_twice(tmp_path, status):
     reason = "Out of memory: vLLM ran out of memory before it was ready."
     assert said(tmp_path, "run.json", status=status, reason=reason) == reason[:-1]
     assert failures.told(status, reason) == reason
+    by_library = "CUDA out of memory. Tried to allocate 2.00 GiB."
+    assert failures.told(status, by_library) == by_library
     assert failures.told("invalid", "the cache was on.") == "invalid: the cache was on."

@@ -65,6 +65,15 @@ def test_throughput_counts_what_ended_inside_the_window_whenever_it_was_due():
     assert level["new_tokens_per_s"] == pytest.approx(505 / 10)
 
 
+def test_goodput_is_of_what_ended_inside_the_window_and_never_above_the_throughput():
+    """Arrivals that come densely at the window's end are due inside of it, and answered after it."""
+    late = [request(200 + n, 10.95, 0.1) for n in range(5)]
+    level = summaries.summary(held([request(0, 0.9, 0.15, RAMP_UP), *hundred(slow=2), *late]))
+    assert level["completed_per_s"] == pytest.approx(101 / 10)
+    assert level["goodput_per_s"] == pytest.approx(99 / 10)
+    assert level["within_limits_share"] == pytest.approx(103 / 105)
+
+
 @pytest.mark.parametrize(("slow", "failed", "kept"), [(0, 0, True), (1, 0, True), (0, 1, True), (1, 1, False)])
 def test_failures_break_every_limit_and_count_in_the_percentile(slow, failed, kept):
     level = summaries.summary(held(hundred(slow, failed)))
