@@ -1,7 +1,7 @@
 // What to use under the reader's limits and weights: said under the form, and shown in place of the study's own top three.
 const Decision = (() => {
   const { ranking } = Ranking;
-  const CRITERIA = { latency: "latency", throughput: "samples/s", memory: "peak memory", quality: "ROUGE-L" };
+  const CRITERIA = { latency: "latency", throughput: "samples/s", capacity: "requests/s under load", memory: "peak memory", quality: "ROUGE-L" };
   let place = null;
   let own = [], ownLine = [], ownCards = [];
   let speaking = null;
@@ -53,8 +53,8 @@ const Decision = (() => {
 
   const of = () => Dom.find("#top")?.dataset.of ?? "the reference";
   const named = (name) => Dom.el("a", { href: `#technique-${name}` }, Dom.el("bdi", null, Data.label(name)));
-  const told = (row, whole) =>
-    `${score(row.score)}${whole ? ` ${of()} overall` : ""}${whole && interval(row) ? ` (${interval(row)})` : ""}, chance ${whole ? "of being the best " : ""}${Numbers.chance(row.chance_best)}${Price.told(row.name) && `, ${Price.told(row.name)}`}`;
+  const told = (row, whole, alone = false) =>
+    `${score(row.score)}${whole ? ` ${of()} overall` : ""}${whole && interval(row) ? ` (${interval(row)})` : ""}${alone ? "" : `, chance ${whole ? "of being the best " : ""}${Numbers.chance(row.chance_best)}`}${Price.told(row.name) && `, ${Price.told(row.name)}`}`;
 
   // Too few prompts or runs, or flags everywhere: limits still strike out, but nothing is called the best.
   const undecided = () => Data.comparison.no_winner.length > 0;
@@ -63,10 +63,10 @@ const Decision = (() => {
     const [first, second] = found.ranked;
     if (first && undecided()) return [Dom.el("p", { class: "winner none" }, "No winner is named: what is missing is said in the answer.")];
     if (!first) return [Dom.el("p", { class: "winner none" }, "No technique meets these limits."), Dom.el("p", null, relaxation(found))];
-    const use = Dom.el("p", { class: "winner", "data-winner": first.name, "data-chance": first.chance_best }, Dom.el("span", { class: "mark" }, "Use"), " ", named(first.name), " ", Dom.el("span", { class: "odds" }, told(first, true)));
+    const use = Dom.el("p", { class: "winner", "data-winner": first.name, "data-chance": first.chance_best }, Dom.el("span", { class: "mark" }, second ? "Use" : "Only"), " ", named(first.name), " ", Dom.el("span", { class: "odds" }, told(first, true, !second)));
     const then = second
       ? Dom.el("p", { class: "second" }, Dom.el("span", { class: "mark" }, "Then"), " ", named(second.name), " ", Dom.el("span", { class: "odds" }, told(second, false)))
-      : Dom.el("p", { class: "second" }, "No other technique qualifies.");
+      : Dom.el("p", { class: "second" }, `No other technique ${Ranking.names.length > 1 ? "qualifies" : "ran"}, so nothing was compared.`);
     return [use, then];
   }
 
@@ -158,8 +158,8 @@ const Decision = (() => {
   function speak(found) {
     clearTimeout(speaking);
     speaking = setTimeout(() => {
-      const [first] = found.ranked;
-      Dom.announce(`${first && undecided() ? "No winner is named." : first ? `${Data.label(first.name)}: ${told(first, true)}.` : `No technique meets these limits. ${relaxation(found)}`} ${counted(found)}`);
+      const [first, second] = found.ranked;
+      Dom.announce(`${first && undecided() ? "No winner is named." : first ? `${Data.label(first.name)}: ${told(first, true, !second)}.` : `No technique meets these limits. ${relaxation(found)}`} ${counted(found)}`);
     }, 700);
   }
 

@@ -3,7 +3,7 @@ const Ranking = (() => {
   const ranking = Data.comparison.ranking;
   const TIE = 1e-9; // log scores no further apart are equal
   const TAIL = 0.025;
-  const CRITERIA = ["latency", "throughput", "memory", "quality"];
+  const CRITERIA = ["latency", "throughput", "capacity", "memory", "quality"];
   // Each limit with the value that it bounds, as the study has them.
   const bounds = new Map(Data.comparison.limits.map((limit) => [limit.key, limit]));
   const gpus = new Map(Data.comparison.gpus.map((gpu) => [gpu.name, gpu]));
@@ -34,7 +34,9 @@ const Ranking = (() => {
       const total = weighing.reduce((sum, key) => sum + weights[key], 0);
       return weighing.map((key) => [key, weights[key] / total]);
     };
-    const counted = of(ranking.criteria);
+    // Requests under load that no technique served count all the same where they are asked for beyond the study's own weights.
+    const asked = weights.capacity > 0 && !ranking.weights.capacity && !ranking.criteria.includes("capacity");
+    const counted = of(asked ? [...ranking.criteria, "capacity"] : ranking.criteria);
     return counted.length ? counted : of(CRITERIA);
   }
 

@@ -5,11 +5,11 @@ that the intervals of changes have (``two_levels``): resampled prompts, the same
 processes, drawn for each technique by itself. Latency and throughput come from the same processes, so they share that
 draw. The scatter of single requests is in both sources; changes take it out of one, by an amount that differs from pair
 to pair. Here it stays in both, so the draws spread a little more than they need to. A batch's prompts share its time,
-so techniques with batches are resampled by whole ones, as their changes are.
+so techniques with batches are resampled by whole ones, as their changes are. Requests a second under load come from
+runs of their own, whose searches left a bracket: a draw takes a rate inside of it and adds what other runs would.
 """
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from scripts.metrics.entry import TIMING, Entry
 DRAWS = 1_000
 SMALLEST = float(np.finfo(float).tiny)
 """Stands for a score of zero, which has no logarithm; no other gain can compensate for it."""
+CAPACITY = "capacity"
 LEAST_DRAWN = 1e-3
 """A resampled mean counts as at least this share of the mean itself, so that its logarithm is finite."""
 
@@ -56,7 +57,7 @@ def _sign(entry: Entry) -> int:
 
 
 def _timings() -> dict[str, Entry]:
-    return {name: entry for name, entry in criteria().items() if entry.change.how == TIMING}
+    return {name: entry for name, entry in criteria().items() if entry.change and entry.change.how == TIMING}
 
 
 def values(content: dict[str, Any]) -> dict[str, float]:
@@ -65,21 +66,21 @@ def values(content: dict[str, Any]) -> dict[str, float]:
     return {criterion: figure["value"] for criterion, figure in found.items() if figure.get("value") is not None}
 
 
-def log_gains(own: dict[str, float], reference: dict[str, float], counted: Iterable[str]) -> dict[str, float]:
-    """Return the gains of a technique by the criteria that count; ``reference`` has a positive value of each."""
+def log_gains(own: dict[str, float], compared: dict[str, float]) -> dict[str, float]:
+    """Return the gains of a technique by the criteria that count, each over a positive value of ``compared``."""
     known = criteria()
     return {
-        criterion: float(_sign(known[criterion]) * np.log(max(own[criterion], SMALLEST) / reference[criterion]))
-        for criterion in counted
+        criterion: float(_sign(known[criterion]) * np.log(max(own[criterion], SMALLEST) / value))
+        for criterion, value in compared.items()
         if criterion in own
     }
 
 
-def draw(reference: str, gains: dict[str, dict[str, float]], metrics: Metrics, columns: Columns) -> Draws:
+def draw(bases: dict[str, str], gains: dict[str, dict[str, float]], metrics: Metrics, columns: Columns) -> Draws:
     """Draw the gains of all techniques; there are prompts enough to resample.
 
     Args:
-        reference: the technique that they are gains over.
+        bases: per criterion that counts the technique that they are gains over.
         gains: per technique its gains.
         metrics: per technique the content of its metrics file.
         columns: of all techniques that ran.
@@ -88,13 +89,15 @@ def draw(reference: str, gains: dict[str, dict[str, float]], metrics: Metrics, c
     for name, own in gains.items():
         drawn = {}
         for criterion in sorted(own.keys() & timings.keys()):
-            pair = _pair(timings[criterion], name, reference, metrics, columns)
-            drawn[criterion] = _timing(own[criterion], _sign(timings[criterion]), (name, reference), pair)
+            pair = _pair(timings[criterion], name, bases[criterion], metrics, columns)
+            drawn[criterion] = _timing(own[criterion], _sign(timings[criterion]), (name, bases[criterion]), pair)
             _note(found, name, pair)
         if "quality" in own:
-            drawn["quality"] = _quality(own["quality"], name, reference, columns)
+            drawn["quality"] = _quality(own["quality"], name, bases["quality"], columns)
+        if CAPACITY in own:
+            drawn[CAPACITY] = own[CAPACITY] + _edge(name, metrics) - _edge(bases[CAPACITY], metrics)
         # The reference's own gain is nothing, whatever was drawn; so is that of a technique with its very headlines.
-        moving = {key: each for key, each in drawn.items() if name != reference and np.ptp(each) > 0}
+        moving = {key: each for key, each in drawn.items() if name != bases[key] and np.ptp(each) > 0}
         if moving:
             found.gains[name] = moving
     return found
@@ -157,9 +160,29 @@ def _slowness(name: str, quantity: Quantity) -> np.ndarray:
         variance, freedom = float(np.var(np.log(runs), ddof=1)), len(runs) - 1
     if variance == 0:
         return np.zeros(DRAWS)
+    return np.sqrt(variance / len(runs)) * stats.t.ppf(_quantiles(name, 1), freedom)
+
+
+def _edge(name: str, metrics: Metrics) -> np.ndarray:
+    """Draw how far the logarithm of a technique's highest rate is from its figure, as ``families.load`` has intervals.
+
+    The edge lies between the rates that kept the limits, which the figure is the mean of, and those that broke them;
+    where a run broke them at none, nothing is known above.
+    """
+    figure = metrics[name]["figures"][criteria()[CAPACITY].key]
+    logs, breaks = np.log(figure["runs"]), [end for _, end in figure.get("bracket") or []]
+    drawn = np.zeros(DRAWS)
+    if breaks and None not in breaks:
+        drawn += _quantiles(name, 2) * max(float(np.log(breaks).mean() - logs.mean()), 0.0)
+    if len(logs) > 1:
+        drawn += stats.t.ppf(_quantiles(name, 3), len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
+    return drawn
+
+
+def _quantiles(name: str, kind: int) -> np.ndarray:
+    """Return evenly spaced quantiles in an order of a technique's own, another one for each kind of draw."""
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    order = np.random.default_rng([resampling.SEED + 1, seed]).permutation(DRAWS)
-    return np.sqrt(variance / len(runs)) * stats.t.ppf((order + 0.5) / DRAWS, freedom)
+    return (np.random.default_rng([resampling.SEED + kind, seed]).permutation(DRAWS) + 0.5) / DRAWS
 
 
 def _note(found: Draws, name: str, pair: list[Quantity]) -> None:

@@ -10,6 +10,7 @@ from scripts.metrics import figures
 
 GIGABYTE = 1e9
 FITS, KEPT, SHOWN = "fits_gpu", "min_quality_kept_percent", "shown"
+CAPACITY = "min_capacity_per_s"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Limit:
 LIMITS = (
     Limit("max_p99_latency_s", "p99_latency_s"),
     Limit("min_throughput_samples_per_s", "throughput_samples_per_s", most=False),
+    Limit(CAPACITY, "capacity_per_s", most=False),
     Limit("max_peak_memory_gb", "peak_memory_gb"),
     Limit("max_peak_memory_ratio", "peak_memory_ratio"),
     Limit(KEPT, "quality_kept_percent", most=False),
@@ -58,6 +60,7 @@ def limit_values(row: dict[str, Any], reference: dict[str, Any], columns: Column
     return {
         "p99_latency_s": figures.value_of(row, "latency_p99_s"),
         "throughput_samples_per_s": figures.value_of(row, "throughput_samples_per_s"),
+        "capacity_per_s": figures.value_of(row, "capacity_per_s"),
         "peak_memory_gb": None if memory is None else memory / GIGABYTE,
         "peak_memory_ratio": memory / memory_there if memory is not None and memory_there else None,
         "needed_bytes_per_device": figures.value_of(row, "needed_bytes_per_device"),
@@ -74,8 +77,8 @@ def failing(values: dict[str, float | None], limits: dict[str, Any]) -> list[dic
     """Return the limits that a technique does not meet, each with its value (None: not measured) and the bound."""
     found = []
     for limit in BOUNDED:
-        bound, value = limits.get(limit), value_of(limit, values, limits)
-        if bound is not None and not meets(limit, value, bound):
+        bound = limits.get(limit)
+        if bound is not None and not meets(limit, value := value_of(limit, values, limits), bound):
             found.append({"limit": limit, "value": value, "bound": bound})
     return found
 

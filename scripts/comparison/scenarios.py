@@ -3,6 +3,7 @@
 from typing import Any
 
 from scripts.comparison import caveats, gains, limits, scores, sensitivity
+from scripts.comparison.gains import CAPACITY
 from scripts.comparison.ranking import counted_shares, merged, unmeasured, weights_of
 
 NOTHING = {"qualifying": [], "failing": {}, "ranked": [], "winner": None, "runner_up": None, "changes": [],
@@ -22,7 +23,8 @@ def scenarios(
         ranking: the comparison's, or None where nothing ran.
 
     Returns:
-        Per scenario, in the order given, its ``name``, ``label``, ``description``, ``limits`` (those that are set) and
+        Per scenario, in the order given and without those of a server under load (:func:`of_load`) where none was put
+        under load, its ``name``, ``label``, ``description``, ``limits`` (those that are set) and
         ``weights``. ``qualifying``: the techniques that meet its limits and have every criterion that counts;
         ``failing``: of the others that ran what they fail, each ``limit``, ``value`` (None: not measured) and
         ``bound``, where a criterion that was not measured stands under its own name, without a bound. ``ranked``: those
@@ -32,6 +34,7 @@ def scenarios(
     """
     order = [row["name"] for row in rows if row["status"] == "ok"]
     one_by_one = bool(ranking and ranking["one_by_one"])
+    loaded = any(row.get("load") for row in rows)
     described = [
         {
             "name": name,
@@ -43,10 +46,26 @@ def scenarios(
             ),
         }
         for name, entry in _in_order(study)
-        if entry is not None
+        if entry is not None and (loaded or not of_load(entry))
     ]
     on_gpus = bool(study.get("on_gpus"))
     return [scenario | (_chosen(scenario, order, ranking, on_gpus) if ranking else NOTHING) for scenario in described]
+
+
+def of_load(entry: dict[str, Any]) -> bool:
+    """Whether a scenario is of a server under load: requests a second under load weigh in it, or are limited."""
+    limited = (entry.get("limits") or {}).get(limits.CAPACITY) is not None
+    return limited or bool((entry.get("weights") or {}).get(CAPACITY))
+
+
+def _counted(weights: dict[str, float], ranking: dict[str, Any]) -> dict[str, float]:
+    """Return the shares of the criteria that count; what a server serves under load counts where no technique has it.
+
+    A server under load is not to be chosen by the other criteria alone.
+    """
+    if weights.get(CAPACITY) and CAPACITY not in ranking["criteria"]:
+        return scores.shares(weights, [*ranking["criteria"], CAPACITY])
+    return counted_shares(weights, ranking)
 
 
 def _in_order(study: dict[str, Any]) -> list[tuple[str, dict[str, Any] | None]]:
@@ -55,7 +74,7 @@ def _in_order(study: dict[str, Any]) -> list[tuple[str, dict[str, Any] | None]]:
 
 
 def _chosen(scenario: dict[str, Any], order: list[str], ranking: dict[str, Any], on_gpus: bool) -> dict[str, Any]:
-    counted = counted_shares(scenario["weights"], ranking)
+    counted = _counted(scenario["weights"], ranking)
     failing = {name: _failing(name, scenario["limits"], counted, ranking) for name in order}
     qualifying = [name for name in order if not failing[name]]
     ranked = scores.ranked(qualifying, ranking, counted)

@@ -13,7 +13,8 @@ SMALLER = 0.05
 
 def summary(technique: dict[str, Any], comparison: dict[str, Any], labels: dict[str, str]) -> list[str]:
     """Return the verdict in words: what speaks for and against it, its place among the others, where it is chosen."""
-    scenarios = [each["label"] for each in comparison.get("scenarios") or [] if each.get("winner") == technique["name"]]
+    chosen = [each for each in comparison.get("scenarios") or [] if each.get("winner") == technique["name"]]
+    scenarios = [each["label"] for each in chosen if len(each["ranked"]) > 1]  # one alone was chosen from nothing
     found = (
         _advice(technique, comparison, labels), _front(technique, comparison, labels), _rank(technique, comparison),
         told("summary", "chosen", scenarios=scenarios),
@@ -121,6 +122,6 @@ def _rank(technique: dict[str, Any], comparison: dict[str, Any]) -> str:
     row = next((row for row in overall if row["technique"] == technique["name"]), {})
     return (
         ""
-        if row.get("score") is None
+        if row.get("score") is None or len(overall) == 1
         else told("summary", "rank", row=row, count=len(overall), chance=limits.chance(row.get("chance_best")))
     )

@@ -11,7 +11,11 @@ from scripts.report.numbers import Scale
 
 GIGABYTES = [(1.0, "GB"), (1e-3, "MB"), (1e-6, "kB")]
 COUNT: list[tuple[float, str]] = []
-CRITERIA = {"latency": "latency", "throughput": "samples/s", "memory": "peak memory", "quality": "ROUGE-L"}
+UNDER_LOAD = "requests/s under load"
+CRITERIA = {
+    "latency": "latency", "throughput": "samples/s", "capacity": UNDER_LOAD, "memory": "peak memory",
+    "quality": "ROUGE-L",
+}  # fmt: skip
 GPU, RATIO, LEAST_QUALITY = bounds.FITS, "max_peak_memory_ratio", bounds.KEPT
 
 
@@ -51,6 +55,7 @@ TAIL, COST = "max_p99_latency_s", "max_cost_per_million"
 LIMITS = (
     Limit(TAIL, tail.P99, numbers.TIME),
     Limit("min_throughput_samples_per_s", "samples/s", [(1.0, "")]),
+    Limit(bounds.CAPACITY, UNDER_LOAD, [(1.0, "")]),
     Limit(LEAST_QUALITY, "ROUGE-L kept", [(1.0, "%")]),
     Limit("max_peak_memory_gb", "peak memory", GIGABYTES),
     Limit("max_batch_size", "batch size", COUNT),
@@ -193,6 +198,21 @@ def reference(comparison: Mapping[str, Any]) -> str:
     if name == comparison["baseline"]["name"]:
         return "the baseline"
     return next(technique["label"] for technique in comparison["techniques"] if technique["name"] == name)
+
+
+def has_load(comparison: Mapping[str, Any]) -> bool:
+    """Whether a technique was put under load; else requests a second under load are of no use to a reader."""
+    return bool(comparison.get("load"))
+
+
+def other_base(comparison: Mapping[str, Any]) -> str:
+    """Return what requests under load are compared with, where that is not what all else is; mostly nothing."""
+    ranking = comparison["ranking"]
+    name = (ranking.get("bases") or {}).get("capacity", ranking["reference"])
+    if name == ranking["reference"]:
+        return ""
+    label = rows.labels(comparison)[name]
+    return f"Requests/s under load are compared with those of {label}, as {reference(comparison)} has none."
 
 
 def weights(given: Mapping[str, float], counting: Sequence[str]) -> str:

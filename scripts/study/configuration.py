@@ -237,6 +237,11 @@ def _check_choices(config: dict[str, Any]) -> None:
     for where, entry in {"ranking": config["ranking"], **chosen}.items():
         if "weights" in entry and not any(entry["weights"].values()):
             raise StudyError(f"{where}.weights are all zero; give at least one criterion a weight above 0.")
+        if where == "ranking" and entry["weights"]["capacity"] and config["load"]["techniques"] == "none":
+            raise StudyError(
+                f"ranking.weights.capacity is {entry['weights']['capacity']:g}, but nothing is put under load; set "
+                "load.techniques to auto, or the weight to 0."
+            )
         gpu = (entry.get("limits") or {}).get("fits_gpu")
         known = [device.label for device in datasheet.devices()] if gpu is not None else []
         if gpu is not None and gpu not in known:

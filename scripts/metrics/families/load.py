@@ -21,8 +21,7 @@ LOAD = Term(
     "Capacity, goodput",
     "Capacity: the highest rate of arriving requests at which the percentile that the study names keeps its limits (in "
     "MLPerf's terms the Server scenario), found by search in each run; the geometric mean of the runs, with an "
-    "interval over them. Goodput: requests answered a second that keep all limits; here the most at any rate that was "
-    "tried.",
+    "interval over them. Goodput: answers a second that keep all limits; here the most at any rate that was tried.",
 )
 UNDER_LOAD = Term(
     "Memory under load",
@@ -32,7 +31,8 @@ UNDER_LOAD = Term(
 )
 FIGURES = (
     Entry(CAPACITY, "requests/s", "Requests/s within limits", LOAD, "high", shown="plain",
-          csv="capacity_requests_per_s", bounds=True, spread=True, table=Place("Throughput", 0)),
+          csv="capacity_requests_per_s", bounds=True, spread=True, table=Place("Throughput", 0),
+          criterion="capacity"),
     Entry(GOODPUT, "requests/s", "Goodput", LOAD, "high", shown="plain", csv="goodput_requests_per_s",
           table=Place("Throughput")),
     Entry(MEMORY, "B", "Memory under load", UNDER_LOAD, "low", csv="memory_under_load_mb", table=Place("Memory", 8)),

@@ -49,7 +49,7 @@ def _rows(found: dict[str, Any], by_name: dict[str, Any]) -> list[dict[str, Any]
             "low": _share(ends[name][0], top),
             "span": _share(ends[name][1] - ends[name][0], top),
             "note": figure["note"] or "",
-            "ratio": _ratio(ratios.get(name)),
+            "ratio": _ratio(ratios.get(name), alone=len(figures) == 1),
             "memory": _memory(by_name[name]["figures"].get(MEMORY)),
             "goodput": _rate(by_name[name]["figures"][GOODPUT]["value"]),
             "cost": _cost(found["costs"][name]["cost_per_million"]),
@@ -65,7 +65,9 @@ def _ends(figure: dict[str, Any]) -> tuple[float, float]:
     return figure["low"], figure["value"] if figure["high"] is None else figure["high"]
 
 
-def _ratio(ratio: dict[str, Any] | None) -> dict[str, str]:
+def _ratio(ratio: dict[str, Any] | None, alone: bool) -> dict[str, str]:
+    if alone:
+        return {"text": "not compared", "note": ""}
     if ratio is None:
         return {"text": "the most", "note": ""}
     value = words.times(1 / ratio["value"])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scripts.comparison.gains import CAPACITY
 from scripts.metrics import registry
 from scripts.report import answer, columns, limits, numbers, results_columns, rows
 from scripts.report.reasons import why_sentence
@@ -24,15 +25,27 @@ def overall(comparison: dict[str, Any]) -> dict[str, Any] | None:
     by_name = rows.by_name(comparison)
     scales = columns.scales(results_columns.measured(), comparison["techniques"])
     return {
-        "ranked": [
-            _ranked(entry, by_name[entry["technique"]], comparison, scales) for entry in rows.ranked(comparison)
-        ],
+        "ranked": [_ranked(entry, by_name[entry["technique"]], comparison, scales) for entry in _entries(comparison)],
         "top": TOP,
         "of": limits.reference(comparison),
         "method": _method(comparison),
         "covers": _covers(ranking),
         "no_winner": answer.no_winner(comparison),
     }
+
+
+def _entries(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the ranking, each ``chance`` in words and whether it is ``sure``: one alone was compared with none."""
+    ranked = rows.ranked(comparison)
+    alone = len(ranked) == 1
+    return [
+        entry
+        | {
+            "chance": "not compared" if alone else limits.chance(entry["chance_best"]),
+            "sure": entry["chance_best"] is not None and not alone,
+        }
+        for entry in ranked
+    ]
 
 
 def _ranked(
@@ -45,8 +58,8 @@ def _ranked(
         "rank": entry["rank"],
         "score": limits.score(entry["score"]),
         "interval": limits.score_interval(entry["low"], entry["high"]),
-        "chance": limits.chance(entry["chance_best"]),
-        "sure": entry["chance_best"] is not None,
+        "chance": entry["chance"],
+        "sure": entry["sure"],
         "width": round(100 * (entry["chance_best"] or 0), 1),
         "facts": _facts(technique, comparison, scales),
         "why": why_sentence(technique, comparison),
@@ -105,10 +118,18 @@ def _method(comparison: dict[str, Any]) -> str:
     weighed = ", ".join(
         f"{limits.CRITERIA[key]} {limits.plain(ranking['weights'][key])}" for key in ranking["criteria"]
     )
+    other = limits.other_base(comparison) if ranking["weights"].get(CAPACITY) else ""
     made = f"Score: the weighted geometric mean of the gains over {limits.reference(comparison)}."
-    made = f"{made} The study's own weights: {weighed}."
-    left_out = [f"{limits.CRITERIA[key]} ({reason.rstrip('.')})" for key, reason in ranking["left_out"].items()]
+    made = " ".join(filter(None, (made, other, f"The study's own weights: {weighed}.")))
+    told = {key: reason for key, reason in ranking["left_out"].items() if _tells(key, comparison)}
+    left_out = [f"{limits.CRITERIA[key]} ({reason.rstrip('.')})" for key, reason in told.items()]
     return f"{made} Left out: {'; '.join(left_out)}." if left_out else made
+
+
+def _tells(criterion: str, comparison: dict[str, Any]) -> bool:
+    """Whether it is worth a word that a criterion is left out: requests a second only where load was asked for."""
+    weighed = comparison["ranking"]["weights"].get(criterion)
+    return criterion != CAPACITY or bool(weighed) or limits.has_load(comparison)
 
 
 def _covers(ranking: dict[str, Any]) -> str:
@@ -122,14 +143,14 @@ def _covers(ranking: dict[str, Any]) -> str:
 def short(comparison: dict[str, Any]) -> list[dict[str, str]] | None:
     """Return the best of the ranking with the study's own weights."""
     labels = rows.labels(comparison)
-    ranked = rows.ranked(comparison)[:TOP]
+    ranked = _entries(comparison)[:TOP]
     return [
         {
             "rank": Safe(entry["rank"]),
             "label": labels.get(entry["technique"], entry["technique"]),
             "score": Safe(limits.score(entry["score"])),
             "interval": Safe(limits.score_interval(entry["low"], entry["high"])),
-            "chance": Safe(limits.chance(entry["chance_best"])),
+            "chance": Safe(entry["chance"]),
         }
         for entry in ranked
     ] or None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scripts.comparison.gains import CAPACITY
 from scripts.report import answer, limits, numbers, plainly, rows
 from scripts.report.limits import Words
 from scripts.report.section import Section
@@ -9,13 +10,32 @@ from scripts.report.text import Safe
 
 
 def scenarios(comparison: dict[str, Any]) -> dict[str, Any]:
-    """Return ``scenarios``, each in words, none where nothing ran or nothing may be called the best; whether anything
-    ``ran``; ``no_winner``, what is missing to choose; and ``of``, what scores are multiples of.
+    """Return the scenarios in words.
+
+    Returns:
+        ``scenarios``: none where nothing ran or nothing may be called the best; whether anything ``ran``;
+        ``no_winner``: what is missing to choose; ``of``: what scores are multiples of; ``other``: that requests under
+        load are compared with another technique's; ``left_out``: the scenarios of a server, where there was no load.
     """
     ran = bool(comparison["ranking"])
     missing = answer.no_winner(comparison)
     found = _scenarios(comparison) if ran and not missing else []
-    return {"scenarios": found, "ran": ran, "no_winner": missing, "of": limits.reference(comparison) if ran else ""}
+    weighed = any(scenario["weights"].get(CAPACITY) for scenario in comparison["scenarios"])
+    return {
+        "scenarios": found,
+        "ran": ran,
+        "no_winner": missing,
+        "of": limits.reference(comparison) if ran else "",
+        "other": limits.other_base(comparison) if ran and weighed else "",
+        "left_out": [] if limits.has_load(comparison) else _left_out(comparison),
+    }
+
+
+def _left_out(comparison: dict[str, Any]) -> list[str]:
+    """Return the labels of the study's scenarios that were not looked at."""
+    looked_at = {scenario["name"] for scenario in comparison["scenarios"]}
+    known = (comparison.get("configuration") or {}).get("scenarios") or {}
+    return [entry.get("label") or name for name, entry in known.items() if entry and name not in looked_at]
 
 
 def _scenarios(comparison: dict[str, Any]) -> list[dict[str, Any]]:
@@ -41,7 +61,8 @@ def _scenario(
         "description": scenario["description"] or "",
         "rules": words.rules(scenario["limits"]) or ["no limits"],
         "weights": limits.weights(scenario["weights"], ranking["criteria"]),
-        "lead": "Of several" if plainly.short(scenario) else "Use",
+        "lead": _lead(scenario),
+        "alone": _alone(scenario),
         "winner": _choice(ranked[winner], labels) if winner else None,
         "runner_up": _choice(ranked[second], labels) if second else None,
         "changes": _changes(scenario, words),
@@ -56,9 +77,25 @@ def _scenario(
 
 def _changes(scenario: dict[str, Any], words: Words) -> list[str]:
     """Return what would change the choice, and that no plausible weights would where that is so."""
+    if _alone(scenario):
+        return [words.change(each, True) for each in scenario["changes"] if each["kind"] == "limit"]
     told = [words.change(each, bool(scenario["winner"])) for each in scenario["changes"] if limits.plausible(each)]
     weighed = any(each["kind"] == "weight" and limits.plausible(each) for each in scenario["changes"])
     return told if weighed or not scenario["winner"] else [*told, "Stable: no plausible weights change it."]
+
+
+def _lead(scenario: dict[str, Any]) -> str:
+    """Return the word before a winner."""
+    if _alone(scenario):
+        return "Only"
+    return "Of several" if plainly.short(scenario) else "Use"
+
+
+def _alone(scenario: dict[str, Any]) -> str:
+    """Return that a winner was compared with none; empty where it was, or there is none."""
+    if scenario["winner"] is None or len(scenario["ranked"]) > 1:
+        return ""
+    return f"No other technique {'qualifies' if scenario['failing'] else 'ran'}, so nothing was compared."
 
 
 def _choice(entry: dict[str, Any], labels: dict[str, str]) -> dict[str, str]:
@@ -85,11 +122,13 @@ def short(comparison: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _short(scenario: dict[str, Any], labels: dict[str, str]) -> dict[str, str]:
-    """Return a scenario's winner with its chance; where there is none, that nothing qualifies."""
+    """Return a scenario's winner with its chance; that it was compared with none, or that nothing qualifies."""
     by_name = {entry["technique"]: entry for entry in scenario["ranked"]}
     winner, second = scenario["winner"], scenario["runner_up"]
     said = plainly.short(scenario)
     named = labels.get(winner, winner) if winner else "no technique qualifies"
+    if _alone(scenario):
+        named, winner = f"only {named} {'qualifies' if scenario['failing'] else 'ran'}; nothing was compared", None
     return {
         "label": scenario["label"],
         "winner": f"{said}; best of several: {named}" if said else named,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from scripts.comparison import limits as bounds
+from scripts.comparison.gains import CAPACITY
 from scripts.report import limits, numbers
 from scripts.report.section import Section
 
@@ -21,6 +23,8 @@ def _form(comparison: dict[str, Any]) -> dict[str, Any]:
     titles = limits.titles(comparison)
     fields = []
     for limit in limits.LIMITS:
+        if limit.key == bounds.CAPACITY and not limits.has_load(comparison):
+            continue
         scale = limit.scale(ranking, unit)
         fields.append(
             {
@@ -45,6 +49,7 @@ def _form(comparison: dict[str, Any]) -> dict[str, Any]:
         "weights": [
             {"key": key, "title": title, "reason": ranking["left_out"].get(key, "")}
             for key, title in limits.CRITERIA.items()
+            if key != CAPACITY or limits.has_load(comparison)
         ],
         "steps": max(STEPS, *ranking["weights"].values()),
         "count": len(ranking["limit_values"]),

@@ -11,6 +11,7 @@ from scipy import stats
 
 from scripts.comparison import document, gains, scores
 from scripts.metrics import figures, resampling
+from scripts.metrics.families import load
 from tests.support.synthetic_timings import Chance, Technique, make_study
 
 STILL = Chance(process_sd=0, drift=0, noise_sd=0, outlier_share=0, prompt_log_sd=0, prompts=12, fixed=12)
@@ -78,7 +79,7 @@ def test_of_requests_one_by_one_speed_is_one_criterion():
     parts = made([Technique("base"), Technique("fast", "base", time=0.5)], STILL)
     found = ranking(*parts)
     assert found["criteria"] == ["latency", "memory", "quality"]
-    assert found["weights"] == {"latency": 1, "throughput": 0, "memory": 1, "quality": 3}
+    assert found["weights"] == {"latency": 1, "throughput": 0, "capacity": 0, "memory": 1, "quality": 3}
     assert "1 / latency" in found["left_out"]["throughput"]
     batched = made([Technique("base"), Technique("fast", "base", 0.5, changes={"batch_size": 4})], STILL)
     both = ranking(*batched)
@@ -207,7 +208,7 @@ def test_a_technique_without_a_value_that_counts_is_not_ranked():
     study, rows, metrics = made([Technique("base"), Technique("short", "base"), Technique("other", "base")])
     unscored(metrics["short"], "its prompts are others")
     found = ranking(study, rows, metrics)
-    assert set(found["left_out"]) == {"throughput"}
+    assert set(found["left_out"]) == {"throughput", "capacity"}
     assert set(by_name(found)) == {"base", "other"}
     assert set(found["log_gains"]["short"]) == {"latency", "memory"}
     assert set(by_name(ranking(study, rows, metrics, **SPEED))) == {"base", "short", "other"}
@@ -329,3 +330,61 @@ def test_draws_are_packed_as_little_endian_steps():
     assert [packed["low"] + packed["step"] * step for step in steps] == pytest.approx(values, abs=packed["step"])
     assert scores.unpack(packed) == pytest.approx(values, abs=packed["step"] / 2 + 1e-12)
     assert scores.unpack(scores.pack(np.full(3, 0.7))) == pytest.approx(np.full(3, 0.7))
+
+
+def served(content, runs, breaks=1.02):
+    """Requests a second that each load run found, and how far above them limits broke (None: at no rate)."""
+    ends = [[rate, breaks and breaks * rate] for rate in runs]
+    content["figures"]["capacity_per_s"] = load.over_runs(runs) | {"bracket": ends}
+    content["load"] = {"status": "ok", "settings": {}}
+
+
+TRAFFIC = {"ranking": {"weights": {"latency": 0, "throughput": 0, "capacity": 1, "memory": 0, "quality": 0}}}
+
+
+def test_requests_under_load_count_as_they_are_weighed_and_who_has_none_is_not_ranked():
+    study, rows, metrics = made([Technique("base"), Technique("one", "base"), Technique("two", "base")])
+    served(metrics["one"], [20.0, 20.0, 20.0])
+    served(metrics["two"], [60.0, 60.0, 60.0])
+    before = ranking(study, rows, metrics)
+    # The baseline serves nobody: it stays what all else is compared with, and every score stays as it was.
+    assert before["reference"] == "base"
+    assert before["bases"] == {"latency": "base", "capacity": "one", "memory": "base", "quality": "base"}
+    assert "capacity" not in before["log_gains"]["base"]
+    without = ranking(*made([Technique("base"), Technique("one", "base"), Technique("two", "base")]))
+    assert before["overall"] == without["overall"]
+    found = ranking(study, rows, metrics, **TRAFFIC)
+    assert [row["technique"] for row in found["overall"]] == ["two", "one"]
+    assert by_name(found)["two"]["score"] == pytest.approx(3)
+    assert by_name(found)["two"]["chance_best"] > 0.99
+    both = ranking(study, rows, metrics, ranking={"weights": SPEED["ranking"]["weights"] | {"capacity": 1}})
+    latency = both["log_gains"]["two"]["latency"]
+    assert by_name(both)["two"]["score"] == pytest.approx(np.exp((latency + np.log(3)) / 2))
+
+
+def test_the_draws_of_requests_under_load_are_as_wide_as_their_interval():
+    study, rows, metrics = made([Technique("base"), Technique("one", "base"), Technique("wide", "base")])
+    served(metrics["base"], [30.0, 30.0, 30.0], breaks=None)
+    served(metrics["wide"], [24.0, 30.0, 36.0], breaks=1.05)
+    found = ranking(study, rows, metrics, **TRAFFIC)
+    figure = metrics["wide"]["figures"]["capacity_per_s"]
+    low, high = np.quantile(30 * np.exp(drawn(found, "wide", "capacity")), [0.025, 0.975])
+    assert low == pytest.approx(figure["low"], rel=0.1)
+    assert high == pytest.approx(1.05 * figure["high"], rel=0.1)
+    assert "base" not in found["spread"] or "capacity" not in found["spread"]["base"]
+    # The more the searches left open, the less sure is the better of two.
+    near = {"base": [30.0, 30.0, 30.0], "one": [30.0, 30.0, 30.0], "wide": [30.6, 30.6, 30.6]}
+    chances = []
+    for width in (1.001, 1.05):
+        for name, rates in near.items():
+            served(metrics[name], rates, breaks=width)
+        chances.append(by_name(ranking(study, rows, metrics, **TRAFFIC))["wide"]["chance_best"])
+    assert chances[0] > 0.99 > chances[1]
+
+
+def test_why_requests_under_load_do_not_count_is_said():
+    study, rows, metrics = made([Technique("base"), Technique("one", "base")])
+    assert ranking(study, rows, metrics)["left_out"]["capacity"] == "no technique was put under load"
+    metrics["one"]["load"] = {"status": "failed", "reason": "the server ended early.", "settings": {}}
+    metrics["one"]["figures"]["capacity_per_s"] = figures.missing("requests/s", "run 1 under load: it ended early")
+    assert ranking(study, rows, metrics)["left_out"]["capacity"].startswith("no technique that was put under load has")

@@ -15,7 +15,7 @@ from tests.support.synthetic_study import ROOT, built_in_choices, compare, every
 VALUES = {
     "p99_latency_s": 0.2, "peak_memory_gb": 4.0, "peak_memory_ratio": 0.5, "needed_bytes_per_device": 20e9,
     "quality_kept_percent": 99.0, "quality_kept_low_percent": 94.0, "devices": 2, "cost_per_million": 300.0,
-    "batch_size": 8, "throughput_samples_per_s": 20.0,
+    "batch_size": 8, "throughput_samples_per_s": 20.0, "capacity_per_s": 40.0,
 }  # fmt: skip
 EQUAL = {"latency": 1, "throughput": 1, "memory": 1, "quality": 1}
 LATENCY = {"latency": 1, "throughput": 0, "memory": 0, "quality": 0}
@@ -56,6 +56,7 @@ def choose(ranking, bounds=None, weights=None, **entry):
         ("max_batch_size", "batch_size", 1),
         ("min_devices", "devices", -1),
         ("min_throughput_samples_per_s", "throughput_samples_per_s", -1),
+        ("min_capacity_per_s", "capacity_per_s", -1),
         ("min_quality_kept_percent", "quality_kept_percent", -1),
     ],
 )
@@ -123,7 +124,7 @@ def test_draws_that_are_equal_are_shared():
 def test_a_scenario_says_what_it_was_asked():
     ranking = made({"a": [0.0] * 4})
     rows = [{"name": "a", "status": "ok"}]
-    own = {"latency": 5, "throughput": 0, "memory": 0, "quality": 1}
+    own = {"latency": 5, "throughput": 0, "capacity": 0, "memory": 0, "quality": 1}
     study = {
         "ranking": {"weights": own},
         "scenarios": {"gone": None, "bare": {"limits": {"max_devices": None}}, "part": {"weights": {"memory": 2}}},
@@ -131,7 +132,7 @@ def test_a_scenario_says_what_it_was_asked():
     bare, part = scenarios(study, rows, ranking)
     assert (bare["name"], bare["label"], bare["description"], bare["limits"]) == ("bare", "bare", "", {})
     assert bare["weights"] == own
-    assert part["weights"] == {"latency": 0, "throughput": 0, "memory": 2, "quality": 0}
+    assert part["weights"] == {"latency": 0, "throughput": 0, "capacity": 0, "memory": 2, "quality": 0}
     nothing = scenarios(study, [], None)
     assert [(found["winner"], found["qualifying"], found["weights"]) for found in nothing] == [
         (None, [], own), (None, [], part["weights"]),
@@ -267,7 +268,9 @@ def whole(tmp_path_factory):
 
 def test_the_built_in_scenarios_choose_among_very_different_techniques(whole):
     found = {scenario["name"]: scenario for scenario in whole["scenarios"]}
-    assert len(found) == 7
+    assert len(found) == 8
+    served = {technique["name"] for technique in whole["techniques"] if technique["load"]}
+    assert set(found["server_under_traffic"]["qualifying"]) <= served
     devices = {name: values["devices"] for name, values in whole["ranking"]["limit_values"].items()}
     assert devices["tensor_parallel_4"] == 4  # it failed here
     assert devices[found["multi_gpu_cluster"]["winner"]] >= 2
@@ -330,3 +333,37 @@ def test_every_limit_of_a_study_is_one_that_a_choice_knows_and_the_report_can_te
     assert keys == set(limits.BOUNDED)
     assert keys == {limit.key for limit in worded.LIMITS} | {worded.RATIO, worded.GPU}
     assert set(limits.BOUNDED.values()) <= set(VALUES)
+
+
+UNDER_LOAD = {"latency": 0, "throughput": 0, "capacity": 3, "memory": 0, "quality": 1}
+
+
+def server(ranking, loaded, **entry):
+    """The scenarios of a study with one for a server, where some techniques were put under load."""
+    rows = [
+        {"name": name, "status": "ok", "load": {"status": "ok"} if name in loaded else None}
+        for name in ranking["log_gains"]
+    ]
+    study = {"scenarios": {"server": {"weights": UNDER_LOAD, **entry}, "other": {"weights": LATENCY}}}
+    return {found["name"]: found for found in scenarios(study, rows, ranking)}
+
+
+def test_a_server_under_load_is_chosen_among_those_that_were_put_under_load():
+    criteria = ["latency", "quality", "capacity"]
+    ranking = made({"a": [9.0, 0.0], "b": [0.0, 0.0, 0.0], "c": [0.1, 0.0, 0.7]}, criteria=criteria)
+    found = server(ranking, {"b", "c"})["server"]
+    assert (found["winner"], found["runner_up"]) == ("c", "b")
+    assert found["failing"] == {"a": [{"limit": "capacity", "value": None, "bound": None}]}
+
+
+@pytest.mark.parametrize("entry", [{}, {"weights": LATENCY, "limits": {"min_capacity_per_s": 10}}])
+def test_a_scenario_of_a_server_is_left_out_where_nothing_was_put_under_load(entry):
+    ranking = made({"a": [0.0] * 4, "b": [0.5] * 4})
+    assert list(server(ranking, set(), **entry)) == ["other"]
+    assert list(server(ranking, {"a"}, **entry)) == ["server", "other"]
+
+
+def test_where_no_server_keeps_its_limits_none_is_chosen_by_the_other_criteria():
+    found = server(made({"a": [0.0] * 4, "b": [0.5] * 4}), {"a", "b"})["server"]
+    assert (found["winner"], found["qualifying"]) == (None, [])
+    assert found["failing"]["b"] == [{"limit": "capacity", "value": None, "bound": None}]

@@ -193,10 +193,11 @@ def test_what_would_change_a_choice(study, change, said):
 
 def test_weights_that_nobody_would_choose_change_nothing(study):
     far = {"kind": "weight", "criterion": "memory", "from": 1, "to": 0.0702, "technique": "fast"}
-    study["scenarios"] = [scenario(changes=[far])]
+    two = {"ranked": ranked(("small", 1.4, 0.9), ("fast", 1.2, 0.1)), "runner_up": "fast"}
+    study["scenarios"] = [scenario(changes=[far], **two)]
     (shown,) = scenarios_view.scenarios(study)["scenarios"]
     assert shown["changes"] == ["Stable: no plausible weights change it."]
-    study["scenarios"] = [scenario(changes=[far | {"to": 1.7}])]
+    study["scenarios"] = [scenario(changes=[far | {"to": 1.7}], **two)]
     (shown,) = scenarios_view.scenarios(study)["scenarios"]
     assert shown["changes"] == ["If peak memory counted 1.7\N{MULTIPLICATION SIGN} as much: Fast leads."]
 
@@ -220,6 +221,27 @@ def test_page_with_none_qualifying(study):
     text = visible(rendered(study))
     assert "None qualifies." in text
     assert "What would have to give" in text
+
+
+def test_a_lone_technique_is_no_winner_over_others(study):
+    (shown,) = scenarios_view.scenarios(study)["scenarios"]
+    assert (shown["lead"], shown["alone"]) == ("Only", "No other technique qualifies, so nothing was compared.")
+    assert shown["changes"] == []
+    assert "Only Small" in visible(rendered(study))
+    assert scenarios_view.short(study)["scenarios"][0]["winner"] == "only Small qualifies; nothing was compared"
+    study["scenarios"] = [scenario(ranked=ranked(("small", 1.4, 0.9), ("fast", 1.2, 0.1)), runner_up="fast")]
+    (shown,) = scenarios_view.scenarios(study)["scenarios"]
+    assert (shown["lead"], shown["alone"]) == ("Use", "")
+
+
+def test_the_only_technique_that_ran_was_compared_with_none(small):
+    comparison = small([Technique("baseline", None, "Plain")], scenarios={"any": {"label": "Any"}})
+    (shown,) = scenarios_view.scenarios(comparison)["scenarios"]
+    assert (shown["lead"], shown["alone"]) == ("Only", "No other technique ran, so nothing was compared.")
+    assert overall_view.overall(comparison)["ranked"][0]["chance"] == "not compared"
+    text = visible(rendered(comparison))
+    assert "Rank 1 of 1" not in text
+    assert "First in the scenario" not in text
 
 
 def test_page_where_nothing_ran(small):

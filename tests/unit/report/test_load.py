@@ -69,6 +69,20 @@ def test_too_few_requests_for_the_percentile_are_told_in_the_answer(comparison):
     assert said.endswith("; a rate had fewer requests than P99 needs (299).")
 
 
+def test_a_flag_of_the_technique_is_told_with_what_it_serves(comparison):
+    changed = copy.deepcopy(comparison)
+    compiled = next(each for each in changed["techniques"] if each["name"] == "compiled")
+    compiled["flags"] = [{"kind": "spread", "message": "runs differ"}, {"kind": "memory", "message": "no doubt"}]
+    said = next(line for line in answer.sentences(changed) if line.startswith("Under load"))
+    assert said.endswith("; Com<b>piled is flagged: runs differ.")
+
+
+def test_one_technique_alone_is_not_called_the_one_that_serves_the_most(comparison):
+    changed = copy.deepcopy(comparison)
+    changed["load"] |= {"order": ["compiled"], "ratios": []}
+    assert view.report_view(changed)["views"]["load"]["rows"][0]["ratio"]["text"] == "not compared"
+
+
 def test_what_is_served_is_told_without_a_baseline_too(comparison):
     changed = copy.deepcopy(comparison)
     changed["uses"] = None
@@ -152,3 +166,36 @@ def test_a_technique_that_was_not_served_gives_its_reason(tmp_path):
     path.write_text(json.dumps(content), encoding="utf-8")
     shown = view.report_view(synthetic_study.compare(written))["views"]["load"]
     assert shown["missing"] == [{"label": "Com<b>piled", "reason": "the server ended early."}]
+
+
+def test_a_scenario_of_a_server_is_told_where_there_was_load_and_left_out_where_there_was_none(tmp_path):
+    asked = {"server": {"label": "Server <i>", "limits": {}, "weights": {"capacity": 1}}}
+    written = synthetic_study.write_study(tmp_path / "load", TECHNIQUES, 20, 2, scenarios=asked)
+    shown = view.report_view(synthetic_study.compare(written))["views"]["scenarios"]
+    (server,) = shown["scenarios"]
+    assert server["winner"]["name"] == "compiled"
+    assert server["weights"] == "requests/s under load alone counts"
+    assert server["failing"][0] == {
+        "name": "baseline", "label": "Baseline", "reasons": ["requests/s under load was not measured"],
+    }  # fmt: skip
+    assert shown["other"] == "Requests/s under load are compared with those of KV cache, as the baseline has none."
+    form = view.report_view(synthetic_study.compare(written))["views"]["yours"]
+    assert "min_capacity_per_s" in {field["key"] for field in form["fields"]}
+    without = [Technique(each.name, each.parent, each.label, each.difference, each.lossless, each.speed)
+               for each in TECHNIQUES]  # fmt: skip
+    written = synthetic_study.write_study(
+        tmp_path / "none", without, 20, 2, scenarios=asked | {"any": {"label": "Any"}}
+    )
+    written["study"]["configuration"]["scenarios"] = written["study"]["scenarios"]
+    shown = view.report_view(synthetic_study.compare(written))["views"]
+    assert [each["label"] for each in shown["scenarios"]["scenarios"]] == ["Any"]
+    assert shown["scenarios"]["left_out"] == ["Server <i>"]
+    assert "under load" not in shown["overall"]["method"]
+    assert "capacity" not in {weight["key"] for weight in shown["yours"]["weights"]}
+
+
+def test_an_exhausted_memory_is_said_once(tmp_path):
+    failed = [*TECHNIQUES, Technique("huge", "kv_cache", "Huge", status="out_of_memory",
+                                     reason="Out of memory: the worker of rank 0 ended.")]  # fmt: skip
+    found = markdown_text(synthetic_study.compare(synthetic_study.write_study(tmp_path, failed, 20, 2)))
+    assert "- Huge: Out of memory: the worker of rank 0 ended." in found.replace("\\", "")

@@ -167,11 +167,11 @@ def test_every_study_is_valid_laid_over_the_built_in_one(path):
         (
             "ranking.weights.energy",
             1,
-            "ranking.weights has no key 'energy'; it has latency, memory, quality, throughput.",
+            "ranking.weights has no key 'energy'; it has capacity, latency, memory, quality, throughput.",
         ),
         ("ranking.weights.latency", -1, "ranking.weights.latency: -1 is less than the minimum of 0"),
         ("ranking.weights", {"latency": 1}, "ranking.weights lacks the key 'throughput'; add it"),
-        ("scenarios.balanced.weights.speed", 1, "scenarios.balanced.weights has no key 'speed'; it has latency, "),
+        ("scenarios.balanced.weights.speed", 1, "scenarios.balanced.weights has no key 'speed'; it has capacity, "),
         ("scenarios.balanced.weights.memory", -0.5, "scenarios.balanced.weights.memory: -0.5 is less than the minimum"),
         ("scenarios.balanced.weights.memory", None, "scenarios.balanced.weights.memory is null, which is not a number"),
         ("scenarios.balanced.limit", {}, "scenarios.balanced has no key 'limit'; it has description, label, limits, "),
@@ -257,13 +257,14 @@ def test_a_wrong_meaning_is_one_sentence_that_names_the_key(changes, sentence):
     assert sentence in refusal(config)
 
 
-NO_WEIGHTS = {"latency": 0, "throughput": 0, "memory": 0, "quality": 0}
+NO_WEIGHTS = {"latency": 0, "throughput": 0, "capacity": 0, "memory": 0, "quality": 0}
 
 
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
         ("ranking.weights", NO_WEIGHTS, "ranking.weights are all zero; give at least one criterion a weight above 0."),
+        ("ranking.weights.capacity", 2, "ranking.weights.capacity is 2, but nothing is put under load; set load.tech"),
         ("scenarios.balanced.weights", NO_WEIGHTS, "scenarios.balanced.weights are all zero; give at least one "),
         ("scenarios.balanced.weights", {}, "scenarios.balanced.weights are all zero; give at least one "),
         (
