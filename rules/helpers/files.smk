@@ -16,7 +16,7 @@ def load_files():
     return expand(
         "results/load/{technique}/run-{run}/{file}",
         technique=PLAN.loaded,
-        run=PLAN.runs,
+        run=PLAN.load_runs,
         file=["load.json", "requests.jsonl"],
     )
 

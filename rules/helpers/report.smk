@@ -55,7 +55,7 @@ def loads_of(file):
         return expand(
             "results/load/{technique}/run-{run}/{file}",
             technique=wildcards.technique,
-            run=PLAN.runs,
+            run=PLAN.load_runs,
             file=file,
         )
 

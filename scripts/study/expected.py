@@ -167,8 +167,9 @@ def jobs(plan: Plan) -> list[tuple[str, dict[str, str], Path | None]]:
         for run in plan.runs:
             wildcards = {"technique": name, "run": str(run)}
             found.append(("generate", wildcards, kept / f"generate/{name}-{run}.jsonl"))
-            if name in plan.loaded:
-                found.append(("measure_load", wildcards, kept / f"load/{name}-{run}.jsonl"))
+        for run in plan.load_runs if name in plan.loaded else ():
+            wildcards = {"technique": name, "run": str(run)}
+            found.append(("measure_load", wildcards, kept / f"load/{name}-{run}.jsonl"))
         found += [(rule, {"technique": name}, None) for rule in scores]
         found.append(("score", {"technique": name}, kept / f"metrics/{name}.jsonl"))
     return found

@@ -18,12 +18,12 @@ def check(config: dict[str, Any], techniques: list[Technique]) -> None:
     Raises:
         StudyError: two contradictory numbers; the sentence names the keys.
     """
-    runs = config["measurement"]["repeats"] * len(techniques)
-    if runs > MAX_RUNS:
-        raise StudyError(
-            f"measurement.repeats is {config['measurement']['repeats']}, which makes {runs:,} runs of "
-            f"{len(techniques)} techniques; {MAX_RUNS:,} are the most, so lower it or select fewer techniques."
-        )
+    for key, repeats in (("measurement", config["measurement"]["repeats"]), ("load", config["load"]["repeats"] or 0)):
+        if (runs := repeats * len(techniques)) > MAX_RUNS:
+            raise StudyError(
+                f"{key}.repeats is {repeats}, which makes {runs:,} runs of {len(techniques)} techniques; "
+                f"{MAX_RUNS:,} are the most, so lower it or select fewer techniques."
+            )
     for name, scenario in config["scenarios"].items():
         bounds = (scenario or {}).get("limits") or {}
         least, most = bounds.get("min_devices"), bounds.get("max_devices")

@@ -53,6 +53,11 @@ class Plan:
         return range(1, self.config["measurement"]["repeats"] + 1)
 
     @property
+    def load_runs(self) -> range:
+        """Numbers of the load runs of each technique that is tested under load."""
+        return range(1, (self.config["load"]["repeats"] or self.config["measurement"]["repeats"]) + 1)
+
+    @property
     def encoder(self) -> dict[str, Any] | None:
         """Settings of the text encoder; None without semantic scores."""
         return configuration.encoder_settings(self.config)
@@ -201,7 +206,7 @@ class Plan:
         """The request of a load run, without files."""
         asked = self.profile_request(technique)
         del asked["samples"]
-        settings = {key: value for key, value in self.config["load"].items() if key != "techniques"}
+        settings = {key: value for key, value in self.config["load"].items() if key not in ("techniques", "repeats")}
         return asked | {"run": run, "load": settings, "output": f"results/load/{technique.name}/run-{run}"}
 
     def dataset_request(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.study import configuration, layers, load, plan
+from scripts.study import configuration, expected, layers, load, plan
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +70,20 @@ def test_settings_of_load_make_load_runs_stale_and_no_others(built_in):
     assert under_load != under_other
     # Adding a technique to the list leaves the others' runs as they are.
     assert requests(techniques=["graph", "graph_target"])[1] == under_load
+
+
+def test_load_runs_can_be_more_or_fewer_than_timed_ones(built_in):
+    def made(**settings):
+        config = copy.deepcopy(built_in)
+        config["load"] |= {"techniques": ["graph"], **settings}
+        return plan.Plan(config, {each.name: each for each in configuration.check(config)}, [])
+
+    as_timed, fewer = made(), made(repeats=2)
+    assert (list(as_timed.load_runs), list(fewer.load_runs)) == ([1, 2, 3], [1, 2])
+    assert list(fewer.runs) == [1, 2, 3]
+    # Another run changes nothing in those that are there.
+    graph = fewer.techniques["graph"]
+    assert fewer.load_request(graph, 1) == as_timed.load_request(graph, 1)
+    jobs = [(rule, wildcards) for rule, wildcards, _ in expected.jobs(fewer) if wildcards.get("technique") == "graph"]
+    assert [wildcards["run"] for rule, wildcards in jobs if rule == "measure_load"] == ["1", "2"]
+    assert [wildcards["run"] for rule, wildcards in jobs if rule == "generate"] == ["1", "2", "3"]
