@@ -92,6 +92,12 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--log", type=Path, help="where standard error goes, named where the run fails")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to run")
+    parser.add_argument(
+        "--neighbours",
+        choices=("some", "none"),
+        default="some",
+        help="whether other runs of this node may go on meanwhile",
+    )
     return parser
 
 
@@ -193,6 +199,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         "shots": _rows(arguments, "generation.shots", arguments.generation["shots"]),
         "calibration": _rows(arguments, "calibration", _calibration_rows(arguments.settings)),
         "warmup": arguments.warmup,
+        "alone": getattr(arguments, "neighbours", None) == "none",
         "device": "cuda" if devices else "cpu",
         **_of_a_server(getattr(arguments, "served", None), getattr(arguments, "engine", None)),
         "processes": processes,

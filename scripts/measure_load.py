@@ -14,7 +14,7 @@ from typing import Any
 from scripts import generate
 from scripts.foundation import entry, failures, files, locks, request_file
 from scripts.foundation.errors import StudyError
-from scripts.inference import conditions, leases, load_run, machine
+from scripts.inference import conditions, leases, load_run, machine, neighbours
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.study import provenance
 
@@ -74,7 +74,7 @@ def _outcome(request: dict[str, Any], devices: list[str], arguments: argparse.Na
     settings = arguments.load | {"seed": arguments.load["seed"] + arguments.run}
     try:
         leasing = leases.lease(devices, request["processes"]) if devices else contextlib.nullcontext([])
-        with leasing as leased:
+        with neighbours.beside(alone=request["alone"]), leasing as leased:
             if leased:
                 os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(leased)
             return _watched(request | {"leased": leased}, settings, write)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scripts.inference import neighbours
 from scripts.inference.nvml import Session
 
 STAT = Path("/proc/stat")
@@ -100,11 +101,13 @@ class Monitor:
         self._reasons: set[str] = set()
         self._on_gpus: set[int] = set()
         self._own_seen: set[int] = set()
+        self._neighbours = 0
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start monitoring."""
+        self._neighbours = neighbours.others()
         self._session = Session(self._gpu_uuids)
         self._at_start = {pid for _, handle in self._session.handles for pid in _processes(self._session, handle)}
         if self._session.handles:
@@ -113,7 +116,10 @@ class Monitor:
         self._began = (time.monotonic(), _core_times(self._stat), _own_seconds())
 
     def stop(self) -> dict[str, Any]:
-        """End, and return shares of the usable cores' time (None where unreadable) and what was seen on the GPUs.
+        """End, and return what was seen.
+
+        Shares of the usable cores' time (None where unreadable), what was on the GPUs, and ``neighbours``: the most
+        other runs and trainings of this node at a time.
 
         Where a container hides its process ids from NVML, those on a GPU at the start count as foreign.
         """
@@ -129,12 +135,14 @@ class Monitor:
             "steal_share": steal,
             "throttle_reasons": sorted(self._reasons),
             "foreign_gpu_processes": sorted(others | self._at_start),
+            "neighbours": max(self._neighbours, neighbours.others()),
             "seconds": seconds,
         }
 
     def _sample_until_ended(self) -> None:
         while True:
             own = _tree([os.getpid(), *self._own_pids()])
+            self._neighbours = max(self._neighbours, neighbours.others())
             for _, handle in self._session.handles:
                 self._reasons.update(_reasons(self._session, handle))
                 pids = _processes(self._session, handle)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.foundation import failures, files, leftovers, modules
-from scripts.inference import conditions, leases, pinning, supervision
+from scripts.inference import conditions, leases, neighbours, pinning, supervision
 
 Samples = dict[str, list[dict[str, Any]]]
 NO_SAMPLES: Samples = {"natural": [], "fixed": []}
@@ -41,14 +41,14 @@ class Outcome:
 def measure(request: dict[str, Any], devices: list[str]) -> Outcome:
     """Lease devices and run the group."""
     processes = request["processes"]
-    if not devices:
-        with pinning.reserved(processes * request["threads_per_process"]) as cpus:
-            return _watched(request | {"cpus": cpus}, [])
-    reason = leases.lacking(processes, devices)
-    if reason:
+    if devices and (reason := leases.lacking(processes, devices)):
         return Outcome([{"status": "unsupported", "reason": reason}], {"natural": [], "fixed": []}, [])
-    with leases.lease(devices, processes) as leased:
-        return _watched(request, leased)
+    with neighbours.beside(alone=request["alone"]):
+        if not devices:
+            with pinning.reserved(processes * request["threads_per_process"]) as cpus:
+                return _watched(request | {"cpus": cpus}, [])
+        with leases.lease(devices, processes) as leased:
+            return _watched(request, leased)
 
 
 NO_ROOM = "Memory ran out with the reference beside the technique."

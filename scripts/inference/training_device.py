@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from scripts.inference import leases
+from scripts.inference import leases, neighbours
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -22,9 +22,10 @@ def leased(wanted: str) -> Iterator[str]:
     selection = os.environ.get(_VISIBLE)
     devices = leases.chosen(wanted)
     if not devices:
-        yield "cpu"
+        with neighbours.beside(alone=False):
+            yield "cpu"
         return
-    with leases.lease(devices, 1) as leased_gpus:
+    with neighbours.beside(alone=False), leases.lease(devices, 1) as leased_gpus:
         os.environ[_VISIBLE] = leased_gpus[0]
         try:
             yield "cuda" if wanted == "cuda" or _usable() else "cpu"

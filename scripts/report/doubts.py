@@ -25,10 +25,18 @@ def summary(comparison: dict[str, Any]) -> dict[str, Any]:
             "doubts", "summary", ran=len(ran), flagged=sum(bool(technique["flags"]) for technique in ran),
             spreads=spreads, worst=max(spreads, key=lambda entry: entry[0], default=None),
             middle=spreads[len(spreads) // 2][0] if spreads else None, doubted=doubted, named=named,
-            interleaved=comparison["order"]["interleaved"], data=data_warning(comparison.get("dataset") or {}),
+            interleaved=comparison["order"]["interleaved"], neighbours=_with_neighbours(ran),
+            data=data_warning(comparison.get("dataset") or {}),
         ),
         "kinds": [_kind(kind, techniques) for kind in _kinds(techniques)],
     }  # fmt: skip
+
+
+def _with_neighbours(techniques: list[dict[str, Any]]) -> tuple[int, int]:
+    """Return how many runs had another one beside them on their machine, and how many there are."""
+    runs = [run for technique in techniques for run in technique["runs"] or []]
+    during = [((run.get("conditions") or {}).get("during") or {}).get("neighbours") for run in runs]
+    return sum(bool(count) for count in during), len(runs)
 
 
 def data_warning(dataset: dict[str, Any]) -> str:

@@ -173,22 +173,31 @@ class Plan:
         return technique.processes if self.on_gpus else 0
 
     def generation_threads(self, technique: Technique, cores: int) -> int:
-        """One core a process with GPUs; without, all cores, so that no other job disturbs a timing."""
-        return technique.processes if self.on_gpus else cores
+        """One core a process with GPUs; without, or alone, all cores, so that no other job disturbs a timing."""
+        return technique.processes if self.on_gpus and not self.config["measurement"]["exclusive"] else cores
 
     def profile_request(self, technique: Technique) -> dict[str, Any]:
         """The request of a technique's profile, without files."""
         measurement = self.config["measurement"]
-        return {
-            "technique": technique.name,
-            "settings": technique.settings,
-            "generation": configuration.generation_settings(self.config),
-            "warmup": measurement["warmup"],
-            "device": measurement["device"],
-            "threads": self.threads,
-            "samples": measurement["profile"],
-            "output": f"results/profiles/{technique.name}",
-        } | ({"served": technique.served} if technique.run_by else {})
+        return (
+            {
+                "technique": technique.name,
+                "settings": technique.settings,
+                "generation": configuration.generation_settings(self.config),
+                "warmup": measurement["warmup"],
+                "device": measurement["device"],
+                "threads": self.threads,
+                "samples": measurement["profile"],
+                "output": f"results/profiles/{technique.name}",
+            }
+            | ({"served": technique.served} if technique.run_by else {})
+            | self._alone
+        )
+
+    @property
+    def _alone(self) -> dict[str, str]:
+        """What a run is asked about its neighbours; nothing by default, so that asking makes stale what had some."""
+        return {"neighbours": "none"} if self.config["measurement"]["exclusive"] else {}
 
     def run_request(self, technique: Technique, run: int) -> dict[str, Any]:
         """The request of a run, without files."""

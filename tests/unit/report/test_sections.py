@@ -1,5 +1,6 @@
 """The report's sections: what makes one, in which order they stand, and one from a plugin."""
 
+import copy
 import sys
 from pathlib import Path
 
@@ -126,3 +127,13 @@ def test_the_report_says_that_most_rows_were_rejected(compared):
 def test_the_report_says_which_techniques_were_left_out(compared):
     said = "Left out, since models.large is null: target_only."
     assert said.rstrip(".") in dict(scope.facts(compared | {"left_out": [said]}))["Measured"]
+
+
+def test_the_report_says_how_many_runs_had_neighbours(compared):
+    changed = copy.deepcopy(compared)
+    runs = [run for technique in changed["techniques"] for run in technique["runs"]]
+    assert not any("beside them" in sentence for sentence in doubts.summary(changed)["sentences"])
+    for run in runs[:2]:
+        run["conditions"] = {"during": {"neighbours": 1}}
+    (said,) = [sentence for sentence in doubts.summary(changed)["sentences"] if "beside them" in sentence]
+    assert said.startswith(f"2 of the {len(runs)} runs had another run of this machine beside them")

@@ -48,6 +48,18 @@ def test_without_gpus_a_run_takes_all_cores_and_no_gpu(built_in, monkeypatch):
     assert (on_gpus.gpus_needed(tensor), on_gpus.generation_threads(tensor, 7)) == (2, 2)
 
 
+def test_a_run_that_is_alone_takes_all_cores_beside_gpus_too_and_is_another_run(built_in):
+    tensor, measurement = built_in.techniques["tensor_parallel"], built_in.config["measurement"]
+
+    def planned(**changes):
+        return plan.Plan(built_in.config | {"measurement": measurement | changes}, {}, [])
+
+    alone = planned(device="cuda", exclusive=True)
+    assert alone.generation_threads(tensor, 7) == 7
+    assert alone.profile_request(tensor)["neighbours"] == "none"
+    assert "neighbours" not in planned(device="cuda").profile_request(tensor)
+
+
 def test_threads_are_chosen_by_a_measurement_only_where_that_is_asked_for(built_in):
     nf4, measurement = built_in.techniques["nf4"], built_in.config["measurement"]
 
