@@ -22,6 +22,7 @@ from scripts.foundation import entry, failures, files, parent
 from scripts.foundation.errors import StudyError
 from scripts.foundation.failures import is_out_of_memory as is_out_of_memory
 from scripts.inference import heartbeat, memory, pinning, reference
+from scripts.inference.phases import Phases
 from scripts.inference.prompts import most_new_tokens
 from scripts.models import libraries
 from scripts.runtime.caches import held
@@ -114,6 +115,8 @@ def _measure(
     pinning.pin(request.get("cpus"), rank, request["threads_per_process"])
     client.launch(request, rank)
     process = start(request, rank)
+    passed = Phases()
+    passed.end("start")
     heartbeat.sign(heartbeat.PHASE)
     # After the device is set.
     import torch
@@ -132,26 +135,31 @@ def _measure(
     heartbeat.sign(heartbeat.PHASE)
     client.wait_for_imports()
     heartbeat.sign(heartbeat.PHASE)
+    passed.end("texts_and_imports")
     machine_readings = readings.Readings(process, request["leased"])
     meter = memory.MemoryMeter(process.device, whole)
     meter.start()
+    passed.end("readings_before")
     began = time.perf_counter()
     prepared = ending.enter_context(contextlib.closing(prepare(request, process, tokenizer)))
     synchronise(process.device)
     load_time = time.perf_counter() - began
     meter.loaded()
     heartbeat.sign(heartbeat.PHASE)
+    passed.end("loading")
 
     fixed_prompts, fixed_tokens = prompts[: request["fixed"]["samples"]], request["fixed"]["new_tokens"]
     longest = max(most_new_tokens(request), fixed_tokens, readings.BREAKDOWN_TOKENS)
     compile_time = prepared.reserve([prompts, fixed_prompts] if fixed_prompts else [prompts], longest)
 
     heartbeat.sign(heartbeat.PHASE)
+    passed.end("compiling")
     began = time.perf_counter()
     prepared.warm_up(request["warmup"], prompts)
     warmup_time = time.perf_counter() - began
     meter.read_whole_process()
     heartbeat.sign(heartbeat.PHASE)
+    passed.end("warm_up")
 
     # Only now, so that it affects neither loading nor warm-up.
     client.start(process, machine_readings.paused)
@@ -173,6 +181,7 @@ def _measure(
         compiled["fixed"] = compiled_fixed
     client.close()
     heartbeat.sign(heartbeat.PHASE)
+    passed.end("timing")
     observed = longest_batch(natural, prompts)
     seen = observe(observed, tokenizer, prepared.loaded, prepared.options, prepared.prompt_tokens, prepared.stops)
     if seen.not_finite is not None:
@@ -182,6 +191,7 @@ def _measure(
     evidence, cache = _evidence(seen, prepared)
     compiles.refuse(compiled)
     heartbeat.sign(heartbeat.PHASE)
+    passed.end("evidence")
     time_breakdown = None
     if request["thorough"]:
         watched = prompts[: prepared.batch_size]
@@ -195,7 +205,9 @@ def _measure(
     if rank == 0:
         files.write_json_lines(scratch / "samples.jsonl", natural)
         files.write_json_lines(scratch / "fixed.jsonl", fixed)
+    passed.end("breakdown_and_scores")
     return {
+        "phases_s": passed.seconds,
         "load_time_s": load_time,
         "warmup_time_s": warmup_time,
         "compile_time_s": compile_time,

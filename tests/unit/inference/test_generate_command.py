@@ -135,6 +135,10 @@ def test_times_are_apart_and_in_order(record, samples):
     started, finished = (datetime.fromisoformat(record[key]) for key in ("started_at", "finished_at"))
     assert started <= finished
     assert started.utcoffset().total_seconds() == 0
+    phases = record["phases_s"]
+    assert phases["loading"] >= record["load_time_s"]
+    assert phases["timing"] >= record["generation_time_s"] + record["modes"]["fixed"]["time_s"]
+    assert 0 < phases["start"] < sum(phases.values()) <= (finished - started).total_seconds() + 0.1
 
 
 def test_memory_is_by_device_and_summed(record):
