@@ -181,7 +181,8 @@ def _record(
 _MODEL_FACTS = ("name", "source", "random_weights", "parameters", "dtype", "stored", "architecture",
                 "digest")  # fmt: skip
 _HEAD_FACTS = ("modes", "compiled_while_timed", "garbage_collected", "phases_s", "load_time_s", "warmup_time_s",
-               "compile_time_s", "generation_time_s", "time", "calibration", "energy", "threads", "reference")  # fmt: skip
+               "compile_time_s", "generation_time_s", "time", "calibration", "energy", "threads",
+               "reference")  # fmt: skip
 
 
 def prepare(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:

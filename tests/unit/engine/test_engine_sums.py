@@ -11,54 +11,52 @@ from scripts.kernels import triton_sums
 SIZES = [(1, 6), (3, 200), (1, 2), (2, 700)]  # one chunk, several, and fewer than before
 
 
-def ranks(size, dtype, times):
-    """Parts of each rank, of several sums one after another."""
+RANKS, TIMES = 3, 3
+TYPES = ("float32", "bfloat16", "float16")
+
+
+def sequence():
+    """The parts of all ranks, of several sums one after another."""
     drawn = torch.Generator().manual_seed(0)
-    return [
-        [torch.randn(shape, generator=drawn).to(dtype) for _ in range(size)] for _ in range(times) for shape in SIZES
-    ]
+    for name in TYPES * TIMES:
+        for shape in SIZES:
+            yield [torch.randn(shape, generator=drawn).to(getattr(torch, name)) for _ in range(RANKS)]
 
 
-def sums(rank, size, rooms, name, times, answer):
+def sums(rank, rooms, answer):
     torch.set_num_threads(1)
-    dtype = getattr(torch, name)
     addresses = torch.tensor([room.data_ptr() for room in rooms])
     counts = torch.zeros(triton_sums.CHUNKS, dtype=torch.int32)
     found = [
-        triton_sums.sum_ranks(parts[rank], counts, addresses, rank, size).float().tolist()
-        for parts in ranks(size, dtype, times)
+        triton_sums.sum_ranks(parts[rank], counts, addresses, rank, RANKS).float().tolist() for parts in sequence()
     ]
-    answer.send(json.dumps([found, counts[:13].tolist()]))
+    answer.send(json.dumps([found, counts.tolist()]))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the kernel is interpreted where there is no GPU")
-@pytest.mark.parametrize(("size", "name"), [(2, "bfloat16"), (2, "float32"), (3, "float16")])
-def test_all_ranks_get_the_same_sums_many_times_over(size, name):
-    times, dtype = 3, getattr(torch, name)
+def test_all_ranks_get_the_same_sums_many_times_over():
     context = multiprocessing.get_context("spawn")
-    rooms = [torch.zeros(triton_sums.room_bytes(size) // 8, dtype=torch.int64).share_memory_() for _ in range(size)]
-    ends = [context.Pipe(duplex=False) for _ in range(size)]
-    processes = [
-        context.Process(target=sums, args=(rank, size, rooms, name, times, ends[rank][1]), daemon=True)
-        for rank in range(size)
-    ]
+    rooms = [torch.zeros(triton_sums.room_bytes(RANKS) // 8, dtype=torch.int64).share_memory_() for _ in range(RANKS)]
+    ends = [context.Pipe(duplex=False) for _ in range(RANKS)]
+    processes = [context.Process(target=sums, args=(rank, rooms, ends[rank][1]), daemon=True) for rank in range(RANKS)]
     for process in processes:
         process.start()
     for receives, _ in ends:
-        assert receives.poll(60), "a rank waits for ever"
+        assert receives.poll(120), "a rank waits for ever"
     answers = [json.loads(receives.recv()) for receives, _ in ends]
     for process in processes:
         process.join(10)
-    expected = []
-    for parts in ranks(size, dtype, times):
+    (first, counts), *others = answers
+    assert [other[0] for other in others] == [first] * 2
+    for found, parts in zip(first, sequence(), strict=True):
         total = torch.zeros(parts[0].shape)
         for part in parts:
             total += part.float()
-        expected.append(total.to(dtype).float().tolist())
-    for found, counts in answers:
-        assert found == expected
-        assert counts[0] == times * len(SIZES)
-        assert counts[-1] == 0
+        # The interpreter cuts off where it rounds to bfloat16.
+        apart = 2**-7 if parts[0].dtype == torch.bfloat16 else 0.0
+        torch.testing.assert_close(torch.tensor(found), total.to(parts[0].dtype).float(), rtol=apart, atol=0.0)
+    assert counts[0] == TIMES * len(TYPES) * len(SIZES)
+    assert counts[-1] == 0
 
 
 def test_what_does_not_fit_is_left_to_others():

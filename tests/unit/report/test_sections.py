@@ -131,7 +131,7 @@ def test_the_report_says_which_techniques_were_left_out(compared):
 
 def test_the_report_says_how_many_runs_had_neighbours(compared):
     changed = copy.deepcopy(compared)
-    runs = [run for technique in changed["techniques"] for run in technique["runs"]]
+    runs = [run for technique in changed["techniques"] if technique["status"] == "ok" for run in technique["runs"]]
     assert not any("beside them" in sentence for sentence in doubts.summary(changed)["sentences"])
     for run in runs[:2]:
         run["conditions"] = {"during": {"neighbours": 1}}
