@@ -41,6 +41,7 @@ def beside(*, alone: bool, directory: Path | None = None) -> Iterator[None]:
         yield
         return
     directory = directory or leases.lock_directory("node")
+    directory.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:
         with contextlib.ExitStack() as turn:
             _hold(directory / "turn.lock", True, turn, "its turn")
