@@ -39,7 +39,7 @@ def content(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
     chosen = tokenizer.choose(arguments.tokenizer, [row["headline"] for row in dataset])
     scores, beside = None, {}
     if texts.is_scorable(run):
-        scores = text_scores([sample.headline for sample in run.samples], dataset, chosen)
+        scores = text_scores(texts.headlines(run), dataset * run.draws, chosen)
         beside = about_references(dataset)
     logger.info("scored the text of %s: %s", arguments.technique, "done" if scores else "nothing to score")
     return texts.document(run, scores) | {"tokenizer": chosen.as_dict()} | beside
@@ -48,7 +48,7 @@ def content(arguments: argparse.Namespace, dataset: list[dict[str, Any]]) -> dic
 def text_scores(
     headlines: list[str], dataset: list[dict[str, Any]], chosen: tokenizer.Tokenizer
 ) -> dict[str, list[Any]]:
-    """Return every score of each headline, in evaluation order, ROUGE by the tokenizer that was chosen."""
+    """Return every score of each headline, in order, ROUGE by the tokenizer that was chosen; a row for each."""
     return rouge.rouge_scores(headlines, [row["headline"] for row in dataset], chosen.function) | {
         "copied_share": [
             copied.copied_share(headline, row["summary"]) for headline, row in zip(headlines, dataset, strict=True)

@@ -4,8 +4,10 @@ By hand, with the models of the study in this folder (results/models):
 
     python -m scripts.serve --technique graph --port 8000
 
-Requests join and leave a running batch; decoding is greedy. Routes: POST /v1/completions and /v1/chat/completions; GET
-/health (200 when everything is captured and warm), /v1/models, /version, /metrics (Prometheus), /evidence (JSON).
+Requests join and leave a running batch. Answers are the most likely tokens, or drawn where the study's
+generation.temperature is above 0; then a request may say temperature, top_p, top_k, seed and draw itself. Routes: POST
+/v1/completions and /v1/chat/completions; GET /health (200 when everything is captured and warm), /v1/models, /version,
+/metrics (Prometheus), /evidence (JSON).
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ AUDIT = Entry(
 )  # fmt: skip
 KEYS = (
     "same_tokens", "same_headlines", "divergences", "first_divergence", "lossless", "dtype", "exact_expected", "audit",
+    "noise_apart",
 )  # fmt: skip
 
 
@@ -40,9 +41,15 @@ def same_text(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
         return False
     # A server may give no tokens, and those that its text is parted into need not be the ones that it chose.
     if _by_text(ours, theirs):
-        return _texts(ours["samples"]) == _texts(theirs["samples"])
+        written = [
+            [_texts(samples), *map(_texts, _further(samples))] for samples in (ours["samples"], theirs["samples"])
+        ]
+        return written[0] == written[1]
     columns = ("token_ids", "new_tokens", "headline")
-    return all(ours["samples"][column] == theirs["samples"][column] for column in columns)
+    same = all(ours["samples"][column] == theirs["samples"][column] for column in columns)
+    return same and [draw["token_ids"] for draw in _further(ours["samples"])] == [
+        draw["token_ids"] for draw in _further(theirs["samples"])
+    ]
 
 
 def matches(ours: dict[str, Any], theirs: dict[str, Any], lossless: bool) -> dict[str, Any]:
@@ -56,18 +63,27 @@ def matches(ours: dict[str, Any], theirs: dict[str, Any], lossless: bool) -> dic
     Returns:
         ``same_tokens`` and ``same_headlines`` (shares with their counts); ``divergences``: the first token that differs
         of up to 20 prompts; ``first_divergence``: the first of them or None; for a lossless technique ``lossless``:
-        whether every prompt has the parent's tokens; ``audit``: what follows from that, as ``_audit`` says.
+        whether every prompt has the parent's tokens; ``noise_apart``: whether one of them is drawn by a server's own
+        noise, so that equal tokens can't be expected; ``audit``: what follows from that, as ``_audit`` says.
     """
-    mine, other = ours["samples"], theirs["samples"]
-    positions = [divergence(a, b) for a, b in zip(mine["token_ids"], other["token_ids"], strict=True)]
-    headlines = [a == b for a, b in zip(mine["headline"], other["headline"], strict=True)]
     by_text = _by_text(ours, theirs)
-    if by_text:
-        texts = zip(_texts(mine), _texts(other), strict=True)
-        alike = [_whole(a) == _whole(b) for a, b in texts]
-        positions = [None if same else at or 0 for same, at in zip(alike, positions, strict=True)]
-    rounding = measured(other.get("margins"), other.get("margin_shifts"))
-    found = [_divergence(mine, other, index, at, rounding) for index, at in enumerate(positions) if at is not None]
+    mine, other = (_passes(each["samples"]) for each in (ours, theirs))
+    pairs = list(zip(mine, other, strict=False))
+    places = [_positions(*pair, by_text=by_text) for pair in pairs]  # by draw and prompt
+    # A prompt is the unit: it is the same where all of its draws are, and parts in the first draw that is not.
+    parted = [
+        next((draw for draw, at in enumerate(each) if at is not None), None) for each in zip(*places, strict=True)
+    ]
+    positions = [None if draw is None else places[draw][index] for index, draw in enumerate(parted)]
+    headlines = [all(a["headline"][index] == b["headline"][index] for a, b in pairs) for index in range(len(positions))]
+    rounding = measured(
+        *([row for draw in other for row in draw.get(key) or []] for key in ("margins", "margin_shifts"))
+    )
+    found = [
+        _divergence(*pairs[draw], index, places[draw][index], rounding)
+        for index, draw in enumerate(parted)
+        if draw is not None
+    ]
     exact = is_exact(ours)
     return {
         "against": theirs["technique"],
@@ -79,8 +95,33 @@ def matches(ours: dict[str, Any], theirs: dict[str, Any], lossless: bool) -> dic
         "lossless": not found if lossless else None,
         "dtype": _dtype(ours),
         "exact_expected": exact,
+        "noise_apart": any(_own_noise(each) for each in (ours, theirs)),
         "audit": _audit(found, len(positions), theirs["technique"], rounding, must=lossless and exact, by_text=by_text),
     }
+
+
+def _further(samples: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was written in the draws behind the first."""
+    return samples.get("further_draws") or []
+
+
+def _passes(samples: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was written, by draw."""
+    return [samples, *({"id": samples["id"]} | draw for draw in _further(samples))]
+
+
+def _positions(mine: dict[str, Any], other: dict[str, Any], *, by_text: bool) -> list[int | None]:
+    """Where each prompt's answers part in one draw; None where they do not."""
+    positions = [divergence(a, b) for a, b in zip(mine["token_ids"], other["token_ids"], strict=True)]
+    if not by_text:
+        return positions
+    alike = [_whole(a) == _whole(b) for a, b in zip(_texts(mine), _texts(other), strict=True)]
+    return [None if same else at or 0 for same, at in zip(alike, positions, strict=True)]
+
+
+def _own_noise(metrics: dict[str, Any]) -> bool:
+    """Whether a server drew the answers with noise of its own, so that their tokens can be no other technique's."""
+    return (metrics.get("generation") or {}).get("noise") == "the server's own"
 
 
 def _texts(samples: dict[str, Any]) -> list[str]:

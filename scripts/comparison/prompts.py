@@ -28,7 +28,8 @@ def prompts(study: dict[str, Any], dataset: list[dict[str, Any]], metrics: Metri
 
     Returns:
         ``shown`` and ``total`` prompts; ``rows``: each prompt with its distinct headlines (``texts``) in the order of
-        the techniques that wrote them, and their ROUGE F1, or None where it was not measured; and per technique, one
+        the techniques that wrote them (in their first draw, where there are several), and their ROUGE F1, or None where
+        it was not measured; ``draws``: how many answers each prompt was given; and per technique, one
         entry a row: ``wrote``, the index of its headline among those of the row; ``latency_s``, averaged over its
         runs; ``new_tokens``.
 
@@ -47,6 +48,7 @@ def prompts(study: dict[str, Any], dataset: list[dict[str, Any]], metrics: Metri
     return {
         "shown": len(shown),
         "total": len(dataset),
+        "draws": max((metrics[name].get("draws") or 1 for name in ran), default=1),
         "rows": [
             {
                 "id": row["id"],
@@ -72,7 +74,8 @@ def _place(texts: dict[str, Text], name: str, samples: dict[str, Any], index: in
     entry = texts.setdefault(text, {"text": text} | ({"fault": fault} if fault else {}) | dict.fromkeys(rouge.KEYS))
     for key in rouge.KEYS:
         # The score is the text's own, whoever wrote it; where one technique's texts aren't scored, another's may be.
-        value = samples[key][index] if samples.get(key) else None
+        scores = samples.get("first_draw") or samples
+        value = scores[key][index] if scores.get(key) else None
         if entry[key] is None and value is not None:
             entry[key] = round(value, SCORE_DIGITS)
     _keep_raw(entry, name, samples, index)

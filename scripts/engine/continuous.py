@@ -39,6 +39,7 @@ from scripts.runtime.stops import ENDS, follow
 PREFILL_TOKENS = 2048
 MOST_SLOTS = {"cuda": 256, "cpu": 16}
 MEMORY_SHARE = 0.8  # of what is free, for the cache, where slots are chosen by memory
+DRAWING_BYTES = 64  # of a token of the vocabulary: its logit, noise and place among the others, and copies of them
 LAUNCHED = 2  # under way at most; a launch is a prefill, a decode step or both
 Told = tuple[float, list[int], list[float]]  # a token's log-probability, the likeliest tokens, and theirs
 
@@ -70,7 +71,7 @@ class _Work:
 
 
 class GraphBatching(Batching):
-    """Greedy decoding of requests as they come.
+    """Decoding of requests as they come; each may be drawn in its own way where ``loaded`` has a sampler.
 
     Args:
         loaded: the model, on its device, with the facets that change it already applied.
@@ -104,7 +105,7 @@ class GraphBatching(Batching):
         decoder = Decoder(self.loaded.model, max_length)
         self.vocabulary = decoder.vocabulary
         self.slots = self.asked_slots or self._slots_by_memory(decoder)
-        self.device_slots = Slots(decoder, self.slots, max_length, self.prefill_tokens, self.pad)
+        self.device_slots = Slots(decoder, self.slots, max_length, self.prefill_tokens, self.pad, self.loaded.sampler)
         self.device_slots.reserve()
         count = self.slots
         self._keys: list[Hashable] = [None] * count
@@ -126,8 +127,9 @@ class GraphBatching(Batching):
         heads, positions = decoder.heads, self.max_length + 64
         row = 2 * len(decoder.layers) * heads.key_value * heads.width * positions * decoder.dtype.itemsize
         free = torch.cuda.mem_get_info(self.device)[0]
-        # The captured graphs share room for their activations.
-        fit = int(free * MEMORY_SHARE - decoder.vocabulary * most * 8) // row - 1
+        # The captured graphs share room for their activations, the logits and what drawing makes of them among these.
+        each = 8 if self.loaded.sampler is None else DRAWING_BYTES
+        fit = int(free * MEMORY_SHARE - decoder.vocabulary * most * each) // row - 1
         if fit < 1:
             raise UnsupportedError(
                 f"A request of {self.max_length} tokens takes {row / 1e9:.1f} GB of cache, and {free / 1e9:.1f} GB are "
@@ -200,7 +202,7 @@ class GraphBatching(Batching):
         if requests:
             prompts, slots = self._take(requests)
             number, told = self._run(
-                lambda: self.device_slots.prefill(prompts, slots),
+                lambda: self.device_slots.prefill(prompts, slots, [request.sampler for request in requests]),
                 lambda: (numpy.array(slots), numpy.arange(len(slots))),
             )
             self._flight.append([self._prefilling(number, slots, told)])
@@ -223,7 +225,7 @@ class GraphBatching(Batching):
             padded = self.device_slots.mixed_shape(rows, total, len(prompts))
         # The slots that were just taken are none of the active ones.
         (decode, prefill), told = self._run(
-            lambda: self.device_slots.mix(rows, prompts, slots),
+            lambda: self.device_slots.mix(rows, prompts, slots, [request.sampler for request in requests]),
             lambda: (
                 numpy.concatenate([active, slots]),
                 numpy.concatenate([active, padded[0] + numpy.arange(len(slots))]),

@@ -17,6 +17,7 @@ from scripts.kernels import operations
 from scripts.kernels.matrix import Matrix
 from scripts.kernels.parts import Norm
 from scripts.runtime import finite
+from scripts.runtime.gumbel import RowDraws, perturbed
 
 Attention = Callable[[torch.Tensor, Layer, CachedLayer], torch.Tensor]
 
@@ -232,6 +233,24 @@ class Decoder:
     def greedy(self, x: torch.Tensor) -> torch.Tensor:
         """Greedy decoding of each position: [T, hidden] -> int64 [T]. A cap does not change which logit is largest."""
         return self.ops.argmax(x, self.head, self.norm)
+
+    def choose(
+        self, x: torch.Tensor, draws: RowDraws | None = None, positions: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The next token of each position: [T, hidden] -> int64 [T]; the most likely one without ``draws``.
+
+        Args:
+            x: the last layer's output.
+            draws: how each of the T is drawn.
+            positions: int [T]: where the chosen tokens will stand.
+        """
+        if draws is None:
+            return self.greedy(x)
+        return perturbed(self.whole_logits(x), positions, draws, self.ops.uniforms).argmax(dim=-1)
+
+    def whole_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of the whole vocabulary, whatever part of the head is here."""
+        return self.logits(x)
 
     @torch.inference_mode()
     def not_finite(self, prompts: list[list[int]], tokens: list[list[int]], cache: list[CachedLayer]) -> str | None:

@@ -33,7 +33,7 @@ CHECK_DEVICE_S = 1.0  # without progress for so long, look whether the device ha
 
 
 class GraphEngine(Generator):
-    """Greedy decoding of batches of prompts.
+    """Decoding of batches of prompts: of the most likely tokens, or of drawn ones where ``loaded`` has a sampler.
 
     Args:
         loaded: the model, on its device, with the facets that change it already applied.
@@ -98,9 +98,13 @@ class GraphEngine(Generator):
     def _session(self, rows: int) -> Session:
         if rows not in self.sessions:
             self.sessions[rows] = Session(
-                self.decoder, self.cache, rows, self._steps + 1, self.graph_pool, len(self.prefix)
+                self.decoder, self.cache, rows, self._steps + 1, self.graph_pool, len(self.prefix), self.loaded.sampler
             )
         return self.sessions[rows]
+
+    def keys(self, prompts: list[list[int]]) -> list[int] | None:
+        """Of the noise that the answers to these whole prompts are drawn with; None where nothing is drawn."""
+        return None if self.loaded.sampler is None else self.loaded.sampler.keys(prompts)
 
     def _width(self, batch: list[list[int]]) -> int:
         return bucket(max(len(prompt) for prompt in batch) - len(self.prefix))
@@ -131,7 +135,8 @@ class GraphEngine(Generator):
             # An extra look-ahead step may still write to the tensors that the host polls.
             self._synchronise()
         skipped = len(self.prefix)
-        session.begin([prompt[skipped:] for prompt in prompts] if skipped else prompts, width, self.pad)
+        given = [prompt[skipped:] for prompt in prompts] if skipped else prompts
+        session.begin(given, width, self.pad, self.keys(prompts))
         moments = self._follow(session)
         tokens = session.state.host_tokens[: len(moments)].T.tolist()
         self.cache.length = max(map(len, prompts)) + len(moments)

@@ -12,8 +12,10 @@ import torch
 from scripts.engine.buckets import pad_right
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
+from scripts.engine.draws import BatchDraws
 from scripts.engine.graphs import GraphPool, Replay
 from scripts.engine.state import State
+from scripts.runtime.drawing import Sampler
 from scripts.runtime.stages import micro_batches
 from scripts.runtime.stop_texts import Rows
 from scripts.runtime.stops import ENDS
@@ -64,6 +66,7 @@ class MicroBatch:
         graph_pool: captures the stage's graphs.
         intake_pool: captures the graphs that take tokens in.
         prefix: tokens that every prompt begins with, whose keys and values the cache already holds.
+        sampler: how the last stage draws tokens; None: it takes the most likely ones.
 
     Attributes:
         state: tokens, positions and stops, the same on all stages.
@@ -77,12 +80,13 @@ class MicroBatch:
 
     def __init__(
         self, decoder: StageDecoder, cache: StaticCache, rows: range, steps: int, graph_pool: GraphPool,
-        intake_pool: GraphPool, prefix: int,
+        intake_pool: GraphPool, prefix: int, sampler: Sampler | None = None,
     ) -> None:  # fmt: skip
         self.decoder, self.cache, self.rows, self.prefix = decoder, cache, rows, prefix
         self.graph_pool, self.intake_pool = graph_pool, intake_pool
         device = decoder.device
         self.state = State.empty(len(rows), steps, decoder.vocabulary, device)
+        self.draws = BatchDraws(sampler if decoder.last else None, len(rows), device)
         self.tokens = torch.zeros(len(rows), dtype=torch.int64, device=device)
         shape = (len(rows), decoder.width)
         self.incoming = None if decoder.first else torch.zeros(shape, dtype=decoder.dtype, device=device)
@@ -136,9 +140,10 @@ class MicroBatch:
             self._replay_decode = [StageGraph(self.incoming, self.outgoing, self.graph_pool.capture(self._decode_step))]
             self._advance = None if self.decoder.last else self.intake_pool.capture(self._take_next)
 
-    def begin(self, prompts: list[list[int]], width: int, pad: int) -> None:
-        """Copy the prompts to the device."""
+    def begin(self, prompts: list[list[int]], width: int, pad: int, keys: list[int] | None = None) -> None:
+        """Copy the prompts to the device, and the keys of their noise."""
         self.reset()
+        self.draws.begin(keys)
         self.prompt = self._prompts[width]
         self.prompt.staged.copy_(pad_right(prompts, width, pad))
         if self.prompt.given is not self.prompt.staged:
@@ -166,7 +171,8 @@ class MicroBatch:
         ends = (prompt.given[rows, -1] - 1).view(-1, 1, 1).expand(-1, 1, x.shape[-1])
         prompt.ends[rows] = x.view(count, prompt.width, -1).gather(1, ends).squeeze(1)
         if part.stop == len(self.rows):
-            self.state.start(self.decoder.greedy(prompt.ends), prompt.lengths(self.prefix))
+            lengths = prompt.lengths(self.prefix)
+            self.state.start(self.decoder.choose(prompt.ends, self.draws.rows, lengths), lengths)
             self.tokens.copy_(self.state.token)
 
     def _decode_step(self) -> None:
@@ -174,7 +180,7 @@ class MicroBatch:
         x = self.decoder.embed(state.token) if self.decoder.first else self.incoming
         x = self.decoder.decode_hidden(x, self._layers, state.positions)
         if self.decoder.last:
-            state.advance(self.decoder.greedy(x))
+            state.advance(self.draws.choose(self.decoder, x, state.positions))
             self.tokens.copy_(state.token)
         else:
             self.outgoing.copy_(x)

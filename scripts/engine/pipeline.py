@@ -91,7 +91,14 @@ class PipelineEngine(GraphEngine):
         if rows not in self.batches:
             self.batches[rows] = [
                 MicroBatch(
-                    self.decoder, self.cache, part, self._steps + 1, self.graph_pool, self.intake_pool, len(self.prefix)
+                    self.decoder,
+                    self.cache,
+                    part,
+                    self._steps + 1,
+                    self.graph_pool,
+                    self.intake_pool,
+                    len(self.prefix),
+                    self.loaded.sampler,
                 )
                 for part in micro_batches(rows, self.micro_batches)
             ]
@@ -126,7 +133,8 @@ class PipelineEngine(GraphEngine):
         self._synchronise()
         skipped = len(self.prefix)
         for micro in batch:
-            micro.begin([prompts[row][skipped:] for row in micro.rows], width, self.pad)
+            whole = [prompts[row] for row in micro.rows]
+            micro.begin([prompt[skipped:] for prompt in whole], width, self.pad, self.keys(whole))
             micro.texts = Rows(self._texts, len(micro.rows))
         for step in range(self._limit):
             for number, micro in enumerate(batch):

@@ -7,6 +7,7 @@ import torch
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
 from scripts.engine.rounds import RoundState
+from scripts.runtime.gumbel import RowDraws
 from scripts.runtime.stops import TEXT
 
 Proposal = tuple[torch.Tensor, torch.Tensor | None]
@@ -18,8 +19,11 @@ class Proposer:
     def prefill(self, tokens: torch.Tensor, start: int) -> None:
         """Prefill prompt tokens at positions from ``start`` on, int64 [1, S]."""
 
-    def propose(self, state: RoundState) -> Proposal:
-        """The newest token and k proposed ones, int64 [k + 1]; how many were proposed, int32 [1], None for all."""
+    def propose(self, state: RoundState, draws: RowDraws | None) -> Proposal:
+        """The newest token and k proposed ones, int64 [k + 1]; how many were proposed, int32 [1], None for all.
+
+        ``draws`` say how the target's tokens are drawn; None where they are the most likely ones.
+        """
         raise NotImplementedError
 
 
@@ -27,7 +31,8 @@ class DraftModel(Proposer):
     """A smaller model drafts k tokens (Leviathan et al., 2023; Chen et al., 2023).
 
     Its first step of a round is given the newest token and the one before: where a whole proposal was accepted, the
-    last of its tokens never went through the draft. So a round takes k steps of the draft, not k + 1.
+    last of its tokens never went through the draft. So a round takes k steps of the draft, not k + 1. Where tokens are
+    drawn, the draft draws with the target's noise, so that both take the same token where they agree on its chances.
 
     Args:
         decoder: the draft.
@@ -42,13 +47,18 @@ class DraftModel(Proposer):
         """Fill the draft's cache."""
         self.decoder.prefill(tokens, self._layers, start)
 
-    def propose(self, state: RoundState) -> Proposal:
+    def propose(self, state: RoundState, draws: RowDraws | None) -> Proposal:
         """Draft token by token."""
         x = self.decoder.decode(state.last_two, self._layers, state.positions[:1])[1:]  # [1, hidden]
-        given = [state.last_two[1:], self.decoder.greedy(x)]
+        given = [state.last_two[1:], self._choose(x, state, 1, draws)]
         for index in range(2, state.count + 1):
-            given.append(self.decoder.greedy(self.decode(given[-1], state.positions[index : index + 1])))
+            x = self.decode(given[-1], state.positions[index : index + 1])
+            given.append(self._choose(x, state, index, draws))
         return torch.cat(given), None
+
+    def _choose(self, x: torch.Tensor, state: RoundState, index: int, draws: RowDraws | None) -> torch.Tensor:
+        """The token behind that at the state's position of this index: [1, hidden] -> int64 [1]."""
+        return self.decoder.choose(x, draws, None if draws is None else state.positions[index : index + 1] + 1)
 
     def decode(self, token: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
         """One token, int64 [1], at its position, int32 [1] -> [1, hidden]."""
@@ -58,7 +68,7 @@ class DraftModel(Proposer):
 class PromptLookup(Proposer):
     """Proposes what followed the last tokens where these occurred before (Saxena, 2023)."""
 
-    def propose(self, state: RoundState) -> Proposal:
+    def propose(self, state: RoundState, draws: RowDraws | None) -> Proposal:
         """Look the last tokens up in the prompt and the tokens so far."""
         if state.last_two.device.type == "cuda":
             from scripts.kernels import triton_round

@@ -7,8 +7,10 @@ import torch
 from scripts.engine.buckets import pad_right
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
+from scripts.engine.draws import BatchDraws
 from scripts.engine.graphs import GraphPool, Replay
 from scripts.engine.state import State
+from scripts.runtime.drawing import Sampler
 
 PREFILL_TOKENS = 8192  # a larger batch is prefilled in parts, so that activations stay small
 
@@ -23,13 +25,16 @@ class Session:
         steps: the most new tokens.
         graph_pool: captures the graphs.
         prefix: tokens that every prompt begins with, whose keys and values the cache already holds.
+        sampler: how tokens are drawn; None: the most likely ones are taken.
     """
 
     def __init__(
-        self, decoder: Decoder, cache: StaticCache, rows: int, steps: int, graph_pool: GraphPool, prefix: int = 0
-    ) -> None:
+        self, decoder: Decoder, cache: StaticCache, rows: int, steps: int, graph_pool: GraphPool, prefix: int = 0,
+        sampler: Sampler | None = None,
+    ) -> None:  # fmt: skip
         self.decoder, self.cache, self.rows, self.prefix = decoder, cache, rows, prefix
         self.graph_pool = graph_pool
+        self.draws = BatchDraws(sampler, rows, decoder.device)
         self.state = State.empty(rows, steps, decoder.vocabulary, decoder.device)
         self._layers = cache.rows(0, rows)
         self._prefills: dict[int, tuple[torch.Tensor, torch.Tensor, Replay]] = {}
@@ -50,10 +55,11 @@ class Session:
         if self._replay_decode is None:
             self._replay_decode = self.graph_pool.capture(self._decode_step)
 
-    def begin(self, prompts: list[list[int]], width: int, pad: int) -> None:
-        """Launch the prefill of the prompts, given without their prefix."""
+    def begin(self, prompts: list[list[int]], width: int, pad: int, keys: list[int] | None = None) -> None:
+        """Launch the prefill of the prompts, given without their prefix; ``keys`` are those of their noise."""
         staged, given, replay = self._prefills[width]
         self.state.reset()
+        self.draws.begin(keys)
         staged.copy_(pad_right(prompts, width, pad))
         if given is not staged:
             given.copy_(staged, non_blocking=True)
@@ -76,10 +82,11 @@ class Session:
             # The output head is applied to the last token of each prompt alone.
             ends = (lengths[part] - 1).view(-1, 1, 1).expand(-1, 1, x.shape[-1])
             last.append(x.gather(1, ends).squeeze(1))
-        chosen = self.decoder.greedy(torch.cat(last) if len(last) > 1 else last[0])
-        self.state.start(chosen, lengths + self.prefix if self.prefix else lengths)
+        whole = lengths + self.prefix if self.prefix else lengths
+        chosen = self.decoder.choose(torch.cat(last) if len(last) > 1 else last[0], self.draws.rows, whole)
+        self.state.start(chosen, whole)
 
     def _decode_step(self) -> None:
         state = self.state
         x = self.decoder.decode(state.token, self._layers, state.positions)
-        state.advance(self.decoder.greedy(x))
+        state.advance(self.draws.choose(self.decoder, x, state.positions))

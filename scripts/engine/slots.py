@@ -16,11 +16,14 @@ import torch
 
 from scripts.engine.cache import StaticCache
 from scripts.engine.decoder import Decoder
+from scripts.engine.draws import SlotDraws
 from scripts.engine.graphs import GraphPool, Replay
 from scripts.engine.likeliest import Asking, Likeliest
 from scripts.engine.shapes import MOST_PROMPTS, SMALLEST_PROMPT, most_prompts, row_counts, thinned, token_counts
 from scripts.engine.state import pinned_zeros
 from scripts.kernels.decode_state import WORK_NUMBERS, SlotTensors
+from scripts.runtime.drawing import Sampler
+from scripts.runtime.gumbel import RowDraws
 
 RING_ENTRIES = 64  # far more than pieces of work that are under way
 UPLOADS = 8  # likewise: a buffer is written again only after the prefill that read it
@@ -38,9 +41,13 @@ class Slots(SlotTensors):
         positions: the most tokens of a request and its answer.
         prefill_tokens: the most tokens of a prefill of several prompts.
         pad: the padding token.
+        sampler: how tokens are drawn where a request does not say; None: nothing can be drawn.
     """
 
-    def __init__(self, decoder: Decoder, slots: int, positions: int, prefill_tokens: int, pad: int) -> None:
+    def __init__(
+        self, decoder: Decoder, slots: int, positions: int, prefill_tokens: int, pad: int,
+        sampler: Sampler | None = None,
+    ) -> None:  # fmt: skip
         device = decoder.device
         super().__init__(
             token=torch.full((slots + 1,), pad, dtype=torch.int64, device=device),
@@ -70,6 +77,7 @@ class Slots(SlotTensors):
         self._staged = torch.zeros(UPLOADS, room, dtype=torch.int64, pin_memory=device.type == "cuda")
         self._given = torch.zeros(room, dtype=torch.int64, device=device)
         self._uploads = 0
+        self.draws = None if sampler is None else SlotDraws(sampler, slots, decoder.vocabulary, device)
 
     @torch.inference_mode()
     def reserve(self) -> None:
@@ -142,8 +150,17 @@ class Slots(SlotTensors):
         self._decodes[count]()
         return self._count()
 
-    def prefill(self, prompts: list[numpy.ndarray], slots: list[int]) -> int:
-        """Launch the prefill of prompts, int64 each, into slots; returns its number."""
+    def prefill(
+        self, prompts: list[numpy.ndarray], slots: list[int], samplers: list[Sampler | None] | None = None
+    ) -> int:
+        """Launch the prefill of prompts, int64 each, into slots; returns its number.
+
+        Args:
+            prompts: of the requests.
+            slots: where they go.
+            samplers: how each is drawn; None: nothing is.
+        """
+        self._set_draws(prompts, slots, samplers)
         total = sum(map(len, prompts))
         count = self.padded(total, len(prompts))
         most, again = self._give(prompts, slots, count)
@@ -164,12 +181,20 @@ class Slots(SlotTensors):
         """Whether prompts of so many tokens together fit a mixed step."""
         return tokens <= self.mixed_tokens[-1]
 
-    def mix(self, rows: int, prompts: list[numpy.ndarray], slots: list[int]) -> tuple[int, int]:
+    def _set_draws(self, prompts: list[numpy.ndarray], slots: list[int], samplers: list[Sampler | None] | None) -> None:
+        if self.draws is not None:
+            self.draws.take(prompts, slots, samplers or [None] * len(slots))
+
+    def mix(
+        self, rows: int, prompts: list[numpy.ndarray], slots: list[int], samplers: list[Sampler | None] | None = None
+    ) -> tuple[int, int]:
         """Launch a decode step of the first rows and a prefill in one pass over the weights.
 
         Returns:
             The numbers of the two pieces of work that it is: of the decode step and of the prefill.
         """
+        # The slots that are taken belong to no request of the decode step, whose rows may hold them.
+        self._set_draws(prompts, slots, samplers)
         total = sum(map(len, prompts))
         if not self.captures:
             most, _ = self._give(prompts, slots, total)
@@ -232,26 +257,34 @@ class Slots(SlotTensors):
 
     def _decode(self, rows: int) -> None:
         x = self.decoder.decode(self.token[:rows], self.cache.rows(0, rows), self.positions[:rows])
-        self._end_decode(self._chosen(x), self.launched)
+        draws = None if self.draws is None else self.draws.rows.first(rows)
+        chosen = self._chosen(x, draws, None if draws is None else self.positions[:rows] + 1)
+        self._end_decode(chosen, self.launched)
 
     def _prefill(self, count: int, most: int) -> None:
         tokens, positions, slots, ends, to = self._prompts(count, most)
         x = self.decoder.prefill_packed(tokens, self.cache.rows(0, self.slots + 1), positions, slots, ends)
-        self._end_prefill(self._chosen(x), ends, to, positions, self.launched)
+        draws = None if self.draws is None else self.draws.rows.take(to)
+        chosen = self._chosen(x, draws, None if draws is None else positions[ends] + 1)
+        self._end_prefill(chosen, ends, to, positions, self.launched)
 
     def _mix(self, rows: int, count: int, most: int) -> None:
         tokens, positions, slots, ends, to = self._prompts(count, most)
         x = self.decoder.mixed(
             self.token[:rows], self.positions[:rows], tokens, self.cache.rows(0, self.slots + 1), positions, slots, ends
         )
-        chosen = self._chosen(x)
+        draws = at = None
+        if self.draws is not None:
+            draws = self.draws.rows.take(torch.cat([self.draws.order[:rows], to]))
+            at = torch.cat([self.positions[:rows].long(), positions[ends]]) + 1
+        chosen = self._chosen(x, draws, at)
         # In this order: a row of the decode step may be the slot that a prompt takes.
         self._end_decode(chosen[:rows], self.launched)
         self._end_prefill(chosen[rows:], ends, to, positions, self.launched + 1)
 
-    def _chosen(self, x: torch.Tensor) -> torch.Tensor:
-        """The next token of each row, int64 [rows]."""
-        chosen = self.decoder.greedy(x)
+    def _chosen(self, x: torch.Tensor, draws: RowDraws | None, positions: torch.Tensor | None) -> torch.Tensor:
+        """The next token of each row, int64 [rows], which will stand at these positions."""
+        chosen = self.decoder.choose(x, draws, positions)
         if self._asking:
             self._told = Likeliest.of(self.decoder, x, chosen, self._asking)
         return chosen

@@ -21,6 +21,7 @@ from scripts.engine.proposers import DraftModel, PromptLookup, Proposer
 from scripts.engine.rounds import ACCEPTED, PROPOSED, RoundState
 from scripts.engine.session import Session
 from scripts.engine.state import ROWS_STOPPED, TOKENS_OUT
+from scripts.runtime.drawing import Sampler
 from scripts.runtime.generation import Observation, SampleRecorder
 from scripts.runtime.models import Loaded
 from scripts.runtime.rounds import Round, RoundCounter
@@ -33,9 +34,9 @@ class RoundSession(Session):
 
     def __init__(
         self, decoder: Decoder, cache: StaticCache, proposer: Proposer, state: RoundState, graph_pool: GraphPool,
-        prefix: int,
+        prefix: int, sampler: Sampler | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(decoder, cache, 1, 1, graph_pool, prefix)
+        super().__init__(decoder, cache, 1, 1, graph_pool, prefix, sampler)
         self.state: RoundState = state
         self.proposer = proposer
 
@@ -47,17 +48,24 @@ class RoundSession(Session):
 
     def _decode_step(self) -> None:
         state = self.state
-        given, proposed = self.proposer.propose(state)
+        given, proposed = self.proposer.propose(state, self.draws.rows)
         state.advance(given, self.verify(given), proposed)
 
     def verify(self, given: torch.Tensor) -> torch.Tensor:
-        """The target's greedy token after each of the newest and the proposed tokens: int64 [T] -> [T]."""
-        x = self.decoder.decode(given, self._layers, self.state.positions[1:2])
-        return self.decoder.greedy(x)
+        """The target's token after each of the newest and the proposed tokens: int64 [T] -> [T].
+
+        Where tokens are drawn, the noise of a position is the same whatever was proposed there, so that the target's
+        token is settled, and a proposal is right or wrong as under greedy decoding.
+        """
+        x, positions, draws = self.decoder.decode(given, self._layers, self.state.positions[1:2]), None, self.draws.rows
+        if draws is not None:
+            # The first of the state's positions is that of the token before the newest.
+            draws, positions = draws.repeated(len(given)), self.state.positions[: len(given)] + 2
+        return self.decoder.choose(x, draws, positions)
 
 
 class SpeculativeEngine(GraphEngine):
-    """Greedy decoding of one request at a time, several tokens a round.
+    """Decoding of one request at a time, several tokens a round.
 
     Args:
         loaded: the target and, where one drafts, the draft.
@@ -99,7 +107,7 @@ class SpeculativeEngine(GraphEngine):
             if state.sequence is not None:
                 state.sequence[: len(self.prefix)] = torch.tensor(self.prefix, device=self.device)
             self.sessions[rows] = RoundSession(
-                self.decoder, self.cache, self.proposer, state, self.graph_pool, len(self.prefix)
+                self.decoder, self.cache, self.proposer, state, self.graph_pool, len(self.prefix), self.loaded.sampler
             )
         return self.sessions[rows]
 
@@ -163,7 +171,9 @@ class SpeculativeEngine(GraphEngine):
         if isinstance(proposer, DraftModel):
             self._rewind(state)
             draft, position = proposer.decoder, state.positions[1:2]
-            times["draft_forward_s"] = captured(lambda: draft.greedy(proposer.decode(given[:1], position)))
+            times["draft_forward_s"] = captured(
+                lambda: draft.choose(proposer.decode(given[:1], position), session.draws.rows, position + 1)
+            )
         return times
 
     def _rewind(self, state: RoundState) -> None:

@@ -132,6 +132,13 @@ class TensorDecoder(Decoder):
         best = values.argmax(dim=0, keepdim=True)  # the first of equals, which has the lowest tokens
         return tokens.gather(0, best)[0].long()
 
+    def whole_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """The logits of all ranks, gathered by an all-reduce: every rank draws from them with the same noise."""
+        own = self.logits(x)
+        whole = torch.zeros(len(x), self.vocabulary, dtype=torch.float32, device=self.device)
+        whole[:, self.first_token : self.first_token + own.shape[1]] = own
+        return self.collectives.all_reduce(whole)
+
 
 def _whole(parameter: torch.Tensor) -> torch.Tensor:
     """A parameter of all ranks together."""

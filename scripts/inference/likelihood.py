@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from scripts.inference.drawing import drawn_from
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,6 +26,9 @@ def greedy_margins(
 ) -> dict[str, Any]:
     """Logit margin of each generated token over the best other token.
 
+    Where answers are drawn, the logits are those that carry the filters and the noise (``inference/drawing.py``): a
+    drawn token is the largest of them, as a greedy one is of the model's own.
+
     Args:
         loaded: the technique's model.
         prompt: token ids of the prompt.
@@ -33,13 +38,15 @@ def greedy_margins(
     Returns:
         ``margins``: per token its logit less the best other one, below zero where it was not the best;
         ``runners_up``: those other tokens' ids; ``margin_shifts``: how far each margin moved, None if not measured;
-        ``argmax_agrees``: how many of the generated tokens have no better rival.
+        ``argmax_agrees``: how many of the generated tokens have no better rival; where answers are drawn,
+        ``most_likely``: how many have none by the model's own logits.
     """
     import torch
 
     from scripts.inference.rounding import perturbed_sums
 
-    logits = _logits(loaded, prompt, generated)  # [generated, vocabulary]
+    plain = _logits(loaded, prompt, generated)  # [generated, vocabulary]
+    logits = plain if loaded.sampler is None else drawn_from(loaded.sampler, prompt, plain)
     own = torch.tensor(generated, device=logits.device)[:, None]
     rivals = logits.scatter(1, own, -torch.inf).argmax(dim=-1, keepdim=True)
 
@@ -49,13 +56,14 @@ def greedy_margins(
     found, shifts = margins(logits), None
     if rounding:
         with perturbed_sums(loaded.model, seed=0):
-            shifts = (margins(_logits(loaded, prompt, generated)) - found).tolist()
+            moved = margins(_logits(loaded, prompt, generated)) - margins(plain)
+        shifts = (moved if loaded.sampler is None else moved / loaded.sampler.temperature).tolist()
     return {
         "margins": [round(margin, DIGITS) for margin in found.tolist()],
         "runners_up": rivals[:, 0].tolist(),
         "margin_shifts": shifts and [round(shift, DIGITS) for shift in shifts],
         "argmax_agrees": int((found >= 0).sum()),
-    }
+    } | ({} if loaded.sampler is None else {"most_likely": int((plain.argmax(dim=-1) == own[:, 0]).sum())})
 
 
 def reference_likelihood(

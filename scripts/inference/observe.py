@@ -42,7 +42,7 @@ def observe(
 
     checked = LogitsCheck()
     input_ids, mask = encode(prompts, tokenizer, loaded.process.device, prompt_tokens)
-    drawn = drawing(loaded, prompts, input_ids.shape[1], options)
+    drawn = drawing(loaded, input_ids, mask)
     options = options | {"logits_processor": LogitsProcessorList([checked, *drawn])}
     options |= ending(stops or Stops.none(), input_ids.shape[1])
     inputs = generate_inputs(loaded, input_ids, mask)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
 from scripts.inference import batches as batching
 from scripts.inference import timed_loop, vocabulary
 from scripts.inference.batches import group
-from scripts.inference.drawing import Sampler
 from scripts.inference.loading import load, load_tokenizer
 from scripts.inference.prompts import build_prompts, find_stops, headline_text, most_new_tokens, stop_rule
 from scripts.inference.timed_loop import generation_config
+from scripts.runtime.drawing import Sampler
 from scripts.runtime.generation import SampleRecorder
 from scripts.runtime.models import Loaded, Process
 from scripts.runtime.stops import Stops, codes
@@ -41,6 +41,7 @@ class Prepared:
         recorder: counts per-sample facts, if a facet has any.
         reserved: the batches that the generator has reserved memory for.
         shapes: one batch of each shape that ``generate`` will be given.
+        draws: how many answers each prompt is given.
     """
 
     loaded: Loaded
@@ -51,6 +52,7 @@ class Prepared:
     reserved: list[list[str]] = field(default_factory=list)
     shapes: list[list[str]] = field(default_factory=list)
     shape_tokens: int = SHAPE_TOKENS
+    draws: int = 1
 
     @property
     def models(self) -> list[PreTrainedModel]:
@@ -142,6 +144,11 @@ class Prepared:
         """Token ids of each prompt, without padding."""
         return timed_loop.token_lists(prompts, self.tokenizer, self.prompt_tokens)
 
+    def use_draw(self, draw: int) -> None:
+        """From now on give each prompt its answer of this draw, from 0; there is only one where nothing is drawn."""
+        if self.loaded.sampler is not None:
+            self.loaded.sampler = replace(self.loaded.sampler, draw=draw)
+
     def close(self) -> None:
         """Stop background threads."""
         if self.loaded.generator is not None:
@@ -170,6 +177,7 @@ class Prepared:
         settings["eos_token_id"] = f"{len(self.stops.all_tokens)} stop tokens, {sorted(self.stops.end_tokens)} end"
         if self.loaded.sampler is not None:
             settings["sampling"] = self.loaded.sampler.facts()
+            settings["draws"] = self.draws
         if self.stops.texts is not None:
             settings["stop_strings"] = list(self.stops.texts.texts)
         return settings | {"use_cache": self.options.get("use_cache")}
@@ -219,7 +227,8 @@ def prepare(request: dict[str, Any], process: Process, tokenizer: PreTrainedToke
         vocabulary_size = loaded.model.config.get_text_config().vocab_size
         table = codes(stops.at_once, stops.held, max(vocabulary_size, len(tokenizer)))
         stops.table = torch.from_numpy(table).to(process.device)
-    return Prepared(loaded, tokenizer, options, stops, recorder)
+    draws = request["generation"].get("draws", 1)
+    return Prepared(loaded, tokenizer, options, stops, recorder, draws=draws)
 
 
 def _check_same_tokenizer(tokenizer: PreTrainedTokenizerBase, draft: str) -> None:

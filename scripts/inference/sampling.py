@@ -27,37 +27,48 @@ if TYPE_CHECKING:
 
 def time_all(
     prompts: list[str], samples: list[dict[str, Any]], prepared: Prepared, turns: Turns, *, show_progress: bool,
-    label: str,
+    label: str, draws: int = 1,
 ) -> tuple[list[dict[str, Any]], float]:  # fmt: skip
-    """Time every sample once, batch by batch, in turns with the reference; garbage is collected between batches.
+    """Time every sample once a draw, batch by batch, in turns with the reference; garbage is collected between batches.
+
+    Every draw is a pass of its own over the same batches.
 
     Returns:
-        Lines in evaluation order, and the total seconds without the reference's turns.
+        Lines in evaluation order, each with the lines of its further draws under ``draws`` where there are several, and
+        the total seconds without the reference's turns.
     """
     lengths = [len(ids) for ids in prepared.tokenizer(prompts)["input_ids"]] if prepared.batch_size > 1 else []
     batches = group(lengths or [0] * len(prompts), prepared.batch_size)
-    lines: list[dict[str, Any]] = [{} for _ in prompts]
+    passes: list[list[dict[str, Any]]] = [[{} for _ in prompts] for _ in range(draws)]
     began = time.perf_counter()
     # The bar is drawn between batches, never inside one.
-    bar = tqdm(total=len(prompts), desc=label, unit="sample", disable=not show_progress, mininterval=1.0)
+    bar = tqdm(total=len(prompts) * draws, desc=label, unit="sample", disable=not show_progress, mininterval=1.0)
     with garbage.paused():
         turns.begin()
-        for number, batch in enumerate(batches):
-            timed = prepared.generate([prompts[index] for index in batch], counted=True)
-            for index, line in zip(batch, timed, strict=True):
-                lines[index] = {"id": samples[index]["id"]} | line | {"batch": number}
-            bar.update(len(batch))
-            gc.collect()
-            turns.after(timed[0]["batch_time_s"])
-            heartbeat.sign(heartbeat.SAMPLE)
+        for draw, lines in enumerate(passes):
+            prepared.use_draw(draw)
+            for number, batch in enumerate(batches):
+                timed = prepared.generate([prompts[index] for index in batch], counted=True)
+                for index, line in zip(batch, timed, strict=True):
+                    lines[index] = line | {"batch": number}
+                bar.update(len(batch))
+                gc.collect()
+                turns.after(timed[0]["batch_time_s"])
+                heartbeat.sign(heartbeat.SAMPLE)
         readings = turns.end()
+    prepared.use_draw(0)
     bar.close()
     heartbeat.sign(heartbeat.PHASE)
     took = time.perf_counter() - began - turns.seconds
-    for line in lines:
-        if readings[line["batch"]] is not None:
-            line["reference_s"] = readings[line["batch"]]
-    return lines, took
+    for draw, lines in enumerate(passes):
+        for line in lines:
+            reading = readings[draw * len(batches) + line["batch"]]
+            line |= {} if reading is None else {"reference_s": reading}
+    first, further = passes[0], passes[1:]
+    for index, line in enumerate(first):
+        more = {"draws": [lines[index] for lines in further]} if further else {}
+        first[index] = {"id": samples[index]["id"]} | line | more
+    return first, took
 
 
 def mark_truncated(
@@ -110,12 +121,15 @@ def score_tokens(
         ids = inputs[number] if length is None else repeat_to_length(inputs[number], length)
         keep = functools.partial(recorder.add, number) if kept else None
         try:
-            line |= greedy_margins(prepared.loaded, ids, line["token_ids"], rounding=measured)
+            for draw, answer in enumerate((line, *line.get("draws", []))):
+                prepared.use_draw(draw)
+                answer |= greedy_margins(prepared.loaded, ids, answer["token_ids"], rounding=measured)
             line |= {"reference_nll": None, "reference_tokens": None}
             if reference is not None:
                 line |= reference_likelihood(prepared.loaded, ids, reference, prepared.stops.all_tokens, keep)
         except finite.NotFiniteError as error:
             raise EvidenceError(finite.sentence(request["technique"], sample["id"], str(error))) from None
+    prepared.use_draw(0)
     if kept:
         recorder.write(Path(kept))
 

@@ -108,7 +108,9 @@ def _measure(
     show = {"show_progress": True, "label": request["technique"]}
     before = running.metrics()
     with machine_readings.measured("natural"):
-        natural, natural_time = time_all(prompts, samples, prepared, client.turns("natural"), **show)
+        natural, natural_time = time_all(
+            prompts, samples, prepared, client.turns("natural"), draws=prepared.draws, **show
+        )
     fixed, fixed_mode, asked = [], None, request["fixed"]
     if asked["samples"] and prepared.can_fix_lengths:
         first = prompts[: asked["samples"]]
@@ -122,7 +124,8 @@ def _measure(
     heartbeat.sign(heartbeat.PHASE)
     memory.read(running)
     # After all that is timed and read back, since these requests are others.
-    told = served_logprobs.collect(prepared, prompts, natural)
+    drawn = "not asked for: answers are drawn, and what is likely says nothing of what was drawn"
+    told = drawn if prepared.sampler else served_logprobs.collect(prepared, prompts, natural)
     evidence = _evidence(request, running, prepared, before, after)
     evidence["engine"]["log_probabilities"] = told
     held = memory.facts(running)
@@ -135,7 +138,10 @@ def _measure(
         "warmup_time_s": warmup_time,
         "compile_time_s": None,
         "generation_time_s": natural_time,
-        "modes": {"natural": {"samples": len(natural), "time_s": natural_time}, "fixed": fixed_mode},
+        "modes": {
+            "natural": {"samples": len(natural), "draws": prepared.draws, "time_s": natural_time},
+            "fixed": fixed_mode,
+        },
         "compiled_while_timed": None,
         "garbage_collected": garbage.COLLECTED,
         "generation": resolved,
@@ -179,6 +185,7 @@ def server(
         max_length=engine.get("max_length") or longest + most,
         concurrency=under_way or request["settings"].get("batch_size") or 1,
         gpu_share=share,
+        decoding="drawn" if request["generation"].get("sampling") else "greedy",
     )
     if served.get("reason"):
         raise MissingServerError(served["reason"])

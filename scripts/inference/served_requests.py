@@ -13,6 +13,7 @@ from scripts.foundation.wording import shown
 from scripts.inference import served_answers, served_leading
 from scripts.inference.served_memory import ServerMemory
 from scripts.inference.timed_loop import token_lists
+from scripts.runtime.drawing import Sampler
 from scripts.runtime.errors import EvidenceError, UnsupportedError
 from scripts.runtime.stops import Stops
 from scripts.serving import api as kinds
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from scripts.serving.api import Answer, Ask
 
 NEWLINE = "\n"
+STUDY_NOISE, SERVER_NOISE = "the study's", "the server's own"
+SEEDS = 1 << 31  # every server takes a signed 32-bit number
 
 
 class Requests:
@@ -62,6 +65,9 @@ class Requests:
         self._most: int = settings.get("max_new_tokens") or generation["max_new_tokens"]
         self._by_text = False
         self._extra: dict[str, Any] = {}
+        drawn = generation.get("sampling")
+        self.sampler = Sampler(**drawn) if drawn else None
+        self.draws: int = generation.get("draws", 1)
         self._stop_tokens: tuple[int, ...] = ()
         self._stop_text: tuple[str, ...] = ()
         self._use_natural(settings.get("stop") or generation["stop"])
@@ -73,8 +79,7 @@ class Requests:
         """Stop where the study's own loop does: at the same tokens if the server takes them, else at the text."""
         natural = self._preset.get("natural", {})
         self._natural_names = set(placeholders.named(natural))
-        values = {"stop_tokens": self.stops.all_tokens, "new_tokens": self._most}
-        self._extra = placeholders.fill(natural, values)
+        self._extra = placeholders.fill(natural, self._values(self.stops.all_tokens))
         if self.stops.texts is not None:
             if not self._names.get("stop_text"):
                 raise UnsupportedError(
@@ -92,6 +97,30 @@ class Requests:
                 )
             self._stop_text, self._by_text = (NEWLINE,), True
 
+    def _values(self, stop_tokens: list[int]) -> dict[str, Any]:
+        """What fills the placeholders of every request's fields."""
+        values = {"stop_tokens": stop_tokens, "new_tokens": self._most, "drawn": self.sampler is not None}
+        sampler, unlimited = self.sampler or Sampler(0.0), self._preset.get("no_top_k", 0)
+        return values | {
+            "temperature": sampler.temperature,
+            "top_p": sampler.top_p,
+            "top_k": unlimited if sampler.top_k is None else sampler.top_k,
+            "study_seed": sampler.seed,
+            "draw": sampler.draw,
+        }
+
+    def _drawing(self, ids: list[int]) -> dict[str, Any]:
+        """Fields of a request whose answer is drawn; its seed is its own, so that no two prompts share their luck."""
+        if self.sampler is None:
+            return {}
+        (key,) = self.sampler.keys([ids])
+        return placeholders.fill(self._preset["sampling"], self._values([]) | {"seed": key % SEEDS})
+
+    def use_draw(self, draw: int) -> None:
+        """From now on ask for this draw's answer to each prompt, from 0."""
+        if self.sampler is not None:
+            self.sampler = replace(self.sampler, draw=draw)
+
     @property
     def can_fix_lengths(self) -> bool:
         """Whether the preset says how to ask for an exact length."""
@@ -102,7 +131,7 @@ class Requests:
         """In the block every text has exactly so many tokens."""
         natural = (self._most, self._extra, self._stop_tokens, self._stop_text, self._by_text, self.stops)
         self._most, self.stops = new_tokens, Stops.none()
-        self._extra = placeholders.fill(self._preset["fixed"], {"stop_tokens": [], "new_tokens": new_tokens})
+        self._extra = placeholders.fill(self._preset["fixed"], self._values([]))
         self._stop_tokens, self._stop_text, self._by_text = (), (), False
         try:
             yield
@@ -158,7 +187,7 @@ class Requests:
     def _ask(self, prompt: str, ids: list[int]) -> Ask:
         by_ids = tuple(ids) if self._names.get("prompt_tokens") else None
         return kinds.Ask(
-            prompt, by_ids, self._most, self._stop_tokens, self._stop_text, self._extra,
+            prompt, by_ids, self._most, self._stop_tokens, self._stop_text, self._extra | self._drawing(ids),
             messages=self._chats.get(prompt, ()),
         )  # fmt: skip
 
@@ -209,9 +238,15 @@ class Requests:
         stops: Any = f"{ids} token ids" if ids else []
         if self._stop_text:
             stops = [*([stops] if ids else []), *self._stop_text]
+        drawn = {} if self.sampler is None else {
+            "sampling": self.sampler.facts(), "draws": self.draws,
+            "noise": STUDY_NOISE if self._preset.get("draws_alike") else SERVER_NOISE,
+        }  # fmt: skip
         names = {"path": api.path, "kind": api.kind, "max_new_tokens": self._most, "stops_sent": stops}
         # Hundreds of token ids say no more than their names.
-        return names | api.body | {"further_fields": sorted(self._extra)}
+        # Fields of the preset's body that every request replaces say nothing.
+        body = {key: value for key, value in api.body.items() if not drawn or key not in self._preset["sampling"]}
+        return names | body | {"further_fields": sorted(self._extra)} | drawn
 
     def close(self) -> None:
         """Close the connections."""

@@ -113,7 +113,7 @@ def _by_generate(
     if recorder is not None:
         recorder.start(input_ids.shape[1])
     options = options | ending(stops, input_ids.shape[1])
-    if drawn := drawing(loaded, prompts, input_ids.shape[1], options):
+    if drawn := drawing(loaded, input_ids, attention_mask):
         options |= {"logits_processor": LogitsProcessorList(drawn)}
     inputs = generate_inputs(loaded, input_ids, attention_mask)
     loaded.model.generate(streamer=clock, **inputs, **options)

@@ -167,7 +167,9 @@ def _measure(
     meter.reset_peak()
     prepared.warm_up(1, prompts)  # reallocates what the reset released, before samples are timed
     with machine_readings.measured("natural"), compiles.watched() as compiled_natural:
-        natural, natural_time = time_all(prompts, samples, prepared, client.turns("natural"), **show)
+        natural, natural_time = time_all(
+            prompts, samples, prepared, client.turns("natural"), draws=prepared.draws, **show
+        )
     meter.read_peak(*prepared.models)
     compiled = {"natural": compiled_natural}
     fixed, fixed_mode = [], None
@@ -187,7 +189,9 @@ def _measure(
     if seen.not_finite is not None:
         sample = samples[prompts.index(observed[0])]["id"]
         raise EvidenceError(finite.sentence(request["technique"], sample, seen.not_finite))
-    prepared.loaded.notes["longest_headline_tokens"] = max(line["new_tokens"] for line in natural + fixed)
+    prepared.loaded.notes["longest_headline_tokens"] = max(
+        line["new_tokens"] for each in natural + fixed for line in (each, *each.get("draws", []))
+    )
     evidence, cache = _evidence(seen, prepared)
     compiles.refuse(compiled)
     heartbeat.sign(heartbeat.PHASE)
@@ -212,7 +216,10 @@ def _measure(
         "warmup_time_s": warmup_time,
         "compile_time_s": compile_time,
         "generation_time_s": natural_time,
-        "modes": {"natural": {"samples": len(natural), "time_s": natural_time}, "fixed": fixed_mode},
+        "modes": {
+            "natural": {"samples": len(natural), "draws": prepared.draws, "time_s": natural_time},
+            "fixed": fixed_mode,
+        },
         "compiled_while_timed": compiled,
         "garbage_collected": garbage.COLLECTED,
         "generation": prepared.resolved(),

@@ -10,6 +10,7 @@ from torch.nn import functional
 from scripts.kernels.matrix import Matrix
 from scripts.kernels.parts import GELU, GELU_TANH, SILU, Heads, Norm, Rope
 from scripts.kernels.reference_attention import decode_attention, packed_attention, position_info, prefill_attention
+from scripts.runtime.uniforms import uniforms
 
 __all__ = [
     "Heads",
@@ -25,6 +26,7 @@ __all__ = [
     "position_info",
     "prefill_attention",
     "rms_norm",
+    "uniforms",
 ]
 
 ACTIVATION: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {

@@ -2,6 +2,7 @@
 
 from scripts.kernels.triton_argmax import argmax, max_and_argmax
 from scripts.kernels.triton_attention import decode_attention
+from scripts.kernels.triton_drawing import uniforms
 from scripts.kernels.triton_norm import norm_heads, rms_norm
 from scripts.kernels.triton_packed import packed_attention
 from scripts.kernels.triton_prefill import prefill_attention
@@ -17,4 +18,5 @@ __all__ = [
     "packed_attention",
     "prefill_attention",
     "rms_norm",
+    "uniforms",
 ]

@@ -101,6 +101,15 @@ def share_figure(hits: int, n: int) -> Figure:
     return figure(hits / n, "1", n, (float(bounds.low), float(bounds.high)), interval="wilson", count=hits)
 
 
+def averaged(table: np.ndarray) -> np.ndarray:
+    """Average over the first axis: (runs or draws, prompts) to (prompts,); NaN only where there is no value at all."""
+    known = ~np.isnan(table)
+    counts = known.sum(axis=0)
+    means = np.full(table.shape[1], np.nan)
+    np.divide(np.where(known, table, 0.0).sum(axis=0), counts, out=means, where=counts > 0)
+    return means
+
+
 def nearest_rank(ordered: Sequence[float], q: float) -> float:
     """Return the nearest-rank percentile: the smallest of the ascending values with a share ``q`` at or below it."""
     return float(ordered[max(math.ceil(round(q * len(ordered), 9)), 1) - 1])

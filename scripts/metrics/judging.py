@@ -54,8 +54,8 @@ def run(
         )
         scores, more = None, {}
         if texts.is_scorable(timed):
-            headlines = [sample.headline for sample in timed.samples]
-            scores = {score: list(judge(dataset, headlines, directory, arguments))}
+            rows = dataset * timed.draws
+            scores = {score: list(judge(rows, texts.headlines(timed), directory, arguments))}
             more = described(directory, arguments) if described else {}
         logger.info("%s of %s: %s", score, arguments.technique, "done" if scores else "nothing to judge")
         return texts.document(timed, scores) | {"model": description | more}

@@ -118,9 +118,7 @@ def _memory(check: dict[str, Any] | None) -> str | None:
 
 
 def _not_greedy(first: Run, figures: dict[str, Figure]) -> str | None:
-    share = figures["greedy_agreement"]["value"]
-    if (first.info.get("generation") or {}).get("sampling"):
-        return None
+    share, drawn = figures["greedy_agreement"]["value"], (first.info.get("generation") or {}).get("sampling")
     if share is None or not rounding.is_exact(first.info):
         return None
     known = rounding.of_run(first)
@@ -128,6 +126,11 @@ def _not_greedy(first: Run, figures: dict[str, Figure]) -> str | None:
         share += sum(gap < 0 and known.ties(gap) for gap in known.gaps) / len(known.gaps)
     if share >= GREEDY_BOUND:
         return None
+    if drawn:
+        return (
+            f"Only {share:.2%} of its tokens are those that the same noise draws in a pass of their own (at least "
+            f"{GREEDY_BOUND:.1%} expected in float32), so they were not drawn as the study asks."
+        )
     return (
         f"Only {share:.2%} of its tokens are the most likely ones in a pass of their own (at least {GREEDY_BOUND:.1%} "
         "expected in float32), so it did not decode greedily."
@@ -138,12 +141,13 @@ def _unusable(first: Run, figures: dict[str, Figure]) -> str | None:
     share = figures["unusable_share"]
     if share["value"] is None or share["value"] <= UNUSABLE_BOUND:
         return None
-    reasons = [sample.stop_reason for sample in first.samples if sample.fault is not None]
+    reasons = [each.stop_reason for answers in first.passes() for each in answers if each.fault is not None]
     breaks, cut = reasons.count("line_break"), reasons.count("length")
     remedies = [f" {breaks} ended at a line break; generation.stop: end_token lets them go on."] if breaks else []
     were = "was cut off at its" if cut == 1 else "were cut off at their"
     remedies += [f" {cut} {were} longest; raise generation.max_new_tokens."] if cut else []
-    return f"{share['count']} of {share['n']} answers had no headline in them: {share['note']}.{''.join(remedies)}"
+    of = share.get("answers", share["n"])
+    return f"{share['count']} of {of} answers had no headline in them: {share['note']}.{''.join(remedies)}"
 
 
 def _truncated(figures: dict[str, Figure]) -> str | None:

@@ -35,14 +35,14 @@ def percentile_figure(times: np.ndarray, q: float, unit: str) -> Figure:
     Medicine 27, 2008).
 
     Args:
-        times: positive times of shape (runs, prompts).
+        times: positive times of shape (runs, draws, prompts).
         q: the share of requests that take no longer.
         unit: of the times.
     """
-    prompts = times.shape[1]
+    prompts = times.shape[-1]
     pooled = np.sort(times, axis=None)
     value = figures.nearest_rank(pooled, q)
-    runs = [figures.nearest_rank(np.sort(run), q) for run in times]
+    runs = [figures.nearest_rank(np.sort(run, axis=None), q) for run in times]
     tail = (1 - resampling.LEVEL) / 2
     # X_(r) < percentile has probability P(count >= r); X_(r) >= percentile has probability P(count <= r - 1).
     from scipy import stats  # late: it takes a second
@@ -75,7 +75,7 @@ def slowest_figure(times: np.ndarray, unit: str, q: float = 0.99) -> Figure:
     The slowest of n independent requests lies above percentile q with a confidence of 1 - q^n; those of one prompt
     count as one, as in :func:`percentile_figure`. It is an observation, so it has no interval.
     """
-    prompts, requests = times.shape[1], int(times.size)
+    prompts, requests = times.shape[-1], int(times.size)
     confidence = 100 * (1 - q**prompts)
     note = (
         f"the slowest of {requests:,} requests, not P{q * 100:g}, which needs {min_prompts_for_bound(q)} prompts: "
@@ -88,24 +88,25 @@ def slowest_figure(times: np.ndarray, unit: str, q: float = 0.99) -> Figure:
 def tail_figure(runs: list[Run], times: np.ndarray, unit: str, q: float = 0.99) -> Figure:
     """Build P99 from as many prompts on as its upper bound needs, and the slowest request below that.
 
-    Beside the number stand ``requests`` (prompts x runs), ``runaways`` (how many of them only the length limit ended),
+    Beside the number stand ``requests`` (prompts x draws x runs), ``runaways`` (those that the length limit ended),
     ``slowest`` (prompt from 0, run, tokens and whether it is a runaway) and ``slowest_ended_s``: the slowest request
     that ended by itself, None where there is none.
 
     Args:
         runs: the runs of a technique.
-        times: latencies of their natural mode, shape (runs, prompts).
+        times: latencies of their natural mode, shape (runs, draws, prompts).
         unit: of the times.
         q: which percentile.
     """
-    enough = times.shape[1] >= min_prompts_for_bound(q)
+    enough = times.shape[-1] >= min_prompts_for_bound(q)
     built = percentile_figure(times, q, unit) if enough else slowest_figure(times, unit, q)
-    ran_away = np.array([[sample.stop_reason == RUNAWAY for sample in run.samples] for run in runs])
-    row, prompt = np.unravel_index(int(times.argmax()), times.shape)
+    passes = [run.passes() for run in runs]
+    ran_away = np.array([[[each.stop_reason == RUNAWAY for each in samples] for samples in run] for run in passes])
+    row, draw, prompt = np.unravel_index(int(times.argmax()), times.shape)
     ended = times[~ran_away]
     return built | {
         "runaways": int(ran_away.sum()),
-        "slowest": _described(runs[row].samples[prompt], int(row), int(prompt)),
+        "slowest": _described(passes[row][draw][prompt], int(row), int(prompt)),
         "slowest_ended_s": float(ended.max()) if ended.size else None,
     }
 

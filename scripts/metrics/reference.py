@@ -28,9 +28,11 @@ def columns(runs: list[Run]) -> dict[str, list[list[float]]]:
 
 
 def readings(runs: list[Run], fixed: bool) -> list[list[float]] | None:
-    """Return the readings of a mode in seconds by run and prompt; None where one is missing."""
-    found = [[sample.reference_s for sample in run.mode(fixed)] for run in runs]
-    return found if all(row and None not in row for row in found) else None
+    """Return the readings of a mode in seconds by run and prompt, means over its draws; None where one is missing."""
+    found = [[[sample.reference_s for sample in samples] for samples in run.passes(fixed)] for run in runs]
+    if not all(row and None not in row for run in found for row in run):
+        return None
+    return [run[0] if len(run) == 1 else [sum(each) / len(each) for each in zip(*run, strict=True)] for run in found]
 
 
 def flag(runs: list[Run]) -> dict[str, str] | None:
@@ -48,7 +50,10 @@ def _checked(run: Run) -> dict[str, Any]:
     said = run.info.get("reference") or {"status": "off", "reason": "The run was made before there were references."}
     if not isinstance(said, dict) or said.get("status") not in ("on", "off"):
         raise StudyError(f"{run.path}: 'reference' in run.json is not on or off; delete the run and make it again.")
-    has = [sample.reference_s is not None for sample in (*run.samples, *run.fixed)]
+    has = [
+        sample.reference_s is not None
+        for sample in (*(each for samples in run.passes() for each in samples), *run.fixed)
+    ]
     if any(has) != (said["status"] == "on") or (any(has) and not all(has)):
         raise StudyError(
             f"{run.path}: 'reference' is {said['status']} in run.json and the samples say otherwise; delete the run "

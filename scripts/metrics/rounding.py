@@ -68,7 +68,7 @@ def measured(margins: Rows, shifts: Rows) -> Rounding | None:
 
 def of_run(run: Run, count: int | None = None) -> Rounding | None:
     """Return what rounding does to the logits of a run's first samples, or of all; None where it was not measured."""
-    samples = run.samples[:count]
+    samples = [sample for each in run.passes() for sample in each[:count]]
     return measured([sample.margins for sample in samples], [sample.margin_shifts for sample in samples])
 
 

@@ -46,6 +46,15 @@ class Run:
         """The samples of one of the two modes."""
         return self.fixed if fixed else self.samples
 
+    def passes(self, fixed: bool = False) -> list[list[Sample]]:
+        """The samples of a mode by draw: a prompt has one in each pass, in the same place."""
+        return lines.passes(self.mode(fixed))
+
+    @property
+    def draws(self) -> int:
+        """How many answers each prompt of the natural mode has."""
+        return len(self.passes())
+
 
 def read_run(
     directory: str | Path, technique: str, ids: list[str], fixed: bool = True, answer: How = reader.AUTO
@@ -76,6 +85,12 @@ def read_run(
     source = directory / "samples.jsonl"
     samples = lines.read_samples(source, answer)
     lines.check_ids(source, samples, ids)
+    asked = (info.get("generation") or {}).get("draws", 1)
+    if samples and len(samples[0].draws) + 1 != asked:
+        raise StudyError(
+            f"{source} has {len(samples[0].draws) + 1} answers to a prompt and run.json says {asked!r}; run the "
+            "technique again."
+        )
     return Run(directory, info, samples, _fixed(directory / "fixed.jsonl", info, ids) if fixed else [])
 
 

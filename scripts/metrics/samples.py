@@ -35,6 +35,7 @@ class Sample:
         runners_up: per generated token that other one.
         margin_shifts: how far another order of float32 sums moved each margin, where that was measured.
         argmax_agrees: how many generated tokens have no better rival.
+        most_likely: of a drawn answer, how many tokens are the most likely ones.
         token_times_s: when each token was out; None where a server's chunks do not tell.
         stop_reason: None where a server does not tell an end token from a line break.
         tokens: of a server whether ``token_ids`` are its own or made of its text; else None.
@@ -44,6 +45,7 @@ class Sample:
         removed: what had to be taken away to get the headline, in words.
         fault: why there is no headline in the answer, in words; None where there is one.
         reference_s: seconds of the reference's request just before and after the batch; None where none took turns.
+        draws: the further answers to the same prompt, where several are drawn; each was timed in a pass of its own.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Sample:
     runners_up: list[int] | None = None
     margin_shifts: list[float] | None = None
     argmax_agrees: int | None = None
+    most_likely: int | None = None
     reference_s: float | None = None
     tokens: str | None = None
     counted: int | None = None
@@ -75,6 +78,7 @@ class Sample:
     answer: str | None = None
     removed: tuple[str, ...] = ()
     fault: str | None = None
+    draws: tuple["Sample", ...] = ()
 
     @property
     def new_tokens(self) -> int:
@@ -84,7 +88,7 @@ class Sample:
 
 REQUIRED = ("id", "token_ids", "latency_s", "ttft_s", "token_times_s", "stop_reason")
 READ = ("headline", "answer", "removed", "fault")  # from the text
-OPTIONAL = tuple(field.name for field in fields(Sample) if field.name not in (*REQUIRED, *READ, "counted"))
+OPTIONAL = tuple(field.name for field in fields(Sample) if field.name not in (*REQUIRED, *READ, "counted", "draws"))
 
 
 def read_samples(source: Path, answer: How = reader.AUTO) -> list[Sample]:
@@ -100,8 +104,17 @@ def read_samples(source: Path, answer: How = reader.AUTO) -> list[Sample]:
     samples = [
         _sample(row, n, f"{source}, line {n}", answer) for n, row in enumerate(files.read_json_lines(source), start=1)
     ]
-    _check_batches(source, samples)
+    if len({len(sample.draws) for sample in samples}) > 1:
+        raise StudyError(f"{source}: some prompts have more answers than others; delete the run and make it again.")
+    for answers in passes(samples):
+        _check_batches(source, answers)
     return samples
+
+
+def passes(samples: list[Sample]) -> list[list[Sample]]:
+    """The samples, and behind them the further draws, each a pass over the same prompts in the same order."""
+    count = len(samples[0].draws) if samples else 0
+    return [samples, *([sample.draws[draw] for sample in samples] for draw in range(count))]
 
 
 def check_ids(source: Path, samples: list[Sample], expected: list[str]) -> None:
@@ -149,8 +162,10 @@ def _sample(row: Any, line: int, where: str, answer: How) -> Sample:
         text = row["text"]
         found = reader.read(text, answer) if _is_text(text) else None
         optional = {key: row.get(key, alone.get(key)) for key in OPTIONAL}
+        more = [answer | {"id": row["id"]} for answer in row.get("draws", [])]
+        draws = tuple(_sample(each, line, f"{where}, draw {n}", answer) for n, each in enumerate(more, start=2))
         sample = Sample(
-            **required, **optional, counted=counted, answer=text, headline=found.text if found else "",
+            **required, **optional, draws=draws, counted=counted, answer=text, headline=found.text if found else "",
             removed=found.removed if found else (), fault=found.fault if found else None,
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError) as error:
@@ -232,8 +247,10 @@ def _likelihood_fault(sample: Sample) -> str | None:
             return f"'{name}' is not one difference of logits a generated token"
     if sample.runners_up is not None and not (_are_tokens(sample.runners_up) and len(sample.runners_up) == n):
         return "'runners_up' is not one token a generated token"
-    if sample.argmax_agrees is not None and not (_is_count(sample.argmax_agrees) and sample.argmax_agrees <= n):
-        return f"'argmax_agrees' is {sample.argmax_agrees!r} of {n} generated tokens"
+    for name in ("argmax_agrees", "most_likely"):
+        count = getattr(sample, name)
+        if count is not None and not (_is_count(count) and count <= n):
+            return f"'{name}' is {count!r} of {n} generated tokens"
     return None
 
 

@@ -71,6 +71,8 @@ def technique_metrics(
         "samples": per_prompt.columns(recorded),
         "reference": reference.described(runs),
         "tokens_differ_between_runs": _differing(runs),
+        "draws": first.draws,
+        "between_draws": _between_draws(text, semantic, entailment),
         "tokens_from": "text" if any(sample.tokens == RETOKENISED for sample in first.samples) else None,
         "memory_method": first.info["memory"].get("method"),
         "memory_of_server": memory.is_server(first),
@@ -134,6 +136,8 @@ def _no_figures(status: str, reason: str) -> dict[str, Any]:
         "samples": None,
         "reference": None,
         "tokens_differ_between_runs": None,
+        "draws": None,
+        "between_draws": None,
         "tokens_from": None,
         "memory_method": None,
         "memory_of_server": False,
@@ -166,10 +170,16 @@ def _check_together(runs: list[Run]) -> None:
             raise StudyError(f"{run.path} and {first.path} differ in {difference}; run the technique again.")
 
 
+def _between_draws(*scored: dict[str, Any] | None) -> dict[str, float] | None:
+    """Return the standard deviation of each score's mean from draw to draw; None where there is one draw."""
+    found = [content["between_draws"] for content in scored if content and content.get("between_draws")]
+    return {key: value for each in found for key, value in each.items()} or None
+
+
 def _differing(runs: list[Run]) -> int:
     """Count the prompts whose tokens are not the same in every run."""
-    columns = zip(*(run.samples for run in runs), strict=True)
-    return sum(any(sample.token_ids != prompt[0].token_ids for sample in prompt) for prompt in columns)
+    written = [[[s.token_ids for s in answers] for answers in zip(*run.passes(), strict=True)] for run in runs]
+    return sum(any(answers != prompt[0] for answers in prompt) for prompt in zip(*written, strict=True))
 
 
 def _costs(run: Run) -> dict[str, Any]:

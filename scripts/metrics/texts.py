@@ -25,13 +25,46 @@ class NotScoredError(StudyError):
 
 
 def headlines_digest(run: Run) -> str:
-    """Return a digest of the ids and headlines of a run, in order."""
-    pairs = [[sample.id, sample.headline] for sample in run.samples]
+    """Return a digest of the ids and headlines of a run, in order, those of further draws among them."""
+    pairs = [[sample.id, sample.headline, *(draw.headline for draw in sample.draws)] for sample in run.samples]
     return "sha256:" + hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
 
 
-def document(run: Run, scores: dict[str, list[float | None]] | None) -> dict[str, Any]:
-    """Return the content of a file of scores; ``scores`` is None where nothing was scored."""
+def headlines(run: Run) -> list[str]:
+    """Return every headline of a run: those of the first draw, in evaluation order, then those of the next one."""
+    return [sample.headline for samples in run.passes() for sample in samples]
+
+
+def document(run: Run, scores: dict[str, list[Any]] | None) -> dict[str, Any]:
+    """Return the content of a file of scores.
+
+    Args:
+        run: whose headlines they are of.
+        scores: a value for each of :func:`headlines`; None where nothing was scored. A prompt's score is the mean over
+            its draws, and a list is that of its first draw: the prompt, not the answer, is what statistics count.
+    """
+    return _heading(run) | _by_prompt(run, scores) | {"quality_measured": scores is not None}
+
+
+def _by_prompt(run: Run, scores: dict[str, list[Any]] | None) -> dict[str, Any]:
+    if scores is None or run.draws == 1:
+        return {"scores": scores}
+    prompts = len(run.samples)
+    found, spread, first = {}, {}, {}
+    for key, values in scores.items():
+        if any(isinstance(value, list) for value in values):
+            found[key] = values[:prompts]
+            continue
+        table = np.array([np.nan if value is None else value for value in values], dtype=float).reshape(-1, prompts)
+        means = figures.averaged(table)
+        found[key] = [None if np.isnan(mean) else float(mean) for mean in means]
+        first[key] = values[:prompts]
+        if not np.isnan(table).all(axis=1).any():
+            spread[key] = float(np.nanmean(table, axis=1).std(ddof=1))
+    return {"scores": found, "first_draw": first, "draws": run.draws, "between_draws": spread}
+
+
+def _heading(run: Run) -> dict[str, Any]:
     return {
         "technique": run.info["technique"],
         "status": run.info["status"],
@@ -39,8 +72,6 @@ def document(run: Run, scores: dict[str, list[float | None]] | None) -> dict[str
         "run": run.info.get("run"),
         "ids": [sample.id for sample in run.samples],
         "headlines_digest": headlines_digest(run),
-        "scores": scores,
-        "quality_measured": scores is not None,
     }
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+    from scripts.runtime.drawing import Sampler
     from scripts.runtime.generation import Generator
 
 
@@ -63,5 +64,5 @@ class Loaded:
     generator: Generator | None = None  # used instead of ``model.generate``
     # What ``generate`` is given beside or in place of a batch's tokens and mask, made inside the batch's time.
     batch_inputs: Callable[[torch.Tensor, torch.Tensor], dict[str, Any]] | None = None
-    sampler: Any = None  # scripts.inference.drawing.Sampler, where answers are drawn
+    sampler: Sampler | None = None  # where answers are drawn
     notes: dict[str, Any] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.runtime.stops import NOTHING_HELD, Held
 
 if TYPE_CHECKING:
+    from scripts.runtime.drawing import Sampler
     from scripts.runtime.generation import Observation
 
 STOP, LENGTH = "stop", "length"  # why a request ended
@@ -30,6 +31,7 @@ class Request:
         stops: a token of these is the last; it is put out too.
         held: so is one of these, once there is text.
         logprobs: how many of the likeliest tokens are told beside each new one, with their log-probabilities.
+        sampler: how its tokens are drawn; None: the most likely ones are taken.
     """
 
     key: Hashable
@@ -38,10 +40,11 @@ class Request:
     stops: frozenset[int] = frozenset()
     held: Held = NOTHING_HELD
     logprobs: int = 0
+    sampler: Sampler | None = None
 
 
 class Batching:
-    """Greedy decoding of requests that join and leave while others go on.
+    """Decoding of requests that join and leave while others go on.
 
     ``submit`` and ``cancel`` may be called from any thread, all else from one.
 

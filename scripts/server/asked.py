@@ -13,9 +13,9 @@ CHAT_MAX_TOKENS = 1024
 MOST_STOPS = 16  # texts
 MOST_LOGPROBS = 20  # of the likeliest tokens
 LONGEST_TOKEN = 256  # characters; those of common tokenizers have up to 128, all of them spaces
-# What would need sampling or several answers; the value that asks for neither is taken.
+# What would need other logits or several answers; the value that asks for neither is taken.
 NEUTRAL = {
-    "n": (1,), "best_of": (1,), "temperature": (0,), "presence_penalty": (0,), "frequency_penalty": (0,),
+    "n": (1,), "best_of": (1,), "presence_penalty": (0,), "frequency_penalty": (0,),
     "repetition_penalty": (1,), "echo": (False,), "suffix": ("",), "top_logprobs": (0,),
     "prompt_logprobs": (), "logit_bias": ({},), "tools": ([],), "response_format": ({"type": "text"},),
     "min_tokens": (0,),
@@ -40,6 +40,7 @@ class Served:
         vocabulary: token ids that the model knows.
         ends: the model's end tokens.
         logprobs: whether its engine tells log-probabilities.
+        sampling: how answers are drawn where a request does not say, as the study has it; None where none can be.
     """
 
     names: tuple[str, ...]
@@ -47,6 +48,7 @@ class Served:
     vocabulary: int
     ends: frozenset[int]
     logprobs: bool = False
+    sampling: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Asked:
         stop_after_text: whether those of the stops that are line breaks end it only once it has text.
         logprobs: how many of the likeliest tokens are told beside each new one; 0: no log-probabilities.
         tokens_as_ids: whether those tokens are written ``token_id:17``, since texts do not tell tokens apart.
+        drawn: temperature, top_p, top_k (0: no limit), seed and draw, where the answer is drawn; else None.
     """
 
     prompt: list[int] | str | None
@@ -77,6 +80,7 @@ class Asked:
     stop_after_text: bool = False
     logprobs: int = 0
     tokens_as_ids: bool = False
+    drawn: tuple[float, float, int, int, int] | None = None
 
 
 def read(body: bytes, served: Served, *, chat: bool) -> Asked:
@@ -97,8 +101,8 @@ def read(body: bytes, served: Served, *, chat: bool) -> Asked:
     for name, neutral in NEUTRAL.items():
         value = given.get(name)
         if value is not None and value not in neutral and not (name == "min_tokens" and given.get("ignore_eos")):
-            raise RefusedError(f"{name} is {shown(value)}; this server decodes greedily, one answer a request, and "
-                               f"takes no {name}.", field=name)  # fmt: skip
+            raise RefusedError(f"{name} is {shown(value)}; this server gives one answer a request, by the model's own "
+                               f"logits, and takes no {name}.", field=name)  # fmt: skip
     prompt = messages = None
     if chat:
         messages = _messages(given.get("messages"))
@@ -118,7 +122,7 @@ def read(body: bytes, served: Served, *, chat: bool) -> Asked:
         prompt, messages, limit, tuple(sorted(stops)), _stop_text(given.get("stop")), _flag(given, "stream"),
         _flag(options, "include_usage"), _flag(options, "continuous_usage_stats"),
         _flag(given, "stop_after_text"), _logprobs(given.get("logprobs"), served, chat),
-        _flag(given, "return_tokens_as_token_ids"),
+        _flag(given, "return_tokens_as_token_ids"), _drawn(given, served.sampling),
     )  # fmt: skip
 
 
@@ -205,6 +209,47 @@ def _logprobs(value: Any, served: Served, chat: bool) -> int:
     if type(value) is not int or not 1 <= value <= MOST_LOGPROBS:
         raise RefusedError(f"logprobs is {shown(value)}; give a whole number from 1 to {MOST_LOGPROBS}, or 0 for none.",
                            field="logprobs")  # fmt: skip
+    return value
+
+
+def _drawn(given: dict[str, Any], study: dict[str, Any] | None) -> tuple[float, float, int, int, int] | None:
+    """How the answer is drawn; what the request leaves open is as in the study."""
+    own = study or {"temperature": 0, "top_p": 1, "top_k": None, "seed": 0}
+    temperature = _number(given, "temperature", own["temperature"], most=10)
+    top_p = _number(given, "top_p", own["top_p"], most=1)
+    top_k = _integer(given, "top_k", own["top_k"] or 0, least=-1)
+    seed, draw = _integer(given, "seed", own["seed"]), _integer(given, "draw", 0)
+    if not temperature:
+        return None
+    if study is None:
+        raise RefusedError(
+            f"temperature is {shown(temperature)}, and this server writes the most likely tokens; start it with a "
+            "study whose generation.temperature is above 0.", field="temperature",
+        )  # fmt: skip
+    if not top_p:
+        raise RefusedError("top_p is 0, which leaves no token; give a number above 0, up to 1.", field="top_p")
+    for name, value, unlimited in (("top_p", top_p, top_p == 1), ("top_k", top_k, top_k < 1)):
+        if not unlimited and own[name] in (None, 1):
+            raise RefusedError(
+                f"{name} is {shown(value)}, and this server was started without that filter; start it with a study "
+                f"that sets generation.{name}.", field=name,
+            )  # fmt: skip
+    return float(temperature), float(top_p), max(top_k, 0), seed, draw
+
+
+def _number(given: dict[str, Any], name: str, own: float, *, most: float) -> float:
+    value = given.get(name)
+    value = own if value is None else value
+    if type(value) not in (int, float) or not 0 <= value <= most:
+        raise RefusedError(f"{name} is {shown(value)}; give a number from 0 to {most}.", field=name)
+    return value
+
+
+def _integer(given: dict[str, Any], name: str, own: int, *, least: int = 0) -> int:
+    value = given.get(name)
+    value = own if value is None else value
+    if type(value) is not int or not least <= value < 1 << 63:
+        raise RefusedError(f"{name} is {shown(value)}; give a whole number from {least}.", field=name)
     return value
 
 

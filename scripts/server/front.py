@@ -110,7 +110,8 @@ class Front:
 
     def _ready(self, info: dict[str, Any]) -> None:
         self._served = Served(
-            tuple(info["names"]), info["max_length"], info["vocabulary"], frozenset(info["ends"]), info["logprobs"]
+            tuple(info["names"]), info["max_length"], info["vocabulary"], frozenset(info["ends"]), info["logprobs"],
+            info["sampling"],
         )  # fmt: skip
         self._tokenizer = Tokenizer.from_str(info["tokenizer"])
         self._tokenizer.no_padding()
@@ -164,7 +165,8 @@ class Front:
             if opening and answer.transport is not None:
                 answer.transport.write(opening)
         self._answers[number] = answer
-        self._send(("ask", number, prompt, limit, asked.stops, asked.stop_after_text, asked.logprobs))
+        told = (asked.stops, asked.stop_after_text, asked.logprobs, asked.drawn)
+        self._send(("ask", number, prompt, limit, *told))
         try:
             failure = await answer.ended
         except asyncio.CancelledError:  # the client has gone

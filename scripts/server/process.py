@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.foundation import modules
 from scripts.foundation.errors import StudyError
 from scripts.inference import worker
+from scripts.runtime.drawing import Sampler
 from scripts.runtime.errors import UnsupportedError
 from scripts.runtime.serving import Request
 from scripts.runtime.stops import NOTHING_HELD, Held
@@ -95,11 +96,12 @@ class Engine:
             "chat_template": tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else None,
             "special_tokens": special,
             "version": _version(),
+            "sampling": loaded.sampler.facts() if loaded.sampler else None,
             "evidence": {
                 "technique": request["technique"],
                 "dtype": str(process.dtype).removeprefix("torch."),
                 "device": str(process.device),
-                "decoding": "greedy",
+                "decoding": "drawn" if loaded.sampler else "greedy",
                 "facets": evidence,
                 "load_s": load_s,
             },
@@ -206,9 +208,10 @@ class Loop:
     def _take(self, front: int, message: tuple[Any, ...]) -> None:
         kind, number = message[0], message[1]
         if kind == "ask":
-            _, _, prompt, max_tokens, stops, after_text, logprobs = message
+            _, _, prompt, max_tokens, stops, after_text, logprobs, drawn = message
             held = self._engine.held(frozenset(stops)) if after_text else NOTHING_HELD
-            asked = Request((front, number), prompt, max_tokens, frozenset(stops) - held.tokens, held, logprobs)
+            stops = frozenset(stops) - held.tokens
+            asked = Request((front, number), prompt, max_tokens, stops, held, logprobs, _sampler(drawn))
             try:
                 self._batching.submit(asked)
             except ValueError as error:
@@ -217,6 +220,14 @@ class Loop:
             self._batching.cancel((front, number))
         elif kind == "counts":
             self._fronts.all[front].send(("counts", number, self._engine.counts()))
+
+
+def _sampler(drawn: tuple[float, float, int, int, int] | None) -> Sampler | None:
+    """How a request's tokens are drawn, by its temperature, top_p, top_k, seed and draw."""
+    if drawn is None:
+        return None
+    temperature, top_p, top_k, seed, draw = drawn
+    return Sampler(temperature, top_p, top_k or None, seed, draw)
 
 
 def _texts(request: dict[str, Any]) -> tuple[Any, list[list[int]]]:

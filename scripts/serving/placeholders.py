@@ -10,9 +10,11 @@ from typing import Any
 # When the server is started, and for each request.
 OF_A_SERVER = (
     "executable", "model", "port", "gpus", "dtype", "device", "threads", "max_length", "total_length", "concurrency",
-    "gpu_share",
+    "gpu_share", "decoding",
 )  # fmt: skip
-OF_A_REQUEST = ("stop_tokens", "new_tokens")
+OF_A_REQUEST = (
+    "stop_tokens", "new_tokens", "drawn", "temperature", "top_p", "top_k", "seed", "study_seed", "draw",
+)  # fmt: skip
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
 

@@ -22,7 +22,8 @@ SCHEMA = "preset.schema.yaml"
 READY_S = 600.0
 # What an engine of a study may say beside its preset, or in place of one; each key replaces the preset's.
 KEYS = ("label", "executable", "package", "install", "command", "environment", "model_files", "version", "served_model",
-        "ready", "api", "natural", "fixed", "stop_counted", "metrics", "proves", "out_of_memory")  # fmt: skip
+        "ready", "api", "natural", "fixed", "sampling", "no_top_k", "stop_counted", "metrics", "proves",
+        "out_of_memory")  # fmt: skip
 MERGED = ("environment",)  # whose entries are added to the preset's
 
 
@@ -98,7 +99,7 @@ def check(content: Any, where: str) -> dict[str, Any]:
         ) from None
     for key, value in content.items():
         known = placeholders.OF_A_SERVER
-        if key in ("natural", "fixed"):
+        if key in ("natural", "fixed", "sampling"):
             known += placeholders.OF_A_REQUEST
         unknown = next((name for name in placeholders.named(value) if name not in known), None)
         if unknown is not None:

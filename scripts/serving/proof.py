@@ -34,6 +34,8 @@ def collect(
     proved: dict[str, dict[str, str]] = {}
     unproved: list[dict[str, str]] = []
     for entry in placeholders.fill(running.spec.preset.get("proves", []), running.values):
+        if entry.get("when") not in (None, running.values.get("decoding")):
+            continue
         name, asked = one_line(str(entry["name"])), one_line(str(entry["asked"]))
         try:
             read, reason = _read(entry, running, before, after, usages)

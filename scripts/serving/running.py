@@ -56,6 +56,7 @@ class Values:
         max_length: tokens of the longest prompt and its text together.
         concurrency: the most requests under way at once.
         gpu_share: share of a GPU's memory that it may take.
+        decoding: ``greedy``, or ``drawn`` where the study draws its answers.
     """
 
     model: str
@@ -66,6 +67,7 @@ class Values:
     max_length: int = 2048
     concurrency: int = 1
     gpu_share: float = 0.9
+    decoding: str = "greedy"
 
     def by_name(self) -> dict[str, Any]:
         """The values by their placeholder's name."""

@@ -132,7 +132,7 @@ def generation_settings(config: dict[str, Any]) -> dict[str, Any]:
     generation = config["generation"]
     asked = {key: value for key, value in generation.items() if key not in ("answer", *sampling.KEYS)}
     drawn = sampling.settings(generation)
-    return asked | {"sampling": drawn} if drawn else asked
+    return asked | {"sampling": drawn, "draws": generation["draws"]} if drawn else asked
 
 
 def dataset_settings(config: dict[str, Any]) -> dict[str, Any]:

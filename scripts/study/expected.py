@@ -80,6 +80,7 @@ class Estimate:
         longest = technique.settings.get("max_new_tokens") or config["generation"]["max_new_tokens"]
         random = self._options(technique.model).random_weights
         steps = math.ceil(samples / batch) * (longest if random else min(longest, HEADLINE_TOKENS))
+        steps *= config["generation"]["draws"]
         steps += math.ceil(fixed["samples"] / batch) * fixed["new_tokens"]
         positions = PROMPT_TOKENS if technique.settings.get("kv_cache") == "none" else 1 + PROMPT_TOKENS / 16
         seconds = START_S * (1 + 0.3 * (technique.processes - 1)) + steps * self._forward_s(

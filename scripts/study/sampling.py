@@ -6,24 +6,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scripts.foundation.errors import StudyError
+from scripts.techniques import registry
 
 if TYPE_CHECKING:
     from scripts.study.techniques import Technique
 
-KEYS = ("temperature", "top_p", "top_k", "seed")
-LEAVES_ALL = {"top_p": 1, "top_k": None}
+SETTINGS = ("temperature", "top_p", "top_k", "seed")
+KEYS = (*SETTINGS, "draws")
+LEAVES_ALL = {"top_p": 1, "top_k": None, "draws": 1}
 
 
 def settings(generation: dict[str, Any]) -> dict[str, Any] | None:
     """How tokens are drawn; None where decoding is greedy."""
-    return {key: generation[key] for key in KEYS} if generation["temperature"] else None
+    return {key: generation[key] for key in SETTINGS} if generation["temperature"] else None
 
 
 def checked(generation: dict[str, Any], techniques: list[Technique]) -> list[Technique]:
-    """The techniques; where answers are drawn none of them must write the tokens of another.
+    """The techniques; where answers are drawn, those compared with a server's own noise need not write the same tokens.
 
     Raises:
-        StudyError: an option without effect, or techniques that decode greedily only.
+        StudyError: an option without effect, or techniques that can't draw.
     """
     if settings(generation) is None:
         for key, value in LEAVES_ALL.items():
@@ -33,18 +35,25 @@ def checked(generation: dict[str, Any], techniques: list[Technique]) -> list[Tec
                     "temperature too, or remove it."
                 )
         return techniques
-    greedy = [(technique.name, what) for technique in techniques if (what := _greedy_only(technique.settings))]
+    greedy = [f"{each.name} (engine {each.settings['engine']['name']})" for each in techniques if not _can_draw(each)]
     if greedy:
-        named = ", ".join(f"{name} ({what})" for name, what in greedy)
         raise StudyError(
-            f"generation.temperature is {generation['temperature']}, and only transformers' generate samples in one "
-            f"process without speculation; leave these techniques out of select, or set the temperature to 0: {named}."
+            f"generation.temperature is {generation['temperature']}, and these techniques can only write the most "
+            f"likely tokens; leave them out of select, or set the temperature to 0: {', '.join(greedy)}."
         )
-    return [replace(technique, lossless=False) for technique in techniques]
+    by_name = {technique.name: technique for technique in techniques}
+    return [
+        technique if _alike(technique) and _alike(by_name.get(technique.parent)) else replace(technique, lossless=False)
+        for technique in techniques
+    ]
 
 
-def _greedy_only(facets: dict[str, Any]) -> str | None:
-    """What of a technique decodes greedily only."""
-    if facets.get("engine"):
-        return f"engine {facets['engine']['name']}"
-    return next((other for other in ("speculation", "parallel") if facets.get(other)), None)
+def _can_draw(technique: Technique) -> bool:
+    engine = registry.method_of("engine", technique.settings)
+    return engine is None or engine.can_draw(technique.settings["engine"])
+
+
+def _alike(technique: Technique | None) -> bool:
+    """Whether a technique draws with the study's noise."""
+    engine = technique and registry.method_of("engine", technique.settings)
+    return not engine or engine.draws_alike(technique.settings["engine"])

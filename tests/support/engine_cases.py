@@ -7,6 +7,7 @@ NEW = 14
 # Six lengths in two buckets, which begin alike.
 LENGTHS = (5, 17, 33, 2, 9, 28)
 PROMPTS = [[7, 8, 9, *((7 * place + 5 * length) % 300 + 3 for place in range(length))] for length in LENGTHS]
+DRAWN = {"temperature": 1.0, "top_p": 0.9, "top_k": 60, "seed": 5}
 ONE_BY_ONE = [[prompt] for prompt in PROMPTS]
 TOGETHER = [PROMPTS]
 

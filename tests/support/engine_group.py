@@ -12,7 +12,8 @@ from tests.support.worker_runs import settings
 def run_engines(cases: dict[str, dict[str, Any]], ranks: int, scratch: Path) -> dict[str, list[dict[str, Any]]]:
     """Run each case on so many processes; return by name what each rank reports.
 
-    A case has ``checkpoint``, ``facets``, ``batches`` (token ids), ``new_tokens``, ``stops`` and perhaps ``ahead``,
+    A case has ``checkpoint``, ``facets``, ``batches`` (token ids), ``new_tokens``, ``stops`` and perhaps ``sampling``,
+    how tokens are drawn, ``ahead``,
     steps that are started before the tokens of the one before are seen, and ``texts`` that end, a token being ``<id>``.
     """
     processes.run(run_cases, ranks, ranks, cases, scratch)
@@ -29,6 +30,7 @@ def run_engine(case: dict[str, Any], rank: int = 0, ranks: int = 1) -> dict[str,
     import torch
 
     from scripts.inference.loading import load
+    from scripts.runtime.drawing import Sampler
     from scripts.runtime.models import Process
     from scripts.runtime.tensors import module_bytes
     from scripts.techniques.registry import load_facet, used_facets
@@ -36,6 +38,7 @@ def run_engine(case: dict[str, Any], rank: int = 0, ranks: int = 1) -> dict[str,
     facets = settings(**{"engine": "graph"} | case["facets"])
     process = Process(torch.device("cpu"), torch.float32, rank, ranks)
     loaded = load(case["checkpoint"], facets, process, None)
+    loaded.sampler = Sampler(**case["sampling"]) if "sampling" in case else None
     engine = load_facet("engine").generator(facets["engine"], loaded, 2)
     loaded.generator = engine
     engine.ahead = case.get("ahead", engine.ahead)

@@ -247,8 +247,7 @@ def write_text(path: Path, technique: str, dataset: list[dict[str, str]], folder
     """Write the file of text scores that goes with a run; return its path."""
     run = run_files.read_run(folder, technique, [row["id"] for row in dataset], fixed=False)
     chosen = tokenizer.choose("auto", [row["headline"] for row in dataset])
-    headlines = [sample.headline for sample in run.samples]
-    scores = text_scores(headlines, dataset, chosen) if texts.is_scorable(run) else None
+    scores = text_scores(texts.headlines(run), dataset * run.draws, chosen) if texts.is_scorable(run) else None
     path.parent.mkdir(parents=True, exist_ok=True)
     content = texts.document(run, scores) | {"tokenizer": chosen.as_dict()} | about_references(dataset)
     path.write_text(json.dumps(content), encoding="utf-8")

@@ -23,7 +23,9 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
     unread = next((reading for reading in readings if reading.get("natural_j") is None), None)
     if unread is not None:
         return missing(FIGURES, unread.get("reason") or NOT_READ)
-    values = [reading["natural_j"] / len(run.samples) for reading, run in zip(readings, runs, strict=True)]
+    values = [
+        reading["natural_j"] / (len(run.samples) * run.draws) for reading, run in zip(readings, runs, strict=True)
+    ]
     figure = figures.repeated_figure(values, "J")
     notes = [WHOLE_PACKAGE] if readings[0].get("method") == "rapl" else []
     if any((run.info.get("reference") or {}).get("status") == "on" for run in runs):

@@ -1,10 +1,12 @@
 """Times of single requests: latency and its percentiles, TTFT, TPOT, inter-token latency, decode time.
 
-For means, times of several runs are averaged per prompt first, so that intervals are over prompts; percentiles are
-those of all requests of all runs. ``runs`` has the figure of each run, for the spread between
+For means, times of several runs, and of several draws, are averaged per prompt first, so that intervals are over
+prompts; percentiles are those of all requests of all runs. ``runs`` has the figure of each run, for the spread between
 runs. Both modes are computed alike: natural, where the model stops by itself, and fixed, where every request has the
 same number of new tokens, so that times compare by speed alone.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from scripts.metrics import figures, percentiles, spread
 from scripts.metrics.entry import FASTER, TIMING, Change, Entry, Place, Term
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.runs import Run
+from scripts.metrics.runs import Run, Sample
 
 ORDER = 10
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
@@ -74,33 +76,37 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
 def per_sample(runs: list[Run], fixed: bool = False) -> dict[str, np.ndarray]:
     """Return latency, TTFT, decode time and TPOT per run and prompt, each of shape (runs, prompts), in seconds.
 
+    Of a prompt with several draws each is the mean over them.
+    """
+    return {key: over_draws(times) for key, times in per_request(runs, fixed).items()}
+
+
+def over_draws(values: np.ndarray) -> np.ndarray:
+    """Average over draws: (runs, draws, prompts) to (runs, prompts); NaN only where no draw has a value."""
+    return values[:, 0] if values.shape[1] == 1 else np.stack([figures.averaged(run) for run in values])
+
+
+def per_request(runs: list[Run], fixed: bool = False) -> dict[str, np.ndarray]:
+    """Return the same per request, each of shape (runs, draws, prompts).
+
     TTFT is NaN where nothing was generated, TPOT = (latency - TTFT) / (n - 1) where fewer than two tokens were.
     """
-    shape = (len(runs), len(runs[0].mode(fixed)))
-    latency, ttft, tokens = np.empty(shape), np.empty(shape), np.empty(shape)
-    for row, run in enumerate(runs):
-        samples = run.mode(fixed)
-        latency[row] = [sample.latency_s for sample in samples]
-        ttft[row] = [np.nan if sample.ttft_s is None else sample.ttft_s for sample in samples]
-        tokens[row] = [sample.new_tokens for sample in samples]
+    passes = [run.passes(fixed) for run in runs]
+
+    def each(value: Callable[[Sample], float]) -> np.ndarray:
+        return np.array([[[value(sample) for sample in samples] for samples in run] for run in passes], dtype=float)
+
+    latency, tokens = each(lambda sample: sample.latency_s), each(lambda sample: sample.new_tokens)
+    ttft = each(lambda sample: np.nan if sample.ttft_s is None else sample.ttft_s)
     decode = latency - ttft
-    tpot = np.full(shape, np.nan)
+    tpot = np.full(latency.shape, np.nan)
     np.divide(decode, tokens - 1, out=tpot, where=tokens > 1)
     return {"latency_s": latency, "ttft_s": ttft, "decode_s": decode, "tpot_s": tpot}
 
 
-def averaged(times: np.ndarray) -> np.ndarray:
-    """Average over runs: (runs, prompts) to (prompts,); NaN only where no run has a value."""
-    known = ~np.isnan(times)
-    counts = known.sum(axis=0)
-    means = np.full(times.shape[1], np.nan)
-    np.divide(np.where(known, times, 0.0).sum(axis=0), counts, out=means, where=counts > 0)
-    return means
-
-
 def averages(times: np.ndarray) -> list[float | None]:
-    """Return :func:`averaged` for a file, None where there is no value."""
-    return [None if np.isnan(value) else float(value) for value in averaged(times)]
+    """Return :func:`scripts.metrics.figures.averaged` for a file, None where there is no value."""
+    return [None if np.isnan(value) else float(value) for value in figures.averaged(times)]
 
 
 def run_means(times: np.ndarray) -> list[float | None]:
@@ -110,23 +116,29 @@ def run_means(times: np.ndarray) -> list[float | None]:
 
 def mode_figures(runs: list[Run], batch_size: int, fixed: bool = False) -> dict[str, Figure]:
     """Return the latency figures of a mode, under the natural mode's keys."""
-    times = per_sample(runs, fixed)
-    result = figures.mean_figures({key: (averaged(values), "s") for key, values in times.items()})
+    times, requests = per_sample(runs, fixed), per_request(runs, fixed)["latency_s"]
+    result = figures.mean_figures({key: (figures.averaged(values), "s") for key, values in times.items()})
     for key, values in times.items():
         result[key]["runs"] = run_means(values)
         if key in SPREAD_KEYS:
             result[key] |= spread.spreads(result[key]["runs"], values, batch_size)
     for name, q in PERCENTILES.items():
-        result[f"latency_{name}_s"] = percentiles.percentile_figure(times["latency_s"], q, "s")
+        result[f"latency_{name}_s"] = percentiles.percentile_figure(requests, q, "s")
     if not fixed:
-        result[TAIL] = percentiles.tail_figure(runs, times["latency_s"], "s", PERCENTILES["p99"])
+        result[TAIL] = percentiles.tail_figure(runs, requests, "s", PERCENTILES["p99"])
     return result | _gap_figures(runs, fixed)
 
 
 def _gap_figures(runs: list[Run], fixed: bool) -> dict[str, Figure]:
     """Return the mean and the P99 of the gaps between tokens, pooled over all prompts and runs."""
     # (runs, prompts) of (gaps,)
-    of_runs = [[np.diff(sample.token_times_s or []) for sample in run.mode(fixed)] for run in runs]
+    of_runs = [
+        [
+            np.concatenate([np.diff(sample.token_times_s or []) for sample in answers])
+            for answers in zip(*run.passes(fixed), strict=True)
+        ]
+        for run in runs
+    ]
     per_prompt = [np.concatenate(prompt) for prompt in zip(*of_runs, strict=True)]
     gaps = np.sort(np.concatenate(per_prompt))
     if gaps.size == 0:

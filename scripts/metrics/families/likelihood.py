@@ -8,7 +8,7 @@ from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
 
 ORDER = 80
-NLL, GREEDY = "reference_nll_per_token", "greedy_agreement"
+NLL, GREEDY, LIKELIEST = "reference_nll_per_token", "greedy_agreement", "most_likely_share"
 NLL_UNIT = "nats/token"
 FIGURES = (
     Entry(
@@ -20,7 +20,10 @@ FIGURES = (
                       words=("better", "worse"), csv=True, verdict="reference_nll_verdict"),
     ),
     Entry(GREEDY, "1", "Greedy", "Share of tokens that are the most likely ones when the text is passed through the "
-          "model once more.", shown="percent", decimals=1, table=Place("Headlines")),
+          "model once more; where answers are drawn, the ones that the same noise gives again.", shown="percent",
+          decimals=1, table=Place("Headlines")),
+    Entry(LIKELIEST, "1", "Most likely tokens", "Of drawn answers the share of tokens that the model holds to be the "
+          "most likely ones.", shown="percent", decimals=1, table=Place("Headlines")),
 )  # fmt: skip
 NOT_RECORDED = "not recorded by this run"
 OF_A_SERVER = "not measured: a server does not give the logits of its tokens"
@@ -40,15 +43,21 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
             np.where(known, [sample.reference_tokens or 0 for sample in samples], 0.0),
             NLL_UNIT,
         )
-    if all(sample.argmax_agrees is None for sample in samples):
-        result[GREEDY] = figures.missing("1", not_recorded)
-    else:
-        judged = [sample.argmax_agrees is not None for sample in samples]
-        ratios[GREEDY] = (
-            np.array([sample.argmax_agrees or 0.0 for sample in samples]),
-            np.where(judged, [sample.new_tokens for sample in samples], 0.0),
-            "1",
-        )
+    drawn = (recorded.first.info.get("generation") or {}).get("sampling")
+    for key, column in ((GREEDY, "argmax_agrees"), (LIKELIEST, "most_likely")):
+        passes = np.array(
+            [
+                [(getattr(s, column), s.new_tokens) if getattr(s, column) is not None else (0, 0) for s in each]
+                for each in recorded.first.passes()
+            ],
+            dtype=float,
+        )  # (draws, prompts, 2)
+        hits, tokens = passes.sum(axis=0).T
+        if tokens.any() or (key == GREEDY and any(sample.argmax_agrees is not None for sample in samples)):
+            ratios[key] = (hits, tokens, "1")
+        else:
+            undrawn = key == LIKELIEST and not drawn
+            result[key] = figures.missing("1", "no answer is drawn" if undrawn else not_recorded)
     return result | (figures.ratio_figures(ratios) if ratios else {})
 
 

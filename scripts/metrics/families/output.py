@@ -1,7 +1,7 @@
 """What came out: lengths in tokens, empty headlines, and why generation stopped."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from scripts.metrics import figures
 from scripts.metrics.entry import PROMPTS, Change, Entry, Place, missing
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
-from scripts.metrics.runs import STOP_REASONS
+from scripts.metrics.runs import STOP_REASONS, Run, Sample
 
 ORDER = 50
 FIGURES = (
@@ -43,33 +43,43 @@ FIGURES = (
 
 def compute(recorded: Recorded) -> dict[str, Figure]:
     """Return the output figures of the first run; where its text means nothing, only the token count has a value."""
-    samples, n = recorded.first.samples, len(recorded.first.samples)
-    tokens = np.array([sample.new_tokens for sample in samples], dtype=float)
+    run = recorded.first
+    samples, n = run.samples, len(run.samples)
+    answers = [sample for each in run.passes() for sample in each]
+    tokens = np.mean([[sample.new_tokens for sample in each] for each in run.passes()], axis=0)
     result = figures.mean_figures({"new_tokens": (tokens, "tokens")})
     if recorded.unscored:
         return missing(FIGURES, recorded.unscored) | result
-    result["empty_share"] = figures.share_figure(sum(not (sample.answer or "").split() for sample in samples), n)
+    result["empty_share"] = _share(run, lambda sample: not (sample.answer or "").split())
     result["unusable_share"] = _told(
-        figures.share_figure(sum(sample.fault is not None for sample in samples), n),
-        (sample.fault for sample in samples if sample.fault is not None),
+        _share(run, lambda sample: sample.fault is not None),
+        (sample.fault for sample in answers if sample.fault is not None),
     )
     result["cleaned_share"] = _told(
-        figures.share_figure(sum(bool(sample.removed) for sample in samples), n),
-        (what for sample in samples for what in sample.removed),
+        _share(run, lambda sample: bool(sample.removed)),
+        (what for sample in answers for what in sample.removed),
     )
     known = [sample.truncated for sample in samples if sample.truncated is not None]
     result["truncated_share"] = (
         figures.share_figure(sum(known), n) if len(known) == n else figures.missing("1", "prompts have no limit")
     )
-    untold = sum(sample.stop_reason is None for sample in samples)
+    untold = sum(sample.stop_reason is None for sample in answers)
     for reason in STOP_REASONS:
         if untold and reason != "length":
-            note = f"the server does not tell an end token from a line break in {untold} of {n} headlines"
+            note = f"the server does not tell an end token from a line break in {untold} of {len(answers)} headlines"
             result[f"stop_{reason}_share"] = figures.missing("1", note)
             continue
-        hits = sum(sample.stop_reason == reason for sample in samples)
-        result[f"stop_{reason}_share"] = figures.share_figure(hits, n)
+        result[f"stop_{reason}_share"] = _share(run, lambda sample, reason=reason: sample.stop_reason == reason)
     return result
+
+
+def _share(run: Run, hit: Callable[[Sample], bool]) -> Figure:
+    """The share of answers that are hit; with several draws its interval is that of the prompts' own shares."""
+    hits = np.array([[hit(sample) for sample in each] for each in run.passes()], dtype=float)  # (draws, prompts)
+    if run.draws == 1:
+        return figures.share_figure(int(hits.sum()), hits.size)
+    found = figures.mean_figures({"share": (hits.mean(axis=0), "1")})["share"]
+    return found | {"count": int(hits.sum()), "answers": hits.size}
 
 
 def _told(share: Figure, reasons: Iterable[str]) -> Figure:

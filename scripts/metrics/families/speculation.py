@@ -49,8 +49,9 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
 
 
 def by_prompt(recorded: Recorded) -> dict[str, list[int]]:
-    """Return what became of each prompt's drafted tokens; nothing where none are drafted."""
-    samples = recorded.first.samples
-    if all(sample.drafted_tokens is None for sample in samples):
+    """Return what became of each prompt's drafted tokens, over all of its draws; nothing where none are drafted."""
+    run = recorded.first
+    if all(sample.drafted_tokens is None for sample in run.samples):
         return {}
-    return {key: [getattr(sample, key) or 0 for sample in samples] for key in COUNTS}
+    answers = list(zip(*run.passes(), strict=True))  # of each prompt
+    return {key: [sum(getattr(sample, key) or 0 for sample in each) for each in answers] for key in COUNTS}

@@ -45,4 +45,6 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
 def by_prompt(recorded: Recorded) -> dict[str, list | None]:
     """Return the scores of each headline."""
     scores = (recorded.text or {}).get("scores")
-    return {key: scores[key] if scores else None for key in (*rouge.KEYS, "copied_share")}
+    found = {key: scores[key] if scores else None for key in (*rouge.KEYS, "copied_share")}
+    first = (recorded.text or {}).get("first_draw")
+    return found | ({"first_draw": {key: first[key] for key in rouge.KEYS}} if first else {})

@@ -43,12 +43,13 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
 
 
 def per_sample(runs: list[Run], fixed: bool = False) -> dict[str, np.ndarray]:
-    """Return busy seconds and new tokens per run and prompt, each of shape (runs, prompts)."""
-    modes = [run.mode(fixed) for run in runs]
-    return {
-        "busy_s": np.array([[s.batch_time_s / s.batch_requests for s in mode] for mode in modes], dtype=float),
-        "new_tokens": np.array([[sample.new_tokens for sample in mode] for mode in modes], dtype=float),
+    """Return busy seconds and new tokens per run and prompt, means over its draws, each of shape (runs, prompts)."""
+    passes = [run.passes(fixed) for run in runs]
+    work = {
+        "busy_s": [[[s.batch_time_s / s.batch_requests for s in samples] for samples in run] for run in passes],
+        "new_tokens": [[[sample.new_tokens for sample in samples] for samples in run] for run in passes],
     }
+    return {key: np.array(values, dtype=float).mean(axis=1) for key, values in work.items()}
 
 
 def mode_figures(runs: list[Run], batch_size: int, fixed: bool = False) -> dict[str, Figure]:

@@ -23,6 +23,7 @@ def headlines(comparison: dict[str, Any]) -> dict[str, Any]:
     return {
         "shown": len(shown),
         "total": prompts.get("total") or len(shown),
+        "draws": prompts.get("draws") or 1,
         "scores": list(SCORES.values()),
         "examples": [_example(index, row, wrote, labels) for index, row in enumerate(shown[:FIRST])],
         "techniques": [{"name": name, "label": labels.get(name, name)} for name in wrote],

@@ -7,7 +7,10 @@ from scripts.comparison import verdicts
 from scripts.report import columns, measured, numbers, rows
 from scripts.report.section import Section
 
-DRAWN = "Answers are drawn, so that no technique must write another's tokens."
+OWN_NOISE = (
+    "Answers are drawn, and a server draws with noise of its own: the audit does not apply to its tokens, and the "
+    "quality over all draws is what is compared."
+)
 AUDITED = {"identical": verdicts.SAME_TEXT, "tie": "equal but for ties", "error": "error: differs"}
 
 
@@ -25,17 +28,17 @@ def audit(comparison: dict[str, Any]) -> list[dict[str, Any]]:
             "why_not": _labelled(match["reason"] or "", technique["parent"], labels),
         }
         if not match["reason"]:
-            drawn = (technique.get("generation") or {}).get("sampling")
+            apart = match.get("noise_apart")
             row |= {
                 "tokens": _count(match["same_tokens"]),
                 "compared": match["audit"].get("compared", "tokens"),
                 "headlines": _count(match["same_headlines"]),
-                "verdict": {"text": "not audited", "tone": ""} if drawn else _verdict(match),
+                "verdict": {"text": "does not apply", "tone": ""} if apart else _verdict(match),
                 "sentence": " ".join(
                     filter(
                         None,
                         (
-                            DRAWN if drawn else "",
+                            OWN_NOISE if apart else "",
                             _labelled(match["audit"]["sentence"], technique["parent"], labels),
                             measured.rounding(technique),
                         ),

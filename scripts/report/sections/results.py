@@ -167,9 +167,11 @@ def _audit_cell(technique: dict[str, Any]) -> dict[str, Any]:
     verdict = audit.get("verdict") or ""
     promised = verdict == "identical" or technique["lossless"]
     text = lossless.AUDITED.get(verdict, verdict) if promised else "may differ"
+    if match.get("noise_apart"):
+        text, promised = "does not apply", False
     return {
         "text": text if verdict else numbers.NOTHING,
-        "note": audit.get("sentence") or match["reason"] or "",
+        "note": lossless.OWN_NOISE if match.get("noise_apart") else audit.get("sentence") or match["reason"] or "",
         "tone": columns.tone(verdict) if promised else "",
         "chip": bool(verdict) and promised,
         "value": text if verdict else None,

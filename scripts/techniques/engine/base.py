@@ -22,6 +22,7 @@ class EngineMethod(Method):
         forces_acceptance: whether it can accept drafted tokens by a draw.
         run_by: module whose ``measure`` makes a run of it, where that is not the worker itself.
         runs_micro_batches: whether it keeps several micro-batches in flight, on balanced pipeline stages.
+        draws: whether it can draw its answers, with the study's own noise.
     """
 
     cache_class: str
@@ -29,6 +30,15 @@ class EngineMethod(Method):
     forces_acceptance = False
     run_by: str | None = None
     runs_micro_batches = False
+    draws = False
+
+    def can_draw(self, value: Any) -> bool:
+        """Whether answers can be drawn, with whatever noise."""
+        return self.draws
+
+    def draws_alike(self, value: Any) -> bool:
+        """Whether answers are drawn with the study's noise, so that their tokens can be compared."""
+        return self.draws
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """Every engine other than stock ``generate`` keeps a cache."""

@@ -57,6 +57,14 @@ class ServedEngine(EngineMethod):
                 "engines transformers and graph read them without it."
             )
 
+    def can_draw(self, value: Any) -> bool:
+        """The preset says how a server is asked to."""
+        return "sampling" in self.preset(value)
+
+    def draws_alike(self, value: Any) -> bool:
+        """Only the project's own server draws with the study's noise."""
+        return bool(self.preset(value).get("draws_alike"))
+
     def check_served(self, value: Any, facets: dict[str, Any]) -> None:
         """The project's own server has nothing to add to it."""
         raise UnsupportedError(f"Engine '{value['name']}' is a server itself; ask it at its own address.")

@@ -237,3 +237,26 @@ def test_float32_of_a_previous_study_counts_and_a_damaged_one_does_not():
     assert told.startswith("Its headlines differ although it is lossless: in bfloat16 sums are rounded by their order")
     assert "on 1 of 12 prompts, each time with the parent's second-best token" in told
     assert "Float32 showed it equal: wrong in the previous study wrote its parent's tokens on all 30 prompts." in told
+
+
+def test_a_prompt_has_its_parents_tokens_only_if_all_of_its_draws_have():
+    _, _, metrics = make_study([Technique("base"), Technique("other", "base", lossless=True)], Chance(runs=2))
+    for content in metrics.values():
+        count = len(content["samples"]["token_ids"])
+        content["samples"]["further_draws"] = [
+            {key: list(content["samples"][key]) for key in ("headline", "token_ids")} for _ in range(2)
+        ]
+    match = matches.matches(metrics["other"], metrics["base"], lossless=True)
+    assert (match["audit"]["verdict"], match["same_tokens"]["count"]) == ("identical", count)
+    assert matches.same_text(metrics["other"], metrics["base"])
+    metrics["other"]["samples"]["further_draws"][1]["token_ids"][3] = OTHER
+    match = matches.matches(metrics["other"], metrics["base"], lossless=True)
+    assert (match["audit"]["verdict"], match["same_tokens"]["count"]) == ("error", count - 1)
+    assert (match["same_tokens"]["n"], match["first_divergence"]["prompt"]) == (count, 4)
+    assert not matches.same_text(metrics["other"], metrics["base"])
+
+
+def test_noise_of_a_servers_own_is_said():
+    _, _, metrics = make_study([Technique("base"), Technique("served", "base")], Chance(runs=2))
+    metrics["served"]["generation"] = {"sampling": {"temperature": 1}, "noise": "the server's own"}
+    assert matches.matches(metrics["served"], metrics["base"], lossless=False)["noise_apart"]

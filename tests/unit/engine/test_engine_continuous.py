@@ -9,6 +9,7 @@ from transformers import LlamaForCausalLM
 
 from scripts.engine.continuous import GraphBatching
 from scripts.engine.engine import GraphEngine
+from scripts.runtime.drawing import Sampler
 from scripts.runtime.models import Loaded, Process
 from scripts.runtime.serving import LENGTH, STOP, Request
 from scripts.runtime.stops import Held, Stops
@@ -92,6 +93,29 @@ def test_whatever_comes_when_each_request_gets_its_own_tokens(batching, alone, s
         assert written[number] == (expected, [LENGTH if first is None else STOP])
     assert engine.running == engine.waiting == 0
     assert engine.facts()["recorded_while_timed"] == 0
+
+
+def test_requests_are_drawn_each_in_its_own_way_whatever_else_is_under_way(model):
+    drawn = random.Random(5)
+    study = Sampler(temperature=1.0, top_p=0.9, top_k=50, seed=1)
+    made = loaded(model)
+    made.sampler = study
+    engine = GraphBatching(made, pad=2, slots=3, prefill_tokens=64)
+    engine.reserve(LONGEST + NEW)
+    samplers = [study, None, Sampler(0.7, seed=2), Sampler(1.5, top_k=5, seed=3, draw=4), Sampler(1.0, top_p=0.5)]
+    asked = [(prompt, drawn.choice(samplers)) for prompt in prompts(16, seed=3)]
+    for number, (prompt, sampler) in enumerate(asked):
+        engine.submit(Request(number, prompt, NEW, sampler=sampler))
+    written = {}
+    for events in engine.run():
+        collect(written, events)
+    for number, (prompt, sampler) in enumerate(asked):
+        single = loaded(model)
+        single.sampler = sampler
+        own = GraphEngine(single, shared_prefix=False, pad=2)
+        own.reserve([[prompt]], NEW)
+        own.limit(NEW, [])
+        assert written[number] == (own.generate([prompt]).tokens[0], [LENGTH]), sampler
 
 
 def test_tokens_that_are_held_behind_text_end_no_answer_before_it(batching, alone):

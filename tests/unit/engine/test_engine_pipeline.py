@@ -7,8 +7,8 @@ from scripts.foundation.errors import StudyError
 from scripts.runtime.stages import micro_batches, split
 from scripts.runtime.stop_texts import StopTexts
 from scripts.techniques.parallel.facet import FACET
-from tests.support.engine_cases import NEW, ONE_BY_ONE, PROMPTS, TOGETHER, case, cut, greedy, stopping
-from tests.support.engine_group import run_engines, written_out
+from tests.support.engine_cases import DRAWN, NEW, ONE_BY_ONE, PROMPTS, TOGETHER, case, cut, greedy, stopping
+from tests.support.engine_group import run_engine, run_engines, written_out
 from tests.support.tiny_checkpoint import make_checkpoint
 
 PIPELINE = {"parallel": {"pipeline": 2}}
@@ -48,6 +48,8 @@ def groups(model, tied, stops, tmp_path_factory):
         "stops": case(model, FOUR_PARTS, TOGETHER, stops=stops),
         "ahead": case(model, FOUR_PARTS, TOGETHER, stops=stops, ahead=1),
         "texts": case(model, FOUR_PARTS, TOGETHER, texts=[f"{token}>" for token in stops]),
+        "drawn": case(model, FOUR_PARTS, TOGETHER, sampling=DRAWN),
+        "drawn_prefix": case(model, PREFIX, TOGETHER, sampling=DRAWN, ahead=1),
         "long": case(model, SIX, [[(prompt * 20)[:400] for prompt in PROMPTS]], new_tokens=3),
     }
     three = {
@@ -66,6 +68,14 @@ def flat(report):
 def test_two_stages_write_what_transformers_does(groups, written, name):
     for report in groups[name]:
         assert flat(report) == written
+
+
+@pytest.mark.parametrize("name", ["drawn", "drawn_prefix"])
+def test_stages_draw_what_one_process_does(groups, model, written, name):
+    alone = flat(run_engine(case(model, {}, ONE_BY_ONE, sampling=DRAWN)))
+    assert alone != written
+    for report in groups[name]:
+        assert flat(report) == alone
 
 
 def test_a_tied_head_and_a_prefix(groups, tied):

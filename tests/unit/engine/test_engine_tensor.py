@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support.engine_cases import NEW, ONE_BY_ONE, PROMPTS, TOGETHER, case, cut, greedy, stopping
+from tests.support.engine_cases import DRAWN, NEW, ONE_BY_ONE, PROMPTS, TOGETHER, case, cut, greedy, stopping
 from tests.support.engine_group import run_engine, run_engines
 from tests.support.tiny_checkpoint import make_checkpoint
 
@@ -40,6 +40,8 @@ def groups(models, stops, tmp_path_factory):
         "stops": case(plain, SIX, TOGETHER, stops=stops),
         "ahead": case(plain, TENSOR, ONE_BY_ONE, stops=stops, ahead=1),
         "texts": case(plain, TENSOR, ONE_BY_ONE, texts=[f"<{token}>" for token in stops], ahead=1),
+        "drawn": case(plain, SIX, TOGETHER, sampling=DRAWN),
+        "drawn_ahead": case(tied, TENSOR, ONE_BY_ONE, sampling=DRAWN, ahead=1),
         "int8": case(tied, SIX | {"quantization": "int8_weight_only"}, TOGETHER),
         "nf4": case(tied, SIX | {"quantization": "nf4"}, TOGETHER),
     }
@@ -58,6 +60,14 @@ def test_two_ranks_write_what_transformers_does(groups, written, name, model):
 
 def test_one_process_writes_the_same(models, written):
     assert flat(run_engine(case(models["plain"], {"batch_size": 6}, TOGETHER))) == written["plain"]
+
+
+@pytest.mark.parametrize(("name", "model"), [("drawn", "plain"), ("drawn_ahead", "tied")])
+def test_ranks_draw_what_one_process_does(groups, models, written, name, model):
+    alone = flat(run_engine(case(models[model], {}, ONE_BY_ONE, sampling=DRAWN)))
+    assert alone != written[model]
+    for report in groups[name]:
+        assert flat(report) == alone
 
 
 @pytest.mark.parametrize("name", ["stops", "ahead"])

@@ -4,10 +4,13 @@ import copy
 
 import pytest
 import torch
+from transformers import LogitsProcessorList
 
 from scripts.engine.continuous import GraphBatching
 from scripts.engine.engine import GraphEngine
 from scripts.engine.speculation import SpeculativeEngine
+from scripts.inference.drawing import processor
+from scripts.runtime.drawing import Sampler
 from scripts.runtime.models import Loaded, Process
 from scripts.runtime.serving import Request
 from tests.support import families
@@ -20,25 +23,27 @@ NEW = 12
 PROMPTS = [[7, 8, *((5 * place + 3 * length) % 300 + 3 for place in range(length))] for length in (3, 40, 19, 9, 1)]
 
 
-def by_transformers(model):
+def by_transformers(model, sampler=None):
     found = []
     for prompt in PROMPTS:
         ids = torch.tensor([prompt], device="cuda")
+        lengths = torch.tensor([len(prompt)], device="cuda")
+        drawn = [processor(sampler, [prompt], lengths, len(prompt))] if sampler else []
         out = model.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=NEW, do_sample=False, eos_token_id=None,
-            pad_token_id=2,
+            pad_token_id=2, logits_processor=LogitsProcessorList(drawn),
         )  # fmt: skip
         found.append(out[0, len(prompt) :].tolist())
     return found
 
 
-def loaded_of(model):
-    return Loaded(copy.deepcopy(model), Process(torch.device("cuda", 0), model.dtype), {})
+def loaded_of(model, sampler=None):
+    return Loaded(copy.deepcopy(model), Process(torch.device("cuda", 0), model.dtype), {}, sampler=sampler)
 
 
-def by_engine(model, rows=1, shared_prefix=False, speculation=None):
+def by_engine(model, rows=1, shared_prefix=False, speculation=None, sampler=None):
     options = {"shared_prefix": shared_prefix, "pad": 2}
-    loaded = loaded_of(model)
+    loaded = loaded_of(model, sampler)
     engine = SpeculativeEngine(loaded, speculation, **options) if speculation else GraphEngine(loaded, **options)
     batches = [PROMPTS[first : first + rows] for first in range(0, len(PROMPTS), rows)]
     engine.reserve(batches, NEW)
@@ -46,11 +51,11 @@ def by_engine(model, rows=1, shared_prefix=False, speculation=None):
     return [row[:NEW] for batch in batches for row in engine.generate(batch).tokens]
 
 
-def by_batching(model):
-    engine = GraphBatching(loaded_of(model), pad=2, slots=2, prefill_tokens=64)
+def by_batching(model, sampler=None):
+    engine = GraphBatching(loaded_of(model, sampler), pad=2, slots=2, prefill_tokens=64)
     engine.reserve(60)
     for number, prompt in enumerate(PROMPTS):
-        engine.submit(Request(number, prompt, NEW))
+        engine.submit(Request(number, prompt, NEW, sampler=sampler))
     written = {}
     for events in engine.run():
         for key, token, _ in events:
@@ -66,6 +71,18 @@ def test_the_graph_engine_writes_the_tokens_of_transformers(name):
     for way in ways:
         assert by_engine(model, **way) == expected, way
     assert by_batching(model) == expected
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": 40}, {"top_p": 0.9, "top_k": 100}], ids=str)
+@pytest.mark.parametrize("name", ["llama", "gemma2"])
+def test_recorded_steps_draw_what_transformers_does(name, options):
+    model, sampler = families.model_of(name).to("cuda"), Sampler(1.0, seed=4, **options)
+    expected = by_transformers(model, sampler)
+    assert expected != by_transformers(model)
+    ways = [{}, {"rows": 5}, {"rows": 5, "shared_prefix": True}, {"speculation": {"prompt_lookup": 4}}]
+    for way in ways:
+        assert by_engine(model, sampler=sampler, **way) == expected, way
+    assert by_batching(model, sampler) == expected
 
 
 @pytest.mark.parametrize("rows", [1, 5])

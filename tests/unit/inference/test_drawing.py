@@ -1,58 +1,70 @@
-"""Drawn answers: by the probabilities there are, and by nothing else than prompt, position and seed."""
+"""Drawn answers in a run: by the prompt, the seed and the draw, and by nothing else."""
 
-import numpy
 import pytest
 
-from scripts.inference.drawing import Sampler, uniforms
 from tests.support.worker_runs import run_worker
 
-LOGITS = [2.0, 1.0, 0.0, -1.0]
+DRAWN = {"temperature": 1.0, "top_p": 0.95, "top_k": None, "seed": 3}
 
 
-def shares(**options):
-    import torch
+@pytest.fixture(scope="module")
+def alone(checkpoint, evaluation_set):
+    return run_worker(checkpoint, evaluation_set, {}, sampling=DRAWN, draws=3, thorough=True)
 
-    rows = 20_000
-    prompts = [str(row) for row in range(rows)]
-    draw = Sampler(**options).processor(prompts, 3, 2, torch.device("cpu"))
-    ids = torch.zeros(rows, 4, dtype=torch.long)  # one token is out already
-    scores = draw(ids, torch.tensor(LOGITS).repeat(rows, 1))
-    assert ((scores == 0).sum(dim=1) == 1).all()
-    return numpy.bincount(scores.argmax(dim=1).numpy(), minlength=4) / rows
+
+def answers(run):
+    """Token ids of each prompt's answers."""
+    return [[each["token_ids"] for each in (sample, *sample.get("draws", []))] for sample in run.samples]
 
 
 @pytest.mark.parametrize(
-    ("options", "weights"),
+    "facets",
     [
-        ({"temperature": 1}, numpy.exp(LOGITS)),
-        ({"temperature": 0.5}, numpy.exp(2 * numpy.array(LOGITS))),
-        ({"temperature": 1, "top_k": 2}, numpy.exp(LOGITS) * [1, 1, 0, 0]),
-        ({"temperature": 1, "top_p": 0.7}, numpy.exp(LOGITS) * [1, 1, 0, 0]),
+        {"batch_size": 3}, {"kv_cache": "none"}, {"prefix_cache": True, "batch_size": 3},
+        {"engine": "transformers_static"}, {"engine": "graph"}, {"engine": "graph", "batch_size": 3},
+        {"engine": {"name": "graph", "shared_prefix": True}, "batch_size": 2},
+        {"speculation": {"prompt_lookup": 3}}, {"engine": "graph", "speculation": {"prompt_lookup": 3}},
     ],
-)
-def test_tokens_are_drawn_by_their_probabilities(options, weights):
-    found = shares(**options)
-    assert found == pytest.approx(weights / weights.sum(), abs=0.015)
-    assert (found[weights == 0] == 0).all()
+    ids=str,
+)  # fmt: skip
+def test_every_engine_and_batch_draws_the_same(checkpoint, evaluation_set, alone, facets):
+    run = run_worker(checkpoint, evaluation_set, facets, sampling=DRAWN, draws=3)
+    assert run.outcome["status"] == "ok", run.outcome["reason"]
+    assert answers(run) == answers(alone)
+    assert run.outcome["generation"]["sampling"] == DRAWN
+    assert run.outcome["generation"]["draws"] == 3
 
 
-def test_a_prompts_numbers_are_its_own_and_the_seeds():
-    assert uniforms(0, "a", 4).tolist() == uniforms(0, "a", 9)[:4].tolist()
-    assert set(uniforms(0, "a", 4)).isdisjoint([*uniforms(1, "a", 4), *uniforms(0, "b", 4)])
+@pytest.mark.parametrize("engine", [{}, {"engine": "graph"}], ids=str)
+def test_a_draft_draws_with_the_targets_noise(checkpoint, evaluation_set, alone, engine):
+    facets = engine | {"speculation": {"draft": "draft", "tokens": 3}}
+    run = run_worker(checkpoint, evaluation_set, facets, draft=checkpoint, sampling=DRAWN, draws=3)
+    assert answers(run) == answers(alone)
+    assert run.evidence["speculation"]["acceptance_rate"] == 1  # the draft is the target
+    assert all(draw["accepted_tokens"] for sample in run.samples for draw in sample["draws"])
 
 
-def test_answers_depend_on_the_seed_and_not_on_the_batch(checkpoint, evaluation_set):
-    drawn = {"temperature": 1.0, "top_p": 0.95, "top_k": None, "seed": 3}
-    alone = run_worker(checkpoint, evaluation_set, {}, sampling=drawn, thorough=True)
-    together = run_worker(checkpoint, evaluation_set, {"batch_size": 3}, sampling=drawn)
-    without = run_worker(checkpoint, evaluation_set, {"kv_cache": "none"}, sampling=drawn)
+def test_answers_depend_on_the_seed_and_the_draw(checkpoint, evaluation_set, alone):
     greedy = run_worker(checkpoint, evaluation_set, {})
-    other = run_worker(checkpoint, evaluation_set, {}, sampling=drawn | {"seed": 4})
-    shared = run_worker(checkpoint, evaluation_set, {"prefix_cache": True, "batch_size": 3}, sampling=drawn)
-    assert alone.tokens == together.tokens == without.tokens == shared.tokens
+    other = run_worker(checkpoint, evaluation_set, {}, sampling=DRAWN | {"seed": 4})
+    assert len({str(tokens) for tokens in (*zip(*answers(alone), strict=True),)}) == 3
     assert len({str(run.tokens) for run in (alone, greedy, other)}) == 3
-    assert alone.outcome["generation"]["sampling"] == drawn
-    assert any(sample["argmax_agrees"] < sample["new_tokens"] for sample in alone.samples)
+    assert "draws" not in greedy.samples[0]
+
+
+def test_the_tokens_are_those_that_the_noise_draws_again_and_not_the_most_likely_ones(alone):
+    drawn = [each for sample in alone.samples for each in (sample, *sample["draws"])]
+    for each in drawn:
+        assert each["argmax_agrees"] == each["new_tokens"]
+        assert min(each["margins"]) >= 0
+    assert sum(each["most_likely"] for each in drawn) < sum(each["new_tokens"] for each in drawn)
+
+
+def test_each_draw_is_timed_in_a_pass_of_its_own(alone):
+    for sample in alone.samples:
+        for each in (sample, *sample["draws"]):
+            assert 0 < each["ttft_s"] <= each["latency_s"] <= each["batch_time_s"]
+            assert each["batch"] == sample["batch"]
 
 
 def test_a_temperature_near_nought_is_greedy(checkpoint, evaluation_set):

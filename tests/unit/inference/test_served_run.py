@@ -195,3 +195,16 @@ def test_a_server_that_takes_no_texts_says_so(checkpoint, evaluation_set, tmp_pa
     outcome, _, _ = run(checkpoint, evaluation_set, tmp_path, asked, stop=["##"])
     assert outcome["status"] == "unsupported"
     assert "test server takes no texts to stop at" in outcome["reason"]
+
+
+def test_a_servers_answers_are_asked_to_be_drawn_and_its_noise_is_its_own(checkpoint, evaluation_set, tmp_path):
+    fields = {"temperature": "{temperature}", "top_p": "{top_p}", "top_k": "{top_k}", "seed": "{seed}"}
+    asked = engine(**ANSWERS) | {"sampling": fields, "no_top_k": -1}
+    drawn = {"temperature": 0.7, "top_p": 0.9, "top_k": None, "seed": 3}
+    outcome, natural, _ = run(checkpoint, evaluation_set, tmp_path, asked, sampling=drawn, draws=2)
+    assert outcome["status"] == "ok", outcome["reason"]
+    assert all(len(line["draws"]) == 1 and line["draws"][0]["latency_s"] > 0 for line in natural)
+    said = outcome["generation"]
+    assert (said["sampling"], said["draws"], said["noise"]) == (drawn, 2, "the server's own")
+    assert "temperature" not in said
+    assert outcome["evidence"]["engine"]["log_probabilities"].startswith("not asked for")

@@ -70,12 +70,18 @@ def test_tokens_that_are_not_the_most_likely_are_flagged_in_exact_arithmetic(fla
     assert "not_greedy" not in [flag["kind"] for flag in result["flags"]]
 
 
-def test_drawn_tokens_need_not_be_the_most_likely(flags, dataset, metrics):
+def test_drawn_tokens_need_not_be_the_most_likely_but_those_that_the_noise_draws(dataset, metrics):
     samples = synthetic.make_samples(dataset)
-    samples[0]["argmax_agrees"] = 3
+    for sample in samples:
+        sample["most_likely"] = 3
     drawn = synthetic.make_run("kv_cache", 1)
     drawn["generation"] = (drawn.get("generation") or {}) | {"sampling": {"temperature": 0.7}}
-    assert metrics((drawn, samples))["flags"] == []
+    found = metrics((drawn, samples))
+    assert found["flags"] == []
+    assert found["figures"]["most_likely_share"]["value"] == pytest.approx(3 / 8)
+    samples[0]["argmax_agrees"] = 3
+    (flag,) = metrics((drawn, samples))["flags"]
+    assert (flag["kind"], "the same noise draws" in flag["message"]) == ("not_greedy", True)
 
 
 def test_a_token_that_rounding_alone_turned_is_not_flagged(flags, dataset):

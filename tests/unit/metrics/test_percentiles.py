@@ -57,14 +57,14 @@ def ran(times, runaways=()):
                         stop_reason="length" if prompt in runaways else "end")
         for prompt in range(times.shape[1])
     ]  # fmt: skip
-    return [SimpleNamespace(samples=samples) for _ in times]
+    return [SimpleNamespace(passes=lambda: [samples]) for _ in times]
 
 
 def test_below_299_prompts_the_slowest_request_is_named_and_is_no_p99():
     times = drawn(np.random.default_rng(2), 100, noise_sd=0.01)
     times[1, 17] = 9.0
     times[:, 17] = np.maximum(times[:, 17], 8.0)
-    figure = percentiles.tail_figure(ran(times, runaways=[17, 40]), times, "s")
+    figure = percentiles.tail_figure(ran(times, runaways=[17, 40]), times[:, None], "s")
     assert (figure["value"], figure["statistic"], figure["n"], figure["requests"]) == (9.0, "slowest", 100, 300)
     assert (figure["low"], figure["high"], figure["interval"]) == (None, None, None)
     assert figure["slowest"] == {"prompt": 17, "id": "0011", "run": 2, "new_tokens": 40, "runaway": True}
@@ -78,7 +78,7 @@ def test_below_299_prompts_the_slowest_request_is_named_and_is_no_p99():
 
 def test_from_299_prompts_on_it_is_p99_with_its_runaways_beside_it():
     times = drawn(np.random.default_rng(3), 300)
-    figure = percentiles.tail_figure(ran(times), times, "s")
+    figure = percentiles.tail_figure(ran(times), times[:, None], "s")
     assert (figure["statistic"], figure["n"], figure["requests"]) == ("percentile", 300, 900)
     assert figure["value"] == np.sort(times, axis=None)[890]
     assert figure["low"] < figure["value"] < figure["high"]
@@ -87,5 +87,5 @@ def test_from_299_prompts_on_it_is_p99_with_its_runaways_beside_it():
 
 def test_where_every_headline_runs_away_none_ended_by_itself():
     times = drawn(np.random.default_rng(4), 12, runs=1)
-    figure = percentiles.tail_figure(ran(times, runaways=range(12)), times, "s")
+    figure = percentiles.tail_figure(ran(times, runaways=range(12)), times[:, None], "s")
     assert (figure["runaways"], figure["slowest_ended_s"]) == (12, None)

@@ -108,13 +108,13 @@ def test_quality_verdict_has_its_sentence(whole):
     assert f"Pruned 30% : not kept . {kept['reason']}" in read(whole)[0]
 
 
-def test_drawn_answers_are_not_audited(small):
+def test_the_audit_does_not_apply_to_a_servers_own_noise(small):
     comparison = small([Technique("baseline", None), Technique("cached", label="Cached", damage=0.6, seed=5)])
-    for entry in comparison["techniques"]:
-        entry["generation"] = {"sampling": {"temperature": 0.7}}
+    comparison["techniques"][1]["matches"]["noise_apart"] = True
     row = named(view.report_view(comparison)["views"]["lossless"], "cached")
-    assert row["verdict"] == {"text": "not audited", "tone": ""}
-    assert row["sentence"].startswith("Answers are drawn, so that no technique must write another's tokens.")
+    assert row["verdict"] == {"text": "does not apply", "tone": ""}
+    assert row["sentence"].startswith("Answers are drawn, and a server draws with noise of its own")
+    assert "does not apply" in read(comparison)[0]
 
 
 def test_a_lossless_technique_that_differs_is_withdrawn_and_explained(small):

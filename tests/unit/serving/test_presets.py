@@ -54,8 +54,10 @@ def test_every_placeholder_of_a_command_is_filled_in():
 
 def test_the_generation_configuration_of_transformers_serve_is_json_when_filled_in():
     preset = presets.read("transformers_serve")
-    filled = placeholders.fill(preset["natural"], {"stop_tokens": [0, 5], "new_tokens": 4})
-    assert json.loads(filled["generation_config"]) == {"do_sample": False, "num_beams": 1, "eos_token_id": [0, 5]}
+    values = {"stop_tokens": [0, 5], "new_tokens": 4, "drawn": False, "top_k": 0}
+    filled = placeholders.fill(preset["natural"], values)
+    asked = {"do_sample": False, "top_k": 0, "num_beams": 1, "eos_token_id": [0, 5]}
+    assert json.loads(filled["generation_config"]) == asked
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ class Graph(EngineMethod):
     alone = False
     forces_acceptance = True
     runs_micro_batches = True
+    draws = True
 
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """It verifies few tokens at a time."""

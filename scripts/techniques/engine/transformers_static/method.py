@@ -18,6 +18,7 @@ class TransformersStatic(EngineMethod):
     """transformers' static cache; it compiles the forward by itself on a GPU."""
 
     cache_class = "StaticCache"
+    draws = True
 
     def libraries(self, value: Any) -> tuple[str, ...]:
         """The compiler, which transformers tells of its cache."""
