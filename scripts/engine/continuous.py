@@ -24,6 +24,7 @@ import numpy
 import torch
 
 from scripts.engine import family
+from scripts.engine.cache import StaticCache, stored_dtype
 from scripts.engine.decoder import Decoder
 from scripts.engine.engine import CHECK_DEVICE_S
 from scripts.engine.likeliest import Asking
@@ -105,7 +106,10 @@ class GraphBatching(Batching):
         decoder = Decoder(self.loaded.model, max_length)
         self.vocabulary = decoder.vocabulary
         self.slots = self.asked_slots or self._slots_by_memory(decoder)
-        self.device_slots = Slots(decoder, self.slots, max_length, self.prefill_tokens, self.pad, self.loaded.sampler)
+        self.device_slots = Slots(
+            decoder, self.slots, max_length, self.prefill_tokens, self.pad, self.loaded.sampler,
+            stored_dtype(self.loaded.facets),
+        )  # fmt: skip
         self.device_slots.reserve()
         count = self.slots
         self._keys: list[Hashable] = [None] * count
@@ -124,8 +128,8 @@ class GraphBatching(Batching):
         most = MOST_SLOTS[self.device.type]
         if self.device.type != "cuda":
             return most
-        heads, positions = decoder.heads, self.max_length + 64
-        row = 2 * len(decoder.layers) * heads.key_value * heads.width * positions * decoder.dtype.itemsize
+        stored = stored_dtype(self.loaded.facets)
+        row = StaticCache.row_bytes(len(decoder.layers), self.max_length, decoder.heads, decoder.dtype, stored)
         free = torch.cuda.mem_get_info(self.device)[0]
         # The captured graphs share room for their activations, the logits and what drawing makes of them among these.
         each = 8 if self.loaded.sampler is None else DRAWING_BYTES
@@ -392,6 +396,7 @@ class GraphBatching(Batching):
         return {
             "slots": self.slots,
             "cache_positions": slots.cache.positions,
+            "cache_dtype": slots.cache.stored_as,
             "cache_tokens": self.slots * slots.cache.positions,
             "prefill_tokens_at_once": self.prefill_tokens,
             "device_graphs": slots.pool.graphs,

@@ -73,7 +73,7 @@ class Decoder:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of activations and cache."""
+        """The dtype of activations, and of a cache that is not quantised."""
         return self.embedding.dtype
 
     @property
@@ -99,7 +99,7 @@ class Decoder:
         infos = {}
 
         def attention(qkv: torch.Tensor, layer: Layer, cached: CachedLayer) -> torch.Tensor:
-            options = {}
+            options: dict[str, Any] = {"scales": cached.scales}
             if hasattr(self.ops, "position_info"):  # GPU kernels look the angles up themselves
                 alike = id(layer.rope), layer.heads.window
                 if alike not in infos:
@@ -119,7 +119,9 @@ class Decoder:
         """The same from the first layer's input: [B * S, hidden] of B rows -> [B * S, hidden]."""
 
         def attention(qkv: torch.Tensor, layer: Layer, cached: CachedLayer) -> torch.Tensor:
-            return self.ops.prefill_attention(qkv, cached.keys, cached.values, start, layer.heads, layer.rope, rows)
+            return self.ops.prefill_attention(
+                qkv, cached.keys, cached.values, start, layer.heads, layer.rope, rows, scales=cached.scales
+            )
 
         return self.run(x, cache, attention)
 
@@ -145,7 +147,9 @@ class Decoder:
         """Attention of prompts one behind the other."""
 
         def attention(qkv: torch.Tensor, layer: Layer, cached: CachedLayer) -> torch.Tensor:
-            return self.ops.packed_attention(qkv, cached.keys, cached.values, positions, slots, layer.heads, layer.rope)
+            return self.ops.packed_attention(
+                qkv, cached.keys, cached.values, positions, slots, layer.heads, layer.rope, scales=cached.scales
+            )
 
         return attention
 
@@ -170,9 +174,8 @@ class Decoder:
         decoding, reading = self._decoding(at, 1), self._reading(positions, slots)
 
         def attention(qkv: torch.Tensor, layer: Layer, cached: CachedLayer) -> torch.Tensor:
-            own = CachedLayer(cached.keys[:rows], cached.values[:rows])
             # In this order, so that prompts write over what the rows wrote.
-            return torch.cat([decoding(qkv[:rows], layer, own), reading(qkv[rows:], layer, cached)])
+            return torch.cat([decoding(qkv[:rows], layer, cached.rows(0, rows)), reading(qkv[rows:], layer, cached)])
 
         kept = torch.cat([torch.arange(rows, device=ends.device), ends + rows])
         return self.run(self.embed(torch.cat([newest, tokens])), cache, attention, kept)

@@ -17,7 +17,7 @@ import torch
 
 from scripts.engine import family
 from scripts.engine.buckets import bucket
-from scripts.engine.cache import StaticCache
+from scripts.engine.cache import StaticCache, stored_dtype
 from scripts.engine.decoder import Decoder
 from scripts.engine.graphs import GraphPool, Replay
 from scripts.engine.session import Session
@@ -71,8 +71,9 @@ class GraphEngine(Generator):
         family.refuse_too_long(self.loaded.model.config, longest + new_tokens)
         self.decoder = self._decoder(positions)
         self.cache = StaticCache(
-            len(self.decoder.layers), rows, positions, self.decoder.heads, self.decoder.dtype, self.device
-        )
+            len(self.decoder.layers), rows, positions, self.decoder.heads, self.decoder.dtype, self.device,
+            stored_dtype(self.loaded.facets),
+        )  # fmt: skip
         self._steps = new_tokens
         self._fill_prefix(rows)
         for batch in batches:
@@ -88,7 +89,7 @@ class GraphEngine(Generator):
         self._prefill_prefix(torch.tensor([self.prefix], device=self.device))
         filled = slice(0, len(self.prefix))
         for layer in self.cache.layers:
-            for cached in (layer.keys, layer.values):
+            for cached in layer.tensors:
                 cached[1:rows, :, filled] = cached[:1, :, filled]
 
     def _prefill_prefix(self, tokens: torch.Tensor) -> None:
@@ -253,4 +254,5 @@ class GraphEngine(Generator):
             "preparation_s": self.graph_pool.seconds,
             "prefix_tokens": len(self.prefix),
             "cache_positions": self.cache.positions,
+            "cache_dtype": self.cache.stored_as,
         } | self.decoder.facts(len(self.prefix))

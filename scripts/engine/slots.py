@@ -42,11 +42,13 @@ class Slots(SlotTensors):
         prefill_tokens: the most tokens of a prefill of several prompts.
         pad: the padding token.
         sampler: how tokens are drawn where a request does not say; None: nothing can be drawn.
+        stored: the 8-bit type of keys and values; None for the model's dtype.
     """
 
     def __init__(
         self, decoder: Decoder, slots: int, positions: int, prefill_tokens: int, pad: int,
         sampler: Sampler | None = None,
+        stored: torch.dtype | None = None,
     ) -> None:  # fmt: skip
         device = decoder.device
         super().__init__(
@@ -58,7 +60,9 @@ class Slots(SlotTensors):
             last=positions - 1,
         )
         self.decoder, self.slots, self.pad, self.captures = decoder, slots, pad, captures(device)
-        self.cache = StaticCache(len(decoder.layers), slots + 1, positions, decoder.heads, decoder.dtype, device)
+        self.cache = StaticCache(
+            len(decoder.layers), slots + 1, positions, decoder.heads, decoder.dtype, device, stored
+        )
         self.pool = GraphPool(device)
         self.launched = 0  # pieces of work, modulo WORK_NUMBERS
         self.captured_late = 0

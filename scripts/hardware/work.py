@@ -77,7 +77,8 @@ class Model:
         self.linear_weights = layers * sum(matrix.weights for matrix in matrices)
         self.head_weights = architecture["vocabulary"] * hidden
         self.attention_flops = 4 * layers * architecture["heads"] * architecture["head_dim"]
-        self.position_bytes = sizes.bytes_per_position(architecture, dtype)
+        in_few_bits = costs.position_bytes(architecture, size)
+        self.position_bytes = sizes.bytes_per_position(architecture, dtype) if in_few_bits is None else in_few_bits
         stored = sum(costs.matrix_bytes(matrix, size) for matrix in matrices)
         self.weight_bytes = layers * (stored + 2 * hidden * size) + (self.head_weights + hidden) * size
         self.row_bytes = hidden * size  # of the embedding: only the rows of the given tokens are read

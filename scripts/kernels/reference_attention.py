@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from scripts.kernels.parts import Heads, Rope
+from scripts.kernels.quantised_cache import Scales, restore, write
 
 
 @dataclass
@@ -53,7 +54,7 @@ def position_info(
 
 def decode_attention(
     qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, positions: torch.Tensor, heads: Heads, rope: Rope,
-    info: PositionInfo | None = None,
+    info: PositionInfo | None = None, scales: Scales | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """Rotate, store and attend: a few new tokens of each row, each seeing all before it, or its window.
 
@@ -65,6 +66,7 @@ def decode_attention(
         heads: how many, how wide, and how they attend.
         rope: angles by position.
         info: ``position_info`` of the positions and the window, if they are known already.
+        scales: of a cache in 8 bits, as ``quantised_cache`` has it; changed in place.
 
     Returns:
         [B * S, H D].
@@ -74,20 +76,20 @@ def decode_attention(
     info = info or position_info(positions, count, rope, qkv.dtype, heads.window)
     q, k, v = _split_and_rotate(qkv, rows, heads, info.angles, info.rotated)
     if rows == 1:
-        new = slice(info.length - count, info.length)
-        keys[0, :, new], values[0, :, new] = k[0], v[0]
+        place: tuple = (0, slice(None), slice(info.length - count, info.length))
+        _store(k[0], v[0], keys, values, scales, place)
     else:
         row = torch.arange(rows, device=qkv.device)[:, None]
-        keys[row, :, info.positions] = k.transpose(1, 2)
-        values[row, :, info.positions] = v.transpose(1, 2)
+        _store(k.transpose(1, 2), v.transpose(1, 2), keys, values, scales, (row, slice(None), info.positions))
     seen = slice(info.first, info.length)
-    out = attend(q, keys[:, :, seen], values[:, :, seen], heads, info.mask)
+    out = attend(q, *_seen(keys, values, scales, (slice(None), slice(None), seen), qkv.dtype), heads, info.mask)
     return out.transpose(1, 2).reshape(rows * count, heads.query * heads.width)
 
 
 def prefill_attention(
-    qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int, heads: Heads, rope: Rope, rows: int
-) -> torch.Tensor:
+    qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int, heads: Heads, rope: Rope, rows: int,
+    scales: Scales | None = None,
+) -> torch.Tensor:  # fmt: skip
     """The same for a block of prompt tokens that stand at ``start`` and after in every row.
 
     What follows a row's own end is padding: nothing before it sees it.
@@ -95,9 +97,9 @@ def prefill_attention(
     count = qkv.shape[0] // rows
     part = slice(start, start + count)
     q, k, v = _split_and_rotate(qkv, rows, heads, _signed(rope, part, qkv.dtype), rope.rotated_width)
-    keys[:rows, :, start : start + count] = k
-    values[:rows, :, start : start + count] = v
-    out = attend_block(q, keys[:rows, :, : start + count], values[:rows, :, : start + count], start, heads, k, v)
+    k, v = _store(k, v, keys, values, scales, (slice(rows), slice(None), part))
+    before = (slice(rows), slice(None), slice(start + count))
+    out = attend_block(q, *_seen(keys, values, scales, before, qkv.dtype), start, heads, k, v)
     return out.transpose(1, 2).reshape(rows * count, heads.query * heads.width)
 
 
@@ -131,7 +133,7 @@ def attend_block(
 
 def packed_attention(
     qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, positions: torch.Tensor, slots: torch.Tensor,
-    heads: Heads, rope: Rope,
+    heads: Heads, rope: Rope, scales: Scales | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """Rotate, store and attend: prompts one behind the other, each token seeing those of its own prompt up to itself.
 
@@ -143,6 +145,7 @@ def packed_attention(
         slots: int64 [T]: the cache's row of each token.
         heads: how many, how wide, and how they attend.
         rope: angles by position.
+        scales: of a cache in 8 bits; changed in place.
 
     Returns:
         [T, H D].
@@ -150,8 +153,9 @@ def packed_attention(
     count = qkv.shape[0]
     angles = _signed(rope, positions, qkv.dtype)
     q, k, v = _split_and_rotate(qkv, 1, heads, angles, rope.rotated_width)  # each [1, heads, T, D]
-    keys[slots, :, positions] = k[0].transpose(0, 1)
-    values[slots, :, positions] = v[0].transpose(0, 1)
+    place = (slots, slice(None), positions)
+    new = _store(k[0].transpose(0, 1), v[0].transpose(0, 1), keys, values, scales, place)  # each [T, Hkv, D]
+    k, v = (part.transpose(0, 1)[None] for part in new)
     bounds = [*(positions == 0).nonzero().flatten().tolist(), count]
     out = []
     for first, end in pairwise(bounds):
@@ -159,6 +163,25 @@ def packed_attention(
         new_keys, new_values = k[:, :, own], v[:, :, own]
         out.append(attend_block(q[:, :, own], new_keys, new_values, 0, heads, new_keys, new_values))
     return torch.cat(out, dim=2).transpose(1, 2).reshape(count, heads.query * heads.width)
+
+
+def _store(
+    k: torch.Tensor, v: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scales: Scales | None, place: tuple
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put new keys and values in their place; returns what attention reads of them."""
+    if scales is None:
+        keys[place], values[place] = k, v
+        return k, v
+    return write(keys, scales[0], place, k), write(values, scales[1], place, v)
+
+
+def _seen(
+    keys: torch.Tensor, values: torch.Tensor, scales: Scales | None, place: tuple, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and values of a part of the cache, as attention reads them."""
+    if scales is None:
+        return keys[place], values[place]
+    return restore(keys[place], scales[0][place], dtype), restore(values[place], scales[1][place], dtype)
 
 
 def attend(

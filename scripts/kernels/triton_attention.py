@@ -8,7 +8,9 @@ import torch
 import triton
 
 from scripts.kernels.parts import Heads, Rope
+from scripts.kernels.quantised_cache import Scales
 from scripts.kernels.triton_attention_kernels import attend_per_group, attend_per_head, combine_splits
+from scripts.kernels.triton_cache import stored
 from scripts.kernels.triton_launch import use_pdl
 from scripts.kernels.triton_rotary import padded_width
 
@@ -48,7 +50,7 @@ def split_count(programs: int, positions: int) -> int:
 
 def decode_attention(
     qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, positions: torch.Tensor, heads: Heads, rope: Rope,
-    tile: TileConfig | None = None, per_head: bool | None = None,
+    tile: TileConfig | None = None, per_head: bool | None = None, scales: Scales | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """See ``reference.decode_attention``; one kernel, or two with a long cache.
 
@@ -61,6 +63,7 @@ def decode_attention(
         rope: angles of L positions or more.
         tile: how the cache is read, chosen by shape if None.
         per_head: a program for each query head rather than for each group, of one new token; chosen by shape if None.
+        scales: of a cache in 8 bits, [B, Hkv, L] each, rows and heads one behind the other as those of the keys.
 
     Returns:
         [B * S, H D].
@@ -76,12 +79,13 @@ def decode_attention(
         per_head = count == 1 and splits == 1 and (programs <= MAX_PER_HEAD_PROGRAMS or qkv.dtype == torch.float32)
     tile = tile or rule_tile(heads, qkv.dtype, queries, per_head)
     out = torch.empty(qkv.shape[0], heads.query * heads.width, dtype=qkv.dtype, device=qkv.device)
+    keys, values, key_scales, value_scales, form = stored(keys, values, scales)
     wait, scale, cap = use_pdl(qkv.device), heads.score_scale * LOG2_E, (heads.cap or 0.0) * LOG2_E
     if per_head:
         attend_per_head[(heads.query, rows)](
-            qkv, keys, values, positions, rope.cos, rope.sin, out, scale, keys.stride(0), keys.stride(1), group,
-            heads.key_value, heads.width, wide, rope.rotated_width, window, cap, tile.block, wait,
-            num_warps=tile.warps, launch_pdl=wait,
+            qkv, keys, values, key_scales, value_scales, positions, rope.cos, rope.sin, out, scale, keys.stride(0),
+            keys.stride(1), group, heads.key_value, heads.width, wide, rope.rotated_width, window, cap, form,
+            tile.block, wait, num_warps=tile.warps, launch_pdl=wait,
         )  # fmt: skip
         return out
     partial, stats = out, out
@@ -89,9 +93,9 @@ def decode_attention(
         partial = torch.empty(programs, splits, queries, heads.width, dtype=torch.float32, device=qkv.device)
         stats = torch.empty(programs, splits, queries, 2, dtype=torch.float32, device=qkv.device)
     attend_per_group[(splits, heads.key_value, rows)](
-        qkv, keys, values, positions, rope.cos, rope.sin, out, partial, stats, scale, keys.stride(0), keys.stride(1),
-        group, heads.key_value, heads.width, wide, rope.rotated_width, window, cap, count, queries, tile.block, splits,
-        tile.stages, wait, num_warps=tile.warps, launch_pdl=wait,
+        qkv, keys, values, key_scales, value_scales, positions, rope.cos, rope.sin, out, partial, stats, scale,
+        keys.stride(0), keys.stride(1), group, heads.key_value, heads.width, wide, rope.rotated_width, window, cap,
+        form, count, queries, tile.block, splits, tile.stages, wait, num_warps=tile.warps, launch_pdl=wait,
     )  # fmt: skip
     if splits > 1:
         combine_splits[(count * group, heads.key_value, rows)](

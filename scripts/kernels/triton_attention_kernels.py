@@ -4,6 +4,7 @@ Each rotates, stores and attends. ``attend_per_head`` gives a program one query 
 query heads that share a key-value head, so that each key is read once, and one split of the cache; ``combine_splits``
 then merges the splits (flash-decoding; Dao et al., 2023). W, a padded width, and R, how much of it is rotated, are
 explained in ``triton_rotary``. WINDOW is how many positions a token sees, itself among them, and 0 for all before it.
+FORM is how the cache is stored, as ``triton_cache`` has it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import triton
 import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
+from scripts.kernels.triton_cache import PLAIN, unpacked, write_one, write_rows
 from scripts.kernels.triton_rotary import head_mask, load_head, rotate
 
 
@@ -24,23 +26,31 @@ def capped(scores, CAP: tl.constexpr):
 
 
 @triton.jit
-def online_softmax(q, k, v, visible, scale, row_max, total, acc, CAP: tl.constexpr):
-    """Take keys and values [N, D] into a running softmax: of each query the largest score, the sum, the result."""
-    scores = capped(tl.dot(q, tl.trans(k), input_precision="ieee") * scale, CAP)
+def online_softmax(q, k, v, visible, scale, row_max, total, acc, CAP: tl.constexpr, k_scale=None, v_scale=None):
+    """Take keys and values [N, D] into a running softmax: of each query the largest score, the sum, the result.
+
+    Those of a cache in 8 bits have scales, [N], which multiply scores and weights: far fewer than keys and values.
+    """
+    scores = tl.dot(q, tl.trans(k), input_precision="ieee") * scale
+    if k_scale is not None:
+        scores = scores * k_scale[None, :]
+    scores = capped(scores, CAP)
     scores = tl.where(visible, scores, float("-inf"))
     new_max = tl.maximum(row_max, tl.max(scores, 1))
     rescale = tl.exp2(row_max - new_max)
     weights = tl.exp2(scores - new_max[:, None])
     total = total * rescale + tl.sum(weights, 1)
+    if v_scale is not None:
+        weights = weights * v_scale[None, :]
     acc = tl.dot(weights.to(v.dtype), v, acc * rescale[:, None], input_precision="ieee")
     return new_max, total, acc
 
 
 @triton.jit
 def attend_per_head(
-    qkv, keys, values, positions, cos, sin, out, scale, row_stride, head_stride,
+    qkv, keys, values, key_scales, value_scales, positions, cos, sin, out, scale, row_stride, head_stride,
     GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, R: tl.constexpr, WINDOW: tl.constexpr,
-    CAP: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr,
+    CAP: tl.constexpr, FORM: tl.constexpr, BLOCK: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
     """One query head, one new token: no shared memory, and all loads in flight at once.
 
@@ -59,12 +69,18 @@ def attend_per_head(
     if WINDOW > 0:
         low = tl.maximum(length - WINDOW + 1, 0)
         n += low
-    keys += row.to(tl.int64) * row_stride + head * head_stride
-    values += row.to(tl.int64) * row_stride + head * head_stride
+    begins = row.to(tl.int64) * row_stride + head * head_stride
+    keys += begins
+    values += begins
     at = n[:, None] * D + d[None, :]
     old = head_mask((n < length)[:, None], d[None, :], D, W)
     k = tl.load(keys + at, mask=old, other=0.0)
     v = tl.load(values + at, mask=old, other=0.0)
+    if FORM != PLAIN:
+        key_scales += begins // D
+        value_scales += begins // D
+        k_scale = tl.load(key_scales + n, mask=n < length, other=0.0)
+        v_scale = tl.load(value_scales + n, mask=n < length, other=0.0)
     angle_cos = load_head(cos + length * D + d, d, D, W)
     angle_sin = load_head(sin + length * D + d, d, D, W)
     first_half = d < R // 2
@@ -78,9 +94,10 @@ def attend_per_head(
     v_new = load_head(k_at + KV * D + d, d, D, W)
     q = rotate(q, q_partner, angle_cos, angle_sin, first_half)
     k_new = rotate(k_new, k_partner, angle_cos, angle_sin, first_half)
-    writes = (d < D) & (query % GROUP == 0)
-    tl.store(keys + length * D + d, k_new, mask=writes)
-    tl.store(values + length * D + d, v_new, mask=writes)
+    first_of_group = query % GROUP == 0
+    writes = (d < D) & first_of_group
+    k_new = write_one(k_new, keys + length * D + d, key_scales, length, writes, first_of_group, FORM)
+    v_new = write_one(v_new, values + length * D + d, value_scales, length, writes, first_of_group, FORM)
     q = q.to(tl.float32) * scale
     # The new token comes first, so that the running maximum is finite.
     row_max = capped(tl.sum(q * k_new.to(tl.float32), 0), CAP)
@@ -92,13 +109,23 @@ def attend_per_head(
         at = following[:, None] * D + d[None, :]
         k_next = tl.load(keys + at, mask=later, other=0.0)
         v_next = tl.load(values + at, mask=later, other=0.0)
-        scores = capped(tl.sum(k.to(tl.float32) * q[None, :], 1), CAP)
+        if FORM != PLAIN:
+            k_scale_next = tl.load(key_scales + following, mask=following < length, other=0.0)
+            v_scale_next = tl.load(value_scales + following, mask=following < length, other=0.0)
+            scores = capped(tl.sum(unpacked(k, q, FORM) * q[None, :], 1) * k_scale, CAP)
+        else:
+            scores = capped(tl.sum(k.to(tl.float32) * q[None, :], 1), CAP)
         scores = tl.where(first + n < length, scores, float("-inf"))
         new_max = tl.maximum(row_max, tl.max(scores, 0))
         rescale = tl.exp2(row_max - new_max)
         weights = tl.exp2(scores - new_max)
         total = total * rescale + tl.sum(weights, 0)
-        acc = acc * rescale + tl.sum(v.to(tl.float32) * weights[:, None], 0)
+        if FORM != PLAIN:
+            acc = acc * rescale + tl.sum(unpacked(v, q, FORM) * (weights * v_scale)[:, None], 0)
+            k_scale = k_scale_next
+            v_scale = v_scale_next
+        else:
+            acc = acc * rescale + tl.sum(v.to(tl.float32) * weights[:, None], 0)
         row_max = new_max
         k = k_next
         v = v_next
@@ -112,9 +139,10 @@ def attend_per_head(
 
 @triton.jit
 def attend_per_group(
-    qkv, keys, values, positions, cos, sin, out, partial, stats, scale, row_stride, head_stride,
+    qkv, keys, values, key_scales, value_scales, positions, cos, sin, out, partial, stats, scale, row_stride,
+    head_stride,
     GROUP: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, R: tl.constexpr, WINDOW: tl.constexpr,
-    CAP: tl.constexpr, S: tl.constexpr, M: tl.constexpr, BLOCK: tl.constexpr, SPLITS: tl.constexpr,
+    CAP: tl.constexpr, FORM: tl.constexpr, S: tl.constexpr, M: tl.constexpr, BLOCK: tl.constexpr, SPLITS: tl.constexpr,
     STAGES: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
     """A group of query heads and one split; row s * GROUP + g of the M queries is new token s, head g of the group."""
@@ -137,8 +165,12 @@ def attend_per_group(
     d = tl.arange(0, W)
     n = tl.arange(0, BLOCK)
     m = tl.arange(0, M)
-    keys += row.to(tl.int64) * row_stride + head * head_stride
-    values += row.to(tl.int64) * row_stride + head * head_stride
+    begins = row.to(tl.int64) * row_stride + head * head_stride
+    keys += begins
+    values += begins
+    if FORM != PLAIN:
+        key_scales += begins // D
+        value_scales += begins // D
     first_half = d < R // 2
     other_half = tl.where(first_half, d + R // 2, d - R // 2)
     token = m // GROUP
@@ -166,8 +198,9 @@ def attend_per_group(
         k_cos = load_head(cos + length * D + d, d, D, W)
         k_sin = load_head(sin + length * D + d, d, D, W)
         k_new = rotate(k_new, k_partner, k_cos, k_sin, first_half)
-        tl.store(keys + length * D + d, k_new, mask=(d < D) & (split == 0))
-        tl.store(values + length * D + d, v_new, mask=(d < D) & (split == 0))
+        writes = (d < D) & (split == 0)
+        k_new = write_one(k_new, keys + length * D + d, key_scales, length, writes, split == 0, FORM)
+        v_new = write_one(v_new, values + length * D + d, value_scales, length, writes, split == 0, FORM)
         row_max = capped(tl.sum(q.to(tl.float32) * k_new.to(tl.float32)[None, :], 1) * scale, CAP)
         if SPLITS > 1:
             row_max = tl.where(split == 0, row_max, -1e30)
@@ -183,8 +216,10 @@ def attend_per_group(
         k_cos = tl.load(cos + offsets, mask=exists, other=0.0)
         k_sin = tl.load(sin + offsets, mask=exists, other=0.0)
         k_new = rotate(k_new, k_partner, k_cos, k_sin, first_half[None, :])
-        tl.store(keys + offsets, k_new, mask=exists & (split == 0))
-        tl.store(values + offsets, v_new, mask=exists & (split == 0))
+        writes = exists & (split == 0)
+        owns = (s < S) & (split == 0)
+        k_new = write_rows(k_new, keys + offsets, key_scales, length + s, writes, owns, FORM)
+        v_new = write_rows(v_new, values + offsets, value_scales, length + s, writes, owns, FORM)
         scores = capped(tl.dot(q, tl.trans(k_new), input_precision="ieee") * scale, CAP)
         if SPLITS > 1:
             scores = tl.where(split == 0, scores, -1e30)
@@ -204,7 +239,15 @@ def attend_per_group(
         visible = (first + n < high)[None, :]
         if WINDOW > 0 and S > 1:
             visible = visible & (first + n[None, :] > length + token[:, None] - WINDOW)
-        row_max, total, acc = online_softmax(q, k, v, visible, scale, row_max, total, acc, CAP)
+        if FORM == PLAIN:
+            row_max, total, acc = online_softmax(q, k, v, visible, scale, row_max, total, acc, CAP)
+        else:
+            inside = first + n < high
+            k_scale = tl.load(key_scales + first + n, mask=inside, other=0.0)
+            v_scale = tl.load(value_scales + first + n, mask=inside, other=0.0)
+            k = unpacked(k, q, FORM)
+            v = unpacked(v, q, FORM)
+            row_max, total, acc = online_softmax(q, k, v, visible, scale, row_max, total, acc, CAP, k_scale, v_scale)
     if SPLITS == 1:
         result = (acc / total[:, None]).to(q.dtype)
         out_at = (row.to(tl.int64) * S + token) * (KV * GROUP * D) + (head * GROUP + m % GROUP) * D

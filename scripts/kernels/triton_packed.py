@@ -2,7 +2,8 @@
 
 The first rotates queries and keys and writes keys and values into each prompt's row of the KV cache. The second
 attends: a program takes a query head and a tile of tokens, of one prompt or of several, each token seeing those of its
-own prompt up to itself (a flash attention as Dao et al., 2022, with bounds that are looked up token by token).
+own prompt up to itself (a flash attention as Dao et al., 2022, with bounds that are looked up token by token). With a
+cache in 8 bits the second reads what the first has rounded.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.parts import Heads, Rope
+from scripts.kernels.quantised_cache import Scales
 from scripts.kernels.triton_attention import LOG2_E
 from scripts.kernels.triton_attention_kernels import online_softmax
+from scripts.kernels.triton_cache import store_heads, stored
 from scripts.kernels.triton_launch import use_pdl
 from scripts.kernels.triton_rotary import head_mask, load_head, padded_width, rotate
 
 
 @triton.jit
 def _rotate_and_store_rows(
-    qkv, keys, values, positions, slots, cos, sin, q_out, k_out, row_stride, head_stride,
+    qkv, keys, values, key_scales, value_scales, positions, slots, cos, sin, q_out, k_out, row_stride, head_stride,
     H: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, R: tl.constexpr, HEADS: tl.constexpr,
-    WAIT: tl.constexpr,
+    FORM: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
     token = tl.program_id(0).to(tl.int64)
     h = tl.arange(0, HEADS)
@@ -46,11 +49,10 @@ def _rotate_and_store_rows(
     rotated = rotate(x, partner, q_cos, q_sin, first_half[None, :])
     is_query = head_mask((h < H)[:, None], d[None, :], D, W)
     tl.store(q_out + token * (H * D) + h[:, None] * D + d[None, :], rotated, mask=is_query)
-    is_key = rotated_heads & (h >= H)[:, None]
-    tl.store(k_out + token * (KV * D) + (h - H)[:, None] * D + d[None, :], rotated, mask=is_key)
-    cached = row * row_stride + position * D + d[None, :]
-    tl.store(keys + cached + (h - H)[:, None] * head_stride, rotated, mask=is_key)
-    tl.store(values + cached + (h - H - KV)[:, None] * head_stride, x, mask=inside & (h >= H + KV)[:, None])
+    store_heads(
+        rotated, x, at, keys, values, key_scales, value_scales, row * row_stride + position * D, head_stride,
+        k_out + token * (KV * D), True, h, d, H, KV, D, W, FORM,
+    )  # fmt: skip
 
 
 @triton.jit
@@ -96,30 +98,33 @@ def _attend_packed(
 
 def packed_attention(
     qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, positions: torch.Tensor, slots: torch.Tensor,
-    heads: Heads, rope: Rope,
+    heads: Heads, rope: Rope, scales: Scales | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """See ``reference.packed_attention``.
 
     Args:
-        qkv: [T, (H + 2 Hkv) D].
+        qkv: [T, (H + 2 Hkv) D]; with a cache in 8 bits, its values are rounded in place.
         keys: the cache, [rows, Hkv, L, D], positions and D contiguous.
         values: with the strides of the keys.
         positions: int64 [T].
         slots: int64 [T].
         heads: of an even width, and how they attend.
         rope: angles of L positions or more.
+        scales: of a cache in 8 bits, as of decode attention.
 
     Returns:
         [T, H D].
     """
+    keys, values, key_scales, value_scales, form = stored(keys, values, scales)
     count = qkv.shape[0]
     q = torch.empty(count, heads.query * heads.width, dtype=qkv.dtype, device=qkv.device)
     k = torch.empty(count, heads.key_value * heads.width, dtype=qkv.dtype, device=qkv.device)
     wait, width = use_pdl(qkv.device), padded_width(heads.width)
     every = triton.next_power_of_2(heads.query + 2 * heads.key_value)
     _rotate_and_store_rows[(count,)](
-        qkv, keys, values, positions, slots, rope.cos, rope.sin, q, k, keys.stride(0), keys.stride(1), heads.query,
-        heads.key_value, heads.width, width, rope.rotated_width, every, wait, num_warps=4, launch_pdl=wait,
+        qkv, keys, values, key_scales, value_scales, positions, slots, rope.cos, rope.sin, q, k, keys.stride(0),
+        keys.stride(1), heads.query, heads.key_value, heads.width, width, rope.rotated_width, every, form, wait,
+        num_warps=4, launch_pdl=wait,
     )  # fmt: skip
     out = torch.empty_like(q)
     # Numbers of 32 bits are multiplied without tensor cores, which takes registers; of wider heads, two stages would

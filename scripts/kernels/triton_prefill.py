@@ -12,7 +12,9 @@ from torch.nn.attention.bias import causal_lower_right
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from scripts.kernels.parts import Heads, Rope
+from scripts.kernels.quantised_cache import Scales, restore
 from scripts.kernels.reference_attention import attend_block
+from scripts.kernels.triton_cache import store_heads, stored
 from scripts.kernels.triton_launch import use_pdl
 from scripts.kernels.triton_packed import packed_attention
 from scripts.kernels.triton_rotary import head_mask, load_head, padded_width, rotate
@@ -20,9 +22,9 @@ from scripts.kernels.triton_rotary import head_mask, load_head, padded_width, ro
 
 @triton.jit
 def _rotate_and_store(
-    qkv, keys, values, cos, sin, q_out, start, count, row_stride, head_stride,
+    qkv, keys, values, key_scales, value_scales, cos, sin, q_out, k_out, start, count, row_stride, head_stride,
     H: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, W: tl.constexpr, R: tl.constexpr, HEADS: tl.constexpr,
-    WAIT: tl.constexpr,
+    FORM: tl.constexpr, WAIT: tl.constexpr,
 ):  # fmt: skip
     token = tl.program_id(0)
     h = tl.arange(0, HEADS)
@@ -44,9 +46,10 @@ def _rotate_and_store(
     rotated = rotate(x, partner, q_cos, q_sin, first_half[None, :])
     q_at = q_out + token.to(tl.int64) * (H * D) + h[:, None] * D + d[None, :]
     tl.store(q_at, rotated, mask=head_mask((h < H)[:, None], d[None, :], D, W))
-    cached = row.to(tl.int64) * row_stride + position * D + d[None, :]
-    tl.store(keys + cached + (h - H)[:, None] * head_stride, rotated, mask=rotated_heads & (h >= H)[:, None])
-    tl.store(values + cached + (h - H - KV)[:, None] * head_stride, x, mask=inside & (h >= H + KV)[:, None])
+    store_heads(
+        rotated, x, at, keys, values, key_scales, value_scales, row.to(tl.int64) * row_stride + position * D,
+        head_stride, k_out + token.to(tl.int64) * (KV * D), False, h, d, H, KV, D, W, FORM,
+    )  # fmt: skip
 
 
 @functools.cache  # for good: captured graphs read them, and the kernel may do so before the one ahead of it has ended
@@ -60,21 +63,23 @@ def _places(rows: int, count: int, device: torch.device) -> tuple[torch.Tensor, 
 
 
 def prefill_attention(
-    qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int, heads: Heads, rope: Rope, rows: int
-) -> torch.Tensor:
+    qkv: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int, heads: Heads, rope: Rope, rows: int,
+    scales: Scales | None = None,
+) -> torch.Tensor:  # fmt: skip
     """See ``reference.prefill_attention``: one kernel that rotates and stores, then torch's own attention.
 
     That has neither windows nor caps. Where a layer needs them, the kernels for packed prompts take whole prompts; of
     prompts whose beginning is in the cache, plain torch attends.
 
     Args:
-        qkv: [rows * S, (H + 2 Hkv) D].
+        qkv: [rows * S, (H + 2 Hkv) D]; with a cache in 8 bits, its values are rounded in place.
         keys: [rows or more, Hkv, L, D], positions and D contiguous.
         values: with the strides of the keys.
         start: where the first token of every row stands; what is before is in the cache.
         heads: of an even width, and how they attend.
         rope: angles of L positions or more.
         rows: prompts.
+        scales: of a cache in 8 bits, as of decode attention.
 
     Returns:
         [rows * S, H D].
@@ -83,16 +88,27 @@ def prefill_attention(
     length = start + count
     special = heads.cap is not None or (heads.window is not None and heads.window < length)
     if special and start == 0:
-        return packed_attention(qkv, keys, values, *_places(rows, count, qkv.device), heads, rope)
+        return packed_attention(qkv, keys, values, *_places(rows, count, qkv.device), heads, rope, scales)
+    numbers, more, key_scales, value_scales, form = stored(keys, values, scales)
     q = torch.empty(rows, count, heads.query, heads.width, dtype=qkv.dtype, device=qkv.device)
+    k = q  # not written, unless the cache is in 8 bits
+    if scales is not None:
+        k = torch.empty(rows, count, heads.key_value, heads.width, dtype=qkv.dtype, device=qkv.device)
     wait = use_pdl(qkv.device)
     every = triton.next_power_of_2(heads.query + 2 * heads.key_value)
     _rotate_and_store[(rows * count,)](
-        qkv, keys, values, rope.cos, rope.sin, q, start, count, keys.stride(0), keys.stride(1), heads.query,
-        heads.key_value, heads.width, padded_width(heads.width), rope.rotated_width, every, wait, num_warps=4,
-        launch_pdl=wait,
+        qkv, numbers, more, key_scales, value_scales, rope.cos, rope.sin, q, k, start, count,
+        keys.stride(0), keys.stride(1), heads.query, heads.key_value, heads.width, padded_width(heads.width),
+        rope.rotated_width, every, form, wait, num_warps=4, launch_pdl=wait,
     )  # fmt: skip
-    q, k, v = q.transpose(1, 2), keys[:rows, :, :length], values[:rows, :, :length]  # [rows, heads, S or length, D]
+    q = q.transpose(1, 2)  # [rows, heads, S, D], and keys and values [rows, heads, S or length, D]
+    seen = slice(rows), slice(None), slice(length)
+    if scales is None:
+        k, v = keys[seen], values[seen]
+    elif start == 0:
+        k, v = k.transpose(1, 2), _values_of(qkv, rows, heads)
+    else:
+        k, v = (restore(part[seen], own[seen], qkv.dtype) for part, own in zip((keys, values), scales, strict=True))
     grouped = heads.query != heads.key_value
     if special:
         out = attend_block(q, k, v, start, heads, k, v)
@@ -102,3 +118,9 @@ def prefill_attention(
         mask = causal_lower_right(count, length)
         out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=heads.scale, enable_gqa=grouped)
     return out.transpose(1, 2).reshape(rows * count, heads.query * heads.width)
+
+
+def _values_of(qkv: torch.Tensor, rows: int, heads: Heads) -> torch.Tensor:
+    """[rows * S, (H + 2 Hkv) D] -> the values in it, [rows, Hkv, S, D]."""
+    first = heads.query + heads.key_value
+    return qkv.view(rows, -1, first + heads.key_value, heads.width)[:, :, first:].transpose(1, 2)

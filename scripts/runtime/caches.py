@@ -1,4 +1,4 @@
-"""What a KV cache of transformers holds, read from its tensors, quantised or not."""
+"""What a KV cache holds, of transformers' or of the graph engine's, read from its tensors, quantised or not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def held(cache: Any) -> Held:
     found = Held()
     for layer in getattr(cache, "layers", []):
         stored = [quantised(layer, name) for name in ("keys", "values")]
-        plain = [layer.keys, layer.values] if filled(getattr(layer, "keys", None)) else []
+        own = getattr(layer, "scales", None) is not None  # the numbers are its keys and values
+        plain = [layer.keys, layer.values] if filled(getattr(layer, "keys", None)) and not own else []
         tensors = [tensor for parts in stored if parts for tensor in (parts.numbers, *parts.beside)] + plain
         found.bytes += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         in_plain = plain[0].shape[0] * plain[0].shape[-2] if plain else 0
@@ -58,7 +59,11 @@ class Quantised:
 
 
 def quantised(layer: Any, name: str) -> Quantised | None:
-    """The quantised ``keys`` or ``values`` of a layer of transformers' quantised cache; None where there are none."""
+    """The quantised ``keys`` or ``values`` of a layer of a quantised cache; None where there are none."""
+    scales = getattr(layer, "scales", None)
+    if scales is not None:  # of the graph engine's
+        numbers, own = getattr(layer, name), scales[name == "values"]
+        return Quantised(numbers, tuple(numbers.shape), own.numel(), [own])
     stored = getattr(layer, f"_quantized_{name}", None)
     if stored is None:
         return None

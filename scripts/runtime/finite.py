@@ -45,11 +45,17 @@ def check(logits: torch.Tensor) -> None:
 
 
 def of_cache(layers: list[Any]) -> str | None:
-    """The first layer whose cached keys or values are not finite, in words; None if all are."""
-    bad = next(
-        (number for number, layer in enumerate(layers) if not bool((layer.keys + layer.values).isfinite().all())), None
-    )
+    """The first layer whose cached keys or values are not finite, in words; None if all are.
+
+    Of those in 8 bits the scales tell: they are what the largest is.
+    """
+    bad = next((number for number, layer in enumerate(layers) if not _finite(layer)), None)
     return None if bad is None else f"in what layer {bad} was given"
+
+
+def _finite(layer: Any) -> bool:
+    keys, values = getattr(layer, "scales", None) or (layer.keys, layer.values)
+    return bool((keys + values).isfinite().all())
 
 
 def sentence(technique: str, sample: str, place: str) -> str:

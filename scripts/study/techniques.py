@@ -118,8 +118,9 @@ def _resolve(name: str, entries: dict[str, Any], models: set[str]) -> Technique:
     for link in reversed(chain):
         inherited = dict(settings)
         settings |= _facets(link, entries[link])
-    on = {facet: value for facet, value in settings.items() if value is not None}
     where = f"techniques.{name}"
+    settings, inherited = _settled(where, settings), _settled(where, inherited)
+    on = _on(settings)
     if "model" not in on:
         raise StudyError(f"{where} has no model; set 'model' or extend a technique that does.")
     if "kv_cache" not in on:
@@ -144,6 +145,16 @@ def _resolve(name: str, entries: dict[str, Any], models: set[str]) -> Technique:
             raise StudyError(f"{where}.{key} is '{model}', which is no model{suggestion(model, models)}.")
     lossless = technique.parent is not None and costs.is_lossless(technique.difference, on, inherited)
     return Technique(**(vars(technique) | {"lossless": lossless}))
+
+
+def _on(settings: dict[str, Any]) -> dict[str, Any]:
+    return {facet: value for facet, value in settings.items() if value is not None}
+
+
+def _settled(where: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with each facet's value as it is beside the others."""
+    on = _on(settings)
+    return settings | {facet.name: _named(where, facet.settle, value, on) for facet, value in registry.used_facets(on)}
 
 
 def _chain(name: str, entries: dict[str, Any]) -> list[str]:

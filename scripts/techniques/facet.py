@@ -30,6 +30,14 @@ class Facet:
         """The value with its shorthand spelled out and its defaults filled in; None when it switches the facet off."""
         return value
 
+    def settle(self, value: Any, facets: dict[str, Any]) -> Any:
+        """The resolved value as it is beside the technique's other facets; called before ``check``.
+
+        Raises:
+            StudyError: it has an option that does not exist beside them.
+        """
+        return value
+
     def check(self, value: Any, facets: dict[str, Any]) -> None:
         """Refuse an invalid value or combination.
 

@@ -73,6 +73,7 @@ class MethodFacet(Facet):
             raise StudyError(f"{self.name} '{name}' has no option '{unknown[0]}'; it has {', '.join(options)}.")
         return method.resolved(options | given)
 
+    settle = _by_method("settle")
     check = _by_method("check")
     processes = _by_method("processes")
     transform_weights = _by_method("transform_weights")

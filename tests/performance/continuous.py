@@ -58,7 +58,8 @@ def main() -> int:
         print(f"tokens in float32, {CHECK_LAYERS} layers: {CHECKED - wrong} of {CHECKED} requests as one at a time")
     began = time.perf_counter()
     config = config_of(shape)
-    loaded = Loaded(random_model(config, device, dtype), Process(device, dtype), {})
+    facets = {"kv_cache": {"dtype": options.kv_cache} if options.kv_cache else "dynamic"}
+    loaded = Loaded(random_model(config, device, dtype), Process(device, dtype), facets)
     made_s = time.perf_counter() - began
     began = time.perf_counter()
     engine = GraphBatching(loaded, pad=0, slots=options.slots, prefill_tokens=options.prefill_tokens)
@@ -102,6 +103,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fronts", type=int, default=max(1, min(6, (os.cpu_count() or 2) // 3)))
     parser.add_argument("--clients", type=int, default=max(1, min(6, (os.cpu_count() or 2) // 3)))
     parser.add_argument("--shares", type=float, nargs="*", default=[0.7, 0.85, 0.95], help="Poisson rates")
+    parser.add_argument(
+        "--kv-cache", choices=["fp8", "int8"], help="keys and values in 8 bits; the check stays without"
+    )
     parser.add_argument("--no-check", action="store_true", help="leave the comparison of tokens out")
     parser.add_argument("--client", help=argparse.SUPPRESS)
     parser.add_argument("--vocabulary", type=int, help=argparse.SUPPRESS)

@@ -84,7 +84,7 @@ def _prefix(run: Run) -> Figure:
 def _reason(run: Run) -> str | None:
     settings = run.settings
     if not rounding.is_exact(run.info):
-        return "not compared: rounding differs with the shapes unless the weights are unquantised float32"
+        return "not compared: rounding differs with the shapes unless weights and KV cache are unquantised float32"
     if settings.get("speculation") not in (None, "none"):
         return "not compared: a technique that speculates"
     if (run.info.get("processes") or 1) > 1:

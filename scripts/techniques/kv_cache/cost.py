@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.hardware.cost import Architecture, Cost
-from scripts.techniques.kv_cache.groups import BITS, group_size
+from scripts.techniques.kv_cache.groups import BITS, SCALE_BYTES, group_size, scaled_by_token
 
 NOT_COUNTED = "the quantised cache is written out in the model's dtype at every step, which is not counted"
 
@@ -24,15 +24,20 @@ class KVCacheCost(Cost):
         return isinstance(value, dict)
 
     def not_counted(self, value: Any) -> str | None:
-        """A quantised cache's traffic."""
-        return NOT_COUNTED if isinstance(value, dict) else None
+        """The traffic of transformers' quantised cache; the graph engine's is read as it is stored."""
+        return NOT_COUNTED if isinstance(value, dict) and not scaled_by_token(value) else None
 
     def position_bytes(self, value: Any, architecture: Architecture, size: int) -> float | None:
-        """Bits of each number, and of each group a scale and a zero point in the model's dtype; fp8 has one scale."""
+        """Bits of each number, and of each group a scale and a zero point in the model's dtype; fp8 has one scale.
+
+        Of the graph engine's cache the bits, and a scale in float32 for each head's key and value.
+        """
         if not isinstance(value, dict):
             return None
         width, heads, dtype = architecture["head_dim"], architecture["kv_heads"], value["dtype"]
         numbers = 2 * architecture["layers"] * heads * width
+        if scaled_by_token(value):
+            return numbers * (BITS[dtype] / 8 + SCALE_BYTES / width)
         beside = 0.0 if dtype == "fp8" else 2 * size / group_size(dtype, value["group_size"], width, heads)
         return numbers * (BITS[dtype] / 8 + beside)
 

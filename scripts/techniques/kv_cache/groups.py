@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 BITS = {"int8": 8, "int4": 4, "fp8": 8}
 GROUP = 64
+# Of the graph engine's cache, which has no groups: a scale for each token and head.
+SCALES, TOKEN_AND_HEAD = "scales", "token_and_head"
+SCALE_BYTES = 4
+
+
+def scaled_by_token(value: Any) -> bool:
+    """Whether a settled value asks for the graph engine's quantised cache."""
+    return isinstance(value, dict) and SCALES in value
 
 
 def group_size(dtype: str, asked: int | None, width: int, heads: int) -> int:

@@ -29,10 +29,11 @@ def model(tmp_path_factory):
     return LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
 
 
-def written(model, device, quantization=None, speculation=None, shared_prefix=False, rows=1):
+def written(model, device, quantization=None, speculation=None, shared_prefix=False, rows=1, kv_cache=None):
     """What the loop writes after the prompts, and what it proposes and accepts in each round."""
     process = Process(torch.device(device), torch.float32)
-    loaded = Loaded(copy.deepcopy(model).to(device), process, {}, draft=copy.deepcopy(model).to(device))
+    facets = {"kv_cache": {"dtype": kv_cache} if kv_cache else "dynamic"}
+    loaded = Loaded(copy.deepcopy(model).to(device), process, facets, draft=copy.deepcopy(model).to(device))
     if quantization is not None:
         load_facet("quantization").after_load({"method": quantization}, loaded)
     if "draft_quantization" in (speculation or {}):
@@ -66,6 +67,10 @@ def kept(rounds):
         {"speculation": DRAFTS},
         {"speculation": DRAFTS_INT4},
         {"speculation": LOOKS_UP},
+        {"kv_cache": "int8", "rows": 2},
+        {"kv_cache": "fp8", "rows": 2},
+        {"kv_cache": "fp8", "shared_prefix": True},
+        {"kv_cache": "fp8", "speculation": LOOKS_UP},
     ],
     ids=str,
 )
@@ -75,8 +80,10 @@ def test_the_kernels_write_the_tokens_of_plain_torch(model, options, monkeypatch
     assert written(model, tests.support.triton_device.DEVICE, **options) == expected
 
 
-@pytest.mark.parametrize("name", ["qwen3", "gemma2", "phi4"])
-@pytest.mark.parametrize("options", [{"rows": 2}, {"speculation": LOOKS_UP}], ids=str)
+OWN_PARTS = [(name, way) for name in ("qwen3", "gemma2", "phi4") for way in ({"rows": 2}, {"speculation": LOOKS_UP})]
+
+
+@pytest.mark.parametrize(("name", "options"), [*OWN_PARTS, ("gemma2", {"rows": 2, "kv_cache": "int8"})], ids=str)
 def test_the_kernels_run_layers_with_parts_of_their_own(name, options, monkeypatch):
     layer_types = ["sliding_attention"] if name == "gemma2" else None
     model = families.model_of(name, num_hidden_layers=1, layer_types=layer_types, sliding_window=3)
@@ -85,9 +92,10 @@ def test_the_kernels_run_layers_with_parts_of_their_own(name, options, monkeypat
     assert written(model, tests.support.triton_device.DEVICE, **options) == expected
 
 
-def served(model, device):
+def served(model, device, kv_cache=None):
     """What requests that join and leave are answered."""
-    loaded = Loaded(copy.deepcopy(model).to(device), Process(torch.device(device), torch.float32), {})
+    facets = {"kv_cache": {"dtype": kv_cache} if kv_cache else "dynamic"}
+    loaded = Loaded(copy.deepcopy(model).to(device), Process(torch.device(device), torch.float32), facets)
     engine = GraphBatching(loaded, pad=2, slots=2, prefill_tokens=16)
     engine.reserve(16)
     written = {}
@@ -99,10 +107,11 @@ def served(model, device):
     return written, engine.counts.mixed_steps
 
 
-def test_the_kernels_answer_requests_that_join_and_leave(model, monkeypatch):
-    expected, mixed = served(model, "cpu")
-    assert expected[0] == written(model, "cpu")[0][0][0]
+@pytest.mark.parametrize("kv_cache", [None, "int8", "fp8"])
+def test_the_kernels_answer_requests_that_join_and_leave(model, monkeypatch, kv_cache):
+    expected, mixed = served(model, "cpu", kv_cache)
+    assert expected[0] == written(model, "cpu", kv_cache=kv_cache)[0][0][0]
     assert mixed, "prompts were read beside requests under way"
     monkeypatch.setattr(decoder, "operations", lambda device: triton_ops)
     monkeypatch.setattr(slots, "captures", lambda device: True)
-    assert served(model, tests.support.triton_device.DEVICE) == (expected, mixed)
+    assert served(model, tests.support.triton_device.DEVICE, kv_cache) == (expected, mixed)

@@ -72,9 +72,10 @@ def compared(*entries: dict[str, Any], **gains: float) -> dict[str, Any]:
 
 
 def every_setting() -> list[tuple[str, Any]]:
+    of_graph = registry.load_facet("kv_cache").settle({"dtype": "fp8"}, {"engine": {"name": "graph"}})
     return [
         (facet, registry.load_facet(facet).resolve(value)) for facet, values in SETTINGS.items() for value in values
-    ]
+    ] + [("kv_cache", of_graph)]
 
 
 def test_every_facet_and_every_file_of_words_is_tried_here():

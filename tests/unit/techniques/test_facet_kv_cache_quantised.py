@@ -62,10 +62,6 @@ def test_a_missing_package_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("facets", "sentence"),
     [
-        (
-            {"engine": {"name": "graph"}},
-            "in int8 does not compose with engine 'graph', whose cache is its own",
-        ),
         ({"engine": {"name": "transformers_static"}}, "does not compose with engine 'transformers_static'"),
         ({"speculation": {"prompt_lookup": 3}}, "does not compose with speculation"),
         ({"parallel": {"tensor": 2}}, "does not compose with parallel"),
