@@ -122,24 +122,26 @@ def store_heads(
     With a cache in 8 bits, or where ``keeps_keys``, ``k_out`` gets what attention reads of the keys. What it reads of
     values in 8 bits is written over those in ``new``, of which no other program reads these.
     """
-    is_key = head_mask(((h >= H) & (h < H + KV))[:, None], d[None, :], D, W)
-    is_value = head_mask(((h >= H + KV) & (h < H + 2 * KV))[:, None], d[None, :], D, W)
-    k_place = place + (h - H) * head_stride
-    v_place = place + (h - H - KV) * head_stride
+    is_key = head_mask((h < H + KV)[:, None], d[None, :], D, W) & (h >= H)[:, None]
+    is_value = head_mask((h < H + 2 * KV)[:, None], d[None, :], D, W) & (h >= H + KV)[:, None]
+    key_at = keys + (place + d[None, :]) + (h - H)[:, None] * head_stride
+    value_at = values + (place + d[None, :]) + (h - H - KV)[:, None] * head_stride
     k_at = k_out + (h - H)[:, None] * D + d[None, :]
     if FORM == PLAIN:
         if keeps_keys:
             tl.store(k_at, rotated, mask=is_key)
-        tl.store(keys + k_place[:, None] + d[None, :], rotated, mask=is_key)
-        tl.store(values + v_place[:, None] + d[None, :], x, mask=is_value)
+        tl.store(key_at, rotated, mask=is_key)
+        tl.store(value_at, x, mask=is_value)
     else:
         vectors = tl.where((h < H + KV)[:, None], rotated, x)
         scale = scale_of(vectors, 1, FORM)
         numbers = numbers_of(vectors, scale[:, None], FORM)
-        tl.store(keys + k_place[:, None] + d[None, :], numbers, mask=is_key)
-        tl.store(values + v_place[:, None] + d[None, :], numbers, mask=is_value)
-        tl.store(key_scales + k_place // D, scale, mask=(h >= H) & (h < H + KV))
-        tl.store(value_scales + v_place // D, scale, mask=(h >= H + KV) & (h < H + 2 * KV))
+        tl.store(key_at, numbers, mask=is_key)
+        tl.store(value_at, numbers, mask=is_value)
+        k_place = (place + (h - H) * head_stride) // D
+        v_place = (place + (h - H - KV) * head_stride) // D
+        tl.store(key_scales + k_place, scale, mask=(h >= H) & (h < H + KV))
+        tl.store(value_scales + v_place, scale, mask=(h >= H + KV) & (h < H + 2 * KV))
         read = restored(numbers, scale[:, None], x, FORM)
         tl.store(k_at, read, mask=is_key)
         tl.store(new + h[:, None] * D + d[None, :], read, mask=is_value)
