@@ -43,7 +43,7 @@ def measure(request: dict[str, Any], devices: list[str]) -> Outcome:
     processes = request["processes"]
     if devices and (reason := leases.lacking(processes, devices)):
         return Outcome([{"status": "unsupported", "reason": reason}], {"natural": [], "fixed": []}, [])
-    with neighbours.beside(alone=request["alone"]):
+    with neighbours.beside(alone=bool(request.get("alone"))):
         if not devices:
             with pinning.reserved(processes * request["threads_per_process"]) as cpus:
                 return _watched(request | {"cpus": cpus}, [])

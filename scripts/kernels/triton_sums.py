@@ -55,6 +55,7 @@ def _sum_ranks(
     chunk = tl.program_id(0)
     within = tl.arange(0, WORDS)
     at = chunk * WORDS + within
+    own = tl.load(rooms + RANK).to(tl.pointer_type(tl.int64))  # addresses never change, so they need no wait
     if PDL:
         gdc_launch_dependents()
         gdc_wait()
@@ -66,7 +67,6 @@ def _sum_ranks(
         room = tl.load(rooms + (RANK + step) % SIZE).to(tl.pointer_type(tl.int64))
         # Beyond N too: who waits for a chunk waits for all of its words.
         tl.store(room + ((turn + RANK) * CHUNKS + chunk) * WORDS + within, sent, cache_modifier=".wt")
-    own = tl.load(rooms + RANK).to(tl.pointer_type(tl.int64))
     low = tl.zeros([WORDS], tl.float32)
     high = tl.zeros([WORDS], tl.float32)
     for rank in tl.static_range(SIZE):

@@ -34,7 +34,7 @@ def summary(comparison: dict[str, Any]) -> dict[str, Any]:
 
 def _with_neighbours(techniques: list[dict[str, Any]]) -> tuple[int, int]:
     """Return how many runs had another one beside them on their machine, and how many there are."""
-    runs = [run for technique in techniques for run in technique["runs"] or []]
+    runs = [run for technique in techniques for run in technique.get("runs") or []]
     during = [((run.get("conditions") or {}).get("during") or {}).get("neighbours") for run in runs]
     return sum(bool(count) for count in during), len(runs)
 

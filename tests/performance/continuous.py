@@ -266,7 +266,8 @@ class _Server:
         self.info = {
             "names": ["random"], "max_length": batching.max_length, "vocabulary": batching.vocabulary, "ends": [],
             "tokenizer": Tokenizer(kinds.WordLevel(words, unk_token="w0")).to_str(), "special_tokens_are_text": True,
-            "chat_template": None, "special_tokens": {}, "version": "0", "evidence": {},
+            "chat_template": None, "special_tokens": {}, "version": "0", "evidence": {}, "logprobs": False,
+            "sampling": None,
         }  # fmt: skip
 
     def counts(self) -> dict[str, int]:

@@ -23,6 +23,7 @@ class Counting(Batching):
     slots, max_length, vocabulary = 8, 1000, TOKENS
 
     def __init__(self):
+        super().__init__()
         self.left = {}
 
     def submit(self, request):
@@ -57,7 +58,7 @@ class Engine:
         self.info = {
             "names": ["counting"], "max_length": 1000, "vocabulary": TOKENS, "ends": [], "chat_template": None,
             "tokenizer": (Path(model) / "tokenizer.json").read_text(), "special_tokens_are_text": True,
-            "special_tokens": {}, "version": "0", "evidence": {},
+            "special_tokens": {}, "version": "0", "evidence": {}, "logprobs": False, "sampling": None,
         }  # fmt: skip
 
     def counts(self):

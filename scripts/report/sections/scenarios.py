@@ -93,8 +93,8 @@ def _lead(scenario: dict[str, Any]) -> str:
 
 def _alone(scenario: dict[str, Any]) -> str:
     """Return that a winner was compared with none; empty where it was, or there is none."""
-    if scenario["winner"] is None or len(scenario["ranked"]) > 1:
-        return ""
+    if scenario["winner"] is None or len(scenario["ranked"]) > 1 or scenario["one_device"]:
+        return ""  # one that uses several devices was held against the best on one
     return f"No other technique {'qualifies' if scenario['failing'] else 'ran'}, so nothing was compared."
 
 

@@ -60,7 +60,7 @@ def test_flags_are_chips_with_the_sentence_and_a_list(whole):
 def test_figures_without_a_value_say_why_once(whole):
     notes = view.report_view(whole)["views"]["results"]["notes"]
     assert "Energy a headline: This machine shows no energy counters." in notes
-    assert "Semantic similarity: not scored: the study names no model for it." in notes
+    assert "Semantic similarity, BERTScore: not scored: the study names no model for it." in notes, notes
     technique(whole, "nf4")["figures"]["fixed_latency_s"] = figures.missing("s", "the fixed mode was off")
     assert "Latency, fixed length: the fixed mode was off (4-bit NF4)." in read(whole)[0]
 
