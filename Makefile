@@ -17,7 +17,7 @@ help:  ## say what to run first, and list the targets
 	@echo "First: make report    sets everything up, runs the built-in study and ends with its answer and the page to open"
 	@echo "                      (6 to 15 minutes on two cores, and some for the libraries the first time)"
 	@echo "Then:  make doctor STUDY=config/studies/<study>.yaml    what this machine can run of a study, and how long it takes"
-	@echo "       make test      the style and the tests, in about 8 minutes on two cores"
+	@echo "       make test      the style and the tests, in 15 to 25 minutes on two cores"
 	@echo
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
