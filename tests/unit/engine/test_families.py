@@ -12,9 +12,8 @@ from scripts.engine.decoder import Decoder
 from scripts.engine.engine import GraphEngine
 from scripts.engine.speculation import SpeculativeEngine
 from scripts.runtime.models import Loaded, Process
-from scripts.runtime.serving import Request
 from scripts.techniques.registry import load_facet
-from tests.support import families
+from tests.support import continuous_runs, families
 
 NEW = 6
 # Longer and shorter than the window, in one batch; they begin alike.
@@ -98,18 +97,7 @@ class TestFamily:
 
     def test_continuous_batching(self, name):
         engine = GraphBatching(loaded_of(name), pad=2, slots=2, prefill_tokens=64)
-        engine.reserve(40)
-        lengths = [NEW - number % 2 for number in range(len(PROMPTS))]  # so that one goes on while another is read
-        for number, prompt in enumerate(PROMPTS):
-            engine.submit(Request(number, prompt, lengths[number]))
-        written = {}
-        for events in engine.run():
-            for key, token, _ in events:
-                written.setdefault(key, []).append(token)
-        assert [written[number] for number in range(len(PROMPTS))] == [
-            tokens[:length] for tokens, length in zip(expected(name), lengths, strict=True)
-        ]
-        assert engine.counts.mixed_steps
+        assert continuous_runs.mixed(engine, PROMPTS, NEW) == continuous_runs.cut(expected(name), NEW)
 
     @pytest.mark.parametrize("quantization", ["int8_weight_only", "int4_weight_only"])
     def test_weights_multiplied_as_they_are_stored(self, name, quantization):

@@ -15,9 +15,8 @@ from scripts.kernels.parts import Heads
 from scripts.kernels.quantised_cache import DTYPES
 from scripts.runtime import caches, finite
 from scripts.runtime.models import Loaded, Process
-from scripts.runtime.serving import Request
 from scripts.techniques.registry import load_facet
-from tests.support import families
+from tests.support import continuous_runs, families
 from tests.support.rounded_cache import RoundedCache, rounded_tokens
 
 NEW = 6
@@ -94,18 +93,7 @@ class TestTokens:
 
     def test_continuous_batching(self, name, dtype):
         engine = GraphBatching(loaded_of(name, dtype), pad=2, slots=2, prefill_tokens=64)
-        engine.reserve(40)
-        lengths = [NEW - number % 2 for number in range(len(PROMPTS))]  # so that one goes on while another is read
-        for number, prompt in enumerate(PROMPTS):
-            engine.submit(Request(number, prompt, lengths[number]))
-        written = {}
-        for events in engine.run():
-            for key, token, _ in events:
-                written.setdefault(key, []).append(token)
-        assert [written[number] for number in range(len(PROMPTS))] == [
-            tokens[:length] for tokens, length in zip(expected(name, dtype), lengths, strict=True)
-        ]
-        assert engine.counts.mixed_steps
+        assert continuous_runs.mixed(engine, PROMPTS, NEW) == continuous_runs.cut(expected(name, dtype), NEW)
         loaded, value = engine.loaded, {"dtype": dtype, "scales": "token_and_head"}
         facts = load_facet("kv_cache").evidence(value, loaded, engine.observe(PROMPTS, NEW))
         assert facts["stored_dtype"] == str(DTYPES[dtype]).removeprefix("torch.")
