@@ -1,10 +1,11 @@
 """All-reduce over the ranks of a process group, fast enough for two in every layer of a decode step.
 
-On GPUs, small tensors go through symmetric memory (``torch.distributed._symmetric_memory``): each rank writes its part
-into its peers' memory over NVLink, in a kernel of the project's own that waits for one trip (``triton_sums``), where
-NCCL takes tens of microseconds. NCCL sums whatever is larger, of a dtype that the kernel does not know, or on machines
-where the ranks can't map each other's memory. CPUs use gloo. NVLink multicast is never used. All of it can be captured
-in a CUDA graph.
+On GPUs, small tensors go through symmetric memory (``torch.distributed._symmetric_memory``) by torch's one-shot kernel,
+since NCCL takes tens of microseconds. Two ways of the project's own, in which each rank writes its part into its peers'
+memory over NVLink and waits for one trip, are there to be compared (``tests.performance.rank_sums``): ``triton_sums``,
+and for products of one row, which send their parts themselves, ``triton_pushed``. NCCL sums whatever is larger, of a
+dtype that the kernel does not know, or on machines where the ranks can't map each other's memory. CPUs use gloo. NVLink
+multicast is never used. All of it can be captured in a CUDA graph.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from typing import Any
 import torch
 from torch import distributed
 
-PUSHED, ONE_SHOT, STANDARD = "pushed_allreduce", "one_shot_allreduce", "allreduce"
+from scripts.kernels.matrix import Matrix
+
+PUSHED_PRODUCT, PUSHED, ONE_SHOT, STANDARD = (
+    "allreduce_pushed_by_product", "pushed_allreduce", "one_shot_allreduce", "allreduce",
+)  # fmt: skip
 DIRECT_BYTES = 1 << 19  # beyond, every rank getting all of its peers' parts costs more than latency saves
 ONE_SHOT_TYPES = (torch.bfloat16, torch.float32)
 ALIGNMENT = 4  # bytes; the least that the kernels read at a time
@@ -28,7 +33,8 @@ class Collectives:
     Args:
         device: of this process.
         symmetric: try symmetric memory; all ranks must say the same.
-        pushed: sum by this project's kernel, not by torch's own one, which is there to compare with.
+        sums: how small tensors are summed through symmetric memory: ONE_SHOT; PUSHED; PUSHED_PRODUCT where the product
+            of one row is summed, and all else by PUSHED.
 
     Attributes:
         calls: how often each kind was called.
@@ -36,13 +42,13 @@ class Collectives:
         reason: why symmetric memory is not used, or None.
     """
 
-    def __init__(self, device: torch.device, *, symmetric: bool = True, pushed: bool = True) -> None:
+    def __init__(self, device: torch.device, *, symmetric: bool = True, sums: str = ONE_SHOT) -> None:
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
         self.device = device
         self.calls: Counter[str] = Counter()
         self.disabled = False
         self._buffer: torch.Tensor | None = None
-        self._pushed = pushed
+        self._pushed, self._products = sums in (PUSHED, PUSHED_PRODUCT), sums == PUSHED_PRODUCT
         self.reason: str | None = "the ranks run on CPUs" if device.type != "cuda" else "it was switched off"
         if device.type == "cuda" and symmetric:
             self.reason = self._share_memory()
@@ -70,19 +76,25 @@ class Collectives:
             return reason or "another rank has none"  # whoever answers has emptied its room
         self._buffer = buffer
         if self._pushed:
-            from scripts.kernels import triton_sums
+            from scripts.kernels import triton_pushed, triton_sums
 
             self._sums = triton_sums
             self._counts = torch.zeros(triton_sums.CHUNKS, dtype=torch.int32, device=self.device)
+            self._product = triton_pushed.Pushed(
+                triton_pushed.counted(self.device),
+                self._rooms + triton_sums.room_bytes(self.size),
+                self.rank,
+                self.size,
+            )
         return None
 
     def _bytes(self) -> int:
         """Of each rank's memory that the others map."""
         if not self._pushed:
             return DIRECT_BYTES
-        from scripts.kernels import triton_sums
+        from scripts.kernels import triton_pushed, triton_sums
 
-        return triton_sums.room_bytes(self.size)
+        return triton_sums.room_bytes(self.size) + triton_pushed.room_bytes(self.size)
 
     def _all_agree(self, holds: bool) -> bool:
         answers = torch.tensor([int(holds)], device=self.device)
@@ -104,6 +116,16 @@ class Collectives:
         self.calls[STANDARD] += 1
         distributed.all_reduce(x)
         return x
+
+    def sums_product(self, ops: Any, x: torch.Tensor, matrix: Matrix) -> bool:
+        """Whether ``product`` may be asked for: products of several rows have their parts summed when they are done."""
+        shared = self._buffer is not None and self._products
+        return shared and not self.disabled and ops.pushes(x, matrix)
+
+    def product(self, ops: Any, x: torch.Tensor, matrix: Matrix, residual: torch.Tensor | None) -> torch.Tensor:
+        """The sum of all ranks' products, [1, K] -> [1, N], and the residual, the same on each of them."""
+        self.calls[PUSHED_PRODUCT] += 1
+        return ops.summed_linear(x, matrix, self._product, residual)
 
     def _fits(self, x: torch.Tensor) -> bool:
         size = x.numel() * x.element_size()

@@ -112,10 +112,14 @@ class TensorDecoder(Decoder):
         return matrix if self.collectives.rank == 0 else dataclasses.replace(matrix, bias=None)
 
     def project(self, x: torch.Tensor, matrix: Matrix, residual: torch.Tensor, norm: Norm | None) -> torch.Tensor:
-        """Project back to the model's width; the first rank adds the residual, so that the sum has it once.
+        """Project back to the model's width and sum over the ranks.
 
-        A norm of what comes out needs the sum, and so the residual after it.
+        The residual is added to the sum; where the sum is of whole tensors, by the first rank to its own part. A norm
+        of what comes out needs the sum, and so the residual after it.
         """
+        if self.collectives.sums_product(self.ops, x, matrix):
+            total = self.collectives.product(self.ops, x, matrix, residual if norm is None else None)
+            return total if norm is None else self.ops.rms_norm(total, norm, residual)
         adds = norm is None and self.collectives.rank == 0
         total = self.collectives.all_reduce(self.ops.linear(x, matrix, residual=residual if adds else None))
         return total if norm is None else self.ops.rms_norm(total, norm, residual)

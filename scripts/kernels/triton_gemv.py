@@ -21,6 +21,7 @@ from scripts.kernels.parts import SILU, Norm
 from scripts.kernels.triton_convert import activated
 from scripts.kernels.triton_launch import multiprocessors, use_pdl
 from scripts.kernels.triton_norm import scaled
+from scripts.kernels.triton_pushed import Pushed, push_parts, sum_pushed
 from scripts.kernels.triton_unpack import load_groups, load_tile, load_vector, to_float32, unpack_int4
 
 LOAD_BYTES = 16  # of one thread's load: the widest there is
@@ -57,12 +58,13 @@ def _int4_products(tile, low, high, low_scale, high_scale, low_minimum, high_min
 
 @triton.jit
 def _gemv(
-    x, weights, scales, minima, bias, norm_weight, residual, y, N, eps, K: tl.constexpr, BN: tl.constexpr,
-    C: tl.constexpr, V: tl.constexpr, INT4: tl.constexpr, SCALED: tl.constexpr, BIAS: tl.constexpr, NORM: tl.constexpr,
-    OFFSET: tl.constexpr, RESIDUAL: tl.constexpr, GATED: tl.constexpr, ACTIVATION: tl.constexpr, GROUP: tl.constexpr,
-    TILES: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
+    x, weights, scales, minima, bias, norm_weight, residual, y, counts, rooms, N, eps, K: tl.constexpr,
+    BN: tl.constexpr, C: tl.constexpr, V: tl.constexpr, INT4: tl.constexpr, SCALED: tl.constexpr, BIAS: tl.constexpr,
+    NORM: tl.constexpr, OFFSET: tl.constexpr, RESIDUAL: tl.constexpr, GATED: tl.constexpr, ACTIVATION: tl.constexpr,
+    GROUP: tl.constexpr, TILES: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr, RANK: tl.constexpr,
+    RANKS: tl.constexpr,
 ):  # fmt: skip
-    """TILES times BN of y's N elements; gated, each from two rows of weights [2N, K]."""
+    """TILES times BN of y's N elements; gated, each from two rows of weights [2N, K]. RANKS above 0: sent to them."""
     WIDTH: tl.constexpr = K // 2 if INT4 else K  # stored elements of a row
     GROUPS: tl.constexpr = K // GROUP
     STEP: tl.constexpr = C * V
@@ -90,8 +92,12 @@ def _gemv(
                 if INT4:
                     high_norm_weight = load_vector(norm_weight + WIDTH, 0, WIDTH, C, V)
             if PDL:
-                gdc_launch_dependents()
-                gdc_wait()
+                if RANKS > 0:  # who waits for the parts reads what must have ended
+                    gdc_wait()
+                    gdc_launch_dependents()
+                else:
+                    gdc_launch_dependents()
+                    gdc_wait()
             first_low = load_vector(x, 0, WIDTH, C, V)
             if INT4:
                 first_high = load_vector(x + WIDTH, 0, WIDTH, C, V)
@@ -153,7 +159,10 @@ def _gemv(
             result = activated(gate, ACTIVATION) * up
         if RESIDUAL:
             result += before
-        tl.store(y + outputs, result.to(dtype), mask=outputs < N)
+        if RANKS > 0:
+            push_parts(result, outputs, N, counts, rooms, RANK, RANKS)
+        else:
+            tl.store(y + outputs, result.to(dtype), mask=outputs < N)
 
 
 def rule_tile(kind: str, N: int, K: int, itemsize: int, count: int, gated: bool) -> TileConfig:
@@ -182,22 +191,28 @@ def load_width(width: int, itemsize: int) -> int:
 
 def gemv(
     x: torch.Tensor, matrix: Matrix, *, norm: Norm | None = None, residual: torch.Tensor | None = None,
-    gated: bool = False, activation: str = SILU, tile: TileConfig | None = None,
+    gated: bool = False, activation: str = SILU, tile: TileConfig | None = None, pushed: Pushed | None = None,
 ) -> torch.Tensor:  # fmt: skip
-    """[1, K] -> [1, N], or gated [1, N / 2]; otherwise as ``reference.linear`` and ``reference.gated_linear``."""
+    """[1, K] -> [1, N], or gated [1, N / 2]; otherwise as ``reference.linear`` and ``reference.gated_linear``.
+
+    With ``pushed`` it is summed over the ranks, and the residual, the same on each, is added to the sum.
+    """
     N, K = matrix.shape
     itemsize = matrix.data.element_size()
     tile = tile or rule_tile(matrix.kind, N, K, itemsize, multiprocessors(x.device), gated)
     outputs = N // 2 if gated else N
     block = tile.rows // 2 if gated else tile.rows
-    y = x.new_empty(1, outputs)
+    y = None if pushed else x.new_empty(1, outputs)
     pdl = use_pdl(x.device)
+    added = None if pushed else residual
     _gemv[(triton.cdiv(outputs, block * tile.tiles),)](
-        x, matrix.data, matrix.scales, matrix.minima, matrix.bias, None if norm is None else norm.weight, residual, y,
-        outputs, 0.0 if norm is None else norm.eps, K=K, BN=block, C=tile.chunks,
+        x, matrix.data, matrix.scales, matrix.minima, matrix.bias, None if norm is None else norm.weight, added, y,
+        pushed.counts if pushed else None, pushed.rooms if pushed else None, outputs,
+        0.0 if norm is None else norm.eps, K=K, BN=block, C=tile.chunks,
         V=load_width(matrix.data.shape[1], itemsize), INT4=matrix.kind == "int4",
         SCALED=matrix.kind in ("int8", "fp8"), BIAS=matrix.bias is not None, NORM=norm is not None,
-        OFFSET=norm is not None and norm.offset, RESIDUAL=residual is not None, GATED=gated, ACTIVATION=activation,
-        GROUP=GROUP, TILES=tile.tiles, FAST=x.is_cuda, PDL=pdl, num_warps=tile.warps, launch_pdl=pdl,
+        OFFSET=norm is not None and norm.offset, RESIDUAL=added is not None, GATED=gated, ACTIVATION=activation,
+        GROUP=GROUP, TILES=tile.tiles, FAST=x.is_cuda, PDL=pdl, RANK=pushed.rank if pushed else 0,
+        RANKS=pushed.size if pushed else 0, num_warps=tile.warps, launch_pdl=pdl,
     )  # fmt: skip
-    return y
+    return sum_pushed(x, residual, outputs, pushed) if pushed else y

@@ -6,7 +6,7 @@ from scripts.kernels.triton_drawing import uniforms
 from scripts.kernels.triton_norm import norm_heads, rms_norm
 from scripts.kernels.triton_packed import packed_attention
 from scripts.kernels.triton_prefill import prefill_attention
-from scripts.kernels.triton_products import gated_linear, linear
+from scripts.kernels.triton_products import gated_linear, linear, pushes, summed_linear
 
 __all__ = [
     "argmax",
@@ -17,6 +17,8 @@ __all__ = [
     "norm_heads",
     "packed_attention",
     "prefill_attention",
+    "pushes",
     "rms_norm",
+    "summed_linear",
     "uniforms",
 ]

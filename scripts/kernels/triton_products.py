@@ -15,6 +15,7 @@ from scripts.kernels.matrix import Matrix
 from scripts.kernels.parts import SILU, Norm
 from scripts.kernels.triton_convert import dequantize, gate, quantize_rows
 from scripts.kernels.triton_norm import rms_norm
+from scripts.kernels.triton_pushed import Pushed, fits
 
 # By rule, the most rows of x for which the skinny kernel is used; with more cuBLAS is faster.
 SKINNY_ROWS = {"dense": 0, "int8": 128, "int4": 128, "fp8": 16}
@@ -26,6 +27,18 @@ def linear(
 ) -> torch.Tensor:
     """[T, K] -> [T, N]: the norm, if any, the product, the bias, the residual."""
     return _product(x, matrix, norm, residual=residual)
+
+
+def pushes(x: torch.Tensor, matrix: Matrix) -> bool:
+    """Whether ``summed_linear`` computes that product."""
+    return len(x) == 1 and fits(matrix.shape[0]) and _choice(x, matrix)[0] == tuned.GEMV
+
+
+def summed_linear(x: torch.Tensor, matrix: Matrix, pushed: Pushed, residual: torch.Tensor | None) -> torch.Tensor:
+    """[1, K] -> [1, N]: product and bias, summed over the ranks; then the residual, the same on each of them."""
+    _, sizes = _choice(x, matrix)
+    tile = triton_gemv.TileConfig(*sizes) if sizes else None
+    return triton_gemv.gemv(x, matrix, residual=residual, tile=tile, pushed=pushed)
 
 
 def gated_linear(x: torch.Tensor, matrix: Matrix, *, norm: Norm | None = None, activation: str = SILU) -> torch.Tensor:

@@ -1,11 +1,12 @@
-"""What one sum over the ranks costs inside a captured step, by this project's kernel, by torch's and by NCCL.
+"""What one sum over the ranks costs inside a captured step, by this project's kernels, by torch's and by NCCL.
 
     python -m tests.performance.rank_sums --ranks 2
 
 A chain of sums as a decode step of the 8B shape has it ([rows, 4096] in bfloat16, each of the last one's result), with
-a product of [4096, 4096] before each in a second chain, is recorded as a CUDA graph and replayed; ways take turns.
-Prints microseconds of a sum (median of rounds, with the smallest and largest), each over the chain without sums, and
-whether all ranks had the same bits. Needs as many GPUs as ranks; the exit status is 1 where a sum is wrong.
+a product of [4096, 4096] before each in a second chain, which of one row can send its parts itself, is recorded as a
+CUDA graph and replayed; ways take turns. Prints microseconds of a sum (median of rounds, with the smallest and
+largest), each over the chain without sums, and whether all ranks had the same bits. Needs as many GPUs as ranks; the
+exit status is 1 where a sum is wrong.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ from typing import Any
 import torch
 from torch import distributed, multiprocessing
 
-from scripts.engine.collectives import Collectives
+from scripts.engine.collectives import ONE_SHOT, PUSHED, PUSHED_PRODUCT, Collectives
 from scripts.kernels import operations
 from scripts.kernels.matrix import Matrix
 
 WIDTH, CHAIN, ROUNDS, REPLAYS = 4096, 64, 9, 20
-WAYS = {"none": None, "pushed": {}, "torch": {"pushed": False}, "nccl": {"symmetric": False}}
+WAYS = {
+    "none": None, "by the product": {"sums": PUSHED_PRODUCT}, "pushed": {"sums": PUSHED}, "torch": {"sums": ONE_SHOT},
+    "nccl": {"symmetric": False},
+}  # fmt: skip
 
 
 def main() -> int:
@@ -80,7 +84,15 @@ def _measured(
             first = once.clone()
             distributed.broadcast(first, 0)
             right &= name == "nccl" or torch.equal(first, once)
-        graphs[name] = _captured(x, collectives, (lambda y: ops.linear(y, matrix)) if products else None, size)
+            if products and collectives.sums_product(ops, x, matrix):
+                whole = collectives.product(ops, x, matrix, None)
+                distributed.all_gather(parts, ops.linear(x, matrix))
+                total = torch.stack([part.float() for part in parts]).sum(0)
+                right &= bool(torch.allclose(whole.float(), total, rtol=2e-2, atol=2e-2))
+                first = whole.clone()
+                distributed.broadcast(first, 0)
+                right &= torch.equal(first, whole)
+        graphs[name] = _captured(x, collectives, ops, matrix if products else None, size)
     times: dict[str, list[float]] = {name: [] for name in graphs}
     for _ in range(ROUNDS):
         for name, graph in graphs.items():
@@ -101,15 +113,19 @@ def _measured(
     }  # fmt: skip
 
 
-def _captured(x: torch.Tensor, collectives: Any, product: Any, size: int) -> torch.cuda.CUDAGraph:
+def _captured(x: torch.Tensor, collectives: Any, ops: Any, matrix: Matrix | None, size: int) -> torch.cuda.CUDAGraph:
     """The chain as a graph; without sums a scaling keeps the kernels dependent on each other."""
 
-    def chain() -> torch.Tensor:
+    def link(y: torch.Tensor) -> torch.Tensor:
+        if matrix is not None and collectives is not None and collectives.sums_product(ops, y, matrix):
+            return collectives.product(ops, y, matrix, None)
+        y = ops.linear(y, matrix) if matrix is not None else y * (1 / size)
+        return y if collectives is None else collectives.all_reduce(y)
+
+    def chain() -> None:
         y = x
         for _ in range(CHAIN):
-            y = product(y) if product else y * (1 / size)
-            y = collectives.all_reduce(y) if collectives is not None else y
-        return y
+            y = link(y)
 
     side = torch.cuda.Stream()
     with torch.cuda.stream(side):
