@@ -11,7 +11,7 @@ from scripts.metrics.answers import reader
 from scripts.metrics.answers.reader import How
 from scripts.metrics.samples import STOP_REASONS, Sample
 
-__all__ = ["STATUSES", "STOP_REASONS", "Run", "Sample", "is_random", "read_run", "unscored_reason"]
+__all__ = ["STATUSES", "STOP_REASONS", "Run", "Sample", "apart_reason", "is_random", "read_run", "unscored_reason"]
 
 STATUSES = ("ok", "unsupported", "out_of_memory", "invalid", "failed")
 
@@ -97,6 +97,14 @@ def read_run(
 def is_random(run: Run, role: str = "target") -> bool:
     """Whether a model of the run has random weights, so that its text is meaningless."""
     return bool((run.info["models"].get(role) or {}).get("random_weights"))
+
+
+def apart_reason(run: Run) -> str | None:
+    """Why a pass along the references says nothing of what the run's technique does, or None."""
+    cache = run.settings.get("kv_cache")
+    if isinstance(cache, dict) and cache.get("dtype"):
+        return "not measured: the pass along the references keeps no cache, so what a quantised one does is not in it"
+    return None
 
 
 def unscored_reason(run: Run) -> str | None:

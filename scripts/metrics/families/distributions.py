@@ -6,6 +6,7 @@ from scripts.metrics import figures
 from scripts.metrics.entry import Entry, Place
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
+from scripts.metrics.runs import apart_reason
 
 ORDER = 85
 KL, TOP = "kl_divergence_per_token", "top_token_agreement"
@@ -15,7 +16,7 @@ FIGURES = (
         KL, UNIT, "KL from parent",
         "Kullback-Leibler divergence of the next token's distribution, the parent's from the technique's, along the "
         "reference headlines; 0 is the parent's own. The most sensitive to what quantisation and pruning do to the "
-        "weights; cache, batches, drafts and samplers have no part in that pass.",
+        "weights; cache, batches, drafts and samplers have no part in that pass, so under a quantised cache there is none.",
         "low", decimals=5, csv="kl_divergence_per_token_nats", bounds=True, table=Place("Quality"),
     ),
     Entry(
@@ -30,7 +31,9 @@ NOT_COMPARED = "not compared with its parent"
 def compute(recorded: Recorded) -> dict[str, Figure]:
     """Return the figures of the first run: ratios of sums over prompts, so that each kept position counts alike."""
     compared = recorded.distributions
-    reason = recorded.unscored or (NOT_COMPARED if compared is None else compared.reason)
+    reason = (
+        recorded.unscored or apart_reason(recorded.first) or (NOT_COMPARED if compared is None else compared.reason)
+    )
     if reason is not None:
         return {KL: figures.missing(UNIT, reason), TOP: figures.missing("1", reason)}
     positions = np.array(compared.positions, dtype=float)
@@ -46,6 +49,6 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
 def by_prompt(recorded: Recorded) -> dict[str, list | None]:
     """Return the sums of each prompt."""
     compared = recorded.distributions
-    if compared is None or compared.reason is not None:
+    if compared is None or compared.reason is not None or apart_reason(recorded.first):
         return {"kl_divergence": None, "kl_positions": None}
     return {"kl_divergence": compared.divergence, "kl_positions": compared.positions}

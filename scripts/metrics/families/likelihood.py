@@ -6,6 +6,7 @@ from scripts.metrics import figures
 from scripts.metrics.entry import LIKELIHOOD, Change, Entry, Place
 from scripts.metrics.figures import Figure
 from scripts.metrics.recorded import Recorded
+from scripts.metrics.runs import apart_reason
 
 ORDER = 80
 NLL, GREEDY, LIKELIEST = "reference_nll_per_token", "greedy_agreement", "most_likely_share"
@@ -34,8 +35,9 @@ def compute(recorded: Recorded) -> dict[str, Figure]:
     samples = recorded.first.samples
     ratios, result = {}, {}
     not_recorded = OF_A_SERVER if any(sample.tokens for sample in samples) else NOT_RECORDED
-    if recorded.unscored or all(sample.reference_nll is None for sample in samples):
-        result[NLL] = figures.missing(NLL_UNIT, recorded.unscored or not_recorded)
+    reason = recorded.unscored or apart_reason(recorded.first)
+    if reason or all(sample.reference_nll is None for sample in samples):
+        result[NLL] = figures.missing(NLL_UNIT, reason or not_recorded)
     else:
         known = [sample.reference_nll is not None for sample in samples]
         ratios[NLL] = (
@@ -66,5 +68,6 @@ def by_prompt(recorded: Recorded) -> dict[str, list | None]:
     result = {}
     for key in ("margins", "runners_up", "margin_shifts", "reference_nll", "reference_tokens"):
         values = [getattr(sample, key) for sample in recorded.first.samples]
-        result[key] = None if all(value is None for value in values) else values
+        apart = key.startswith("reference_") and apart_reason(recorded.first)
+        result[key] = None if apart or all(value is None for value in values) else values
     return result

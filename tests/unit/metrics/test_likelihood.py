@@ -73,3 +73,16 @@ def test_a_certain_reference_may_round_below_zero(tmp_path, dataset, read):
     samples[0]["reference_nll"] = -1e-6
     folder = synthetic.write_run(tmp_path / "run-1", synthetic.make_run("kv_cache"), samples)
     assert read(folder).samples[0].reference_nll == -1e-6
+
+
+def test_a_pass_that_keeps_no_cache_says_nothing_of_a_quantised_one(dataset, metrics):
+    samples = synthetic.make_samples(dataset)
+    for sample in samples:
+        sample |= {"reference_nll": 6.0, "reference_tokens": 6}
+    run = synthetic.make_run("kv_cache")
+    run["settings"] |= {"kv_cache": {"dtype": "int8", "scales": "token_and_head"}}
+    result = metrics((run, samples))
+    for key in ("reference_nll_per_token", "kl_divergence_per_token", "top_token_agreement"):
+        assert result["figures"][key]["value"] is None
+        assert "keeps no cache" in result["figures"][key]["note"]
+    assert result["samples"]["reference_nll"] is None
