@@ -16,7 +16,8 @@ FIGURES = (
         KL, UNIT, "KL from parent",
         "Kullback-Leibler divergence of the next token's distribution, the parent's from the technique's, along the "
         "reference headlines; 0 is the parent's own. The most sensitive to what quantisation and pruning do to the "
-        "weights; cache, batches, drafts and samplers have no part in that pass, so under a quantised cache there is none.",
+        "weights; cache, batches, drafts and samplers have no part in that pass, so under a quantised cache there is "
+        "none.",
         "low", decimals=5, csv="kl_divergence_per_token_nats", bounds=True, table=Place("Quality"),
     ),
     Entry(
