@@ -5,3 +5,5 @@ import torch
 # Where there is no GPU, Triton's kernels are interpreted; Triton asks for this once, when it is first imported.
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
+# Tests run side by side, and models so small gain nothing from a second thread.
+torch.set_num_threads(1)

@@ -5,3 +5,8 @@ import torch
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 pytest.importorskip("triton", reason="there is no Triton for this platform")
+
+if DEVICE == "cpu":
+    from tests.support import interpreter
+
+    interpreter.quicken()

@@ -18,15 +18,6 @@ from scripts.techniques.registry import load_facet
 LONGEST, NEW = 48, 16
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Operators so small gain nothing from a second one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def model(checkpoint):
     return LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()

@@ -23,15 +23,6 @@ NEW = 20
 GRAPH = {"engine": "graph"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """The products are too small to share."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def target(checkpoint):
     return LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()

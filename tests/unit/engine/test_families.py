@@ -20,14 +20,6 @@ NEW = 6
 PROMPTS = [[7, 8, *((5 * place + 3 * length) % 300 + 3 for place in range(length))] for length in (3, 19, 9)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @functools.cache
 def model_of(name, quantization=None):
     model = families.model_of(name)

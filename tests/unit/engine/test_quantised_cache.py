@@ -23,15 +23,6 @@ NEW = 6
 # Longer and shorter than the window, in one batch; they begin alike.
 PROMPTS = [[7, 8, *((5 * place + 3 * length) % 300 + 3 for place in range(length))] for length in (3, 19, 9)]
 SOME = ["llama", "qwen2", "gemma2", "gemma3", "phi4"]
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @functools.cache

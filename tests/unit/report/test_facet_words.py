@@ -90,8 +90,8 @@ def test_every_facet_and_every_file_of_words_is_tried_here():
 @pytest.mark.parametrize("evidence", [EVIDENCE, {}, None])
 @pytest.mark.parametrize("known", [KNOWN, {}])
 def test_every_template_renders_with_and_without_figures(facet, setting, evidence, known):
-    for _, before in [*every_setting(), (facet, "small")] if facet in ("model", "kv_cache") else every_setting():
-        parent = entry("parent", {facet: before} if (facet, before) in every_setting() else {}, known=known)
+    for before in [{}, *({facet: value} for name, value in every_setting() if name == facet)]:
+        parent = entry("parent", before, known=known)
         own = entry("own", {facet: setting}, [facet], known=known, evidence=evidence)
         words = FacetWords(facet, own, parent, compared(own, parent, own=1.2))
         assert words.say("mechanism")
