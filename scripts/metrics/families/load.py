@@ -86,10 +86,23 @@ def _capacity(searched: list[dict]) -> Figure:
     if found["low"] is not None:
         # The edge lies between the two rates of each run; with one that broke at none, it may lie anywhere above.
         found["high"] = None if None in breaks else over_runs(breaks)["high"]
-    notes = list(dict.fromkeys(filter(None, (each.get("note") for each in searched))))
-    told = [note.rstrip(".") for note in (*notes, found["note"]) if note]
-    found["note"] = "; ".join(told) or None
+    found["note"] = "; ".join(filter(None, (*_notes(searched), found["note"]))) or None
     return found | {"bracket": list(map(list, zip(keeps, breaks, strict=True)))}
+
+
+def _notes(searched: list[dict]) -> list[str]:
+    """Return what the runs' searches note: what several say once, with the number of runs, and each one's reason."""
+    reasons: dict[str, list[str]] = {}
+    for each in searched:
+        for part in filter(None, (each.get("note") or "").rstrip(".").split("; ")):
+            said, _, reason = part.partition(": ")
+            reasons.setdefault(said, []).append(reason)
+    told = []
+    for said, whys in reasons.items():
+        where = f" in {len(whys)} of {len(searched)} runs" if len(searched) > 1 else ""
+        why = ", ".join(dict.fromkeys(filter(None, whys)))
+        told.append(f"{said}{where}: {why}" if why else said + where)
+    return told
 
 
 def over_runs(rates: list[float]) -> Figure:

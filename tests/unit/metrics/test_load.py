@@ -130,3 +130,14 @@ def test_runs_with_other_settings_do_not_belong_together(tmp_path):
         path.write_text(json.dumps(make_load("graph", 1, 60.0, settings={"seed": seed})), encoding="utf-8")
     with pytest.raises(StudyError, match="other settings of load"):
         loads.read_loads(paths, "graph")
+
+
+def test_what_several_searches_note_is_said_once_with_their_number():
+    runs = [make_load("graph", run, 60.0) for run in (1, 2, 3)]
+    early = "the search ended before its resolution was reached: {} requests/s would not have fitted"
+    for run, note in zip(runs, (early.format(14), None, f"the edge is blurred; {early.format(11)}"), strict=True):
+        run["capacity"]["note"] = note
+    assert figures(*runs)[CAPACITY]["note"] == (
+        "the search ended before its resolution was reached in 2 of 3 runs: 14 requests/s would not have fitted, "
+        "11 requests/s would not have fitted; the edge is blurred in 1 of 3 runs"
+    )
