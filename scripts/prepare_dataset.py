@@ -34,7 +34,9 @@ def prepare(settings: Settings, output: Path) -> dict[str, Any]:
     with atomic_writer(output / "rejects.jsonl") as handle:
         rejects = Rejects(handle)
         rows = collect(source, settings.filters, rejects, settings.markup == "keep")
+        marked = sum(row.had_markup for row in rows)
         pool, train = split(rows, settings.evaluation_share, settings.seed)
+        del rows
         leaked = leaking(pool, train)
         for row in sorted((row for row in train if row.id in leaked), key=lambda each: each.position):
             rejects.add(row.position, LEAKAGE, row.headline)
@@ -52,7 +54,7 @@ def prepare(settings: Settings, output: Path) -> dict[str, Any]:
             "rejected": rejected,
             "rejected_by_reason": dict(sorted(rejects.counts.items())),
             "leakage": len(leaked),
-            "markup": sum(row.had_markup for row in rows),
+            "markup": marked,
             "pool": len(pool),
             "train": len(train),
         },

@@ -75,7 +75,7 @@ def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: boo
         StudyError: no row can be used, or none has the category that is named; the message says why.
     """
     rows: list[Row] = []
-    seen: set[str] = set()
+    seen: set[int] = set()
     present: dict[str, None] = {}
     undecodable = Undecodable()
     read = 0
@@ -87,7 +87,7 @@ def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: boo
         has_category = has_category or pick(entry.fields or {}, source.columns.grouping) is not MISSING
         try:
             row = usable(entry, source.columns, filters, keep_markup)
-            if row.id in seen:
+            if row.number in seen:
                 raise Rejected(DUPLICATE)
         except Rejected as rejected:
             reason = str(rejected)
@@ -95,7 +95,7 @@ def collect(source: Opened, filters: Filters, rejects: Rejects, keep_markup: boo
                 undecodable.add(raw)
             rejects.add(entry.position, _named(reason, source), _content(entry, source))
         else:
-            seen.add(row.id)
+            seen.add(row.number)
             rows.append(row)
     advice = _advice(source, undecodable)
     if not rows:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from scripts.dataset.cleaning import clean, encodable, interned, without_markup
@@ -17,20 +16,41 @@ NOT_TEXT = "not_text"
 EMPTY = "empty"
 
 
-@dataclass(frozen=True, slots=True)
 class Row:
-    """A usable row.
+    """A usable row, in few bytes: all of a source are held at a time.
 
-    ``side`` is None until the split decides; ``had_markup`` says whether tags of HTML were taken out of it.
+    Attributes:
+        number: its id as an integer.
+        category: what groups it, or an empty text.
+        position: where it stands in the source.
+        side: None until the split decides.
+        had_markup: whether tags of HTML were taken out of it.
     """
 
-    id: str
-    summary: str
-    headline: str
-    category: str
-    position: int
-    side: str | None
-    had_markup: bool = False
+    __slots__ = ("_cut", "_texts", "category", "had_markup", "number", "position", "side")
+
+    def __init__(
+        self, summary: str, headline: str, category: str, position: int, side: str | None, had_markup: bool
+    ) -> None:
+        first = summary.encode("utf-8")
+        self._texts, self._cut = first + headline.encode("utf-8"), len(first)
+        self.number = int(identity(summary, headline), 16)
+        self.category, self.position, self.side, self.had_markup = category, position, side, had_markup
+
+    @property
+    def id(self) -> str:
+        """See ``identity``."""
+        return f"{self.number:016x}"
+
+    @property
+    def summary(self) -> str:
+        """What the headline is written for."""
+        return self._texts[: self._cut].decode("utf-8")
+
+    @property
+    def headline(self) -> str:
+        """What a person wrote."""
+        return self._texts[self._cut :].decode("utf-8")
 
     def as_dict(self) -> dict[str, str]:
         """Return what the data set's files hold of the row."""
@@ -64,7 +84,7 @@ def usable(entry: Entry, columns: Columns, filters: Filters, keep_markup: bool =
     # A category only groups rows, so a strange one is no reason to lose the row.
     category = clean(category) if isinstance(category, str) and encodable(category) else ""
     category = interned(category)
-    return Row(identity(summary, headline), summary, headline, category, entry.position, entry.side, had_markup)
+    return Row(summary, headline, category, entry.position, entry.side, had_markup)
 
 
 def _text(fields: Mapping[Any, Any], column: str | int, keep_markup: bool) -> tuple[str, bool]:

@@ -19,20 +19,17 @@ def draw(seed: int, identity: str) -> tuple[float, int]:
 
 def split(rows: Iterable[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
     """Return (pool, train). Rows whose source decided their side keep the source's order, which is drawn at random."""
-    pool: list[tuple[int, Row]] = []
-    train: list[tuple[int, Row]] = []
-    for index, row in enumerate(rows):
+    given: tuple[list[Row], list[Row]] = [], []
+    drawn: tuple[list[Row], list[Row]] = [], []
+    for row in rows:
         if row.side is None:
-            fraction, order = draw(seed, row.id)
-            (pool if fraction < share else train).append((order, row))
+            drawn[draw(seed, row.id)[0] >= share].append(row)
         else:
-            (pool if row.side == "pool" else train).append((index, row))
-    return _in_order(pool), _in_order(train)
-
-
-def _in_order(rows: list[tuple[int, Row]]) -> list[Row]:
-    rows.sort(key=lambda each: (each[0], each[1].id))
-    return [row for _, row in rows]
+            given[row.side != "pool"].append(row)
+    for side in drawn:  # one after the other, since a key of both would take more memory than the rows
+        side.sort(key=lambda row: row.number)
+        side.sort(key=lambda row: draw(seed, row.id)[1])
+    return given[0] + drawn[0], given[1] + drawn[1]
 
 
 def leaking(pool: Iterable[Row], train: Iterable[Row]) -> set[str]:
