@@ -21,7 +21,7 @@ help:  ## say what to run first, and list the targets
 	@echo
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-$(VENV)/.ready: envs/requirements.txt envs/requirements-serving.txt envs/requirements-test.txt envs/constraints.txt
+$(VENV)/.ready: envs/requirements.txt envs/requirements-serving.txt envs/requirements-slurm.txt envs/requirements-test.txt envs/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -25,6 +25,18 @@ include: "rules/metrics.smk"
 include: "rules/report.smk"
 
 
+# On a cluster these run where Snakemake does: each takes seconds, and a place in a queue minutes.
+localrules:
+    all,
+    prepare_dataset,
+    select_samples,
+    score_text,
+    score,
+    compare,
+    plot,
+    render,
+
+
 onstart:
     interruption.end_jobs_with(os.getpid())
     write_requests()

@@ -5,8 +5,16 @@ import importlib.metadata
 from snakemake.exceptions import WorkflowError
 
 
+# Of a job that takes all cores of its machine, where that is a cluster's node; --set-threads says otherwise.
+CORES_OF_A_CLUSTER_JOB = 4
+
+
 def cores():
-    """Cores that this call of Snakemake may use; 1 where it only lists or draws."""
+    """Cores of a job that takes all that there are: those of this call of Snakemake; 1 where it only lists or draws."""
+    if workflow.remote_exec and (given := environment.cores_of_this_job()):
+        return given
+    if not workflow.local_exec:
+        return CORES_OF_A_CLUSTER_JOB
     try:
         return workflow.cores or 1
     except WorkflowError:
