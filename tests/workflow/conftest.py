@@ -10,13 +10,22 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from scripts.study import import_facts
 from tests.workflow.project import FEW, TINY, Outcome, Project
+
+# Nobody reads these timings.
+SIDE_BY_SIDE = ("--set-threads", "generate=1", "prepare_model=1")
+
+
+def shared(factory: pytest.TempPathFactory) -> Path:
+    """Return the temporary folder that all processes of this session see."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 def made_once(name: str, factory: pytest.TempPathFactory, make: Callable[[Path], Outcome]) -> Path:
     """Return the folder of a project that the first test that needs it makes, in any process, and all others share."""
-    base = factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    base = shared(factory)
     folder, failure, done = base / name, base / f"{name}.failure", base / f"{name}.done"
     with FileLock(base / f"{name}.lock"):
         if not done.exists() and not failure.exists():
@@ -25,11 +34,6 @@ def made_once(name: str, factory: pytest.TempPathFactory, make: Callable[[Path],
     if failure.exists():
         pytest.fail(f"the tiny study did not run:\n{failure.read_text(encoding='utf-8')}", pytrace=False)
     return folder
-
-
-def run_all(project: Project) -> Outcome:
-    """Run the study. Nobody reads these timings, so two techniques may run side by side."""
-    return project.snakemake("--set-threads", "generate=1", "prepare_model=1", timeout=1800)
 
 
 def of_few(folder: Path) -> Project:
@@ -43,7 +47,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     def make(folder: Path) -> Outcome:
         Project.create(folder)
-        return run_all(of_few(folder))
+        return of_few(folder).snakemake(*SIDE_BY_SIDE, timeout=1800)
 
     return of_few(made_once("finished", tmp_path_factory, make))
 
@@ -56,10 +60,11 @@ def shown(finished: Project) -> str:
 
 @pytest.fixture(scope="session")
 def whole(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The whole study as it stands after its run, for slow tests; not to be changed."""
+    """The finished study with the runs of all techniques, not scored, for slow tests; not to be changed."""
 
     def make(folder: Path) -> Outcome:
-        return run_all(Project(finished.copy(folder).root))
+        runs = [f"results/generations/{name}/run-1/run.json" for name in TINY["select"] if name not in FEW]
+        return Project(finished.copy(folder).root).snakemake(*runs, *SIDE_BY_SIDE, timeout=1800)
 
     return Project(made_once("whole", tmp_path_factory, make))
 
@@ -100,7 +105,14 @@ def project(finished: Project, tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Project]:
-    """The project with the tiny study and no results."""
-    yield Project.create(tmp_path / "project")
+def fresh(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The project with the tiny study and no results; what one has found of the code's imports, the next one knows."""
+    made = Project.create(tmp_path / "project")
+    own, known = made.root / import_facts.CACHE_FILE, shared(tmp_path_factory) / "imports.json"
+    own.parent.mkdir()
+    if known.exists():
+        shutil.copy(known, own)
+    yield made
+    if own.exists() and not known.exists():
+        os.replace(own, known)
     shutil.rmtree(tmp_path, ignore_errors=True)

@@ -90,6 +90,7 @@ def become_snakemake(
     shadows = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:0] = [folder, *shadows]
     sys.argv = ["snakemake", *arguments]
+    sys.dont_write_bytecode = False
     logging.getLogger("snakemake.logging").addFilter(Jobs(output.removesuffix(".log") + ".jobs"))
     importlib.import_module("snakemake.cli").main(arguments)
 

@@ -164,7 +164,7 @@ def run(command: list[str], folder: Path, environment: dict[str, str], timeout: 
 
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without what could lead a job elsewhere; the hub can't be reached."""
-    dropped = ("PYTHONPATH", "CUDA_VISIBLE_DEVICES", "SNAKEMAKE_PROFILE")
+    dropped = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "CUDA_VISIBLE_DEVICES", "SNAKEMAKE_PROFILE")
     kept = {key: value for key, value in os.environ.items() if key not in dropped and not key.startswith("HF_")}
     return kept | {"HF_HUB_OFFLINE": "1"}
 

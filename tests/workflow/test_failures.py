@@ -207,6 +207,7 @@ def test_a_full_disk_stops_a_model(project: Project) -> None:
 
 @pytest.mark.slow
 def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> None:
+    project.study["select"] = ["baseline", "kv_cache", "pruned", "nf4"]
     project.edit("scripts/techniques/pruning/facet.py", "transforms_weights = True", "transforms_weights = 1 / 0")
     assert "division by zero" in project.snakemake().text
     project.edit("scripts/techniques/pruning/facet.py", "transforms_weights = 1 / 0", "transforms_weights = True")
@@ -244,6 +245,7 @@ def test_one_technique_that_fails_leaves_the_others_alone(project: Project) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["score_text", "score"])
 def test_a_technique_that_cannot_be_scored_leaves_the_others_alone(project: Project, stage: str) -> None:
+    project.study["select"] = ["baseline", "kv_cache", "nf4"]
     fault, file = "raise KeyError('a fault')", f"scripts/{stage}.py"
     make = f'    """The {"file of scores" if stage == "score_text" else "metrics file"}."""\n'
     project.edit(file, make, f"{make}    if arguments.technique == 'nf4':\n        {fault}\n")

@@ -19,9 +19,9 @@ def server() -> dict:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The study with three servers, before it runs."""
-    made = Project.create(tmp_path_factory.mktemp("serving") / "project")
+def project(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The study with three servers, before it runs, on the models of the finished one."""
+    made = finished.copy(tmp_path_factory.mktemp("serving") / "project")
     made.study = deepcopy(TINY) | {
         "techniques": {
             "test_server": {"label": "Server <b>X</b>", "extends": "kv_cache", "engine": server()},
@@ -36,20 +36,20 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def finished(project: Project) -> Project:
+def answered(project: Project) -> Project:
     outcome = project.snakemake("--set-threads", "generate=1", "prepare_model=1")
     assert outcome.status == 0, outcome.text
     return project
 
 
 @pytest.fixture(scope="module")
-def techniques(finished: Project) -> dict[str, dict]:
-    comparison = json.loads((finished.root / "results" / "comparison.json").read_text(encoding="utf-8"))
+def techniques(answered: Project) -> dict[str, dict]:
+    comparison = json.loads((answered.root / "results" / "comparison.json").read_text(encoding="utf-8"))
     return {technique["name"]: technique for technique in comparison["techniques"]}
 
 
 @pytest.mark.slow
-def test_servers_are_rows_of_the_report_like_any_technique(finished: Project, techniques: dict[str, dict]) -> None:
+def test_servers_are_rows_of_the_report_like_any_technique(answered: Project, techniques: dict[str, dict]) -> None:
     status = {name: techniques[name]["status"] for name in SERVERS}
     assert status == {"test_server": "ok", "serve": "ok", "absent": "unsupported"}
     assert techniques["absent"]["reason"].startswith("The program vllm of vLLM is not there; install vLLM")
@@ -60,7 +60,7 @@ def test_servers_are_rows_of_the_report_like_any_technique(finished: Project, te
     assert figures["weight_bytes"]["value"] is None
     change = techniques["serve"]["changes"]["parent"]["figures"]["peak_memory_change_percent"]
     assert "all that its processes hold" in change["note"]
-    page = (finished.root / "results" / "report.html").read_text(encoding="utf-8")
+    page = (answered.root / "results" / "report.html").read_text(encoding="utf-8")
     assert "transformers serve" in page
     assert "Server <b>X</b>" not in page
 
@@ -74,24 +74,24 @@ def test_a_server_of_the_same_model_is_held_to_its_parents_headlines(techniques:
 
 
 @pytest.mark.slow
-def test_what_a_server_wrote_is_beside_the_runs_log(finished: Project) -> None:
-    logs = finished.root / "results" / "logs" / "generate"
+def test_what_a_server_wrote_is_beside_the_runs_log(answered: Project) -> None:
+    logs = answered.root / "results" / "logs" / "generate"
     assert "listening on port" in (logs / "test_server-1.server.log").read_text(encoding="utf-8")
     assert "Uvicorn running" in (logs / "serve-1.server.log").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
-def test_a_changed_preset_or_argument_makes_its_runs_stale_and_no_other(finished: Project) -> None:
-    assert not finished.plan()
-    sources = finished.sources()
-    finished.edit("config/serving/transformers_serve.yaml", "--dtype={dtype}", "--dtype=auto")
-    jobs = finished.plan()
+def test_a_changed_preset_or_argument_makes_its_runs_stale_and_no_other(answered: Project) -> None:
+    assert not answered.plan()
+    sources = answered.sources()
+    answered.edit("config/serving/transformers_serve.yaml", "--dtype={dtype}", "--dtype=auto")
+    jobs = answered.plan()
     assert "generate:serve" in jobs
     assert not jobs & {"generate:test_server", "generate:kv_cache", "generate:baseline", "generate:absent"}
-    finished.put_back(sources)
-    finished.study["techniques"]["test_server"]["engine"]["arguments"] = ["--service-s=0.02"]
-    assert {job for job in finished.plan() if job.startswith("generate")} == {"generate:test_server"}
-    del finished.study["techniques"]["test_server"]["engine"]["arguments"]
+    answered.put_back(sources)
+    answered.study["techniques"]["test_server"]["engine"]["arguments"] = ["--service-s=0.02"]
+    assert {job for job in answered.plan() if job.startswith("generate")} == {"generate:test_server"}
+    del answered.study["techniques"]["test_server"]["engine"]["arguments"]
 
 
 def test_a_wrong_server_is_one_sentence_before_anything_runs(project: Project) -> None:
@@ -106,14 +106,14 @@ def test_a_wrong_server_is_one_sentence_before_anything_runs(project: Project) -
 
 
 @pytest.fixture(scope="module")
-def loaded(finished: Project) -> Project:
+def loaded(answered: Project) -> Project:
     """The same study, its servers put under load at two rates."""
-    finished.study["load"] = {"techniques": ["test_server", "fast"], "rates": [20, 40], "requests": 20}
-    finished.study["techniques"]["fast"] = {"extends": "kv_cache", "engine": "graph"}
-    finished.study["select"] = ["baseline", "kv_cache", "test_server", "fast"]
-    outcome = finished.snakemake("--set-threads", "generate=1", "prepare_model=1")
+    answered.study["load"] = {"techniques": ["test_server", "fast"], "rates": [20, 40], "requests": 20}
+    answered.study["techniques"]["fast"] = {"extends": "kv_cache", "engine": "graph"}
+    answered.study["select"] = ["baseline", "kv_cache", "test_server", "fast"]
+    outcome = answered.snakemake("--set-threads", "generate=1", "prepare_model=1")
     assert outcome.status == 0, outcome.text
-    return finished
+    return answered
 
 
 @pytest.mark.slow

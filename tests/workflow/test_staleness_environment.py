@@ -61,12 +61,12 @@ def test_a_missing_part_of_the_project_is_an_error(planned: Project, path: str) 
 
 
 @pytest.mark.slow
-def test_a_missing_part_of_the_report_is_an_error(project: Project) -> None:
+def test_a_missing_part_of_the_report_is_an_error(planned: Project) -> None:
     for path in ("report.html.j2", "styles/base.css", "report.md.j2", "scripts/table.js"):
-        text = (project.root / "report" / path).read_text(encoding="utf-8")
-        (project.root / "report" / path).unlink()
-        assert f"report/{path}" in project.snakemake().error
-        (project.root / "report" / path).write_text(text, encoding="utf-8")
+        text = (planned.root / "report" / path).read_text(encoding="utf-8")
+        (planned.root / "report" / path).unlink()
+        assert f"report/{path}" in planned.dry_run().error
+        (planned.root / "report" / path).write_text(text, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -115,18 +115,17 @@ def test_the_references_code_is_part_of_each_run(recorded: Project, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_references_code_and_model_are_part_of_each_run(fresh: Project) -> None:
-    fresh.study |= {"select": ["baseline", "kv_cache"]}
-    fresh.study["measurement"]["reference"] = "baseline"
-    fresh.study["models"]["small"]["train"]["steps"] = 2
+def test_the_references_code_and_model_are_part_of_each_run(project: Project) -> None:
+    project.study |= {"select": ["baseline", "kv_cache"]}
+    project.study["measurement"]["reference"] = "baseline"
     target = "results/metrics/kv_cache.json"
-    outcome = fresh.snakemake(target)
+    outcome = project.snakemake(target)
     assert outcome.status == 0, outcome.text
-    metrics = json.loads((fresh.root / target).read_text(encoding="utf-8"))
+    metrics = json.loads((project.root / target).read_text(encoding="utf-8"))
     assert (metrics["reference"]["status"], metrics["reference"]["technique"]) == ("on", "baseline")
     assert len(metrics["samples"]["run_reference_s"][0]) == metrics["sample_count"]
-    assert fresh.plan(target) == set()
+    assert project.plan(target) == set()
     # The baseline's run too, since a score compares distributions with the parent's.
     again = jobs("generate", ["baseline", "kv_cache"]) | jobs("score_text", ["kv_cache"]) | jobs("score", ["kv_cache"])
-    changed("scripts/inference/reference_worker.py")(fresh)
-    assert fresh.plan(target) == again
+    changed("scripts/inference/reference_worker.py")(project)
+    assert project.plan(target) == again
