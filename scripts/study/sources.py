@@ -26,9 +26,7 @@ def digests(*modules: str, files: tuple[str, ...] = ()) -> dict[str, str]:
     Raises:
         StudyError: one of them does not exist.
     """
-    found: set[Path] = set()
-    for module in modules:
-        _collect_import(module, found)
+    found = set().union(*(_imported((ROOT, *plugins.roots()), module) for module in modules))
     for name in files:
         places = [path for root in (ROOT, *plugins.roots()) for path in root.glob(name)]
         found = found.union(*map(_files, places or ([] if "*" in name else [ROOT / name])))
@@ -56,41 +54,45 @@ def _files(path: Path) -> set[Path]:
     return {path}
 
 
-def _collect(module: str, found: set[Path]) -> None:
-    path = _locate(module)
+@functools.cache
+def _imported(roots: tuple[Path, ...], module: str) -> frozenset[Path]:
+    """The files that importing a module runs."""
+    found: set[Path] = set()
+    _collect_import(roots, module, found)
+    return frozenset(found)
+
+
+def _collect(roots: tuple[Path, ...], module: str, found: set[Path]) -> None:
+    path = _locate(roots, module)
     if path is None:
         name = module.replace(".", "/")
-        is_folder = any((root / name).is_dir() for root in (ROOT, *plugins.roots()))
+        is_folder = any((root / name).is_dir() for root in roots)
         missing = f"{name}/__init__.py is missing; add it, be it empty" if is_folder else f"{name}.py is missing"
         raise StudyError(f"{missing}{'' if is_folder else '; restore it from the repository'}.")
     if path in found:
         return
     found.add(path)
     for imported in _facts(path).imports:
-        _collect_import(imported, found)
+        _collect_import(roots, imported, found)
 
 
-def _collect_import(imported: str, found: set[Path]) -> None:
+def _collect_import(roots: tuple[Path, ...], imported: str, found: set[Path]) -> None:
     """Collect what ``import a.b.c`` runs: a/__init__.py, a/b/__init__.py and a/b/c.py, if c is no name inside a.b."""
     parts = imported.split(".")
     for length in range(1, len(parts) + 1):
         name = ".".join(parts[:length])
-        if length < len(parts) or _locate(name) is not None or not _is_attribute(parts):
-            _collect(name, found)
+        if length < len(parts) or _locate(roots, name) is not None or not _is_attribute(roots, parts):
+            _collect(roots, name, found)
 
 
-def _is_attribute(parts: list[str]) -> bool:
+def _is_attribute(roots: tuple[Path, ...], parts: list[str]) -> bool:
     """Whether the last part is a name that the module before it binds."""
-    module = _locate(".".join(parts[:-1])) if len(parts) > 1 else None
+    module = _locate(roots, ".".join(parts[:-1])) if len(parts) > 1 else None
     return module is not None and parts[-1] in _facts(module).names
 
 
-def _locate(module: str) -> Path | None:
-    return _locate_below((ROOT, *plugins.roots()), module)
-
-
 @functools.cache
-def _locate_below(roots: tuple[Path, ...], module: str) -> Path | None:
+def _locate(roots: tuple[Path, ...], module: str) -> Path | None:
     for root in roots:
         base = root.joinpath(*module.split("."))
         for path in (base.with_suffix(".py"), base / "__init__.py"):

@@ -6,6 +6,7 @@ a module ``method``. They are imported by name, so that a technique depends on t
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from pathlib import Path
@@ -86,6 +87,10 @@ def code_modules(settings: dict[str, Any]) -> list[str]:
 
 
 def _packages_with(package: str, module: str) -> list[str]:
-    folders = importlib.import_module(package).__path__
-    found = {path.parent.name for folder in folders for path in Path(folder).glob(f"*/{module}.py") if path.is_file()}
-    return sorted(found)
+    return list(_folders_with(tuple(importlib.import_module(package).__path__), module))
+
+
+@functools.cache
+def _folders_with(places: tuple[str, ...], module: str) -> tuple[str, ...]:
+    found = {path.parent.name for place in places for path in Path(place).glob(f"*/{module}.py") if path.is_file()}
+    return tuple(sorted(found))

@@ -1,6 +1,7 @@
 """Processes of one group, forked from one that has the libraries imported, so that none imports them again."""
 
 import multiprocessing
+import multiprocessing.context
 import os
 import time
 from collections.abc import Callable
@@ -11,13 +12,17 @@ DONE_AFTER_S = 240
 NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
 
 
+def context() -> multiprocessing.context.BaseContext:
+    """What makes such processes."""
+    made = multiprocessing.get_context("forkserver")
+    made.set_forkserver_preload(["torch", "transformers", "scripts.inference.worker"])
+    return made
+
+
 def run(target: Callable[..., None], count: int, *arguments: Any) -> None:
     """Call ``target(rank, *arguments)`` in so many processes, none of which sees a GPU; fail where one fails."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "transformers", "scripts.inference.worker"])
-    processes = [
-        context.Process(target=_be_a_rank, args=(rank, count, target, arguments), daemon=True) for rank in range(count)
-    ]
+    make = context().Process
+    processes = [make(target=_be_a_rank, args=(rank, count, target, arguments), daemon=True) for rank in range(count)]
     with mock.patch.dict(os.environ, NO_GPU):  # for the one that is forked, too
         for process in processes:
             process.start()

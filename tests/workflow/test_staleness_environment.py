@@ -61,12 +61,12 @@ def test_a_missing_part_of_the_project_is_an_error(planned: Project, path: str) 
 
 
 @pytest.mark.slow
-def test_a_missing_part_of_the_report_is_an_error(planned: Project) -> None:
+def test_a_missing_part_of_the_report_is_an_error(project: Project) -> None:
     for path in ("report.html.j2", "styles/base.css", "report.md.j2", "scripts/table.js"):
-        text = (planned.root / "report" / path).read_text(encoding="utf-8")
-        (planned.root / "report" / path).unlink()
-        assert f"report/{path}" in planned.dry_run().error
-        (planned.root / "report" / path).write_text(text, encoding="utf-8")
+        text = (project.root / "report" / path).read_text(encoding="utf-8")
+        (project.root / "report" / path).unlink()
+        assert f"report/{path}" in project.snakemake().error
+        (project.root / "report" / path).write_text(text, encoding="utf-8")
 
 
 @pytest.mark.parametrize(

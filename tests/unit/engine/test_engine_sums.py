@@ -1,12 +1,12 @@
 """The kernel that sums over ranks: two processes that map each other's memory, as ranks on two GPUs do."""
 
 import json
-import multiprocessing
 
 import pytest
 import torch
 
 from scripts.kernels import triton_sums
+from tests.support import interpreter, ranks
 
 SIZES = [(1, 6), (3, 200), (1, 2), (2, 700)]  # one chunk, several, and fewer than before
 
@@ -25,6 +25,7 @@ def sequence():
 
 def sums(rank, rooms, answer):
     torch.set_num_threads(1)
+    interpreter.quicken()
     addresses = torch.tensor([room.data_ptr() for room in rooms])
     counts = torch.zeros(triton_sums.CHUNKS, dtype=torch.int32)
     found = [
@@ -35,7 +36,7 @@ def sums(rank, rooms, answer):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the kernel is interpreted where there is no GPU")
 def test_all_ranks_get_the_same_sums_many_times_over():
-    context = multiprocessing.get_context("spawn")
+    context = ranks.context()
     rooms = [torch.zeros(triton_sums.room_bytes(RANKS) // 8, dtype=torch.int64).share_memory_() for _ in range(RANKS)]
     ends = [context.Pipe(duplex=False) for _ in range(RANKS)]
     processes = [context.Process(target=sums, args=(rank, rooms, ends[rank][1]), daemon=True) for rank in range(RANKS)]

@@ -37,7 +37,7 @@ def project(tmp_path, monkeypatch):
             return self
 
         def digests(self, *modules, files=()):
-            for cached in (sources._locate_below, sources._facts, sources.file_digest):
+            for cached in (sources._imported, sources._locate, sources._facts, sources.file_digest):
                 cached.cache_clear()
             return sources.digests(*modules, files=files)
 
@@ -46,7 +46,7 @@ def project(tmp_path, monkeypatch):
     for path, text in PROJECT.items():
         made.write(path, text)
     yield made
-    for cached in (sources._locate_below, sources._facts, sources.file_digest):
+    for cached in (sources._imported, sources._locate, sources._facts, sources.file_digest):
         cached.cache_clear()
 
 
