@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 LLAMA := .llama-cpp
 LLAMA_SOURCE := https://files.pythonhosted.org/packages/ec/e9/e7de2b0463ea3ffbf0ede6cb21b58c1258a8f6521aae45ca773a59fe7cf3/llama_cpp_python-0.3.36.tar.gz
 
-.PHONY: setup-llama-cpp help setup report doctor dry-run test test-all lint format clean
+.PHONY: setup-llama-cpp setup-slurm help setup report doctor dry-run test test-all lint format clean
 
 help:  ## say what to run first, and list the targets
 	@echo "First: make report    sets everything up, runs the built-in study and ends with its answer and the page to open"
@@ -21,7 +21,7 @@ help:  ## say what to run first, and list the targets
 	@echo
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-$(VENV)/.ready: envs/requirements.txt envs/requirements-serving.txt envs/requirements-slurm.txt envs/requirements-test.txt envs/constraints.txt
+$(VENV)/.ready: envs/requirements.txt envs/requirements-serving.txt envs/requirements-test.txt envs/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,9 @@ setup-llama-cpp: setup  ## build llama.cpp's server into .llama-cpp for its opti
 	cmake -S $(LLAMA)/source -B $(LLAMA)/build -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
 	  -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF
 	cmake --build $(LLAMA)/build --target llama-server -j 2
+
+setup-slurm: setup  ## install Snakemake's executor for Slurm into .slurm for its test (which needs slurm-wlm and munge, and root)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .slurm -r envs/requirements-slurm.txt
 
 report: setup  ## run the study to results/report.html (STUDY=config/studies/<study>.yaml for another)
 	@$(BIN)/python -m scripts.ready

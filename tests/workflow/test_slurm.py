@@ -9,10 +9,12 @@ import psutil
 import pytest
 
 from tests.support import slurm
-from tests.workflow.project import Project, clean_environment, run
+from tests.workflow.project import ROOT, Project, clean_environment, run
 
 pytestmark = pytest.mark.slow
 LIMIT_S = 300
+# Apart from the other libraries: where it is installed, every call of Snakemake imports it, and pandas with it.
+PLUGIN = ROOT / ".slurm"
 QUICK = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
 
 
@@ -20,6 +22,8 @@ QUICK = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status
 def cluster(tmp_path_factory):
     if reason := slurm.lacking():
         pytest.skip(reason)
+    if not PLUGIN.is_dir():
+        pytest.skip("needs Snakemake's executor for Slurm (make setup-slurm)")
     # A socket's path may have 107 characters.
     with slurm.running(tmp_path_factory.mktemp("s") / "s") as started:
         yield started
@@ -31,7 +35,7 @@ def project(cluster, tmp_path_factory):
     made.study |= {"select": ["baseline", "kv_cache", "graph"]}
     made.study["models"] |= {"large": None}
     made.study["measurement"] |= {"machine": "here"}
-    made.environment |= cluster.environment
+    made.environment |= cluster.environment | {"PYTHONPATH": str(PLUGIN)}
     return made
 
 
