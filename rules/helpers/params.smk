@@ -4,7 +4,6 @@ import importlib.metadata
 
 from snakemake.exceptions import WorkflowError
 
-
 # Of a job that takes all cores of its machine, where that is a cluster's node; --set-threads says otherwise.
 CORES_OF_A_CLUSTER_JOB = 4
 
