@@ -4,6 +4,8 @@ PYTHON ?= python3
 CORES ?= 4
 GPUS ?= 4
 STUDY ?=
+SECONDS ?= 300
+SEED ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -11,7 +13,7 @@ BIN := $(VENV)/bin
 LLAMA := .llama-cpp
 LLAMA_SOURCE := https://files.pythonhosted.org/packages/ec/e9/e7de2b0463ea3ffbf0ede6cb21b58c1258a8f6521aae45ca773a59fe7cf3/llama_cpp_python-0.3.36.tar.gz
 
-.PHONY: setup-llama-cpp setup-slurm help setup report doctor dry-run test test-all lint format clean
+.PHONY: setup-llama-cpp setup-slurm help setup report doctor dry-run test test-all faults lint format clean
 
 help:  ## say what to run first, and list the targets
 	@echo "First: make report    sets everything up, runs the built-in study and ends with its answer and the page to open"
@@ -69,6 +71,9 @@ test: lint  ## check style and run the tests but the slow ones
 
 test-all: test  ## the same, and then the slow tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+faults: setup  ## run the fault campaigns, each for SECONDS=300 at most; SEED=… repeats the choices of an earlier call
+	FAULTS_SECONDS=$(SECONDS) FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -m faults
 
 clean:  ## remove the results (the virtual environment stays)
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
