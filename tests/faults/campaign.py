@@ -1,4 +1,4 @@
-"""A fault campaign: rounds of random faults until its time is over, with a seed that repeats them, and what was counted.
+"""A fault campaign: rounds of random faults until its time is over, a seed that repeats them, and what was counted.
 
 ``FAULTS_SEED`` sets the seed (by default a new one), ``FAULTS_SECONDS`` the seconds of each campaign, ``FAULTS_ROUNDS``
 the most rounds of each, where that is less than the campaign's own number.
