@@ -15,11 +15,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from scripts.foundation.errors import StudyError
-from scripts.inference import machine
+from scripts.inference import machine, turns
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
+NEXT_SECONDS = 0.05
 
 
 def lock_directory(of: str = "gpu") -> Path:
@@ -144,19 +145,19 @@ def try_lease(devices: list[Any], count: int, directory: Path) -> Iterator[list[
 
 @contextlib.contextmanager
 def lease(devices: list[str], count: int, directory: Path | None = None) -> Iterator[list[str]]:
-    """Lease ``count`` of ``devices`` for the block, waiting until they are free.
+    """Lease ``count`` of ``devices`` for the block, waiting until they are free, in the order in which jobs came.
 
     A partial set is released before waiting, so that waiting jobs can't deadlock.
     """
     directory = directory or lock_directory()
-    waited = False
-    while True:
-        with try_lease(devices, count, directory) as leased:
-            if leased is not None:
-                yield leased
-                return
-        if not waited:
-            logger.info("waiting for %d of %d GPUs to be free", count, len(devices))
-            waited = True
-        # A varying pause, so that two waiting jobs do not keep meeting.
-        time.sleep(POLL_SECONDS * (0.5 + (os.getpid() + time.monotonic_ns()) % 1000 / 1000))
+    with contextlib.ExitStack() as held:
+        with turns.wait_in(directory, devices) as turn:
+            waited = False
+            while (leased := held.enter_context(try_lease(turn.free_to_take(devices), count, directory))) is None:
+                if not waited:
+                    logger.info("waiting for %d of %d GPUs to be free", count, len(devices))
+                    waited = True
+                # The next in turn looks often. A varying pause, so that two jobs do not keep meeting.
+                pause = min(POLL_SECONDS, NEXT_SECONDS * (1 + turn.ahead))
+                time.sleep(pause * (0.5 + (os.getpid() + time.monotonic_ns()) % 1000 / 1000))
+        yield leased

@@ -10,17 +10,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.inference import leases
-
-try:
-    import fcntl
-except ImportError:  # no flocks there
-    fcntl = None  # type: ignore[assignment]
+from scripts.inference import leases, shown
+from scripts.inference.shown import fcntl
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +52,7 @@ def others(directory: Path | None = None) -> int:
     if fcntl is None:
         return 0
     directory = directory or leases.lock_directory("node")
-    return sum(_is_held(path) for path in directory.glob("*.run") if path not in _OWN)
+    return sum(shown.lives(path) for path in directory.glob("*.run") if path not in _OWN)
 
 
 _OWN: set[Path] = set()
@@ -66,36 +61,13 @@ _OWN: set[Path] = set()
 @contextlib.contextmanager
 def _seen_in(directory: Path) -> Iterator[None]:
     """A file that is locked while this process holds the node, by which others count it."""
-    file, name = tempfile.mkstemp(suffix=".new", dir=directory)
-    path = Path(name).with_suffix(".run")
+    path = directory / f"{os.getpid()}-{os.urandom(4).hex()}.run"
     _OWN.add(path)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        Path(name).chmod(0o666)
-        Path(name).rename(path)  # only now is it counted, and never while it is not locked
-        yield
+        with shown.file(path):
+            yield
     finally:
-        path.unlink(missing_ok=True)
         _OWN.discard(path)
-        os.close(file)
-
-
-def _is_held(path: Path) -> bool:
-    """Whether a file is locked; one that a killed process left is removed."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        return False
-    finally:
-        os.close(file)
 
 
 def _hold(path: Path, alone: bool, held: contextlib.ExitStack, what: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.foundation.errors import StudyError
-from scripts.inference import leases
+from scripts.inference import leases, turns
 
 ROOT = Path(__file__).resolve().parents[3]
 DEVICES = ["GPU-aaaa-1", "GPU-aabb-2", "GPU-cccc-3"]
@@ -53,6 +53,13 @@ def started():
         process.communicate()
 
 
+def until(sign):
+    deadline = time.monotonic() + 30
+    while not sign():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def taken(process):
     return json.loads(process.stdout.readline())["taken"]
 
@@ -76,12 +83,41 @@ def test_a_job_that_waits_for_two_holds_neither(tmp_path, started):
     first = started(tmp_path, 1)
     [held] = taken(first)
     waiting = started(tmp_path, 2, hold=0.0)
-    time.sleep(0.3)
-    with leases.lease(DEVICES[:2], 1, tmp_path) as others:
+    until(lambda: list(tmp_path.glob("*.wait")))
+    time.sleep(0.1)
+    with leases.try_lease(DEVICES[:2], 1, tmp_path) as others:
         assert others == [device for device in DEVICES[:2] if device != held]
     assert waiting.poll() is None
     first.kill()
     assert taken(waiting) == DEVICES[:2]
+
+
+def test_a_job_that_waits_for_two_is_not_passed_by_later_ones_of_one(tmp_path, started):
+    first = started(tmp_path, 1)
+    taken(first)
+    large = started(tmp_path, 2)
+    until(lambda: list(tmp_path.glob("*.wait")))
+    small = started(tmp_path, 1)
+    until(lambda: len(list(tmp_path.glob("*.wait"))) == 2)
+    # Of what nobody else waits for, a later one takes its share.
+    elsewhere = started(tmp_path, 1, devices=DEVICES[1:])
+    assert taken(elsewhere) == DEVICES[2:]
+    first.kill()
+    assert taken(large) == DEVICES[:2]
+    large.kill()
+    assert len(taken(small)) == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_nobody_waits_behind_a_waiting_job_that_is_killed_or_stopped(tmp_path, started, monkeypatch, how):
+    monkeypatch.setattr(turns, "STALE_S", 0.5)
+    taken(started(tmp_path, 1))
+    waiting = started(tmp_path, 2)
+    until(lambda: list(tmp_path.glob("*.wait")))
+    time.sleep(0.1)
+    waiting.send_signal(how)
+    with leases.lease(DEVICES[:2], 1, tmp_path) as free:
+        assert len(free) == 1
 
 
 def test_a_killed_holder_gives_its_devices_back(tmp_path, started):
