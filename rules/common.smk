@@ -13,7 +13,7 @@ if not str(getattr(sys.modules.get("scripts"), "__file__", "")).startswith(f"{RO
         del sys.modules[_name]
 
 from snakemake.logging import logger
-from snakemake.persistence import ParamsChange
+from snakemake.persistence import ParamsChange, PersistenceBase
 from snakemake.settings.types import DeploymentMethod
 
 from scripts.foundation import failures, files, plugins
@@ -47,6 +47,16 @@ running.hold()
 ParamsChange.__str__ = lambda change: staleness.sentence(
     change.only_old, change.only_new
 )
+
+
+def serialised(records, value, with_pandas=PersistenceBase._serialize_param_pandas):
+    """A param as Snakemake records it, without an import of pandas: no value is of a library that is not loaded."""
+    if "pandas" in sys.modules:
+        return with_pandas(records, value)
+    return records._serialize_param_builtin(value)
+
+
+PersistenceBase._serialize_param_pandas = serialised
 
 
 def checked(function, *arguments, **options):

@@ -1,5 +1,6 @@
 """Params and cores of any job."""
 
+import functools
 import importlib.metadata
 
 from snakemake.exceptions import WorkflowError
@@ -27,9 +28,13 @@ def constant(value):
 
 def code_of(*modules, files=()):
     """Digests of a stage's code, so that a change of content, and nothing else, makes it stale."""
-    return constant(
-        plan.as_text(checked(sources.digests, *modules, files=tuple(files)))
-    )
+    return constant(code_text(modules, tuple(files)))
+
+
+@functools.cache
+def code_text(modules, files):
+    """The digests as text; techniques share their modules, so that few lists of them are computed for many jobs."""
+    return plan.as_text(checked(sources.digests, *modules, files=files))
 
 
 def versions_of(*libraries):

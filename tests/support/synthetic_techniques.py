@@ -76,18 +76,21 @@ SWEEPS = {
 }
 
 
-def with_sweeps(techniques: list[Technique] | None = None) -> tuple[list[Technique], list[dict[str, Any]]]:
-    """Return techniques with the points of :data:`SWEEPS` after them, and the study's ``sweeps``.
+def with_sweeps(
+    techniques: list[Technique] | None = None, wanted_sweeps: dict[str, dict[str, Any]] = SWEEPS
+) -> tuple[list[Technique], list[dict[str, Any]]]:
+    """Return techniques with the points of the sweeps after them, and the study's ``sweeps``.
 
     Args:
         techniques: what the sweeps are added to; the few that they vary, where none are given. Of a technique that is
             not among them nothing is swept.
+        wanted_sweeps: name -> technique, facet and values.
     """
     wanted = ("baseline", "kv_cache", "pruned", "target_only", "speculative")
     techniques = techniques or [technique for technique in everything() if technique.name in wanted]
     known = {technique.name: technique for technique in techniques}
     entries = {t.name: {"label": t.label or t.name, "extends": t.parent} | t.difference for t in techniques}
-    swept = {name: sweep for name, sweep in SWEEPS.items() if sweep["technique"] in known}
+    swept = {name: sweep for name, sweep in wanted_sweeps.items() if sweep["technique"] in known}
     unfolded, described = sweeps.unfold(entries, swept)
     points = [
         _point(sweep, point, unfolded[point["technique"]], known) for sweep in described for point in sweep["points"]
