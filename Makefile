@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 LLAMA := .llama-cpp
 LLAMA_SOURCE := https://files.pythonhosted.org/packages/ec/e9/e7de2b0463ea3ffbf0ede6cb21b58c1258a8f6521aae45ca773a59fe7cf3/llama_cpp_python-0.3.36.tar.gz
 
-.PHONY: setup-llama-cpp setup-slurm help setup report doctor dry-run test test-all faults lint format clean
+.PHONY: setup-llama-cpp setup-slurm help setup report doctor dry-run test test-all faults lint format audit clean
 
 help:  ## say what to run first, and list the targets
 	@echo "First: make report    sets everything up, runs the built-in study and ends with its answer and the page to open"
@@ -74,6 +74,12 @@ test-all: test  ## the same, and then the slow tests
 
 faults: setup  ## run the fault campaigns, each for SECONDS=300 at most; SEED=… repeats the choices of an earlier call
 	FAULTS_SECONDS=$(SECONDS) FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -m faults
+
+audit: setup  ## look the pinned libraries up for known vulnerabilities, and their licences (needs a network)
+	$(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-audit.txt
+	.audit/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	.audit/bin/pip-licenses --python=$(BIN)/python --from=mixed --partial-match --fail-on="Affero;AGPL;GPLv3;GPL-3.0"
 
 clean:  ## remove the results (the virtual environment stays)
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

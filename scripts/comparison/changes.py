@@ -18,7 +18,7 @@ from scripts.metrics.figures import Figure
 Content = dict[str, Any]
 
 LATENCY = "latency_change_percent"
-TOKEN_LENGTH = "output_length_change_percent"
+TOKEN_LENGTH = "output_length_change_percent"  # noqa: S105
 NLL = "reference_nll_change"
 OF_A_SERVER = "the server's memory is all that its processes hold, the other's what a technique adds to its process"
 UNMEASURED = "not measured: random weights"

@@ -19,7 +19,7 @@ def of_checkpoint(directory: Path, dtype: str, kind: str = WRITER) -> dict[str, 
     config = checkpoint.check(directory, kind)
     check_known(config, str(directory / "config.json"), kind)
     tokenizer = checkpoint.tokenizer_file(directory)
-    assert tokenizer is not None
+    assert tokenizer is not None  # noqa: S101
     form = forms.of_config(config)
     counted = (
         packed_contents.describe(directory, form, dtype) if form else {"parameters": checkpoint.parameters(directory)}

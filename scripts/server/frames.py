@@ -33,6 +33,6 @@ class Unpacker:
             end = begin + int.from_bytes(self._rest[at:begin], "little")
             if end > len(self._rest):
                 break
-            yield marshal.loads(self._rest[begin:end])
+            yield marshal.loads(self._rest[begin:end])  # noqa: S302
             at = end
         del self._rest[:at]

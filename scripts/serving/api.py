@@ -49,7 +49,7 @@ class Api:
     names: dict[str, str | None] = field(default_factory=dict)
     token_ids: str | None = None
     stream_options: dict[str, Any] | None = field(default_factory=lambda: {"include_usage": True})
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def url(self) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.foundation.wording import one_line, shown
-from scripts.serving import answers, executables, placeholders
+from scripts.serving import answers, executables, placeholders, secret_values
 from scripts.serving.api import Api
 from scripts.serving.errors import ServerError, WrongModelError
 from scripts.serving.running import Running, ServerSpec
@@ -25,7 +25,7 @@ def api_of(spec: ServerSpec, named: dict[str, Any], base_url: str) -> Api:
         body=placeholders.fill(asked.get("body", {}), named),
         names=dict(asked["names"]),
         token_ids=asked.get("token_ids"),
-        headers=asked.get("headers", {}),
+        headers=secret_values.fill(asked.get("headers", {}), "engine.api.headers"),
     )
 
 

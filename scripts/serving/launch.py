@@ -16,7 +16,7 @@ import psutil
 
 from scripts.foundation import modules, parent
 from scripts.foundation.wording import one_line, shown
-from scripts.serving import answers, endings, executables, guard, placeholders
+from scripts.serving import answers, endings, executables, guard, placeholders, secret_values
 from scripts.serving.errors import MissingServerError, PortTakenError, ServerError
 from scripts.serving.identity import api_of, identify
 from scripts.serving.running import Running, ServerSpec, Values
@@ -121,6 +121,7 @@ def _guarded(
     # What it starts by name is that of its own environment: a compiler, or Python itself.
     inherited["PATH"] = os.pathsep.join([str(Path(named["executable"]).absolute().parent), inherited.get("PATH", "")])
     own = {name: str(placeholders.fill(value, named)) for name, value in spec.preset.get("environment", {}).items()}
+    own = secret_values.fill(own, "engine.environment")
     program = executables.find(command[0])
     words = [str(program) if program else command[0], *command[1:]]
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from jsonschema.exceptions import best_match
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
 from scripts.foundation.wording import dotted, shown, suggestion
-from scripts.serving import placeholders
+from scripts.serving import placeholders, secret_values
 
 FOLDER = "config/serving"
 SCHEMA = "preset.schema.yaml"
@@ -24,7 +24,7 @@ READY_S = 600.0
 KEYS = ("label", "executable", "package", "install", "command", "environment", "model_files", "version", "served_model",
         "ready", "api", "natural", "fixed", "sampling", "no_top_k", "stop_counted", "metrics", "proves",
         "out_of_memory")  # fmt: skip
-MERGED = ("environment",)  # whose entries are added to the preset's
+MERGED = ("environment", "api")  # whose entries are laid over the preset's
 
 
 def names() -> list[str]:
@@ -104,6 +104,7 @@ def check(content: Any, where: str) -> dict[str, Any]:
         unknown = next((name for name in placeholders.named(value) if name not in known), None)
         if unknown is not None:
             raise StudyError(f"{where}: {key} has the placeholder {{{unknown}}}{suggestion(unknown, known)}.")
+    secret_values.check(content, where)
     return content
 
 

@@ -53,7 +53,7 @@ def _validator(schemas: tuple[Path, ...]) -> Any:
     )
     kind = validators.extend(Draft202012Validator, type_checker=strict)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster
-    schema = yaml.load(schemas[0].read_text(encoding="utf-8"), loader)
+    schema = yaml.load(schemas[0].read_text(encoding="utf-8"), loader)  # noqa: S506
     for path in schemas[1:]:
         schema = _with_plugin(schema, path)
     return kind(schema)

@@ -34,7 +34,11 @@ def _git(*arguments: str) -> str | None:
         return None
     try:
         done = subprocess.run(
-            ["git", "-C", str(ROOT), *arguments], capture_output=True, timeout=10, encoding="utf-8", errors="replace"
+            ["git", "-C", str(ROOT), *arguments],  # noqa: S607
+            capture_output=True,
+            timeout=10,
+            encoding="utf-8",
+            errors="replace",
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

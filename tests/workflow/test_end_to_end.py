@@ -14,6 +14,7 @@ import pytest
 
 from scripts.study import configuration
 from scripts.techniques.registry import facet_names
+from tests.workflow.conftest import TOKEN
 from tests.workflow.project import FEW, ROOT, Project, run, techniques
 from tests.workflow.test_errors import BUILT_IN, study
 
@@ -119,6 +120,14 @@ def test_the_report_shows_every_label_as_text(finished: Project) -> None:
 
 
 @pytest.mark.slow
+def test_no_file_of_a_study_holds_a_token_of_its_environment(finished: Project) -> None:
+    files = [path for path in finished.root.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".html" for path in files)
+    assert any(".snakemake" in path.parts for path in files)
+    assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
+    assert TOKEN not in finished.root.with_name("finished.done").read_text(encoding="utf-8")
+
+
 def test_a_semantic_score_and_a_profile_are_made_where_they_are_asked_for(project: Project) -> None:
     """A sweep of batches too, all on top of a finished study, of which nothing runs again."""
     shutil.copytree(project.root / "results/models/small", project.root / "encoder")

@@ -24,7 +24,7 @@ def check() -> None:
     """
     for path in (path for each in sections() for path in plugins.files(f"report/partials/{each.id}.html.j2")):
         try:
-            Environment().parse(path.read_text(encoding="utf-8"))
+            Environment().parse(path.read_text(encoding="utf-8"))  # noqa: S701
         except (TemplateSyntaxError, UnicodeDecodeError) as error:
             line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
             raise StudyError(f"{path}{line}: {str(error).rstrip('.')}; correct the template.") from None

@@ -29,7 +29,7 @@ def load(comparison: dict[str, Any]) -> dict[str, Any] | None:
         "percentile": told.percentile(settings),
         "rows": _rows(found, by_name),
         "missing": [{"label": by_name[name]["label"], "reason": reason} for name, reason in found["missing"].items()],
-        "curves": Markup(drawing.inert_svg(drawn, "load-")) if drawn else "",
+        "curves": Markup(drawing.inert_svg(drawn, "load-")) if drawn else "",  # noqa: S704
         "traffic": _traffic(found, by_name),
     }
 

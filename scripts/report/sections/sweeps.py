@@ -34,7 +34,7 @@ def sweeps(comparison: dict[str, Any]) -> list[dict[str, Any]] | None:
              for sweep in comparison["sweeps"]]  # fmt: skip
     for number, sweep in enumerate(batches(comparison)):
         drawn = curves.svg(comparison, sweep)
-        curve = Markup(drawing.inert_svg(drawn, f"batches-{number}-")) if drawn else ""
+        curve = Markup(drawing.inert_svg(drawn, f"batches-{number}-")) if drawn else ""  # noqa: S704
         found.append(_sweep(sweep, techniques) | {"curve": curve, "knees": curves.knees(comparison, sweep)})
     return found or None
 

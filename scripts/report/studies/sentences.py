@@ -122,6 +122,6 @@ def _worse(found: Comparison, each: dict[str, Any], row: dict[str, Any]) -> str:
     said = f"{label}: {changed(each['key'], way, change, found['bounds'])}"
     if reason == FIGURES:
         return f"{said}; {p_value(change['adjusted_p_beyond'])} after Holm's correction."
-    assert reason == UNSHOWN
+    assert reason == UNSHOWN  # noqa: S101
     why = "not shown to be within its bound" if change["p_value"] is not None else change["note"]
     return f"{said}: {why}."

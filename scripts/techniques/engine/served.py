@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from scripts.foundation.errors import StudyError
 from scripts.models.packed import forms
 from scripts.runtime.errors import UnsupportedError
-from scripts.serving import executables, presets
+from scripts.serving import executables, presets, secret_values
 from scripts.techniques.engine.base import EngineMethod
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class StartedServer(ServedEngine):
                 "give command, api and ready."
             )
         super().check(value, facets)
+        secret_values.check_words(value.get("arguments") or [], "engine.arguments")
         if self.preset(value).get("model_files") == "gguf" and not value.get("model"):
             raise StudyError(
                 f"engine.preset '{value.get('preset')}' loads a GGUF file of the model; set engine.model to its path."
@@ -129,6 +130,7 @@ class RunningServer(ServedEngine):
         if not url or not url.startswith(("http://", "https://")):
             given = f"is {url!r}" if url else "is missing"
             raise StudyError(f"engine.url {given}; give the endpoint's address, such as http://127.0.0.1:8000.")
+        secret_values.check_address(url, "engine.url")
         super().check(value, facets)
 
     def asked(self, value: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from scripts.foundation import plugins
 from scripts.foundation.errors import StudyError
 from scripts.serving import placeholders, presets
+from scripts.serving.errors import ServerError
 from scripts.serving.identity import api_of
 from scripts.serving.launch import Values
 from scripts.serving.running import ServerSpec
@@ -118,3 +119,16 @@ def test_the_api_of_a_preset_names_the_model_as_the_server_does():
     values = Values(model="/m").by_name()
     assert api_of(ServerSpec(preset), values, "http://h:1").model == "/m"
     assert api_of(ServerSpec(preset, model_name="one"), values, "http://h:1").model == "one"
+
+
+def test_a_header_that_names_a_variable_is_filled_in_when_the_server_is_asked(monkeypatch):
+    own = {"preset": "vllm", "api": {"headers": {"Authorization": "Bearer ${MY_KEY}"}}}
+    spec = ServerSpec(presets.resolve(own, "engine"))
+    values = Values(model="/m").by_name()
+    monkeypatch.setenv("MY_KEY", "a1b2")
+    api = api_of(spec, values, "http://h:1")
+    assert api.headers == {"Authorization": "Bearer a1b2"}
+    assert "a1b2" not in repr(api)
+    monkeypatch.delenv("MY_KEY")
+    with pytest.raises(ServerError, match=r"engine.api.headers.Authorization names the environment variable MY_KEY, "):
+        api_of(spec, values, "http://h:1")

@@ -40,11 +40,31 @@ def technique(engine, **facets):
         ({"name": "endpoint", "url": "localhost:80"}, {}, "engine.url is 'localhost:80'"),
         ({"name": "endpoint", "url": "http://x"}, {}, "engine: the preset lacks the key"),
         (VLLM | {"api": {"kind": "x"}}, {}, "engine: api"),
+        (VLLM | {"api": {"headers": {"Authorization": "Bearer a1b2"}}}, {},
+         "engine: api.headers.Authorization holds a secret, which would be written into the results; put it into an "
+         "environment variable, and write ${NAME} in its place."),
+        (VLLM | {"api": {"headers": {"X-API-Key": "a1b2"}}}, {}, "api.headers.X-API-Key holds a secret"),
+        (VLLM | {"environment": {"VLLM_API_KEY": "a1b2"}}, {}, "engine: environment.VLLM_API_KEY holds a secret"),
+        (VLLM | {"arguments": ["--api-key", "a1b2"]}, {}, 'engine.arguments gives "--api-key" a secret'),
+        (VLLM | {"command": "serve --api-key=a1b2"}, {}, 'engine.command gives "--api-key" a secret'),
+        ({"name": "endpoint", "preset": "vllm", "url": "http://me:a1b2@x"}, {}, "engine.url holds a name or"),
     ],
 )  # fmt: skip
 def test_what_a_server_can_not_be_asked_is_one_sentence(engine, facets, said):
     with pytest.raises(StudyError, match=re.escape(said)):
         technique(engine, **facets)
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        VLLM | {"api": {"headers": {"Authorization": "Bearer ${MY_KEY}", "Connection": "close"}}},
+        VLLM | {"environment": {"VLLM_API_KEY": "${MY_KEY}", "TOKENIZERS_PARALLELISM": "false"}},
+        VLLM | {"arguments": ["--max-tokens", "8", "--tokenizer", "x"]},
+    ],
+)
+def test_a_secret_is_named_by_a_variable_and_what_is_none_is_allowed(engine):
+    assert technique(engine).settings["engine"] == engine | {"gpus": 1}
 
 
 def test_settings_hold_only_what_the_study_says():
