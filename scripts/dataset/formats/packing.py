@@ -1,10 +1,12 @@
 """Opens a file, or the single file inside a gzip, bzip2, xz or zip."""
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -72,8 +74,8 @@ def unpacked(file: Path, path: str) -> Iterator[tuple[BinaryIO, BinaryIO, str, s
             with _seekable(content, compression) as seekable:
                 yield seekable, raw, compression, member
         except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, OSError) as error:
-            # gzip and bz2 raise an OSError of their own, which has no number.
-            if isinstance(error, OSError) and error.errno is not None:
+            # gzip and bz2 raise an OSError of their own, which has no number; a zip names places that can't be.
+            if isinstance(error, OSError) and error.errno not in (errno.EINVAL, None):
                 raise
             raise StudyError(f"{path} is damaged ({error}); fetch it again.") from None
 
@@ -105,18 +107,39 @@ def contents(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     ]
 
 
-def _zip_member(raw: BinaryIO, path: str, stack: ExitStack) -> tuple[BinaryIO, str]:
+@contextmanager
+def reading_zip(path: str, instead: str) -> Iterator[None]:
+    """Say what is wrong with an archive that is read meanwhile.
+
+    Args:
+        path: what to call it.
+        instead: what to do where Python can't unpack it.
+
+    Raises:
+        StudyError: it is damaged, or packed in a way that Python lacks.
+    """
     try:
-        archive = stack.enter_context(zipfile.ZipFile(raw))
-    except zipfile.BadZipFile as error:
+        yield
+    except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, struct.error, ValueError, OverflowError) as error:
         raise StudyError(f"{path} is damaged ({error}); fetch it again.") from None
-    members = contents(archive)
-    if {"[Content_Types].xml", "content.xml"} & set(archive.namelist()):
-        raise StudyError(f"{path} is an Office document, such as an Excel workbook; {_AS_CSV}.")
-    if len(members) != 1:
-        names = ", ".join(each.filename for each in members[:5]) or "none"
-        raise StudyError(f"{path} must hold one file, and holds {len(members)} ({names}); unpack it and name the file.")
-    try:
-        return stack.enter_context(archive.open(members[0])), members[0].filename
+    except OSError as error:
+        # Of a place that the archive names and that can't be; gzip and bz2 raise one without a number.
+        if error.errno not in (errno.EINVAL, None):
+            raise
+        raise StudyError(f"{path} is damaged ({error}); fetch it again.") from None
     except (RuntimeError, NotImplementedError) as error:  # a password, or a compression that Python lacks
-        raise StudyError(f"{path} can't be unpacked ({error}); unpack it and name the file inside.") from None
+        raise StudyError(f"{path} can't be unpacked ({error}); {instead}.") from None
+
+
+def _zip_member(raw: BinaryIO, path: str, stack: ExitStack) -> tuple[BinaryIO, str]:
+    with reading_zip(path, "unpack it and name the file inside"):
+        archive = stack.enter_context(zipfile.ZipFile(raw))
+        members = contents(archive)
+        if {"[Content_Types].xml", "content.xml"} & set(archive.namelist()):
+            raise StudyError(f"{path} is an Office document, such as an Excel workbook; {_AS_CSV}.")
+        if len(members) != 1:
+            names = ", ".join(each.filename for each in members[:5]) or "none"
+            raise StudyError(
+                f"{path} must hold one file, and holds {len(members)} ({names}); unpack it and name the file."
+            )
+        return stack.enter_context(archive.open(members[0])), members[0].filename

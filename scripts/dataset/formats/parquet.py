@@ -34,7 +34,8 @@ def read(stream: BinaryIO, columns: Columns, name: str) -> Iterator[Entry]:
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise StudyError(f"{name} is damaged ({str(error).splitlines()[0]}); fetch it again.") from None
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise StudyError(f"{name} is damaged ({said}); fetch it again.") from None
 
 
 def wanted(columns: Columns, present: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from scripts.dataset.entries import ROW_LIMIT, TOO_LARGE, Columns, Entry
 from scripts.dataset.formats.encoding import has_mark
-from scripts.dataset.formats.packing import ZIP, contents
+from scripts.dataset.formats.packing import ZIP, contents, reading_zip
 from scripts.foundation.errors import StudyError
 
 COLUMNS = Columns("summary", "headline")
@@ -41,9 +41,9 @@ def in_archive(file: Path) -> list[str]:
         if not raw.read(4).startswith(ZIP):
             return []
     try:
-        with zipfile.ZipFile(file) as archive:
+        with reading_zip(str(file), "unpack it"), zipfile.ZipFile(file) as archive:
             names = [each.filename for each in contents(archive)]
-    except zipfile.BadZipFile:
+    except StudyError:
         return []  # said where it is unpacked
     texts = [name for name in names if is_text(name)]
     others = [name for name in names if name not in texts and not PurePosixPath(name).stem.lower().startswith(_ABOUT)]
@@ -72,15 +72,11 @@ def read(place: Path, names: list[str], encoding: str, path: str) -> Iterator[En
         for position, name in enumerate(names, start=1):
             yield _entry(position, name, _content(place / name), encoding)
         return
-    try:
-        with zipfile.ZipFile(place) as archive:
-            for position, name in enumerate(names, start=1):
-                with archive.open(name) as handle:
-                    yield _entry(position, name, handle.read(ROW_LIMIT + 1), encoding)
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise StudyError(f"{path} is damaged ({error}); fetch it again.") from None
-    except (RuntimeError, NotImplementedError) as error:  # a password, or a compression that Python lacks
-        raise StudyError(f"{path} can't be unpacked ({error}); unpack it and name the folder.") from None
+    with reading_zip(path, "unpack it and name the folder"), zipfile.ZipFile(place) as archive:
+        for position, name in enumerate(names, start=1):
+            with archive.open(name) as handle:
+                data = handle.read(ROW_LIMIT + 1)
+            yield _entry(position, name, data, encoding)
 
 
 def _content(path: Path) -> bytes:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,38 @@ def as_parquet(columns: list[Any], names: list[str]) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns, names=names), buffer)
     return buffer.getvalue()
+
+
+def zipped(*names: str) -> bytearray:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, "Town builds\n\none two three four five\n")
+    return bytearray(buffer.getvalue())
+
+
+@pytest.mark.parametrize("names", [["rows.csv"], ["a.txt", "b.txt"]], ids=["one file", "texts"])
+def test_a_zip_whose_parts_are_not_where_it_says_is_damaged(tmp_path: Path, names: list[str]) -> None:
+    no_header = zipped(*names)
+    no_header[2:4] = b"xx"
+    no_header[:4] = b"PK\x03\x04"
+    no_header[no_header.index(b"PK\x01\x02") + 42] = 7  # where the first part begins
+    assert "is damaged (" in refusal(tmp_path, bytes(no_header), "rows.zip")
+    nowhere = zipped(*names)
+    end = nowhere.index(b"PK\x05\x06")
+    nowhere[end + 16 : end + 20] = (2**32 - 5).to_bytes(4, "little")  # where the list of parts begins
+    assert "is damaged (" in refusal(tmp_path, bytes(nowhere), "rows.zip")
+
+
+def test_a_damaged_parquet_file_of_which_nothing_is_said_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_stream: Any) -> None:
+        raise pa.ArrowException
+
+    monkeypatch.setattr(pq, "ParquetFile", fail)
+    data = as_parquet([SUMMARIES, HEADLINES], ["short_description", "headline"])
+    assert refusal(tmp_path, data, "rows.parquet").endswith("rows.parquet is damaged (ArrowException); fetch it again.")
 
 
 KINDS = ["pipe", "socket", "device", "folder", "loop", "below a file", "null"]
