@@ -38,6 +38,7 @@ localrules:
 
 
 onstart:
+    check_submission()
     interruption.end_jobs_with(os.getpid())
     write_requests()
     tell_steps()

@@ -24,6 +24,7 @@ from scripts.metrics import families, registry
 from scripts.report import facet_words
 from scripts.report import sections as report_sections
 from scripts.study import (
+    cluster,
     configuration,
     environment,
     expected,

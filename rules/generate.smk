@@ -36,6 +36,7 @@ rule generate:
     resources:
         gpu=of_technique(PLAN.gpus_needed),
         time_limit_s=config["measurement"]["time_limit_s"] or 0,
+        runtime=minutes_of("generate"),
     params:
         request=request_of("generate"),
         file=request_file("generate"),
@@ -67,6 +68,7 @@ rule measure_load:
     resources:
         gpu=of_technique(PLAN.gpus_needed),
         time_limit_s=config["measurement"]["time_limit_s"] or 0,
+        runtime=minutes_of("measure_load"),
     params:
         request=request_of("measure_load"),
         file=request_file("measure_load"),
@@ -95,6 +97,7 @@ rule profile:
     resources:
         gpu=of_technique(PLAN.gpus_needed),
         time_limit_s=config["measurement"]["time_limit_s"] or 0,
+        runtime=minutes_of("profile"),
     params:
         request=request_of("profile"),
         file=request_file("profile"),

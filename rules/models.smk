@@ -13,6 +13,7 @@ rule prepare_model:
     threads: model_threads
     resources:
         gpu=model_gpus,
+        runtime=minutes_of("prepare_model"),
     params:
         request=request_of("prepare_model"),
         file=request_file("prepare_model"),

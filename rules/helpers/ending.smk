@@ -1,4 +1,16 @@
-"""What is said when all jobs are done, or one has failed."""
+"""What is said before jobs are submitted, when all are done, or when one has failed."""
+
+
+def check_submission():
+    """End with a sentence where jobs are submitted and the study leaves open what only their nodes could tell."""
+    # Not while the workflow is read, when it is not known yet; and not by os._exit, which would leave the folder locked.
+    if workflow.local_exec or workflow.remote_exec:
+        return
+    try:
+        cluster.check(config)
+    except StudyError as error:
+        logger.error(f"error: {STUDY.explain(error)}")
+        sys.exit(1)
 
 
 def conclude():

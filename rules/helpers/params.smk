@@ -21,6 +21,18 @@ def cores():
         return 1
 
 
+def minutes_of(rule):
+    """After how many minutes a cluster ends a job of a rule; a job on this machine ends when it ends."""
+
+    def minutes(wildcards, attempt):
+        if workflow.local_exec:
+            return cluster.LEAST_MINUTES
+        seconds, _ = expected.Estimate(PLAN).seconds(rule, dict(wildcards.items()))
+        return cluster.minutes(seconds, config["measurement"]["time_limit_s"], attempt)
+
+    return minutes
+
+
 def constant(value):
     """A param that is the same for every job; a function, since braces in a plain string would be wildcards."""
     return lambda wildcards: value

@@ -56,16 +56,24 @@ def lacking(processes: int, devices: list[str]) -> str | None:
 def usable(gpus: list[dict[str, Any]]) -> list[str]:
     """Unique ids of the GPUs that CUDA_VISIBLE_DEVICES leaves of those of ``machine.gpus``.
 
+    A Slurm job that was given none has none, even where it sees those of its node.
+
     Raises:
         StudyError: a MIG device is named, or a GPU that is divided into MIG devices is left.
     """
-    if not gpus:
+    if not gpus or _in_a_job_without_gpus():
         return []
     chosen = visible([gpu["uuid"] for gpu in gpus], os.environ.get("CUDA_VISIBLE_DEVICES"))
     divided = [gpu["uuid"] for gpu in gpus if gpu.get("mig") and gpu["uuid"] in chosen]
     if divided:
         raise StudyError(f"the GPU {divided[0]} is divided into MIG devices; {_MIG}")
     return chosen
+
+
+def _in_a_job_without_gpus() -> bool:
+    """Whether Slurm runs this process and gave its job no GPU; a cluster may leave the node's to be seen."""
+    given = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE")
+    return "SLURM_JOB_ID" in os.environ and not any(os.environ.get(name) for name in given)
 
 
 _MIG = (

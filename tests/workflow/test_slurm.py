@@ -34,7 +34,7 @@ def project(cluster, tmp_path_factory):
     made = Project.create(tmp_path_factory.mktemp("cluster") / "project")
     made.study |= {"select": ["baseline", "kv_cache", "graph"]}
     made.study["models"] |= {"large": None}
-    made.study["measurement"] |= {"machine": "here"}
+    made.study["measurement"] |= {"machine": "here", "device": "cpu"}
     made.environment |= cluster.environment | {"PYTHONPATH": str(PLUGIN)}
     return made
 
@@ -100,6 +100,17 @@ def test_a_study_survives_jobs_that_are_killed_requeued_and_cancelled(cluster, p
     # The steps that take seconds have no job of their own.
     rules = {comment.removeprefix("rule_").split("_wildcards")[0] for _, comment in cluster.jobs().values()}
     assert rules == {"prepare_model", "generate"}
+    assert set(cluster.command("squeue", "--states=all", "--noheader", "--format=%l").split()) == {"2:00:00"}
+
+
+@pytest.mark.parametrize("key", ["device", "machine"])
+def test_what_the_login_node_can_not_know_is_asked_for(cluster, project, key):
+    submitted = len(cluster.jobs())
+    refused = run(
+        [*command(project), "--config", f"measurement={{{key}: auto}}"], project.root, project.environment, timeout=60
+    )
+    assert refused.error.startswith(f"error: --config: measurement.{key} is auto")
+    assert len(cluster.jobs()) == submitted
 
 
 def test_a_job_leases_the_gpus_that_slurm_gave_it(cluster, project):
@@ -110,5 +121,10 @@ def test_a_job_leases_the_gpus_that_slurm_gave_it(cluster, project):
     try:
         assert cluster.submit(said, "--gpus=1", environment=environment) == "['GPU-pretended-2']\n"
         assert cluster.submit(said, "--gpus=2", environment=environment) == "['GPU-pretended-2', 'GPU-pretended-3']\n"
+        # Without `--gpus` Slurm says nothing of GPUs, and the job sees those of the node.
+        none = said.replace('leases.chosen("cuda")', "leases.usable(machine.gpus())").replace(
+            "import leases", "import leases, machine"
+        )
+        assert cluster.submit(none, environment=environment) == "[]\n"
     finally:
         cluster.command("scancel", holder)

@@ -225,3 +225,15 @@ def test_the_variable_says_nothing_on_a_machine_without_gpus(selection, monkeypa
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", selection)
     assert leases.usable([]) == []
     assert caplog.text == ""
+
+
+def test_a_slurm_job_that_was_given_no_gpu_leases_none(monkeypatch):
+    gpus = [{"uuid": device} for device in DEVICES]
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE"):
+        monkeypatch.delenv(name, raising=False)
+    assert leases.usable(gpus) == DEVICES
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert leases.usable(gpus) == []
+    monkeypatch.setenv("SLURM_JOB_GPUS", "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert leases.usable(gpus) == [DEVICES[1]]
