@@ -1,6 +1,7 @@
 import contextlib
 import json
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,7 +53,11 @@ def process(folder: Path, module: str, *arguments: str) -> Iterator[Started]:
     log = folder / "log"
     command = modules.command(module, *arguments)
     with log.open("w") as written:
-        own = subprocess.Popen(command, env=modules.environment(), stderr=written, stdin=subprocess.DEVNULL)
+        own = subprocess.Popen(
+            command, env=modules.environment(), stderr=written, stdin=subprocess.DEVNULL,
+            # Also where the tests run in the background of a shell, which lets SIGINT be ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
     try:
         yield Started(own, log)
     finally:
