@@ -69,6 +69,9 @@ def _access_error(error: Exception) -> str | None:
     """The sentence for a file or folder that can't be read or written; None for other errors."""
     if isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error):
         return "no folder for temporary files can be written; set TMPDIR to one that has free space."
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        what = error.filename or "a file"
+        return f"{what} would be larger than this shell lets files be (ulimit -f); raise it, and run it again."
     if isinstance(error, OSError) and error.filename and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{error.filename} can't be used ({error.strerror}); change its permissions, or choose another place."
     return None

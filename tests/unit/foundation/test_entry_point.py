@@ -40,6 +40,11 @@ def test_a_place_that_cannot_be_written_is_named(number):
         entry.run(failing(OSError(number, "barred", "results/a.json")))
 
 
+def test_a_limit_on_the_size_of_files_is_said():
+    with pytest.raises(SystemExit, match=r"^error: results/a\.json would be larger .+ \(ulimit -f\); raise it, .+\.$"):
+        entry.run(failing(OSError(errno.EFBIG, "File too large", "results/a.json")))
+
+
 def test_no_place_for_temporary_files_is_said(monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/absent"])
