@@ -40,6 +40,10 @@ def chosen(device: str) -> list[str]:
         StudyError: ``cuda``, but no GPU is visible; or one is divided into MIG devices.
     """
     devices = usable([] if device == "cpu" else machine.gpus())
+    if device == "cuda" and not devices and _in_a_job_without_gpus():
+        raise StudyError(
+            "measurement.device is 'cuda', but Slurm gave this job no GPU; submit it with --gpus, or set it to 'cpu'."
+        )
     if device == "cuda" and not devices:
         raise StudyError("measurement.device is 'cuda', but no NVIDIA GPU is visible; set it to 'auto' or 'cpu'.")
     return devices
@@ -72,8 +76,9 @@ def usable(gpus: list[dict[str, Any]]) -> list[str]:
 
 def _in_a_job_without_gpus() -> bool:
     """Whether Slurm runs this process and gave its job no GPU; a cluster may leave the node's to be seen."""
-    given = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE")
-    return "SLURM_JOB_ID" in os.environ and not any(os.environ.get(name) for name in given)
+    given = [os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")]
+    number = os.environ.get("SLURM_GPUS_ON_NODE", "0")
+    return "SLURM_JOB_ID" in os.environ and not any(given) and number == "0"
 
 
 _MIG = (

@@ -234,6 +234,11 @@ def test_a_slurm_job_that_was_given_no_gpu_leases_none(monkeypatch):
     assert leases.usable(gpus) == DEVICES
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     assert leases.usable(gpus) == []
+    monkeypatch.setenv("SLURM_GPUS_ON_NODE", "0")
+    assert leases.usable(gpus) == []
+    with pytest.raises(StudyError, match="Slurm gave this job no GPU; submit it with --gpus"):
+        leases.chosen("cuda")
+    monkeypatch.delenv("SLURM_GPUS_ON_NODE")
     monkeypatch.setenv("SLURM_JOB_GPUS", "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert leases.usable(gpus) == [DEVICES[1]]
