@@ -69,12 +69,19 @@ def _access_error(error: Exception) -> str | None:
     """The sentence for a file or folder that can't be read or written; None for other errors."""
     if isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error):
         return "no folder for temporary files can be written; set TMPDIR to one that has free space."
-    if isinstance(error, OSError) and error.errno == errno.EFBIG:
-        what = error.filename or "a file"
-        return f"{what} would be larger than this shell lets files be (ulimit -f); raise it, and run it again."
+    if sentence := file_limit(error):
+        return sentence
     if isinstance(error, OSError) and error.filename and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{error.filename} can't be used ({error.strerror}); change its permissions, or choose another place."
     return None
+
+
+def file_limit(error: Exception) -> str | None:
+    """The sentence for a file that grew to the largest size allowed; None for other errors."""
+    if getattr(error, "errno", None) != errno.EFBIG and os.strerror(errno.EFBIG) not in str(error):
+        return None
+    what = getattr(error, "filename", None) or "A file"
+    return f"{what} would be larger than this shell lets files be (ulimit -f); raise it, and run it again."
 
 
 def disk_is_full(error: Exception) -> bool:

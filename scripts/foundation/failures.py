@@ -40,9 +40,9 @@ def report(error: Exception) -> dict[str, Any]:
     """``status`` and ``reason`` of an error; an unexpected one is logged with its traceback and has ``unforeseen_at``.
 
     Raises:
-        Exception: the error itself, where the disk is full, so that no report could be written.
+        Exception: the error itself, where the disk is full or a file may not grow, so that no report could be written.
     """
-    if entry.disk_is_full(error):
+    if entry.disk_is_full(error) or entry.file_limit(error):
         raise error
     if is_out_of_memory(error):
         said = first_line(error)
