@@ -40,9 +40,9 @@ def report(error: Exception) -> dict[str, Any]:
     """``status`` and ``reason`` of an error; an unexpected one is logged with its traceback and has ``unforeseen_at``.
 
     Raises:
-        Exception: the error itself, where the disk is full or a file may not grow, so that no report could be written.
+        Exception: the error itself, where the disk is full, so that no report could be written.
     """
-    if entry.disk_is_full(error) or entry.file_limit(error):
+    if entry.disk_is_full(error):
         raise error
     if is_out_of_memory(error):
         said = first_line(error)
@@ -50,6 +50,9 @@ def report(error: Exception) -> dict[str, Any]:
     if isinstance(error, StudyError):
         return {"status": FAILED, "reason": str(error)}
     logger.error("The run failed.", exc_info=error)
+    if sentence := entry.file_limit(error):
+        # Of the shell, not of the technique: the next call tries it again.
+        return {"status": FAILED, "reason": sentence, "unforeseen_at": time.time()}
     reason = f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else type(error).__name__
     return {"status": FAILED, "reason": f"{reason.rstrip('.')}.", "unforeseen_at": time.time()}
 
