@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.inference import leases, shown
-from scripts.inference.shown import fcntl
+from scripts.inference import leases, presence
+from scripts.inference.presence import fcntl
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def others(directory: Path | None = None) -> int:
     if fcntl is None:
         return 0
     directory = directory or leases.lock_directory("node")
-    return sum(shown.lives(path) for path in directory.glob("*.run") if path not in _OWN)
+    return sum(presence.lives(path) for path in directory.glob("*.run") if path not in _OWN)
 
 
 _OWN: set[Path] = set()
@@ -64,7 +64,7 @@ def _seen_in(directory: Path) -> Iterator[None]:
     path = directory / f"{os.getpid()}-{os.urandom(4).hex()}.run"
     _OWN.add(path)
     try:
-        with shown.file(path):
+        with presence.file(path):
             yield
     finally:
         _OWN.discard(path)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.inference import shown
+from scripts.inference import presence
 
 STALE_S = 10.0  # a job that has not looked for so long is stopped, and nobody waits for it
 
@@ -50,14 +50,14 @@ class Turn:
 @contextlib.contextmanager
 def wait_in(directory: Path, devices: list[str]) -> Iterator[Turn]:
     """Wait for some of these devices in the block, behind those who wait already."""
-    if shown.fcntl is None:
+    if presence.fcntl is None:
         yield Turn(None)
         return
     # Monotonic, so that a clock which is set back gives nobody's turn away.
     path = directory / f"{time.monotonic_ns():020d}-{os.getpid()}-{os.urandom(4).hex()}.wait"
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(shown.file(path, json.dumps(devices).encode()))
+            held.enter_context(presence.file(path, json.dumps(devices).encode()))
         except OSError:  # a file system without locks
             path = None
         yield Turn(path)
@@ -75,6 +75,6 @@ def _wanted(file: Path) -> list[str]:
     try:
         # What has not been looked after yet has the time of day, far ahead.
         stopped = time.monotonic_ns() - file.stat().st_mtime_ns > STALE_S * 1e9
-        return [] if stopped or not shown.lives(file) else json.loads(file.read_bytes())
+        return [] if stopped or not presence.lives(file) else json.loads(file.read_bytes())
     except (OSError, ValueError):
         return []

@@ -40,8 +40,6 @@ def zipped(*names: str) -> bytearray:
 @pytest.mark.parametrize("names", [["rows.csv"], ["a.txt", "b.txt"]], ids=["one file", "texts"])
 def test_a_zip_whose_parts_are_not_where_it_says_is_damaged(tmp_path: Path, names: list[str]) -> None:
     no_header = zipped(*names)
-    no_header[2:4] = b"xx"
-    no_header[:4] = b"PK\x03\x04"
     no_header[no_header.index(b"PK\x01\x02") + 42] = 7  # where the first part begins
     assert "is damaged (" in refusal(tmp_path, bytes(no_header), "rows.zip")
     nowhere = zipped(*names)
